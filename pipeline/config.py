@@ -1,0 +1,258 @@
+"""The parameters: `params.yaml` read, checked and frozen.
+
+Contract: every key of the file is a field here and the other way round; there are no defaults, so a value stands in one
+place. All problems are found at once, each with its line. Knows nothing of DVC, MLflow or TensorFlow.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+
+from pipeline.errors import ConfigError
+
+Scalar = str | int | float | bool
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Device = Literal["auto", "cpu", "gpu"]
+Resize = Literal["pad", "crop", "stretch"]
+Fill = Literal["nearest", "reflect", "constant"]
+
+
+def model_names() -> list[str]:
+    """The architectures that can be chosen: the files of pipeline/ml/models/."""
+    folder = Path(__file__).parent / "ml" / "models"
+    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+
+
+def _known_model(name: str) -> str:
+    if name not in model_names():
+        raise ValueError(f"should be one of {', '.join(model_names())}")
+    return name
+
+
+def _source_path(source: str) -> str:
+    if not source.strip():
+        raise ValueError("should be the path of a folder or an archive")
+    if source.startswith("~"):
+        raise ValueError("should be a whole path: ~ is not expanded")
+    return source
+
+
+class Section(BaseModel):
+    """One section of params.yaml: immutable, with no unknown keys and no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+
+SizePx = Annotated[int, Field(ge=8, le=1024)]
+
+
+class Ingest(Section):
+    source: Annotated[str, AfterValidator(_source_path)]
+    test_fraction: Annotated[float, Field(ge=0.01, le=0.9)]
+
+
+class Preprocess(Section):
+    image_size: Literal["auto"] | Annotated[list[SizePx], Field(min_length=2, max_length=2)]
+    channels: Literal["auto", 1, 3]
+    resize: Resize
+
+
+class Augment(Section):
+    horizontal_flip: bool
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)]
+    shift_fraction: Annotated[float, Field(ge=0, le=0.9)]
+    shear_degrees: Annotated[float, Field(ge=0, le=60)]
+    zoom_fraction: Annotated[float, Field(ge=0, le=0.9)]
+    fill: Fill
+    erase_fraction: Annotated[float, Field(ge=0, le=0.9)]
+
+
+class Model(Section):
+    name: Annotated[str, AfterValidator(_known_model)]
+    width: Annotated[float, Field(ge=0.0625, le=8)]
+    flip_average: bool
+
+
+class Train(Section):
+    epochs: Annotated[int, Field(ge=1)]
+    min_steps: Annotated[int, Field(ge=0)]
+    batch_size: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    warmup_fraction: Annotated[float, Field(ge=0, le=1)]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    validation_fraction: Annotated[float, Field(ge=0.01, le=0.5)]
+    precision: Precision
+    device: Device
+
+
+class CrossValidate(Section):
+    folds: Annotated[int, Field(ge=2, le=20)]
+
+
+class Evaluate(Section):
+    top_k: Annotated[int, Field(ge=2)]
+
+
+class Register(Section):
+    model_name: Annotated[str, Field(pattern=r"^[^/:.\s][^/:]*$")]
+    min_accuracy: Annotated[float, Field(ge=0, le=1)]
+    margin: Annotated[float, Field(ge=0, le=1)]
+
+
+class Config(Section):
+    """All of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    ingest: Ingest
+    preprocess: Preprocess
+    augment: Augment
+    model: Model
+    train: Train
+    cross_validate: CrossValidate
+    evaluate: Evaluate
+    register_: Annotated[Register, Field(alias="register")]  # BaseModel has a method of that name
+
+    def flat(self) -> dict[str, Scalar]:
+        """Every parameter by its dotted name, `train.learning_rate`; a list becomes text."""
+        return dict(_flatten(self.model_dump(by_alias=True)))
+
+    def source_path(self, root: Path) -> Path:
+        """Where the images come from, as an absolute path."""
+        return (root / self.ingest.source).absolute()
+
+
+def load_config(path: Path) -> Config:
+    """The checked parameters of a params.yaml. Raises ConfigError with all its problems, one line each."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = YAML(typ="rt").load(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: the parameters cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path.name}: expected UTF-8 text. Save the file as UTF-8.") from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path.name}:{line}: not valid YAML: {str(error.problem).splitlines()[0]}.") from None
+    if not isinstance(document, CommentedMap):
+        raise ConfigError(f"{path.name}:1: expected sections such as `train:`, found {type(document).__name__}.")
+    try:
+        return Config.model_validate(_plain(document))
+    except ValidationError as error:
+        problems = [_explain(dict(problem), document, path.name) for problem in error.errors()]
+        unique = dict.fromkeys(sorted(problems))
+        raise ConfigError("\n".join(text for _, text in unique)) from None
+
+
+def _plain(node: Any) -> Any:
+    """YAML's annotated values as plain Python ones."""
+    if isinstance(node, dict):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def _flatten(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, str(value) if isinstance(value, list | tuple) else value
+
+
+def _explain(problem: dict[str, Any], document: CommentedMap, file: str) -> tuple[int, str]:
+    """(line, message) of one of pydantic's findings."""
+    keys = [str(part) for part in problem["loc"] if _is_key(part, document)]
+    line, value = _locate(document, keys)
+    name = ".".join(keys)
+    if problem["type"] == "extra_forbidden":
+        return line, f"{file}:{line}: {name} is not a parameter.{_suggest(keys)}"
+    if problem["type"] == "missing":
+        return line, f"{file}:{line}: {name} is missing. Add it, as in the project's own params.yaml."
+    return line, f"{file}:{line}: {name} {_expectation(keys, problem)}; found {value!r}."
+
+
+def _is_key(part: object, document: CommentedMap) -> bool:
+    return isinstance(part, str) and (part in _all_keys() or _contains(document, part))
+
+
+def _contains(node: Any, key: str) -> bool:
+    return isinstance(node, dict) and (key in node or any(_contains(value, key) for value in node.values()))
+
+
+def _locate(document: CommentedMap, keys: list[str]) -> tuple[int, Any]:
+    """The 1-based line of a key (of its section where the key is absent) and its value."""
+    node: Any = document
+    line = 1
+    for key in keys:
+        if not isinstance(node, CommentedMap) or key not in node:
+            return line, None
+        line = node.lc.key(key)[0] + 1
+        node = node[key]
+    return line, list(node) if isinstance(node, CommentedSeq) else node
+
+
+def _section_of(keys: list[str]) -> type[BaseModel] | None:
+    """The model that should hold the last of `keys`."""
+    if len(keys) == 1:
+        return Config
+    return _sections().get(keys[0])
+
+
+def _sections() -> dict[str, type[Section]]:
+    found = {}
+    for name, field in Config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            found[field.alias or name] = field.annotation
+    return found
+
+
+def _keys_of(section: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _all_keys() -> set[str]:
+    return {key for section in (Config, *_sections().values()) for key in _keys_of(section)}
+
+
+def _suggest(keys: list[str]) -> str:
+    """The nearest known key of the same section, or the section that has a key of that name."""
+    section = _section_of(keys)
+    candidates = _keys_of(section) if section else []
+    near = difflib.get_close_matches(keys[-1], candidates, n=1)
+    if near:
+        return f" Did you mean {near[0]}?"
+    homes = [name for name, model in _sections().items() if keys[-1] in _keys_of(model)]
+    if homes:
+        return f" Did you mean {homes[0]}.{keys[-1]}?"
+    return f" Known here: {', '.join(candidates)}." if candidates else ""
+
+
+def _expectation(keys: list[str], problem: dict[str, Any]) -> str:
+    """What the field wants, in words."""
+    section = _section_of(keys)
+    name = keys[-1]
+    field = next((f for n, f in section.model_fields.items() if (f.alias or n) == name), None) if section else None
+    if name == "image_size":
+        return "should be auto or [height, width] in px, each 8 to 1024"
+    choices = get_args(field.annotation) if field and "Literal" in str(field.annotation) else ()
+    if choices:
+        return f"should be one of {', '.join(map(str, choices))}"
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    if problem["type"] == "string_pattern_mismatch":
+        return "should be a name without / and :"
+    return str(problem["msg"]).replace("Input should be", "should be")

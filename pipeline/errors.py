@@ -1,0 +1,50 @@
+"""The errors that a user can cause or mend. The command line prints one in one line and exits with code 2.
+
+PipelineError
+├── ConfigError      params.yaml is wrong, or the project cannot be found
+├── SourceError      the images cannot be used
+├── DeviceError      the asked-for device or precision is not there
+├── FitError         fitting went wrong: diverged, out of memory
+├── StageError       a stage failed; its own message is the text
+├── BusyError        somebody else holds a lock
+├── StorageError     the disk is full or not writable
+└── TrackingError    MLflow's store cannot be reached or used
+
+A message says what was expected, what was received, where, and what to do. Any other exception is a bug: it keeps its traceback.
+"""
+
+
+class PipelineError(Exception):
+    """Base of all errors that end in one clear line."""
+
+
+class ConfigError(PipelineError):
+    """Parameters are unknown, missing or out of range, or the project cannot be found."""
+
+
+class SourceError(PipelineError):
+    """The source of images is missing, empty or unusable."""
+
+
+class DeviceError(PipelineError):
+    """The device or precision asked for is not available."""
+
+
+class FitError(PipelineError):
+    """A fit diverged or ran out of memory."""
+
+
+class StageError(PipelineError):
+    """A stage ended with an error; the text is the stage's own message."""
+
+
+class BusyError(PipelineError):
+    """A lock is held by another process."""
+
+
+class StorageError(PipelineError):
+    """A file could not be written."""
+
+
+class TrackingError(PipelineError):
+    """The MLflow store cannot be reached or used."""

@@ -1,0 +1,66 @@
+"""Where things are: the workspace of a run and the project that it belongs to.
+
+They differ only inside a queued DVC experiment, which runs in a copy under `.dvc/tmp/exps/`: files are read and written
+in the copy (the workspace), while MLflow's store and checkpoints are those of the project.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+
+STAGES = ("ingest", "preprocess", "train", "cross_validate", "evaluate", "register")
+"""The stages, in the order in which they run. A contract test holds this against dvc.yaml and pipeline/stages/."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of one workspace; `root` is an absolute path."""
+
+    root: Path
+
+    def stage(self, name: str) -> Path:
+        """The folder that a stage writes to, and nothing else writes to."""
+        return self.root / "data" / name
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def dvc_lock(self) -> Path:
+        return self.root / "dvc.lock"
+
+    @property
+    def project(self) -> Path:
+        """The project's own root, also from within the copy of a queued DVC experiment."""
+        parts = self.root.parts
+        for i in range(len(parts) - 3, 0, -1):
+            if parts[i : i + 3] == (".dvc", "tmp", "exps"):
+                return Path(*parts[:i])
+        return self.root
+
+    @property
+    def mlruns(self) -> Path:
+        return self.project / "mlruns"
+
+    @property
+    def scratch(self) -> Path:
+        """Locks and checkpoints: ignored by git and DVC, safe to delete when nothing runs."""
+        return self.project / ".checkpoints"
+
+    def relative(self, path: Path) -> str:
+        """`path` as a person in the workspace would write it."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def find_paths(start: Path) -> Paths:
+    """The workspace that holds `start`, or else the one that this package lies in.
+
+    Raises ConfigError where neither has a dvc.yaml and a params.yaml.
+    """
+    package_root = Path(__file__).resolve().parent.parent
+    for folder in [start.resolve(), *start.resolve().parents, package_root]:
+        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+            return Paths(folder)
+    raise ConfigError(f"No project here: neither {start} nor a folder above it has dvc.yaml and params.yaml. Change into the project.")
