@@ -1,34 +1,47 @@
-"""The command line: `pipeline …`, and `python -m pipeline stage NAME`, which dvc.yaml calls."""
+"""The command line: `pipeline …`, and `python -m pipeline stage NAME`, which dvc.yaml calls.
+
+Prefect, MLflow and TensorFlow are imported by the commands that use them, so that `--help`, `check` and a wrong parameter answer at once.
+"""
 
 import argparse
 import errno
 import importlib
 import os
+import shlex
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
+from pipeline import telemetry
+from pipeline.check import check_inputs, check_machine, table
 from pipeline.config import load_config
 from pipeline.errors import PipelineError
 from pipeline.paths import STAGES, Paths, find_paths
+from pipeline.processes import Stopped, bound_command, callers, exit_with, one_at_a_time, run, stop_on_signals
+from pipeline.stores.dvc_repro import FLOW_PID
+from pipeline.summary import verdict
 
-NO_TELEMETRY = {
-    "DO_NOT_TRACK": "true",
-    "DVC_NO_ANALYTICS": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-}
 TRACKED_STAGES = STAGES[2:]
+EXAMPLES = """\
+examples:
+  pipeline check                          what this machine has, and what to mend
+  pipeline run                            bring everything up to date
+  pipeline serve --cron "0 6 * * 1"       the same every Monday at 6, until stopped
+  pipeline ui                             compare runs in MLflow
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code: 0 done, 2 a problem that the user can mend, told in one line."""
-    for name, value in NO_TELEMETRY.items():
-        os.environ.setdefault(name, value)
+    """The exit code: 0 done, 2 a problem that the user can mend, told in one line, 130 or 143 stopped by Ctrl-C or SIGTERM."""
+    telemetry.switch_off()
     options = build_parser().parse_args(arguments)
     try:
         return int(options.run(options))
     except PipelineError as error:
         return _fail(str(error))
+    except Stopped as stopped:
+        print(f"pipeline {options.command}: stopped by {stopped}", file=sys.stderr)
+        return stopped.exit_code
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -37,10 +50,30 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    parser = argparse.ArgumentParser(prog="pipeline", description="Keeps a trustworthy image classifier in the registry.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = argparse.ArgumentParser(
+        prog="pipeline",
+        description="Point it at labelled images, and it keeps a trustworthy classifier in the registry.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('image-classifier-pipeline')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    once = commands.add_parser("run", help="bring every stage up to date, as a Prefect flow; does only what is not done yet")
+    once.add_argument(
+        "--lock-timeout", type=float, default=60.0, metavar="SECONDS", help="wait so long for another DVC command (default: 60)"
+    )
+    once.set_defaults(run=_run_flow)
+    schedule = commands.add_parser("serve", help="the same on a schedule, until stopped")
+    schedule.add_argument("--cron", required=True, metavar='"M H DOM MON DOW"', help='when, as in "0 6 * * 1": Mondays at 6')
+    schedule.add_argument("--timezone", metavar="NAME", help="of the schedule, as in Europe/Berlin (default: this machine's)")
+    schedule.add_argument("--port", type=int, help="of the Prefect server that it starts where none is configured (default: 4200, if free)")
+    schedule.set_defaults(run=_serve)
+    ui = commands.add_parser("ui", help="show runs, curves and the registry in MLflow's UI, until stopped")
+    ui.add_argument("--port", type=int, default=5000, help="on 127.0.0.1 (default: 5000)")
+    ui.set_defaults(run=_show_ui)
+    commands.add_parser("check", help="the machine, the tools and the parameters, with a fix per problem").set_defaults(run=_check)
     stage = commands.add_parser("stage", help="run one stage; dvc.yaml calls this")
-    stage.add_argument("name", choices=STAGES)
+    stage.add_argument("name", choices=STAGES, metavar="NAME", help=", ".join(STAGES))
     stage.set_defaults(run=_run_stage)
     return parser
 
@@ -51,11 +84,61 @@ def _fail(message: str) -> int:
     return 2
 
 
-def _run_stage(options: argparse.Namespace) -> int:
+def _run_flow(options: argparse.Namespace) -> int:
     paths = find_paths(Path.cwd())
-    config = load_config(paths.params)
-    module = importlib.import_module(f"pipeline.stages.{options.name}")
-    report = module.run(config, paths, _tracker(options.name, paths))
+    check_inputs(paths)
+    from pipeline.serve import run_once
+
+    run_once(paths, options.lock_timeout)
+    print(f"\n{verdict(paths)}", flush=True)
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    paths = find_paths(Path.cwd())
+    check_inputs(paths)
+    from pipeline.serve import serve
+
+    serve(paths, options.cron, options.timezone, options.port)
+    return 0
+
+
+def _show_ui(options: argparse.Namespace) -> int:
+    paths = find_paths(Path.cwd())
+    server = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if server.startswith("http"):
+        print(f"The runs are on the tracking server, which has its own UI: {server}")
+        return 0
+    _tracker("train", paths)  # creates the store where there is none
+    store = server or f"sqlite:///{paths.mlruns / 'mlflow.db'}"
+    arguments = ["ui", "--backend-store-uri", store, "--artifacts-destination", str(paths.mlruns / "artifacts")]
+    arguments += ["--host", "127.0.0.1", "--port", str(options.port)]
+    print(
+        f"$ {shlex.join(['mlflow', *arguments])}\nMLflow's UI is at http://127.0.0.1:{options.port} in a few seconds. Ctrl-C stops it.",
+        flush=True,
+    )
+    with stop_on_signals():
+        exit_code = run(bound_command("mlflow", *arguments), print)
+    raise PipelineError(
+        f"MLflow's UI has ended with code {exit_code}: see above. Where port {options.port} is taken, give another with --port."
+    )
+
+
+def _check(_: argparse.Namespace) -> int:
+    findings = check_machine(find_paths(Path.cwd()))
+    print(table(findings))
+    return 2 if any(finding.fix for finding in findings) else 0
+
+
+def _run_stage(options: argparse.Namespace) -> int:
+    """Run a stage, alone of its name, for as long as those live who wait for it: DVC and the flow."""
+    if "DVC_STAGE" in os.environ:
+        exit_with(*callers(), *map(int, filter(None, [os.environ.get(FLOW_PID)])))
+    paths = find_paths(Path.cwd())
+    with stop_on_signals(), one_at_a_time(options.name, paths.root, paths.scratch):
+        config = load_config(paths.params)
+        module = importlib.import_module(f"pipeline.stages.{options.name}")
+        report = module.run(config, paths, _tracker(options.name, paths))
     print(f"{options.name}: {', '.join(f'{key} {value}' for key, value in report.items())}", flush=True)
     return 0
 

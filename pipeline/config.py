@@ -131,6 +131,13 @@ class Config(Section):
         return (root / self.ingest.source).absolute()
 
 
+def params_schema() -> dict[str, Any]:
+    """The JSON Schema of params.yaml, by which an editor completes and checks it."""
+    schema = Config.model_json_schema(by_alias=True)
+    schema["properties"]["model"]["description"] = f"name is one of {', '.join(model_names())}"
+    return schema
+
+
 def load_config(path: Path) -> Config:
     """The checked parameters of a params.yaml. Raises ConfigError with all its problems, one line each."""
     try:
@@ -225,7 +232,8 @@ def _keys_of(section: type[BaseModel]) -> list[str]:
 
 
 def _all_keys() -> set[str]:
-    return {key for section in (Config, *_sections().values()) for key in _keys_of(section)}
+    sections: list[type[BaseModel]] = [Config, *_sections().values()]
+    return {key for section in sections for key in _keys_of(section)}
 
 
 def _suggest(keys: list[str]) -> str:

@@ -3,12 +3,14 @@
 MLflow implements it in `mlflow_log.py`; tests implement it by hand. A log book is never a stage's input: decisions read files or the registry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 Scalar = str | int | float | bool
+Predictor = Callable[[Sequence[bytes]], list[str]]
+"""From encoded images to class names."""
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 
@@ -35,6 +37,8 @@ class Run(Protocol):
 
     @property
     def id(self) -> str: ...
+    @property
+    def tags(self) -> Mapping[str, str]: ...
     def log_params(self, params: Mapping[str, Scalar]) -> None: ...
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None: ...
     def log_file(self, path: Path, folder: str = "") -> None:
@@ -63,8 +67,17 @@ class Tracker(Protocol):
         """The newest registered version that carries all of `tags`."""
 
     def champion(self, model_name: str) -> ModelVersion | None: ...
-    def register(self, model_name: str, model_folder: Path, run: Run, tags: Mapping[str, str]) -> ModelVersion:
-        """Log the served model's folder to the run and make a version of it."""
+    def log_model(self, run: Run, files: list[Path]) -> None:
+        """Log the model as people call it, made of `files`, unless the run has one already."""
+
+    def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
+        """Make a version of the model that the run has logged."""
 
     def promote(self, version: ModelVersion) -> None:
         """Point the alias `champion` at a version."""
+
+    def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
+        """The version with more tags."""
+
+    def load_predictor(self, version: ModelVersion) -> Predictor:
+        """The registered model itself. Raises TrackingError where it cannot be loaded."""

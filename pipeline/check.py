@@ -1,0 +1,141 @@
+"""What a run needs, checked before anything is spent: the parameters, the source, and for `pipeline check` the machine and its tools.
+
+Takes well under a second: no TensorFlow, MLflow or Prefect is imported, versions are read from their packages' metadata.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pipeline.config import Config, load_config
+from pipeline.errors import PipelineError, SourceError
+from pipeline.paths import Paths
+
+PACKAGES = ("tensorflow", "keras", "mlflow", "dvc", "prefect", "scikit-learn")
+MIN_FREE_GIB = 2.0
+SECONDS_PER_TOOL = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the table: what was looked at, what was found, and how to mend it where it is wrong."""
+
+    subject: str
+    found: str
+    fix: str = ""
+
+
+def check_inputs(paths: Paths) -> Config:
+    """The checked parameters. Raises ConfigError, or SourceError where the images are not there."""
+    config = load_config(paths.params)
+    source = config.source_path(paths.root)
+    if "://" not in config.ingest.source and not source.exists():
+        raise SourceError(
+            f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist (looked for {source}). "
+            "Set it to a folder of class folders, an archive of one, or a folder of idx files."
+        )
+    return config
+
+
+def check_machine(paths: Paths) -> list[Finding]:
+    """Everything that a run needs, one finding each."""
+    checks: list[Callable[[Paths], Finding]] = [
+        _check_python, _check_packages, _check_device, _check_git, _check_dvc, _check_disk, _check_store, _check_inputs,
+    ]  # fmt: skip
+    return [check(paths) for check in checks]
+
+
+def table(findings: list[Finding]) -> str:
+    """The findings as a table, and beneath it one `Fix:` line per problem."""
+    width = max(len(finding.subject) for finding in findings)
+    rows = [f"{'!' if finding.fix else '✓'} {finding.subject:<{width}}  {finding.found}" for finding in findings]
+    return "\n".join(rows + [f"Fix: {line}" for finding in findings for line in finding.fix.splitlines()])
+
+
+def _check_python(_: Paths) -> Finding:
+    found = f"{sys.version.split()[0]}  {sys.executable}"
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 12)
+    return Finding("Python", found, "" if supported else "use Python 3.11 or 3.12: make PYTHON=/path/to/python3.12 install")
+
+
+def _check_packages(_: Paths) -> Finding:
+    versions = dict(_versions())
+    missing = [name for name, found in versions.items() if not found]
+    found = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
+    return Finding("packages", found, f"run `make install`: missing {', '.join(missing)}" if missing else "")
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            yield name, ""
+
+
+def _check_device(_: Paths) -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpus = _said(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines()
+    return Finding("device", f"{cores} CPU cores{_bfloat16()}, " + (f"GPU: {', '.join(gpus)}" if gpus else "no NVIDIA GPU"))
+
+
+def _bfloat16() -> str:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return " with bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else ""
+
+
+def _check_git(paths: Paths) -> Finding:
+    installed = _said(["git", "--version"]).removeprefix("git version ")
+    if not installed:
+        return Finding("git", "not found", "install git: DVC keeps its history in it")
+    if not _said(["git", "-C", str(paths.project), "rev-parse", "--git-dir"]):
+        return Finding("git", f"{installed}, but no repository here", "run `git init`, or clone the project")
+    return Finding("git", installed)
+
+
+def _check_dvc(paths: Paths) -> Finding:
+    if not Path(sys.executable).with_name("dvc").exists():
+        return Finding("DVC", f"no dvc beside {sys.executable}", "run `make install`")
+    if not (paths.project / ".dvc").is_dir():
+        return Finding("DVC", "not set up here", "run `dvc init`")
+    return Finding("DVC", "set up" if paths.dvc_lock.exists() else "set up, no run yet")
+
+
+def _check_disk(paths: Paths) -> Finding:
+    free_gib = shutil.disk_usage(paths.root).free / 2**30
+    fix = f"make room: at least {MIN_FREE_GIB:g} GiB for data, models and their history" if free_gib < MIN_FREE_GIB else ""
+    return Finding("disk", f"{free_gib:.1f} GiB free", fix)
+
+
+def _check_store(paths: Paths) -> Finding:
+    server = os.environ.get("MLFLOW_TRACKING_URI")
+    if server:
+        return Finding("MLflow", f"MLFLOW_TRACKING_URI is {server}")
+    folder = next(folder for folder in (paths.mlruns, *paths.mlruns.parents) if folder.exists())
+    writable = os.access(folder, os.W_OK)
+    return Finding("MLflow", str(paths.mlruns), "" if writable else f"make {folder} writable: MLflow keeps its runs there")
+
+
+def _check_inputs(paths: Paths) -> Finding:
+    try:
+        config = check_inputs(paths)
+    except PipelineError as error:
+        return Finding("parameters", "not usable", str(error))
+    return Finding("parameters", f"valid, images in {config.ingest.source}")
+
+
+def _said(command: list[str]) -> str:
+    """What a command prints, or nothing where it is missing, fails or hangs."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_PER_TOOL, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

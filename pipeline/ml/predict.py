@@ -1,0 +1,21 @@
+"""A kept model at work: from images to probabilities. Needs nothing but Keras and the `.keras` file."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+BATCH_SIZE = 1000
+
+
+def load_model(path: Path) -> keras.Model:
+    """The model of a `.keras` file: images uint8 (N, H, W, C) to probabilities float32 (N, K)."""
+    return keras.models.load_model(path, compile=False)
+
+
+def predict(model: keras.Model, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
+    """Probabilities float32 (N, K) of images, uint8 (N, H, W, C); reads `images` a batch at a time, so it may be a memory map."""
+    batches = [
+        np.asarray(model.predict_on_batch(np.ascontiguousarray(images[i : i + batch_size]))) for i in range(0, len(images), batch_size)
+    ]
+    return np.concatenate(batches).astype(np.float32) if batches else np.empty((0, model.output_shape[-1]), np.float32)

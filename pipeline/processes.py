@@ -1,0 +1,265 @@
+"""Processes that end together: a command in its own session, a stage that never outlives its run, one stage at a time.
+
+A command's whole session is stopped with it, and waited for, whatever ends the caller: DVC killed alone leaves the stage writing, and what
+is written late lands in the outs of the next run, where DVC caches it. Knows nothing of Prefect or of what a stage does.
+"""
+
+import codecs
+import contextlib
+import hashlib
+import os
+import runpy
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import psutil
+from filelock import FileLock, Timeout
+
+from pipeline.errors import BusyError, StorageError
+
+POLITELY = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+GRACE_SECONDS = 5.0
+PROGRESS_SECONDS = 5.0
+POLL_SECONDS = 0.25
+LAST_WORDS_SECONDS = 1.0
+ENDED_WITH_PARENT = 143
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asks this process to stop. Raised once; an impatient second Ctrl-C must not break off the stopping."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal.Signals(signal_number).name)
+        self.exit_code = 128 + signal_number
+
+
+_stops: list[int] = []  # signals that asked this process to stop; signals are one per process, and so is this
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Within it the first SIGINT or SIGTERM raises Stopped, and later ones do nothing. In another than the main thread: no effect."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = {number: signal.signal(number, _stop_once) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            if not _stops:
+                signal.signal(number, handler)
+
+
+def _stop_once(signal_number: int, _frame: FrameType | None) -> None:
+    _stops.append(signal_number)
+    if len(_stops) == 1:
+        raise Stopped(signal_number)
+
+
+def run(command: Sequence[str], on_line: Callable[[str], None], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> int:
+    """The exit code of a command whose output, both streams merged, went to `on_line` line by line as it came.
+
+    Bytes that are no UTF-8 are replaced; of a progress bar that overwrites its line, one state per 5 s is passed on, and its last.
+    Nothing that the command started is left when this returns or raises.
+    """
+    with session(command, stdout=subprocess.PIPE, cwd=cwd, env=env) as process:
+        for line in _lines(_chunks(process)):
+            on_line(line)
+        return process.wait()
+
+
+@contextlib.contextmanager
+def session(
+    command: Sequence[str],
+    *,
+    stdout: int | IO[bytes] | None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    grace_seconds: float = GRACE_SECONDS,
+    signals: Sequence[signal.Signals] = POLITELY,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command in a session of its own, which ends with the block: a Ctrl-C in the terminal reaches it through its caller only."""
+    process = subprocess.Popen(
+        list(command), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        with _undisturbed():
+            stop_session(process, grace_seconds, signals)
+
+
+def stop_session(
+    process: subprocess.Popen[bytes], grace_seconds: float = GRACE_SECONDS, signals: Sequence[signal.Signals] = POLITELY
+) -> None:
+    """End every process of the session that `process` leads, with one signal after the other, and wait for it.
+
+    The wait matters as much as the signal: a killed process that nobody waits for keeps its number, and DVC takes it for alive.
+    """
+    for number in signals:
+        if _send_until_gone(process, number, grace_seconds):
+            break
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def _send_until_gone(leader: subprocess.Popen[bytes], number: signal.Signals, grace_seconds: float) -> bool:
+    told: set[int] = set()
+    deadline = time.monotonic() + grace_seconds
+    while members := _members(leader.pid):
+        for member in members:
+            if member.pid not in told:
+                with contextlib.suppress(psutil.Error):
+                    member.send_signal(number)
+                told.add(member.pid)
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+        leader.poll()
+    return True
+
+
+def _members(session_id: int) -> list[psutil.Process]:
+    """The living processes of a session: a process group is narrower, as a shell gives each of its jobs one."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == session_id and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Within it SIGINT and SIGTERM do nothing: a second Ctrl-C, while the first one stops a session, would leave half of it running."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+    """The output as it comes, until it is closed, or until a second after the command's end if something holds it open."""
+    assert process.stdout is not None
+    descriptor = process.stdout.fileno()
+    silent_seconds = 0.0
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while silent_seconds < LAST_WORDS_SECONDS:
+            if not selector.select(POLL_SECONDS):
+                silent_seconds += POLL_SECONDS if process.poll() is not None else 0.0
+                continue
+            chunk = os.read(descriptor, 65536)
+            if not chunk:
+                return
+            yield chunk
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    """Lines of text; a state that a carriage return overwrites is passed on at most once in 5 s."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    text = ""
+    shown = time.monotonic()
+    for chunk in chunks:
+        text = (text + decoder.decode(chunk)).replace("\r\n", "\n")
+        *lines, text = text.split("\n")
+        yield from (_last_state(line) for line in lines)
+        if "\r" in text.rstrip("\r") and time.monotonic() - shown > PROGRESS_SECONDS:
+            shown = time.monotonic()
+            yield _last_state(text.rpartition("\r")[0])
+        text = text.rpartition("\r")[2] if not text.endswith("\r") else text
+    if text:
+        yield _last_state(text)
+
+
+def _last_state(line: str) -> str:
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
+def exit_with(*pids: int) -> None:
+    """From now on this process ends, with its children, within half a second of the end of any of `pids`, even by SIGKILL."""
+    watched = [_find(pid) for pid in pids]
+    threading.Thread(target=_watch, args=(watched,), name="exit-with-parents", daemon=True).start()
+
+
+def callers() -> list[int]:
+    """The processes that this one works for: its parent, and whatever a shell between them hides."""
+    found = []
+    for process in psutil.Process().parents():
+        found.append(process.pid)
+        if process.name() not in ("sh", "dash", "bash", "zsh", "ksh", "fish"):
+            break
+    return found
+
+
+def _find(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _watch(watched: list[psutil.Process | None]) -> None:
+    while all(process and _lives(process) for process in watched):
+        time.sleep(POLL_SECONDS)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    os._exit(ENDED_WITH_PARENT)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """False also for a zombie, and where another process has got the number since."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextlib.contextmanager
+def one_at_a_time(name: str, workspace: Path, scratch: Path, timeout_seconds: float = 30.0) -> Iterator[None]:
+    """Within it no other process of this workspace runs `name`. Raises BusyError after `timeout_seconds`.
+
+    A stage holds it, so that a new run waits until an orphan of the one before has gone.
+    """
+    digest = hashlib.sha256(str(workspace).encode()).hexdigest()[:12]
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        with FileLock(scratch / f"{name}-{digest}.lock", timeout=timeout_seconds):
+            yield
+    except Timeout:
+        raise BusyError(
+            f"{name} is still being run by another process in {workspace}; waited {timeout_seconds:g} s. Wait for it, or stop it."
+        ) from None
+    except PermissionError as error:
+        raise StorageError(f"{error.filename} is not writable: {error.strerror}. The locks of running stages are kept there.") from None
+
+
+def bound_command(module: str, *arguments: str) -> list[str]:
+    """A command that runs a Python module which ends when this process does, even by SIGKILL."""
+    return [sys.executable, "-m", "pipeline.processes", str(os.getpid()), module, *arguments]
+
+
+def _run_bound(pid: int, module: str, arguments: Sequence[str]) -> None:
+    exit_with(pid)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _run_bound(int(sys.argv[1]), sys.argv[2], sys.argv[3:])

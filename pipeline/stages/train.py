@@ -1,0 +1,78 @@
+"""Fit the network to the training images, with a validation split, and log it as it goes."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from pipeline.config import Config
+from pipeline.ml.device import choose_compute
+from pipeline.ml.fit import Epoch, Fitted, Fitter, fit_notice, plan_fit
+from pipeline.ml.network import to_bytes
+from pipeline.ml.pictures import learning_curves
+from pipeline.ml.splits import stratified_holdout
+from pipeline.paths import Paths
+from pipeline.progress import Progress
+from pipeline.stores.arrays import read_training_set
+from pipeline.stores.files import write_bytes, write_json
+from pipeline.stores.lineage import log_epoch, log_training, open_run
+from pipeline.stores.run_log import Run, Scalar, Tracker
+
+HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
+
+
+def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
+    """Write data/train/: model.keras, history.csv, metrics.json, curves.png. Reports accuracy and speed."""
+    compute = choose_compute(config.train.device, config.train.precision)
+    training = read_training_set(paths.stage("preprocess"))
+    held_out = training.validation
+    if not held_out.any():
+        held_out = stratified_holdout(training.labels, config.train.validation_fraction, seed=config.seed)
+    plan = plan_fit(int((~held_out).sum()), config.train)
+    print(fit_notice("train", plan, compute), flush=True)
+    with open_run(tracker, "pipeline", config, paths, {"device": compute.device, "precision": compute.precision}) as log:
+        fitter = Fitter(training.images.shape[1:], len(training.class_names), config, compute)
+        with Progress("train", plan.steps, "steps") as progress:
+            fitted = fitter.fit(
+                training.images,
+                training.labels,
+                held_out,
+                on_steps=progress.advance,
+                on_epoch=lambda epoch: _tell(epoch, plan.epochs, progress, log),
+            )
+        _save(fitted, int((~held_out).sum()), int(held_out.sum()), paths)
+        log_training(tracker, log, paths)
+    last = fitted.history[-1]
+    return {
+        "epochs": len(fitted.history),
+        "validation accuracy": f"{last.validation_accuracy:.4f}",
+        "images/s": round(sum(epoch.images_per_second for epoch in fitted.history) / len(fitted.history)),
+    }
+
+
+def _tell(epoch: Epoch, epochs: int, progress: Progress, log: Run) -> None:
+    """Show an epoch to the person who waits and log it."""
+    log_epoch(log, asdict(epoch))
+    progress.note(
+        f"epoch {epoch.epoch}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}, validation loss {epoch.validation_loss:.4f}, "
+        f"validation accuracy {epoch.validation_accuracy:.4f}, {epoch.images_per_second:,.0f} images/s"
+    )
+
+
+def _save(fitted: Fitted, image_count: int, validation_count: int, paths: Paths) -> None:
+    folder = paths.stage("train")
+    rows = [{name: value for name, value in asdict(epoch).items() if name in HISTORY_COLUMNS} for epoch in fitted.history]
+    last = rows[-1]
+    metrics = {name: round(last[name], 6) for name in HISTORY_COLUMNS if name not in ("epoch", "learning_rate")}
+    write_bytes(folder / "model.keras", to_bytes(fitted.model))
+    write_bytes(folder / "history.csv", _csv(rows))
+    write_bytes(folder / "curves.png", learning_curves(rows))
+    write_json(folder / "metrics.json", {**metrics, "images": image_count, "validation_images": validation_count})
+
+
+def _csv(rows: list[dict[str, float]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, HISTORY_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: f"{value:.9g}" for name, value in row.items()} for row in rows)
+    return text.getvalue().encode()

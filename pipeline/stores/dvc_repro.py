@@ -1,0 +1,164 @@
+"""One stage brought up to date by DVC, as a command of its own: `dvc repro --single-item NAME`.
+
+In: a stage's name and the workspace. Out: whether it ran, was unchanged or came from DVC's cache, by DVC's own words. A lock that another
+DVC command holds is waited for. Knows nothing of Prefect.
+"""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from ruamel.yaml import YAML
+
+from pipeline import telemetry
+from pipeline.errors import BusyError, ConfigError, StageError
+from pipeline.paths import Paths
+from pipeline.processes import run
+
+Outcome = Literal["Ran", "Unchanged", "Restored"]
+FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage whose run it belongs to, so that it ends with it
+RETRY_SECONDS = 0.5
+ZOMBIE_SECONDS = 3.0
+
+_HINT = re.compile(
+    r"\s*$|To track the changes with git|\s+git add |To enable auto staging|\s+dvc config core\.autostage|Use `dvc push`"
+    r"|(Updating|Generating) lock file|Data and pipelines are up to date"
+)
+_BUSY = re.compile(r"is busy, it is being blocked by|Unable to acquire lock")
+_HOLDER = re.compile(r"\s*\(PID (\d+)\): (.*)")
+_DVC_FAILURE = re.compile(r"ERROR: (?:failed to reproduce '[^']*': )?(.*)")
+_EXIT_CODE = re.compile(r"exited with (-?\d+)$")
+
+
+def read_graph(paths: Paths) -> dict[str, list[str]]:
+    """The stages of dvc.yaml in its order, each with those whose outs it reads."""
+    stages = YAML(typ="safe").load(paths.root / "dvc.yaml")["stages"]
+    made_by = {_path(out): name for name, stage in stages.items() for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])}
+    return {name: sorted({made_by[dep] for dep in map(_path, stage.get("deps", [])) if dep in made_by}) for name, stage in stages.items()}
+
+
+def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout_seconds: float) -> Outcome:
+    """What DVC did with the stage; its output goes to `log` as it comes, without DVC's hints.
+
+    Raises StageError with the stage's own message, BusyError where another command has held DVC's lock for longer than the timeout.
+    """
+    started = time.monotonic()
+    reported = False
+    while True:
+        lines, exit_code = _repro(stage, paths, log)
+        if exit_code == 0:
+            return _outcome(lines)
+        if not any(map(_BUSY.search, lines)):
+            raise StageError(f"{stage}: {_reason(lines, exit_code)}")
+        holders = _holders(lines, paths)
+        if not reported and holders:
+            log(f"DVC is busy: waiting for {_describe(holders)}")
+            reported = True
+        _wait_for(holders, started, lock_timeout_seconds)
+
+
+def dvc_environment() -> dict[str, str]:
+    """The environment for DVC: its stages call `python`, which must be this one even where .venv is not activated."""
+    bin_folder = str(Path(sys.executable).parent)
+    own = {"PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1", FLOW_PID: str(os.getpid())}
+    return {**telemetry.OFF, **os.environ, **own}
+
+
+def _repro(stage: str, paths: Paths, log: Callable[[str], None]) -> tuple[list[str], int]:
+    lines: list[str] = []
+
+    def take(line: str) -> None:
+        if not _HINT.match(line):
+            lines.append(line)
+            if not any(map(_BUSY.search, lines)):
+                log(line)
+
+    dvc = Path(sys.executable).with_name("dvc")
+    if not dvc.exists():
+        raise ConfigError(f"DVC is not installed beside {sys.executable}. Run `make install`.")
+    exit_code = run([sys.executable, str(dvc), "repro", "--single-item", stage], take, cwd=paths.root, env=dvc_environment())
+    return lines, exit_code
+
+
+def _path(entry: object) -> str:
+    """The path of an out or dep, which stands alone or as the key of its settings."""
+    return str(next(iter(entry)) if isinstance(entry, dict) else entry)
+
+
+def _outcome(lines: list[str]) -> Outcome:
+    for line in lines:
+        if line.startswith("Running stage '"):
+            return "Ran"
+        if "is cached - skipping run, checking out outputs" in line:
+            return "Restored"
+        if line.endswith("didn't change, skipping"):
+            return "Unchanged"
+    return "Unchanged"
+
+
+def _reason(lines: list[str], exit_code: int) -> str:
+    """Why the stage failed: its own words, or else its exit code and the last thing that it said."""
+    own = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    if own:
+        return "\n".join(own)
+    failures = [found[1] for line in lines if (found := _DVC_FAILURE.match(line))]
+    said = [line.strip() for line in lines if not _DVC_FAILURE.match(line) and not line.startswith(("Running stage '", "> "))]
+    failure = failures[-1] if failures else f"DVC exited with {exit_code}"
+    code = _EXIT_CODE.search(failure)
+    if code is None:
+        return failure
+    if code[1] in ("-9", "137"):
+        return "killed by the system, as happens when memory runs out. Close other programs, or lower train.batch_size."
+    return f"exited with {code[1]}: {said[-1]}" if said else failure
+
+
+def _holders(lines: list[str], paths: Paths) -> dict[int, str]:
+    """The processes that hold DVC's locks, pid and command: named by DVC, or, for the lock of the whole repository, written in its file."""
+    named = {int(found[1]): found[2] for line in lines if (found := _HOLDER.match(line))}
+    if named:
+        return named
+    try:
+        pid = int((paths.root / ".dvc" / "tmp" / "lock").read_text(encoding="utf-8").strip())
+        return {pid: " ".join(psutil.Process(pid).cmdline())}
+    except (OSError, ValueError, psutil.Error):
+        return {}
+
+
+def _wait_for(holders: dict[int, str], started: float, timeout_seconds: float) -> None:
+    """Return when it is worth another try. Raises BusyError after the timeout, sooner where the holder is dead and will never let go."""
+    asked = time.monotonic()
+    while True:
+        now = time.monotonic()
+        if now - started > timeout_seconds:
+            raise BusyError(
+                f"DVC's lock is held by {_describe(holders)}; waited {timeout_seconds:g} s. Wait for it or stop it, "
+                "then run the same command again (--lock-timeout waits longer)."
+            )
+        states = [_status(pid) for pid in holders]
+        if holders and all(state == psutil.STATUS_ZOMBIE for state in states):
+            if now - started > min(ZOMBIE_SECONDS, timeout_seconds):
+                raise BusyError(
+                    f"DVC's lock is held by {_describe(holders)}, which has ended, but its parent has not taken note. "
+                    "End that parent, or delete .dvc/tmp/rwlock."
+                )
+        elif None in states or now - asked > timeout_seconds / 4:
+            return
+        time.sleep(RETRY_SECONDS)
+        if not holders or now - asked > RETRY_SECONDS:
+            return
+
+
+def _status(pid: int) -> str | None:
+    try:
+        return str(psutil.Process(pid).status())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _describe(holders: dict[int, str]) -> str:
+    return " and ".join(f"PID {pid} ({command})" for pid, command in holders.items()) or "another DVC command"

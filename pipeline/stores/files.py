@@ -1,0 +1,63 @@
+"""Files that are whole or not there: written beside, flushed to the disk, then renamed."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """A path to write a file to; it takes the place of `path` when all went well, and is removed when not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole."""
+    with written_beside(path) as beside:
+        beside.write_bytes(content)
+
+
+def write_json(path: Path, values: Mapping[str, object]) -> None:
+    """Write JSON that a person can read, keys in the order given."""
+    write_bytes(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file that a stage wrote."""
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a Parquet file; the same table gives the same bytes."""
+    with written_beside(path) as beside:
+        pq.write_table(table, beside, compression="zstd")
+
+
+def empty_folder(path: Path) -> Path:
+    """The folder, there and with nothing in it: what an interrupted stage left behind goes."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+def sha256_file(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,130 @@
+"""One row in the log book is one pipeline run, found by the content of what it produced, with its folds beneath it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config, load_config
+from pipeline.paths import Paths
+from pipeline.stores.files import sha256_file
+from pipeline.stores.lineage import FOLDS_TAG, MODEL_TAG, finishing, open_run, pipeline_run, start_fold
+from tests.fakes import FakeRun, FakeTracker
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def config() -> Config:
+    return load_config(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """The files of a finished train and cross_validate, as far as the log book looks at them."""
+    spec = {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": ["a", "b"]}
+    files = {
+        "ingest/report.json": "{}",
+        "preprocess/spec.json": json.dumps(spec),
+        "preprocess/augmented.png": "picture",
+        "train/model.keras": "weights",
+        "train/history.csv": "epoch,loss,validation_accuracy\n1,0.5,0.8\n2,0.4,0.9\n",
+        "train/metrics.json": json.dumps({"loss": 0.4}),
+        "train/curves.png": "picture",
+        "cross_validate/folds.csv": "fold,images,accuracy,loss\n0,10,0.9,0.3\n1,10,0.8,0.5\n",
+        "cross_validate/out_of_fold.parquet": "predictions",
+    }
+    for name, text in files.items():
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_text(text, encoding="utf-8")
+    return Paths(tmp_path)
+
+
+def digests(paths: Paths) -> tuple[str, str]:
+    return sha256_file(paths.stage("train") / "model.keras"), sha256_file(paths.stage("cross_validate") / "out_of_fold.parquet")
+
+
+def cross_validation(tracker: FakeTracker, paths: Paths) -> FakeRun:
+    parent = tracker.start_run("cv", {"kind": "cross_validation", FOLDS_TAG: digests(paths)[1]})
+    for fold in (0, 1):
+        start_fold(tracker, parent, fold).finish()
+    return parent
+
+
+def test_the_folds_move_beneath_the_training_run_and_their_parent_goes(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    training = tracker.start_run("training", {MODEL_TAG: digests(paths)[0]})
+    parent = cross_validation(tracker, paths)
+
+    found = pipeline_run(tracker, paths, config)
+
+    assert found.id == training.id
+    assert [child.tags["fold"] for child in tracker.children(found)] == ["0", "1"]
+    assert tracker.deleted == [parent]
+    assert training.tags[FOLDS_TAG] == digests(paths)[1]
+
+
+def test_looking_a_run_up_twice_changes_nothing(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    tracker.start_run("training", {MODEL_TAG: digests(paths)[0]})
+    cross_validation(tracker, paths)
+
+    first = pipeline_run(tracker, paths, config)
+    count = len(tracker.runs)
+    second = pipeline_run(tracker, paths, config)
+
+    assert (second.id, len(tracker.runs)) == (first.id, count)
+
+
+def test_a_fresh_log_book_gets_the_run_from_the_files(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+
+    run = pipeline_run(tracker, paths, config)
+
+    restored = next(own for own in tracker.runs if own.id == run.id)
+    assert restored.tags["restored"] == "true"
+    assert restored.params["train.learning_rate"] == config.train.learning_rate
+    assert restored.metrics["loss"] == [(1, 0.5), (2, 0.4), (0, 0.4)]
+    assert restored.tags[MODEL_TAG] == digests(paths)[0]
+    assert [(child.tags["fold"], child.last("accuracy")) for child in tracker.runs if child.parent is restored] == [("0", 0.9), ("1", 0.8)]
+    assert {own.status for own in tracker.runs} == {"FINISHED"}
+
+
+def test_a_row_keeps_its_folds_when_the_same_model_is_cross_validated_otherwise(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    earlier = tracker.start_run("training", {MODEL_TAG: digests(paths)[0], FOLDS_TAG: "of another cross-validation"})
+
+    assert pipeline_run(tracker, paths, config).id != earlier.id
+
+
+def test_folds_that_were_half_moved_when_killed_are_completed(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    training = tracker.start_run("training", {MODEL_TAG: digests(paths)[0]})
+    start_fold(tracker, training, 1).finish()
+
+    pipeline_run(tracker, paths, config)
+
+    assert sorted(child.tags["fold"] for child in tracker.children(training)) == ["0", "1"]
+
+
+@pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_a_run_ends_as_what_happened_in_it(error: type[BaseException], status: str) -> None:
+    run = FakeRun("1", "run", {})
+
+    with pytest.raises(error), finishing(run):
+        raise error
+
+    assert run.status == status
+
+
+def test_an_open_run_names_its_data_and_parameters(config: Config, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "hot-cat")
+    tracker = FakeTracker()
+
+    with open_run(tracker, "pipeline", config, paths, {"device": "CPU"}):
+        pass
+
+    (run,) = tracker.runs
+    assert run.name == "hot-cat"
+    assert run.tags.items() >= {"data_digest": "d1", "device": "CPU", "dvc_experiment": "hot-cat", "kind": "pipeline"}.items()
+    assert run.datasets[0].digest == "d1"

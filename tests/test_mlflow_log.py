@@ -1,0 +1,170 @@
+"""The log book kept by MLflow, on a real SQLite store: created once, found again, moved with its project."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from pipeline.errors import TrackingError
+from pipeline.paths import Paths
+from pipeline.stores.mlflow_log import MlflowLog, MlflowRun, tracking_uri
+from pipeline.stores.run_log import Dataset
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's and SQLAlchemy's own
+
+
+@pytest.fixture(autouse=True)
+def no_tracking_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has just been created: making one takes seconds, copying it does not."""
+    root = tmp_path_factory.mktemp("empty")
+    MlflowLog.connect(Paths(root))
+    return root
+
+
+@pytest.fixture
+def root(tmp_path: Path, empty_store: Path) -> Path:
+    root = tmp_path / "a project with ümläut %20"
+    shutil.copytree(empty_store, root)
+    return root
+
+
+def client(root: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri(Paths(root)))
+
+
+def test_parameters_metrics_files_and_data_set_are_logged(root: Path) -> None:
+    run = MlflowLog.connect(Paths(root)).start_run("first", {"kind": "pipeline"})
+    file = root / "notes.txt"
+    file.write_text("hello", encoding="utf-8")
+
+    run.log_params({"train.learning_rate": 0.3})
+    run.log_metrics({"loss": 2.0}, step=1)
+    run.log_metrics({"loss": 1.5}, step=2)
+    run.log_file(file, "train")
+    run.log_dataset(Dataset("flowers", "data/flowers", "f" * 64))
+    run.finish()
+
+    logged = client(root).get_run(run.id)
+    assert logged.info.status == "FINISHED"
+    assert logged.data.params == {"train.learning_rate": "0.3"}
+    assert [(m.step, m.value) for m in client(root).get_metric_history(run.id, "loss")] == [(1, 2.0), (2, 1.5)]
+    assert next((root / "mlruns" / "artifacts").rglob("notes.txt")).read_text() == "hello"
+    assert [(d.dataset.name, d.dataset.digest) for d in logged.inputs.dataset_inputs] == [("flowers", "f" * 36)]
+
+
+def test_a_run_is_found_by_its_tags_newest_first(root: Path) -> None:
+    log = MlflowLog.connect(Paths(root))
+    first, second, other = (log.start_run("run", {"model_sha256": digest}) for digest in ("a", "a", "b"))
+
+    assert [run.id for run in log.find_runs({"model_sha256": "a"})] == [second.id, first.id]
+    log.delete(second)
+    assert [run.id for run in log.find_runs({"model_sha256": "a"})] == [first.id]
+    assert other.tags["model_sha256"] == "b"
+
+
+def test_folds_change_their_parent(root: Path) -> None:
+    log = MlflowLog.connect(Paths(root))
+    before, after = log.start_run("cross-validation", {}), log.start_run("training", {})
+    fold = log.start_run("fold 0", {}, before)
+
+    log.adopt(fold, after)
+
+    assert log.children(before) == []
+    assert [run.id for run in log.children(after)] == [fold.id]
+
+
+def test_when_the_project_moves_its_artifacts_are_still_found(root: Path, tmp_path: Path) -> None:
+    run = MlflowLog.connect(Paths(root)).start_run("run", {})
+    file = root / "notes.txt"
+    file.write_text("hello", encoding="utf-8")
+    run.log_file(file)
+    moved = tmp_path / "moved"
+    root.rename(moved)
+
+    MlflowLog.connect(Paths(moved))
+
+    downloaded = client(moved).download_artifacts(run.id, "notes.txt", str(tmp_path))
+    assert Path(downloaded).read_text() == "hello"
+    assert str(root) not in client(moved).get_run(run.id).info.artifact_uri
+
+
+def test_the_database_is_written_ahead(root: Path) -> None:
+    with sqlite3.connect(root / "mlruns" / "mlflow.db") as connection:
+        assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+
+
+def test_processes_that_create_the_store_at_once_do_not_break_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pipeline.paths import Paths; from pipeline.stores.mlflow_log import MlflowLog;"
+        "MlflowLog.connect(Paths(Path(sys.argv[1]))).start_run('run', {}).finish()"
+    )
+    processes = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(tmp_path)]) for _ in range(3)]
+
+    assert [process.wait(timeout=200) for process in processes] == [0, 0, 0]
+    assert len(MlflowLog.connect(Paths(tmp_path)).find_runs({})) == 3
+
+
+def test_a_run_whose_process_is_gone_is_closed_when_the_next_one_starts(root: Path) -> None:
+    log = MlflowLog.connect(Paths(root))
+    abandoned, alive = log.start_run("abandoned", {}), log.start_run("alive", {})
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    host = alive.tags["process"].rpartition(":")[0]
+    abandoned.set_tags({"process": f"{host}:{gone.pid}"})
+
+    log.start_run("next", {})
+
+    assert client(root).get_run(abandoned.id).info.status == "KILLED"
+    assert client(root).get_run(alive.id).info.status == "RUNNING"
+
+
+def test_an_unreachable_tracking_server_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+
+    with pytest.raises(TrackingError, match=r"http://127.0.0.1:9 \(MLFLOW_TRACKING_URI\) cannot be reached") as caught:
+        MlflowLog.connect(Paths(tmp_path))
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_store_that_fails_in_a_fit_costs_a_warning_and_the_entries_are_offered_again(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = MlflowLog.connect(Paths(root))
+    run = log.start_run("run", {})
+
+    class FailsTwice(MlflowClient):
+        left = 2
+
+        def log_batch(self, *args: object, **kwargs: object) -> None:
+            self.left -= 1
+            if self.left >= 0:
+                raise OSError("no route to host")
+            super().log_batch(*args, **kwargs)
+
+    frail = MlflowRun(FailsTwice(tracking_uri(Paths(root))), run.id)
+    for epoch in (1, 2, 3):
+        frail.log_metrics({"loss": 1 / epoch}, step=epoch)
+    frail.finish()
+
+    assert [m.step for m in client(root).get_metric_history(run.id, "loss")] == [1, 2, 3]
+    assert capsys.readouterr().err.count("no route to host") == 1
+
+
+def test_an_inherited_run_id_changes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+
+    run = MlflowLog.connect(Paths(root)).start_run("run", {})
+
+    assert run.id != os.environ["MLFLOW_RUN_ID"]

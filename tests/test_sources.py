@@ -1,0 +1,159 @@
+"""Every layout of a source is found out from what is there, and read without writing to it."""
+
+import gzip
+import io
+import struct
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.errors import SourceError
+from pipeline.stores.sources import open_source, source_name
+
+
+def png(value: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (4, 4), value).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(png())
+    return root
+
+
+def found(path: Path) -> list[tuple[str, str, str | None]]:
+    return [(record.path, record.label, record.split) for record in open_source(path).records]
+
+
+def test_class_folders_give_the_label(tmp_path: Path) -> None:
+    root = write(tmp_path, "dog/b.PNG", "cat/größe 1.jpg", "cat/deep/er/c.png")
+
+    assert found(root) == [("cat/deep/er/c.png", "cat", None), ("cat/größe 1.jpg", "cat", None), ("dog/b.PNG", "dog", None)]
+
+
+def test_folders_above_the_classes_give_the_split(tmp_path: Path) -> None:
+    root = write(tmp_path, "Train/cat/a.png", "test/cat/a.png", "valid/dog/a.png")
+
+    assert {(label, split) for _, label, split in found(root)} == {("cat", "train"), ("cat", "test"), ("dog", "validation")}
+
+
+def test_a_class_called_test_is_a_class_when_there_is_no_train(tmp_path: Path) -> None:
+    assert {label for _, label, _ in found(write(tmp_path, "test/a.png", "other/a.png"))} == {"test", "other"}
+
+
+def test_a_folder_around_everything_is_looked_through(tmp_path: Path) -> None:
+    assert found(write(tmp_path, "flowers/rose/a.png", "flowers/lily/a.png"))[0] == ("lily/a.png", "lily", None)
+
+
+def test_hidden_and_system_files_are_left_alone(tmp_path: Path) -> None:
+    root = write(tmp_path, "cat/a.png", "cat/.DS_Store", "cat/Thumbs.db", ".git/x/a.png", "__MACOSX/cat/a.png", "dog/._a.png", "dog/a.png")
+
+    assert [path for path, _, _ in found(root)] == ["cat/a.png", "dog/a.png"]
+
+
+def test_a_zip_is_read_in_place_and_what_would_escape_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "my flowers.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("set/rose/a.png", "set/lily/b.png", "../evil/c.png", "/etc/rose/d.png"):
+            archive.writestr(name, png(7))
+
+    source = open_source(path)
+
+    assert [(record.path, record.read()) for record in source.records] == [("lily/b.png", png(7)), ("rose/a.png", png(7))]
+    assert source.name == "my-flowers"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("ending", [".tar.gz", ".tgz", ".tar"])
+def test_a_tar_is_read_in_place_and_links_in_it_are_not_followed(tmp_path: Path, ending: str) -> None:
+    folder = write(tmp_path / "in", "rose/a.png", "lily/b.png")
+    (folder / "rose" / "link.png").symlink_to(folder / "lily" / "b.png")
+    path = tmp_path / f"flowers{ending}"
+    with tarfile.open(path, "w" if ending == ".tar" else "w:gz") as archive:
+        archive.add(folder, "flowers")
+
+    source = open_source(path)
+
+    assert sorted((record.path, record.label, record.read()) for record in source.records) == [
+        ("lily/b.png", "lily", png()),
+        ("rose/a.png", "rose", png()),
+    ]
+    assert source.count == 2
+
+
+def write_idx(folder: Path, split: str, images: np.ndarray, labels: list[int], packed: bool) -> None:
+    opened = gzip.open if packed else open
+    ending = ".gz" if packed else ""
+    with opened(folder / f"{split}-images-idx3-ubyte{ending}", "wb") as file:
+        file.write(struct.pack(">IIII", 0x803, *images.shape) + images.tobytes())
+    with opened(folder / f"{split}-labels-idx1-ubyte{ending}", "wb") as file:
+        file.write(struct.pack(">II", 0x801, len(labels)) + bytes(labels))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_idx_files_become_images(tmp_path: Path, packed: bool) -> None:
+    images = np.arange(3 * 2 * 4, dtype=np.uint8).reshape(3, 2, 4)
+    write_idx(tmp_path, "train", images, [1, 0, 1], packed)
+    write_idx(tmp_path, "t10k", images[:1], [0], packed)
+    (tmp_path / "classes.txt").write_text("Kurtka\nСапоги\n", encoding="utf-8")
+
+    records = list(open_source(tmp_path).records)
+
+    assert [(record.label, record.split) for record in records] == [
+        ("Сапоги", "train"),
+        ("Kurtka", "train"),
+        ("Сапоги", "train"),
+        ("Kurtka", "test"),
+    ]
+    assert (np.asarray(Image.open(io.BytesIO(records[1].read()))) == images[1]).all()
+
+
+def test_idx_files_without_names_are_numbered(tmp_path: Path) -> None:
+    write_idx(tmp_path, "train", np.zeros((2, 2, 2), np.uint8), [3, 0], packed=False)
+
+    source = open_source(tmp_path)
+
+    assert source.class_names == ["0", "1", "2", "3"]
+    assert {record.split for record in source.records} == {None}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [({}, "no images in class folders.*Found: nothing"), ({"a.png": b"", "b.png": b""}, "Looked for: class folders.*Found: a.png, b.png")],
+)
+def test_where_nothing_matches_it_says_what_was_looked_for_and_found(tmp_path: Path, content: dict[str, bytes], words: str) -> None:
+    for name, text in content.items():
+        (tmp_path / name).write_bytes(text)
+
+    with pytest.raises(SourceError, match=words):
+        open_source(tmp_path)
+
+
+def test_a_missing_source_and_a_file_that_is_no_archive_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_text("not a zip", encoding="utf-8")
+
+    with pytest.raises(SourceError, match="nowhere is not there"):
+        open_source(tmp_path / "nowhere")
+    with pytest.raises(SourceError, match="is a file, but no archive"):
+        open_source(tmp_path / "a.zip")
+
+
+def test_damaged_idx_files_are_named(tmp_path: Path) -> None:
+    write_idx(tmp_path, "train", np.zeros((2, 2, 2), np.uint8), [0, 1], packed=True)
+    file = tmp_path / "train-images-idx3-ubyte.gz"
+    file.write_bytes(file.read_bytes()[:20])
+
+    with pytest.raises(SourceError, match="train-images-idx3-ubyte.gz is damaged"):
+        open_source(tmp_path)
+
+
+def test_a_source_gives_the_data_set_its_name() -> None:
+    assert source_name(Path("/a/My Flowers.tar.gz")) == "My-Flowers"
+    assert source_name(Path("/a/v1.2:x")) == "v1-2-x"
