@@ -90,7 +90,10 @@ def _run_flow(options: argparse.Namespace) -> int:
     from pipeline.serve import run_once
 
     run_once(paths, options.lock_timeout)
-    print(f"\n{verdict(paths)}", flush=True)
+    from pipeline.stores.registered import registered_model
+
+    if outcome := verdict(paths, registered_model(paths)):
+        print(f"\n{outcome}", flush=True)
     return 0
 
 

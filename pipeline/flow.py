@@ -22,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.paths import Paths, find_paths
 from pipeline.processes import Stopped, stop_on_signals
 from pipeline.stores.dvc_repro import read_graph, reproduce
+from pipeline.stores.registered import is_lost, registered_model
 from pipeline.summary import StageResult, markdown
 
 SUMMARY_KEY = "pipeline-summary"
@@ -74,7 +75,11 @@ def _is_news(record: logging.LogRecord) -> bool:
 def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> State[Any]:
     """Completed, named by what DVC did; Failed with the stage's own message; Cancelled by Ctrl-C or SIGTERM."""
     try:
-        outcome = reproduce(stage, paths, get_run_logger().info, lock_timeout_seconds)
+        log = get_run_logger().info
+        outcome = reproduce(stage, paths, log, lock_timeout_seconds)
+        if stage == "register" and outcome != "Ran" and is_lost(paths):
+            log("The registry does not have this model: registering it again")
+            outcome = reproduce(stage, paths, log, lock_timeout_seconds, force=True)
     except PipelineError as error:
         return Failed(message=str(error))
     except Stopped as stopped:
@@ -83,14 +88,16 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
 
 
 def _publish(paths: Paths, results: list[StageResult]) -> None:
-    create_markdown_artifact(markdown(paths, results), key=SUMMARY_KEY, description="What each stage did, and what came out")
+    create_markdown_artifact(
+        markdown(paths, results, registered_model(paths)), key=SUMMARY_KEY, description="What each stage did, and what came out"
+    )
 
 
 def _conclude(last: State[Any], results: list[StageResult]) -> State[Any]:
     if last.is_completed():
         ran = [result.stage for result in results if result.state != "Unchanged"]
         return Completed(
-            name="Unchanged" if not ran else "Completed", message=f"New: {', '.join(ran)}" if ran else "Everything was up to date."
+            name="Unchanged" if not ran else "Completed", message=f"Updated: {', '.join(ran)}" if ran else "Everything was up to date."
         )
     if last.is_cancelled():
         return Cancelled(message=last.message)

@@ -65,6 +65,12 @@ def _stop_once(signal_number: int, _frame: FrameType | None) -> None:
         raise Stopped(signal_number)
 
 
+def raise_if_stopped() -> None:
+    """Raise Stopped again where a signal asked this process to stop, and somebody has caught what it raised."""
+    if _stops:
+        raise Stopped(_stops[0])
+
+
 def run(command: Sequence[str], on_line: Callable[[str], None], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> int:
     """The exit code of a command whose output, both streams merged, went to `on_line` line by line as it came.
 

@@ -34,7 +34,7 @@ from prefect.types.entrypoint import EntrypointType
 from pipeline.errors import ConfigError, PipelineError, StageError
 from pipeline.flow import retrain
 from pipeline.paths import Paths
-from pipeline.processes import bound_command, session, stop_on_signals
+from pipeline.processes import bound_command, raise_if_stopped, session, stop_on_signals
 
 DEPLOYMENT = "scheduled"
 DEFAULT_PORT = 4200
@@ -56,6 +56,7 @@ def run_once(paths: Paths, lock_timeout_seconds: float) -> None:
     with stop_on_signals():
         _connect(paths)
         state = retrain(lock_timeout_seconds, return_state=True)
+    raise_if_stopped()
     if not state.is_completed():
         raise StageError(state.message or f"The run ended as {state.name}.")
 

@@ -1,6 +1,7 @@
 """An image as people have it becomes the array that a network takes."""
 
 import io
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -54,7 +55,8 @@ def test_shrinking_averages_instead_of_skipping_pixels() -> None:
 
     result = array_to_input(stripes, ImageSpec(8, 8, 1, "stretch"))
 
-    assert 120 <= result.min() and result.max() <= 135
+    assert result.min() >= 120
+    assert result.max() <= 135
 
 
 def test_a_turned_photograph_is_put_upright() -> None:
@@ -123,3 +125,63 @@ def test_an_absurdly_large_image_is_never_decoded() -> None:
 def test_an_array_that_is_no_image_is_refused(array: np.ndarray) -> None:
     with pytest.raises(SourceError, match="expected whole numbers 0 to 255"):
         array_to_input(array, GREY_2)
+
+
+def test_a_dark_image_of_sixteen_bits_stays_dark() -> None:
+    dark = Image.fromarray(np.full((2, 2), 255, np.uint16))
+
+    assert encoded_to_input(encoded(dark), GREY_2).max() == 1  # 255 of 65535 is 0.99 of 255
+
+
+def test_sixteen_bits_in_the_other_byte_order_are_read_too() -> None:
+    image = Image.fromarray(np.full((2, 2), 257 * 100, ">u2"))
+
+    assert describe(encoded(image, "TIFF")).mode == "I;16B"
+    assert encoded_to_input(encoded(image, "TIFF"), GREY_2).tolist() == [[[100], [100]], [[100], [100]]]
+
+
+def test_damaged_exif_does_not_cost_the_image() -> None:
+    photograph = encoded(Image.new("L", (8, 4), 9), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12")
+
+    assert (describe(photograph).width, describe(photograph).height) == (8, 4)
+
+
+def test_colours_that_cannot_be_converted_are_refused_at_once() -> None:
+    lab = encoded(Image.new("LAB", (4, 4)), "TIFF")
+
+    with pytest.raises(SourceError, match="its colours, LAB, are neither"):
+        describe(lab)
+
+
+def test_formats_that_run_another_program_are_no_images() -> None:
+    with pytest.raises(SourceError, match="not an image"):
+        describe(encoded(Image.new("RGB", (4, 4)), "EPS"))
+
+
+@pytest.mark.parametrize("shape", [(1, 3000), (3000, 1)])
+@pytest.mark.parametrize("resize", ["pad", "crop", "stretch"])
+def test_the_thinnest_image_has_an_input(shape: tuple[int, int], resize: Literal["pad", "crop", "stretch"]) -> None:
+    result = array_to_input(np.full(shape, 255, np.uint8), ImageSpec(32, 32, 1, resize))
+
+    assert result.max() == 255
+
+
+def test_an_array_with_alpha_is_put_on_white() -> None:
+    half = np.full((2, 2, 4), [0, 0, 0, 51], np.uint8)  # a fifth of black
+
+    assert array_to_input(half, ImageSpec(2, 2, 3, "pad")).tolist() == [[[204] * 3] * 2] * 2
+
+
+def test_only_the_first_picture_of_an_animation_counts() -> None:
+    first, second = Image.new("L", (4, 4), 10), Image.new("L", (4, 4), 200)
+    animation = encoded(first, "GIF", save_all=True, append_images=[second])
+
+    assert encoded_to_input(animation, ImageSpec(4, 4, 1, "pad")).max() == 10
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
+def test_a_png_made_of_pixels_holds_exactly_these(shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+    with Image.open(io.BytesIO(encode_png(pixels))) as image:
+        assert (np.asarray(image) == pixels).all()

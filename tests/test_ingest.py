@@ -121,3 +121,41 @@ def test_the_source_is_not_written_to(tmp_path: Path) -> None:
     run(tmp_path, source)
 
     assert {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in sorted(source.rglob("*")) if file.is_file()} == before
+
+
+def test_what_ends_early_leaves_no_images_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_class_folders(tmp_path / "flowers", per_class=10)
+    run(tmp_path, source)
+    monkeypatch.setattr(ingest, "_count", lambda *_: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        run(tmp_path, source)
+
+    assert list((tmp_path / "project" / "data" / "ingest").iterdir()) == []
+
+
+def test_copies_of_one_image_go_to_the_same_split(tmp_path: Path) -> None:
+    source = write_class_folders(tmp_path / "flowers", per_class=30)
+    for file in sorted((source / "circle").iterdir()):
+        shutil.copy(file, source / "circle" / f"copy of {file.name}")
+
+    splits: dict[str, set[str]] = {}
+    for row in run(tmp_path, source)[2].to_pylist():
+        splits.setdefault(row["sha256"], set()).add(row["split"])
+
+    assert all(len(found) == 1 for found in splits.values())
+
+
+def test_a_file_of_absurd_size_is_not_read(tmp_path: Path) -> None:
+    source = write_class_folders(tmp_path / "flowers", per_class=10)
+    with (source / "circle" / "film.jpg").open("wb") as file:
+        file.truncate(300 * 2**20)  # all holes
+
+    assert run(tmp_path, source)[1] == [["circle/film.jpg", "300 MB is more than 256 MB"]]
+
+
+def test_an_archive_gives_the_same_images_as_its_folder(tmp_path: Path) -> None:
+    source = write_class_folders(tmp_path / "flowers", per_class=10, split=True)
+    packed = Path(shutil.make_archive(str(tmp_path / "packed" / "flowers"), "zip", tmp_path, "flowers"))
+
+    assert run(tmp_path, packed)[0]["digest"] == run(tmp_path, source)[0]["digest"]

@@ -150,7 +150,7 @@ def test_damaged_idx_files_are_named(tmp_path: Path) -> None:
     file = tmp_path / "train-images-idx3-ubyte.gz"
     file.write_bytes(file.read_bytes()[:20])
 
-    with pytest.raises(SourceError, match="train-images-idx3-ubyte.gz is damaged"):
+    with pytest.raises(SourceError, match=r"train-images-idx3-ubyte\.gz is damaged"):
         open_source(tmp_path)
 
 

@@ -3,17 +3,23 @@
 `preprocess` uses it for every image, and the registered model carries it along: both prepare an image with the same code.
 """
 
+import functools
 import io
+import struct
 import warnings
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from pipeline.errors import SourceError
 
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 MOST_PIXELS = 100_000_000
 RESAMPLING = Image.Resampling.BICUBIC  # Pillow widens the filter when it shrinks an image: no aliasing
@@ -53,25 +59,26 @@ def decode(encoded: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image: Image.Image = Image.open(io.BytesIO(encoded))
-            if image.width * image.height > MOST_PIXELS:
-                raise SourceError(f"{image.width} x {image.height} px is more than {MOST_PIXELS // 1_000_000} million pixels")
-            mode = image.mode
-            if ImageFile.LOAD_TRUNCATED_IMAGES:
-                raise AssertionError("Pillow is set to accept truncated images")
+            image: Image.Image = Image.open(io.BytesIO(encoded), formats=_formats())
+            _check(image)
             image.load()
-            image = ImageOps.exif_transpose(image)
+            upright = _turn_upright(image)
     except SourceError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly everything on damaged files
         raise SourceError(_reason(error)) from None
-    image.info["mode_in_file"] = mode
-    return image
+    upright.info["mode_in_file"] = image.mode
+    return upright
 
 
 def encoded_to_input(encoded: bytes, spec: ImageSpec) -> np.ndarray:
     """uint8 (height, width, channels) of an encoded image. Raises SourceError for what cannot be decoded."""
     return image_to_input(decode(encoded), spec)
+
+
+def encoded_to_inputs(images: Iterable[bytes], spec: ImageSpec) -> np.ndarray:
+    """uint8 (N, height, width, channels) of N encoded images, at least one. Raises SourceError as `encoded_to_input` does."""
+    return np.stack([encoded_to_input(image, spec) for image in images])
 
 
 def array_to_input(image: np.ndarray, spec: ImageSpec) -> np.ndarray:
@@ -98,18 +105,54 @@ def image_to_input(image: Image.Image, spec: ImageSpec) -> np.ndarray:
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """A PNG of an array uint8 (H, W) or (H, W, 3)."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    """A PNG of an array uint8 (H, W), grey, or (H, W, 3), RGB. Four times as fast as Pillow's on images of 28 px."""
+    height, width = pixels.shape[:2]
+    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)  # each row starts with 0: it is not filtered
+    rows[:, 1:] = pixels.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if pixels.ndim == 2 else 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), level=1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(kind, content) for kind, content in parts)
+
+
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+@functools.cache
+def _formats() -> list[str]:
+    """The formats of FORMATS that this Pillow has. Left out are those that run another program, as PostScript does, and obscure ones."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _check(image: Image.Image) -> None:
+    """Refuse, before it is decoded, what would fill the memory or has colours that cannot be converted."""
+    if image.width * image.height > MOST_PIXELS:
+        raise SourceError(f"{image.width} x {image.height} px is more than {MOST_PIXELS // 1_000_000} million pixels")
+    if image.mode not in (*GREY_MODES, *COLOUR_MODES):
+        raise SourceError(f"its colours, {image.mode}, are neither grey nor RGB, CMYK, YCbCr or HSV")
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise AssertionError("Pillow is set to accept truncated images")
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    """The image as its EXIF orientation says; as it is where EXIF is damaged."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return image if orientation == 1 else ImageOps.exif_transpose(image)
+    except Exception:  # of a damaged EXIF block; the pixels are whole
+        return image
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16 bits by division, other depths as Pillow has them."""
-    if image.mode.startswith("I"):
-        pixels = np.asarray(image).astype(np.int64)
-        return Image.fromarray(np.clip(pixels // 257 if pixels.max(initial=0) > 255 else pixels, 0, 255).astype(np.uint8))
-    return image
+    """Grey values of 16 bits divided by 257. Of 32 bits too, where they exceed 8 bits; numbers with a point are taken as 0 to 1 where all are."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    pixels = np.nan_to_num(np.asarray(image).astype(np.float64))
+    most = pixels.max(initial=0)
+    sixteen_bits = image.mode.startswith("I;") or (image.mode == "I" and most > 255)
+    scale = 1 / 257 if sixteen_bits else 255.0 if image.mode == "F" and most <= 1 else 1.0
+    return Image.fromarray(np.clip(np.rint(pixels * scale), 0, 255).astype(np.uint8))
 
 
 def _resize(image: Image.Image, spec: ImageSpec) -> Image.Image:
@@ -120,11 +163,15 @@ def _resize(image: Image.Image, spec: ImageSpec) -> Image.Image:
         return image.resize(size, RESAMPLING)
     if spec.resize == "crop":
         return ImageOps.fit(image, size, RESAMPLING)
-    return ImageOps.pad(image, size, RESAMPLING, color=0)
+    scale = min(spec.width / image.width, spec.height / image.height)
+    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    padded = Image.new(image.mode, size)
+    padded.paste(image.resize(inner, RESAMPLING), ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2))
+    return padded
 
 
 def _reason(error: Exception) -> str:
     text = (str(error).splitlines() or [""])[0]
     if "cannot identify image file" in text:
-        return "not an image that Pillow can read"
+        return "not an image"
     return f"cannot be decoded: {text or type(error).__name__}"

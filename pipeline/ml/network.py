@@ -43,7 +43,11 @@ def build_to_keep(fitted: keras.Model, options: Model, scale: Sequence[float], o
             mirrored = keras.ops.flip(standardised, axis=2)
             both = [probabilities, _probabilities(body, mirrored, "softmax_of_mirrored")]
             probabilities = keras.layers.Average(name="flip_average")(both)
-        return keras.Model(images, probabilities, name=body.name + "_classifier")
+        model = keras.Model(images, probabilities, name=body.name + "_classifier")
+    for operation in model.operations:
+        if type(operation).__name__ == "Flip":
+            operation.name = "mirror"  # Keras would number it by what was built before in this process
+    return model
 
 
 def to_bytes(model: keras.Model) -> bytes:

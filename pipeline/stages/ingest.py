@@ -8,7 +8,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -18,11 +18,14 @@ from pipeline.ml.images import GREY_MODES, describe
 from pipeline.parallel import parallel_map
 from pipeline.paths import Paths
 from pipeline.progress import Progress
-from pipeline.stores.files import empty_folder, write_bytes, write_json
+from pipeline.stores.files import empty_folder, folder_beside, write_bytes, write_json
+from pipeline.stores.records import Record, Source
 from pipeline.stores.shards import SCHEMA, ShardWriter
-from pipeline.stores.sources import Record, Source, open_source
+from pipeline.stores.sources import open_source
 
 CHUNK_RECORDS = 512
+CHUNK_BYTES = 8 * 2**20
+MOST_BYTES = 256 * 2**20
 NAMED_REJECTIONS = 10
 
 
@@ -43,19 +46,24 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     source_path = config.source_path(paths.root)
     source = open_source(source_path)
     folder = empty_folder(paths.stage("ingest"))
-    findings = Findings()
-    writer = ShardWriter(folder / "images.parquet")
-    with Progress("ingest", source.count, "images") as progress:
-        for rows, rejected in parallel_map(_Verify(config.ingest.test_fraction), _chunks(source.records)):
-            writer.add(rows)
-            _count(findings, rows, rejected)
-            progress.advance(len(rows) + len(rejected))
-    class_names = _class_names(source, findings)
-    writer.close()
+    findings = Findings(rejected=list(source.rejected))
+    with folder_beside(folder / "images.parquet") as shards:
+        _verify_all(source, config.ingest.test_fraction, shards, findings)
+        class_names = _class_names(source, findings)
     write_bytes(folder / "rejected.csv", _csv(findings.rejected))
     write_json(folder / "report.json", _describe(source, class_names, findings, config))
     _name_rejections(findings.rejected)
     return {"images": len(findings.widths), "classes": len(class_names), "rejected": len(findings.rejected)}
+
+
+def _verify_all(source: Source, test_fraction: float, shards: Path, findings: Findings) -> None:
+    """Write the shards, and count what goes into them."""
+    with ShardWriter(shards) as writer, Progress("ingest", source.count, "images") as progress:
+        for rows, rejected in parallel_map(_Verify(test_fraction), _chunks(source.records)):
+            writer.add(rows)
+            _count(findings, rows, rejected)
+            progress.advance(len(rows) + len(rejected))
+    findings.rejected.sort()
 
 
 @dataclass(frozen=True)
@@ -77,9 +85,11 @@ class _Verify:
         return pa.Table.from_pylist(rows, SCHEMA), rejected
 
     def _row(self, record: Record) -> dict[str, object]:
+        if record.size_bytes > MOST_BYTES:
+            raise SourceError(f"{record.size_bytes / 2**20:,.0f} MB is more than {MOST_BYTES // 2**20} MB")
         content = record.read()
         found = describe(content)
-        sha256 = hashlib.sha256(content).hexdigest()
+        sha256 = record.sha256 or hashlib.sha256(content).hexdigest()
         return {
             "path": record.path,
             "label": record.label,
@@ -98,8 +108,16 @@ def split_by_content(sha256: str, test_fraction: float) -> str:
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    waiting = iter(records)
-    while chunk := list(islice(waiting, CHUNK_RECORDS)):
+    """The records, some hundred at a time, or some megabytes."""
+    chunk: list[Record] = []
+    size_bytes = 0
+    for record in records:
+        chunk.append(record)
+        size_bytes += record.size_bytes
+        if len(chunk) == CHUNK_RECORDS or size_bytes >= CHUNK_BYTES:
+            yield chunk
+            chunk, size_bytes = [], 0
+    if chunk:
         yield chunk
 
 
@@ -118,7 +136,8 @@ def _class_names(source: Source, findings: Findings) -> list[str]:
     """The classes in the order of their numbers. Raises SourceError where nothing can be learned or tested."""
     found = set().union(*findings.counts.values())
     if not found:
-        raise SourceError(f"ingest.source: none of {source.count} files in {source.name} is an image, for example {findings.rejected[0]}.")
+        example = ": ".join(findings.rejected[0])
+        raise SourceError(f"ingest.source: none of {source.count} files in {source.name} is an image, for example {example}.")
     if len(found) < 2:
         raise SourceError(
             f"ingest.source: all {len(findings.widths)} images of {source.name} are of one class, {min(found)}. Two are needed."
@@ -133,7 +152,7 @@ def _class_names(source: Source, findings: Findings) -> list[str]:
         raise SourceError(
             f"ingest.source: {', '.join(sorted(unseen))} has test images but none to train on. Add some, or take the class out."
         )
-    return source.class_names or sorted(found)
+    return [name for name in source.class_names or sorted(found) if name in found]
 
 
 def _describe(source: Source, class_names: list[str], findings: Findings, config: Config) -> dict[str, object]:

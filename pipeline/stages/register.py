@@ -32,9 +32,12 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     name = registered_name(config, paths)
     digest = sha256_file(paths.stage("train") / "model.keras")
     version = tracker.find_version(name, {MODEL_TAG: digest})
-    decision = _earlier_decision(version) or _decide(metrics, digest, tracker.champion(name), config.register_, paths, tracker)
+    decision = _earlier_decision(version) or {
+        "model_name": name,
+        **_decide(metrics, digest, tracker.champion(name), config.register_, paths, tracker),
+    }
     version = _register(version, name, decision, metrics, log, paths, tracker)
-    if decision["promoted"] and "champion_since_decision" not in version.tags:
+    if decision["promoted"] and ("champion_since_decision" not in version.tags or tracker.champion(name) is None):
         tracker.promote(version)
         tracker.tag_version(version, {"champion_since_decision": "true"})
     write_json(paths.stage("register") / "decision.json", decision)
@@ -125,7 +128,7 @@ def _register(
     cross_validation = read_json(paths.stage("cross_validate") / "metrics.json")
     tags = {
         MODEL_TAG: decision["model_sha256"],
-        "decision": json.dumps(decision, sort_keys=True),
+        "decision": json.dumps(decision),
         "test_accuracy": str(metrics["accuracy"]),
         "test_sha256": decision["test_sha256"],
         "cv_accuracy": f"{cross_validation['accuracy_mean']:.4f} ± {cross_validation['accuracy_std']:.4f}",

@@ -1,7 +1,9 @@
 """Packed arrays: what `preprocess` writes and the later stages read by memory map."""
 
+import errno
 import io
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,8 +36,21 @@ def packed_array(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np.
                 np.save(file, array)
             return
         mapped = np.lib.format.open_memmap(beside, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        _reserve(beside)
         yield mapped
         mapped.flush()
+
+
+def _reserve(path: Path) -> None:
+    """Take the disk space of a file that is all holes: a disk that is full now is an OSError, later it would kill the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("rb+") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

@@ -22,7 +22,7 @@ from pipeline.processes import run
 
 Outcome = Literal["Ran", "Unchanged", "Restored"]
 FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage whose run it belongs to, so that it ends with it
-RETRY_SECONDS = 0.5
+RETRY_SECONDS = 5.0
 ZOMBIE_SECONDS = 3.0
 
 _HINT = re.compile(
@@ -42,15 +42,15 @@ def read_graph(paths: Paths) -> dict[str, list[str]]:
     return {name: sorted({made_by[dep] for dep in map(_path, stage.get("deps", [])) if dep in made_by}) for name, stage in stages.items()}
 
 
-def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout_seconds: float) -> Outcome:
-    """What DVC did with the stage; its output goes to `log` as it comes, without DVC's hints.
+def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout_seconds: float, *, force: bool = False) -> Outcome:
+    """What DVC did with the stage; its output goes to `log` as it comes, without DVC's hints. `force` runs it though nothing has changed.
 
     Raises StageError with the stage's own message, BusyError where another command has held DVC's lock for longer than the timeout.
     """
     started = time.monotonic()
     reported = False
     while True:
-        lines, exit_code = _repro(stage, paths, log)
+        lines, exit_code = _repro(stage, paths, log, force)
         if exit_code == 0:
             return _outcome(lines)
         if not any(map(_BUSY.search, lines)):
@@ -69,7 +69,7 @@ def dvc_environment() -> dict[str, str]:
     return {**telemetry.OFF, **os.environ, **own}
 
 
-def _repro(stage: str, paths: Paths, log: Callable[[str], None]) -> tuple[list[str], int]:
+def _repro(stage: str, paths: Paths, log: Callable[[str], None], force: bool) -> tuple[list[str], int]:
     lines: list[str] = []
 
     def take(line: str) -> None:
@@ -81,7 +81,8 @@ def _repro(stage: str, paths: Paths, log: Callable[[str], None]) -> tuple[list[s
     dvc = Path(sys.executable).with_name("dvc")
     if not dvc.exists():
         raise ConfigError(f"DVC is not installed beside {sys.executable}. Run `make install`.")
-    exit_code = run([sys.executable, str(dvc), "repro", "--single-item", stage], take, cwd=paths.root, env=dvc_environment())
+    options = ["--single-item", *(["--force"] if force else [])]
+    exit_code = run([sys.executable, str(dvc), "repro", *options, stage], take, cwd=paths.root, env=dvc_environment())
     return lines, exit_code
 
 
@@ -130,27 +131,27 @@ def _holders(lines: list[str], paths: Paths) -> dict[int, str]:
 
 
 def _wait_for(holders: dict[int, str], started: float, timeout_seconds: float) -> None:
-    """Return when it is worth another try. Raises BusyError after the timeout, sooner where the holder is dead and will never let go."""
-    asked = time.monotonic()
+    """Return when it is worth another try: as soon as a holder has gone, or after a while. Raises BusyError after the timeout.
+
+    A zombie is waited for for a moment only: DVC takes it for alive as long as its parent does, which may be forever.
+    """
+    retry_at = time.monotonic() + RETRY_SECONDS
     while True:
-        now = time.monotonic()
-        if now - started > timeout_seconds:
+        waited = time.monotonic() - started
+        states = [_status(pid) for pid in holders]
+        if states and set(states) == {psutil.STATUS_ZOMBIE} and waited > min(ZOMBIE_SECONDS, timeout_seconds):
+            raise BusyError(
+                f"DVC's lock is held by {_describe(holders)}, which has ended, but its parent has not taken note. "
+                "End that parent, or delete .dvc/tmp/rwlock."
+            )
+        if waited > timeout_seconds:
             raise BusyError(
                 f"DVC's lock is held by {_describe(holders)}; waited {timeout_seconds:g} s. Wait for it or stop it, "
                 "then run the same command again (--lock-timeout waits longer)."
             )
-        states = [_status(pid) for pid in holders]
-        if holders and all(state == psutil.STATUS_ZOMBIE for state in states):
-            if now - started > min(ZOMBIE_SECONDS, timeout_seconds):
-                raise BusyError(
-                    f"DVC's lock is held by {_describe(holders)}, which has ended, but its parent has not taken note. "
-                    "End that parent, or delete .dvc/tmp/rwlock."
-                )
-        elif None in states or now - asked > timeout_seconds / 4:
+        if None in states or time.monotonic() > retry_at:
             return
-        time.sleep(RETRY_SECONDS)
-        if not holders or now - asked > RETRY_SECONDS:
-            return
+        time.sleep(0.1)
 
 
 def _status(pid: int) -> str | None:

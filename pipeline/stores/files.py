@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import StorageError
+
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
@@ -20,11 +22,31 @@ def written_beside(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.partial")
     try:
         yield beside
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync(beside)
         beside.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # of a full disk not every library says which file
+        raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """A folder to fill; it becomes `path`, which must not exist, when all went well, and is removed when not."""
+    beside = path.with_name(f".{path.name}.partial")
+    empty_folder(beside)
+    try:
+        yield beside
+        beside.rename(path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -39,8 +61,12 @@ def write_json(path: Path, values: Mapping[str, object]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file that a stage wrote."""
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    """The object in a JSON file that a stage wrote. Raises StorageError where there is none yet."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StorageError(f"{path} is not there. `dvc repro` runs the stage that makes it, and this one after it.") from None
+    values: dict[str, Any] = json.loads(text)
     return values
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.stores.files import write_table
+from pipeline.stores.files import sync
 
 SCHEMA = pa.schema(
     [
@@ -23,38 +26,67 @@ SCHEMA = pa.schema(
 MOST_ROWS = 8192
 MOST_BYTES = 64 * 2**20
 BATCH_ROWS = 512
+REPEATING = ["label", "split", "mode"]
 
 
 class ShardWriter:
-    """Writes rows to shards in the order in which they come; call `close` at the end."""
+    """Writes rows to shards in the order in which they come, at once, so that it holds none; a context manager."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._waiting: list[pa.Table] = []
         self._count = 0
+        self._shard: _Shard | None = None
 
     def add(self, rows: pa.Table) -> None:
-        """Append a table of SCHEMA."""
-        self._waiting.append(rows)
-        if sum(len(table) for table in self._waiting) >= MOST_ROWS or sum(table.nbytes for table in self._waiting) >= MOST_BYTES:
-            self._flush()
+        """Append a table of SCHEMA: it becomes one row group."""
+        if len(rows) == 0:
+            return
+        if self._shard is None:
+            self._shard = _Shard(self._folder / f"{self._count:05d}.parquet")
+            self._count += 1
+        self._shard.add(rows)
+        if self._shard.rows >= MOST_ROWS or self._shard.size_bytes >= MOST_BYTES:
+            self._close_shard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close_shard()
+
+    def _close_shard(self) -> None:
+        if self._shard is not None:
+            self._shard.close()
+            self._shard = None
+
+
+class _Shard:
+    """One open Parquet file, with what it holds so far."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=REPEATING, write_statistics=REPEATING)
+        self.rows = self.size_bytes = 0
+
+    def add(self, rows: pa.Table) -> None:
+        self._writer.write_table(rows)
+        self.rows += len(rows)
+        self.size_bytes += rows.nbytes
 
     def close(self) -> None:
-        """Write what is left."""
-        if any(len(table) for table in self._waiting):
-            self._flush()
-
-    def _flush(self) -> None:
-        write_table(self._folder / f"{self._count:05d}.parquet", pa.concat_tables(self._waiting).combine_chunks())
-        self._waiting = []
-        self._count += 1
+        self._writer.close()
+        sync(self._path)
 
 
-def read_batches(folder: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Some columns of all rows, a few hundred rows at a time, in order."""
+def read_batches(folder: Path, columns: list[str], most_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+    """Some columns of all rows, at most `most_rows` at a time, in order."""
     for shard in sorted(folder.glob("*.parquet")):
         with pq.ParquetFile(shard) as file:
-            yield from file.iter_batches(BATCH_ROWS, columns=columns)
+            for group in range(file.num_row_groups):
+                rows = file.read_row_group(group, columns).combine_chunks()
+                for first in range(0, len(rows), most_rows):
+                    part = np.arange(first, min(first + most_rows, len(rows)))
+                    yield from rows.take(part).to_batches()  # a copy: a slice would be sent to another process with all the rest
 
 
 def read_encoded_images(folder: Path, split: str) -> Iterator[list[tuple[bytes, str]]]:

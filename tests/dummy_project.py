@@ -1,0 +1,142 @@
+"""A small DVC project with the six stage names, whose stages are shell commands: what runs the graph is tested without fitting anything."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from ruamel.yaml import YAML
+
+from pipeline import telemetry
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+GRAPH = {
+    "ingest": ["source/image"],
+    "preprocess": ["data/ingest/out"],
+    "train": ["data/preprocess/out"],
+    "cross_validate": ["data/preprocess/out"],
+    "evaluate": ["data/train/out", "data/cross_validate/out"],
+    "register": ["data/evaluate/out"],
+}
+SLOW_STAGE = """\
+# Runs a stage of 60 s through the real command line; it says `working` once a signal can reach it.
+import os, pathlib, sys, time, types
+import pipeline.__main__ as command_line
+
+def run(config, paths, tracker):
+    pathlib.Path("stage.pid").write_text(str(os.getpid()))
+    print("working", flush=True)
+    for _ in range(600):
+        time.sleep(0.1)
+    return {}
+
+module = types.ModuleType("pipeline.stages.train")
+module.run = run
+sys.modules["pipeline.stages.train"] = module
+command_line._tracker = lambda *_: None
+sys.exit(command_line.main(["stage", "train"]))
+"""
+
+
+def create_project(root: Path) -> Path:
+    """A committed project in `root`, in which nothing has run yet; only `train` reads a parameter, `seed`."""
+    (root / "source").mkdir(parents=True)
+    (root / "source" / "image").write_text("pixels\n", encoding="utf-8")
+    (root / "slow_stage.py").write_text(SLOW_STAGE, encoding="utf-8")
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("source: data/fashion-mnist", "source: source")
+    (root / "params.yaml").write_text(params, encoding="utf-8")
+    write_graph(root)
+    for command in (["git", "init", "-q"], [str(BIN / "dvc"), "init", "-q"]):
+        subprocess.run(command, cwd=root, check=True, env=environment(root))
+    return root
+
+
+def write_graph(root: Path, **commands: str) -> None:
+    """dvc.yaml, with other commands for the stages named."""
+    stages = {
+        name: {
+            "cmd": commands.get(name, f"mkdir -p data/{name}; cat {' '.join(deps)} > data/{name}/out; echo {name} works"),
+            "deps": deps,
+            "outs": [f"data/{name}/out"],
+            **({"params": ["seed"]} if name == "train" else {}),
+        }
+        for name, deps in GRAPH.items()
+    }
+    YAML().dump({"stages": stages}, root / "dvc.yaml")
+
+
+def set_seed(root: Path, seed: int) -> None:
+    params = root / "params.yaml"
+    lines = params.read_text(encoding="utf-8").splitlines(keepends=True)
+    params.write_text("".join(f"seed: {seed}\n" if line.startswith("seed:") else line for line in lines), encoding="utf-8")
+
+
+def environment(root: Path, **more: str) -> dict[str, str]:
+    """Without the activated environment, Prefect's home inside the project, and no server unless `more` names one."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "MLFLOW_", "DVC_", "PIPELINE_", "VIRTUAL_ENV"))
+    }
+    path = os.pathsep.join(part for part in kept["PATH"].split(os.pathsep) if part != str(BIN))
+    home = {"PREFECT_HOME": str(root / ".checkpoints" / "prefect"), "COLUMNS": "200"}
+    return {**kept, **telemetry.OFF, **home, "PATH": path, **more}
+
+
+def start_pipeline(root: Path, *arguments: str, **more: str) -> "subprocess.Popen[str]":
+    """The command line in the project, its output piped, leading a process group as it does in a terminal."""
+    return subprocess.Popen(
+        [str(BIN / "pipeline"), *arguments],
+        cwd=root,
+        env=environment(root, **more),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def run_pipeline(root: Path, *arguments: str, **more: str) -> tuple[int, str]:
+    """(exit code, output) of the command line in the project."""
+    process = start_pipeline(root, *arguments, **more)
+    output, _ = process.communicate(timeout=120)
+    return process.returncode, output
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> bool:
+    """Whether the condition came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def has_ended(pid: int) -> bool:
+    """Also for a zombie, which only its parent's wait is missing to."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def started_by(root: Path) -> list[str]:
+    """The living processes that work in the project, whoever their parent is now."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == root:
+                found.append(" ".join(process.cmdline()))
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def copy_project(template: Path, root: Path) -> Path:
+    return Path(shutil.copytree(template, root, symlinks=True))

@@ -1,0 +1,62 @@
+"""`cross_validate` predicts every training image by the model that has not seen it, and logs a run per fold."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.paths import Paths
+from pipeline.stages import cross_validate
+from pipeline.stores.files import sha256_file
+from pipeline.stores.lineage import FOLDS_TAG, read_history
+from tests.fakes import FakeTracker
+from tests.test_train import COUNT, configure, make_workspace
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, FakeTracker]:
+    paths, tracker = make_workspace(tmp_path_factory.mktemp("validated")), FakeTracker()
+    cross_validate.run(configure(), paths, tracker)
+    return paths, tracker
+
+
+def test_every_image_is_predicted_once_by_a_model_that_has_not_seen_it(validated: tuple[Paths, FakeTracker]) -> None:
+    table = pq.read_table(validated[0].stage("cross_validate") / "out_of_fold.parquet").to_pydict()
+    probabilities = np.stack([table["probability dark"], table["probability bright"]], axis=1)
+
+    assert len(table["path"]) == COUNT
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert table["predicted"] == [("dark", "bright")[i] for i in probabilities.argmax(axis=1)]
+
+
+def test_the_folds_and_their_summary_agree_with_the_predictions(validated: tuple[Paths, FakeTracker]) -> None:
+    folder = validated[0].stage("cross_validate")
+    table = pq.read_table(folder / "out_of_fold.parquet").to_pandas()
+    by_fold = (table["label"] == table["predicted"]).groupby(table["fold"]).mean()
+    summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+    assert [row["accuracy"] for row in read_history(folder / "folds.csv")] == pytest.approx(by_fold.tolist(), abs=1e-6)
+    assert summary["accuracy_mean"] == pytest.approx(by_fold.mean(), abs=1e-6)
+    assert summary["accuracy_std"] == pytest.approx(by_fold.std(ddof=1), abs=1e-6)
+    assert summary["folds"] == 3
+
+
+def test_each_fold_is_a_run_beneath_one_parent(validated: tuple[Paths, FakeTracker]) -> None:
+    paths, tracker = validated
+    parent, *folds = tracker.runs
+
+    assert [run.parent for run in folds] == [parent] * 3
+    assert [run.tags["fold"] for run in folds] == ["0", "1", "2"]
+    assert {run.status for run in tracker.runs} == {"FINISHED"}
+    assert [step for step, _ in folds[0].metrics["learning_rate"]] == [1, 2]
+    assert parent.tags[FOLDS_TAG] == sha256_file(paths.stage("cross_validate") / "out_of_fold.parquet")
+
+
+def test_validating_again_gives_the_same_bytes(tmp_path: Path, validated: tuple[Paths, FakeTracker]) -> None:
+    again = make_workspace(tmp_path)
+    cross_validate.run(configure(), again, FakeTracker())
+
+    for name in ("folds.csv", "out_of_fold.parquet", "metrics.json"):
+        assert (again.stage("cross_validate") / name).read_bytes() == (validated[0].stage("cross_validate") / name).read_bytes(), name

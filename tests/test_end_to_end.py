@@ -1,0 +1,288 @@
+"""The whole, as a person uses it: a copy of the project, a folder of colour photographs of mixed sizes, the commands of the README.
+
+The tests share one project and run in the order in which they stand here.
+"""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+from ruamel.yaml import YAML
+
+from pipeline.paths import STAGES
+from tests.sample_images import write_class_folders
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+SMALL = {
+    "preprocess": {"image_size": [24, 24]},
+    "model": {"width": 0.125},
+    "train": {"epochs": 2, "min_steps": 0, "batch_size": 32, "device": "cpu"},
+    "cross_validate": {"folds": 2},
+}
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
+
+
+class Project:
+    """A copy of this project in a folder with a space and a letter beyond ASCII, with its own Prefect home and no activated environment."""
+
+    def __init__(self, root: Path, home: Path) -> None:
+        self.root = root
+        hidden = {"VIRTUAL_ENV", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "DVC_EXP_NAME", "MLFLOW_RUN_ID"}
+        self.env = {key: value for key, value in os.environ.items() if key not in hidden} | {
+            "PREFECT_HOME": str(home / "prefect"),
+            "DVC_SITE_CACHE_DIR": str(home / "dvc"),
+            "PATH": os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != str(BIN)),
+        }
+
+    def run(self, *command: str, cwd: Path | None = None, activated: bool = False, **env: str) -> subprocess.CompletedProcess[str]:
+        path = {"PATH": f"{BIN}{os.pathsep}{self.env['PATH']}"} if activated else {}
+        return subprocess.run(
+            [str(BIN / command[0]) if (BIN / command[0]).exists() else command[0], *command[1:]],
+            cwd=cwd or self.root,
+            env=self.env | path | env,
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+
+    def dvc(self, *arguments: str, **env: str) -> str:
+        done = self.run("dvc", *arguments, activated=True, **env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def mlflow(self) -> MlflowClient:
+        return MlflowClient(f"sqlite:///{self.root / 'mlruns' / 'mlflow.db'}")
+
+    def set_parameters(self, changes: dict[str, dict[str, object]]) -> None:
+        yaml = YAML()
+        values = yaml.load(self.root / "params.yaml")
+        for section, keys in changes.items():
+            values[section].update(keys)
+        yaml.dump(values, self.root / "params.yaml")
+
+    def commit(self) -> None:
+        for command in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "state"]):
+            subprocess.run(["git", *command], cwd=self.root, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    home = tmp_path_factory.mktemp("end to end ü")
+    root = home / "my project"
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in listed.split("\0"):
+        if name and not name.startswith(("data/", "tests/", "locks/")) and name != "dvc.lock" and (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    write_class_folders(home / "photographs", per_class=24)
+    project = Project(root, home)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    project.set_parameters(SMALL | {"ingest": {"source": str(home / "photographs")}})
+    project.commit()
+    return project
+
+
+@pytest.fixture(scope="module")
+def first_run(project: Project) -> subprocess.CompletedProcess[str]:
+    """`pipeline run` from a folder elsewhere in the project, with nothing activated."""
+    done = project.run("pipeline", "run", cwd=project.root / "docs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    project.commit()
+    return done
+
+
+def executed(output: str) -> list[str]:
+    return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+
+
+def test_a_misspelt_parameter_stops_before_anything_is_spent(project: Project) -> None:
+    text = (project.root / "params.yaml").read_text(encoding="utf-8")
+    (project.root / "params.yaml").write_text(text.replace("learning_rate:", "learning_rte:"), encoding="utf-8")
+
+    done = project.run("pipeline", "run")
+    (project.root / "params.yaml").write_text(text, encoding="utf-8")
+
+    assert done.returncode == 2
+    assert "train.learning_rte is not a parameter. Did you mean learning_rate?" in done.stderr
+    assert not (project.root / "data").exists()
+
+
+def test_one_command_ends_with_a_verdict(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    metrics = json.loads((project.root / "data" / "evaluate" / "metrics.json").read_text(encoding="utf-8"))
+
+    assert f"{metrics['accuracy']:.4f}"[:5] in first_run.stdout
+    assert "report.html" in first_run.stdout
+    assert "mlflow ui --backend-store-uri" in first_run.stdout
+    assert "photographs version 1" in first_run.stdout
+
+
+def test_afterwards_everything_is_up_to_date_whichever_way_it_is_run(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    assert "up to date" in project.dvc("status")
+    assert executed(project.dvc("repro")) == []
+    again = project.run("pipeline", "run")
+    assert again.returncode == 0
+    assert executed(again.stdout + again.stderr) == []
+
+
+def test_one_row_in_mlflow_is_one_pipeline_run_with_its_folds_beneath(
+    project: Project, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    client = project.mlflow()
+    runs = client.search_runs([client.get_experiment_by_name("image-classifier").experiment_id])
+    rows = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    folds = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+
+    (row,) = rows
+    assert {run.data.tags["mlflow.parentRunId"] for run in folds} == {row.info.run_id}
+    assert sorted(run.data.tags["fold"] for run in folds) == ["0", "1"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {"test_accuracy", "cv_accuracy_mean", "cv_accuracy_std", "validation_accuracy"} <= set(row.data.metrics)
+    assert row.data.params["train.epochs"] == "2"
+    assert {"mlflow.source.git.commit", "git_dirty", "dvc_lock_digest", "device", "data_digest"} <= set(row.data.tags)
+    assert row.inputs.dataset_inputs[0].dataset.name == "photographs"
+    assert {item.path for item in client.list_artifacts(row.info.run_id)} >= {"train", "evaluate", "preprocess"}
+
+
+def test_the_model_is_registered_under_the_name_of_the_images(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    version = project.mlflow().get_model_version_by_alias("photographs", "champion")
+
+    assert version.version == 1
+    assert json.loads(version.tags["decision"])["promoted"] is True
+
+
+def test_running_everything_again_by_force_changes_no_byte(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    before = (project.root / "dvc.lock").read_bytes()
+
+    output = project.dvc("repro", "--force")
+
+    assert executed(output) == list(STAGES)
+    assert (project.root / "dvc.lock").read_bytes() == before
+    assert len(project.mlflow().search_model_versions("name = 'photographs'")) == 1
+
+
+def test_an_experiment_runs_what_its_parameter_concerns_and_moves_no_alias(
+    project: Project, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    output = project.dvc("exp", "run", "-n", "hot-cat", "-S", "train.learning_rate=0.2")
+
+    assert executed(output) == ["train", "cross_validate", "evaluate", "register"]
+    assert "train.learning_rate" in project.dvc("params", "diff")
+    assert "accuracy" in project.dvc("metrics", "diff", "--all")
+    assert "hot-cat" in project.dvc("exp", "show", "--csv")
+    assert project.mlflow().get_model_version_by_alias("photographs", "champion").version == 1
+    experiment = project.mlflow().search_model_versions("name = 'photographs'")
+    assert sorted(version.version for version in experiment) == [1, 2]
+
+
+def test_parameters_set_back_are_restored_not_computed(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    subprocess.run(["git", "checkout", "-q", "--", "."], cwd=project.root, check=True)
+
+    done = project.run("pipeline", "run")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert executed(done.stdout + done.stderr) == []
+    assert "up to date" in project.dvc("status")
+
+
+def test_a_relabelled_image_runs_everything_again(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    folder = project.root.parent / "photographs"
+    first, second = folder / "circle" / "circle 001.jpg", folder / "cross" / "cross 001.jpg"
+    shutil.move(first, folder / "kept")
+    shutil.move(second, first)
+    shutil.move(folder / "kept", second)
+
+    changed = project.run("dvc", "status", activated=True).stdout
+    shutil.move(first, folder / "kept")
+    shutil.move(second, first)
+    shutil.move(folder / "kept", second)
+
+    assert "photographs" in changed
+    assert "up to date" in project.dvc("status")
+
+
+def test_pictures_can_be_looked_at_with_no_network(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    project.dvc("plots", "show")
+    page = (project.root / "dvc_plots" / "index.html").read_text(encoding="utf-8")
+    report = (project.root / "data" / "evaluate" / "report.html").read_text(encoding="utf-8")
+
+    assert page.count("<img") >= 4
+    assert 'src="http' not in report
+
+
+def test_what_was_made_goes_to_a_remote_and_comes_back(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    model = project.root / "data" / "train" / "model.keras"
+    content = model.read_bytes()
+    project.dvc("remote", "add", "-f", "-d", "--local", "storage", "../remote")
+    project.dvc("push", "--run-cache")
+    shutil.rmtree(project.root / ".dvc" / "cache")
+    model.unlink()
+
+    project.dvc("pull")
+
+    assert model.read_bytes() == content
+    assert "up to date" in project.dvc("status")
+
+
+def test_the_champion_answers_a_posted_image(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    env = project.env | {"MLFLOW_TRACKING_URI": f"sqlite:///{project.root / 'mlruns' / 'mlflow.db'}"}
+    command = [str(BIN / "mlflow"), "models", "serve", "-m", "models:/photographs@champion", "--env-manager", "local", "--port", str(port)]
+    env["PATH"] = f"{BIN}{os.pathsep}{env['PATH']}"
+    server = subprocess.Popen(
+        command, cwd=project.root, env=env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        image = (project.root.parent / "photographs" / "circle" / "circle 002.jpg").read_bytes()
+        body = json.dumps({"dataframe_split": {"columns": ["image"], "data": [[base64.b64encode(image).decode()]]}}).encode()
+        answer = _post(f"http://127.0.0.1:{port}/invocations", body, server)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=30)
+
+    (prediction,) = answer["predictions"]
+    assert prediction["label"] in ("circle", "cross", "square")
+    assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+def _post(url: str, body: bytes, server: "subprocess.Popen[bytes]") -> dict[str, list[dict[str, object]]]:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                result: dict[str, list[dict[str, object]]] = json.loads(answer.read())
+                return result
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.5)
+    raise AssertionError("the model server did not answer")
+
+
+def test_an_emptied_registry_gets_its_model_back(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    shutil.rmtree(project.root / "mlruns")
+
+    done = project.run("pipeline", "run")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "photographs version 1" in done.stdout
+    with closing(sqlite3.connect(project.root / "mlruns" / "mlflow.db")) as database:  # MLflow's client still holds the file that is gone
+        tags = database.execute("select key, value from tags where key in ('restored', 'fold')").fetchall()
+    assert sorted(tags) == [("fold", "0"), ("fold", "1"), ("restored", "true")]
+    assert "up to date" in project.dvc("status")

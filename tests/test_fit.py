@@ -1,0 +1,210 @@
+"""Fitting: it learns, it is exact to the bit, one network serves for all folds, and what goes wrong is told."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.config import Config, load_config, model_names
+from pipeline.errors import DeviceError, FitError
+from pipeline.ml.device import Compute, choose_compute
+from pipeline.ml.fit import Epoch, Fitted, Fitter, plan_fit
+from pipeline.ml.network import to_bytes
+from pipeline.ml.predict import load_model, predict
+
+ROOT = Path(__file__).parent.parent
+FLOAT32 = Compute("CPU", "float32")
+
+
+def configure(**changes: dict[str, object]) -> Config:
+    values = load_config(ROOT / "params.yaml").model_dump(by_alias=True)
+    values["train"] |= {"epochs": 2, "min_steps": 0, "batch_size": 16, "learning_rate": 0.8, "device": "cpu"}
+    values["model"] |= {"width": 0.25}
+    for section, keys in changes.items():
+        values[section] |= keys
+    return Config.model_validate(values)
+
+
+def shapes(count: int = 96, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Images of two classes, bright on the left or above: uint8 (count, 12, 12, 1) and labels int32 (count,)."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(count) % 2).astype(np.int32)
+    images = rng.integers(0, 90, (count, 12, 12, 1), dtype=np.uint8)
+    images[labels == 0, 2:5] += 120
+    images[labels == 1, :, 2:5] += 120
+    return images, labels
+
+
+def held_out(count: int, start: int = 0) -> np.ndarray:
+    result = np.zeros(count, bool)
+    result[start : start + 16] = True
+    return result
+
+
+def fit(config: Config, images: np.ndarray, labels: np.ndarray, compute: Compute = FLOAT32) -> Fitted:
+    return Fitter(images.shape[1:], 2, config, compute).fit(images, labels, held_out(len(labels)), on_epoch=lambda epoch: None)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_every_network_learns_32_images_by_heart(name: str) -> None:
+    images, labels = shapes(48)
+    rate = {"resnet": 0.8, "tutorial": 1.5}.get(name, 0.8)
+    config = configure(model={"name": name}, train={"epochs": 30, "learning_rate": rate, "label_smoothing": 0.0})
+
+    fitted = fit(config, images, labels)
+
+    assert (predict(fitted.model, images)[16:].argmax(axis=1) == labels[16:]).all()
+
+
+@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (33, 40, 3), (96, 96, 3)])
+def test_every_network_takes_every_size(name: str, shape: tuple[int, int, int]) -> None:
+    images = np.zeros((20, *shape), np.uint8)
+    labels = (np.arange(20) % 3).astype(np.int32)
+    config = configure(model={"name": name, "width": 0.0625}, train={"epochs": 1})
+
+    fitted = Fitter(shape, 3, config, FLOAT32).fit(images, labels, held_out(20), on_epoch=lambda epoch: None)
+
+    assert predict(fitted.model, images[:2]).shape == (2, 3)
+    assert np.allclose(predict(fitted.model, images[:2]).sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_reused_network_fits_as_a_new_one(tmp_path: Path) -> None:
+    images, labels = shapes()
+    config = configure()
+    fitter = Fitter(images.shape[1:], 2, config, FLOAT32)
+    fitter.fit(images, labels, held_out(96, 40), on_epoch=lambda epoch: None)
+
+    again = fitter.fit(images, labels, held_out(96), on_epoch=lambda epoch: None)
+
+    assert [epoch.loss for epoch in again.history] == [epoch.loss for epoch in fit(config, images, labels).history]
+
+
+def test_two_processes_give_the_same_bytes(tmp_path: Path) -> None:
+    code = (
+        "import hashlib; from tests.test_fit import *;"
+        "images, labels = shapes(); settings = {'rotation_degrees': 10.0, 'erase_fraction': 0.2};"
+        "fitted = fit(configure(augment=settings), images, labels, choose_compute('cpu', 'auto'));"
+        "print(hashlib.sha256(to_bytes(fitted.model)).hexdigest())"
+    )
+    digests = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout for _ in range(2)}
+
+    assert len(digests) == 1
+    assert len(digests.pop().strip()) == 64
+
+
+def test_the_kept_model_opens_in_plain_keras_and_predicts_the_same(tmp_path: Path) -> None:
+    images, labels = shapes()
+    fitted = fit(configure(), images, labels)
+    path = tmp_path / "model.keras"
+    path.write_bytes(to_bytes(fitted.model))
+    code = (
+        "import sys, numpy, keras; model = keras.models.load_model(sys.argv[1]);"
+        "numpy.save(sys.argv[2], model.predict(numpy.load(sys.argv[3]), verbose=0)); assert 'pipeline' not in sys.modules"
+    )
+    np.save(tmp_path / "images.npy", images)
+    command = [sys.executable, "-c", code, str(path), str(tmp_path / "out.npy"), str(tmp_path / "images.npy")]
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+
+    assert np.allclose(np.load(tmp_path / "out.npy"), predict(fitted.model, images), atol=1e-5)
+    assert (predict(load_model(path), images) == predict(fitted.model, images)).all()
+
+
+def test_the_flip_average_does_not_know_left_from_right() -> None:
+    images, labels = shapes()
+    unsure = {"learning_rate": 0.01}
+    averaged = fit(configure(model={"flip_average": True}, train=unsure), images, labels).model
+    plain = fit(configure(model={"flip_average": False}, train=unsure), images, labels).model
+
+    assert np.allclose(predict(averaged, images), predict(averaged, images[:, :, ::-1]), atol=1e-5)
+    assert not np.allclose(predict(plain, images), predict(plain, images[:, :, ::-1]), atol=1e-5)
+
+
+def test_the_fused_normalisation_is_keras_own() -> None:
+    from pipeline.ml.layers import FusedBatchNormalization
+
+    x = np.random.default_rng(0).normal(3, 2, (8, 5, 5, 4)).astype(np.float32)
+    ours, theirs = FusedBatchNormalization(0.9, 1e-3, "ours"), keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
+
+    assert np.allclose(ours(x, training=True), theirs(x, training=True), atol=1e-4)
+    assert np.allclose(ours(x, training=False), theirs(x, training=False), atol=2e-2)  # the fused kernel's variance is the unbiased one
+
+
+def test_the_history_has_a_line_per_epoch() -> None:
+    images, labels = shapes()
+    told: list[Epoch] = []
+    steps: list[int] = []
+    fitter = Fitter(images.shape[1:], 2, configure(train={"epochs": 3}), FLOAT32)
+
+    fitted = fitter.fit(images, labels, held_out(96), on_epoch=told.append, on_steps=steps.append)
+
+    assert [epoch.epoch for epoch in told] == [1, 2, 3]
+    assert told == fitted.history
+    assert sum(steps) == 3 * 5
+    assert 0 <= told[-1].validation_accuracy <= 1
+
+
+def test_a_loss_that_is_no_longer_finite_is_told_with_epoch_step_and_rate() -> None:
+    images, labels = shapes()
+
+    with pytest.raises(FitError, match=r"no longer finite in epoch 1, steps 1 to 5, learning rate .* Lower train.learning_rate"):
+        fit(configure(train={"learning_rate": 1e30, "warmup_fraction": 0.0}, model={"name": "tutorial"}), images, labels)
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("there is a GPU here")
+
+    with pytest.raises(DeviceError, match="train.device is gpu, but TensorFlow sees no GPU"):
+        choose_compute("gpu", "auto")
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "steps_per_epoch", "epochs"),
+    [(54_000, 256, 210, 7), (600, 16, 37, 17), (8_192, 256, 32, 19), (10, 10, 1, 600)],
+)
+def test_a_small_data_set_gets_smaller_batches_and_more_epochs(images: int, batch_size: int, steps_per_epoch: int, epochs: int) -> None:
+    plan = plan_fit(images, load_config(ROOT / "params.yaml").train)
+
+    assert (plan.batch_size, plan.steps_per_epoch, plan.epochs) == (batch_size, steps_per_epoch, epochs)
+    assert plan.peak_learning_rate == pytest.approx(0.3 * batch_size / 256)
+
+
+def test_the_learning_rate_rises_and_then_falls_to_a_hundredth() -> None:
+    plan = plan_fit(16 * 100, configure(train={"epochs": 1, "batch_size": 16, "learning_rate": 1.6, "warmup_fraction": 0.2}).train)
+
+    rates = plan.learning_rates(0, 100)
+
+    assert rates.argmax() in (19, 20)
+    assert rates.max() == pytest.approx(0.1, rel=0.03)
+    assert rates[9] == pytest.approx(0.1 * 9.5 / 20)
+    assert rates[-1] == pytest.approx(0.001, rel=0.7)
+
+
+@pytest.fixture
+def mapped(tmp_path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    images, labels = shapes()
+    np.save(tmp_path / "images.npy", images)
+    yield np.load(tmp_path / "images.npy", mmap_mode="r"), labels
+
+
+def test_a_memory_map_fits_as_an_array(mapped: tuple[np.ndarray, np.ndarray]) -> None:
+    images, labels = shapes()
+
+    assert [e.loss for e in fit(configure(), *mapped).history] == [e.loss for e in fit(configure(), images, labels).history]
+
+
+def test_the_file_holds_nothing_of_the_moment() -> None:
+    import io
+    import zipfile
+
+    images, labels = shapes()
+    with zipfile.ZipFile(io.BytesIO(to_bytes(fit(configure(train={"epochs": 1}), images, labels).model))) as archive:
+        assert "date_saved" not in json.loads(archive.read("metadata.json"))
+        assert {info.date_time[0] for info in archive.infolist()} == {1980}

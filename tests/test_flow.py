@@ -1,0 +1,266 @@
+"""The flow on a real DVC project and a real Prefect server: what each task reports, how failures and signals end a run.
+
+The commands run as processes, as a person starts them; one server is shared, as its start takes 3 s.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pipeline.errors import BusyError
+from pipeline.paths import Paths
+from pipeline.stores.dvc_repro import read_graph, reproduce
+from tests.dummy_project import (
+    BIN,
+    copy_project,
+    create_project,
+    environment,
+    has_ended,
+    run_pipeline,
+    set_seed,
+    start_pipeline,
+    started_by,
+    wait_for,
+    write_graph,
+)
+
+SLOW = "python slow_stage.py"
+PORT = 4389
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return create_project(tmp_path_factory.mktemp("template") / "my prøject")
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Path:
+    return copy_project(template, tmp_path / "my prøject")
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = tmp_path_factory.mktemp("server")
+    with (home / "log").open("wb") as log:
+        command = [str(BIN / "prefect"), "server", "start", "--port", str(PORT), "--no-ui"]
+        server = subprocess.Popen(command, cwd=home, env=environment(home), stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{PORT}/api"
+    try:
+        assert wait_for(lambda: answers(f"{url}/health"), 90)
+        yield url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def ask(api: str, what: str, **body: object) -> Any:
+    request = urllib.request.Request(f"{api}/{what}", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def last_run(api: str) -> tuple[str, dict[str, str]]:
+    """(state of the last flow run, state of each of its tasks), once the server has taken note of both."""
+    run = ask(api, "flow_runs/filter", sort="START_TIME_DESC", limit=1)[0]
+
+    def states() -> dict[str, str]:
+        tasks = ask(api, "task_runs/filter", task_runs={"flow_run_id": {"any_": [run["id"]]}}, sort="EXPECTED_START_TIME_ASC")
+        return {task["name"]: task["state_name"] for task in tasks}
+
+    wait_for(lambda: states() and "Running" not in states().values(), 5)
+    return run["state_name"], states()
+
+
+def start_slow_stage(project: Path, api: str) -> "tuple[subprocess.Popen[str], int]":
+    """A run that has come to a stage of 60 s, and that stage's pid."""
+    write_graph(project, train=SLOW)
+    process = start_pipeline(project, "run", PREFECT_API_URL=api)
+    pid_file = project / "stage.pid"
+    assert wait_for(lambda: pid_file.exists() and pid_file.read_text(), 60)
+    return process, int(pid_file.read_text())
+
+
+def hold_dvc(project: Path) -> "subprocess.Popen[bytes]":
+    """A `dvc repro` of another terminal, in the middle of a stage."""
+    write_graph(project, ingest="touch held; sleep 60")
+    env = {**environment(project), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    command = [str(BIN / "dvc"), "repro", "--single-item", "ingest"]
+    holder = subprocess.Popen(command, cwd=project, env=env, stdout=subprocess.DEVNULL, start_new_session=True)
+    assert wait_for((project / "held").exists)
+    return holder
+
+
+def stop(holder: "subprocess.Popen[bytes]") -> None:
+    os.killpg(holder.pid, signal.SIGKILL)
+    holder.wait()
+
+
+def test_tasks_say_whether_their_stage_ran_was_unchanged_or_was_restored(project: Path, api: str) -> None:
+    code, output = run_pipeline(project, "run", PREFECT_API_URL=api)
+    assert (code, last_run(api)) == (0, ("Completed", dict.fromkeys(read_graph(Paths(project)), "Ran")))
+    assert "Task run 'train' - train works" in output
+
+    code, output = run_pipeline(project, "run", PREFECT_API_URL=api)
+    assert (code, last_run(api)) == (0, ("Unchanged", dict.fromkeys(read_graph(Paths(project)), "Unchanged")))
+    assert "git add" not in output
+    assert "dvc push" not in output
+
+    (project / "data" / "train" / "out").unlink()
+    code, output = run_pipeline(project, "run", PREFECT_API_URL=api)
+    assert code == 0
+    assert last_run(api)[1]["train"] == "Restored"
+
+
+def test_the_summary_is_published_for_people(project: Path, api: str) -> None:
+    run_pipeline(project, "run", PREFECT_API_URL=api)
+
+    artifact = ask(api, "artifacts/filter", sort="CREATED_DESC", limit=1)[0]
+
+    assert artifact["key"] == "pipeline-summary"
+    assert "| cross_validate | Ran | " in artifact["data"]
+
+
+def test_a_stage_that_fails_ends_the_flow_with_its_own_message(project: Path, api: str) -> None:
+    write_graph(project, train="echo 'error: train.device: no GPU here. Set it to cpu.' >&2; exit 2")
+
+    code, output = run_pipeline(project, "run", PREFECT_API_URL=api)
+
+    assert code == 2
+    assert output.splitlines()[-1] == "error: train: train.device: no GPU here. Set it to cpu."
+    assert "Traceback" not in output
+    assert last_run(api) == ("Failed", {"ingest": "Ran", "preprocess": "Ran", "train": "Failed"})
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_stop_the_stage_even_if_given_twice(project: Path, api: str, number: signal.Signals, code: int) -> None:
+    process, stage = start_slow_stage(project, api)
+
+    os.killpg(process.pid, number)
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+
+    assert process.returncode == code
+    assert output.splitlines()[-1] == f"pipeline run: stopped by {number.name}"
+    assert has_ended(stage)
+    assert started_by(project) == []
+    state, tasks = last_run(api)
+    assert (state, tasks["train"]) == ("Cancelled", "Cancelled")
+
+
+def test_a_killed_flow_takes_its_stage_along(project: Path, api: str) -> None:
+    process, stage = start_slow_stage(project, api)
+
+    process.kill()
+    process.communicate()
+
+    assert wait_for(lambda: has_ended(stage), 2)
+    assert wait_for(lambda: started_by(project) == [], 5)
+
+
+def test_without_a_server_it_starts_one_and_leaves_nothing(project: Path) -> None:
+    code, output = run_pipeline(project, "run")
+
+    assert code == 0
+    assert "Finished in state Completed('Updated: ingest, preprocess, train, cross_validate, evaluate, register')" in output
+    assert "View at" not in output
+    assert "Traceback" not in output
+    assert started_by(project) == []
+
+
+def test_a_server_that_does_not_answer_is_one_line(project: Path) -> None:
+    code, output = run_pipeline(project, "run", PREFECT_API_URL="http://127.0.0.1:9/api")
+
+    assert code == 2
+    assert output.startswith("error: The Prefect server at http://127.0.0.1:9/api (PREFECT_API_URL) does not answer: ")
+    assert len(output.splitlines()) == 1
+
+
+def test_the_order_and_the_edges_are_those_of_dvc_yaml(project: Path) -> None:
+    assert read_graph(Paths(project)) == {
+        "ingest": [],
+        "preprocess": ["ingest"],
+        "train": ["preprocess"],
+        "cross_validate": ["preprocess"],
+        "evaluate": ["cross_validate", "train"],
+        "register": ["evaluate"],
+    }
+
+
+def test_a_busy_lock_is_waited_for_and_its_holder_named(project: Path) -> None:
+    holder = hold_dvc(project)
+    log: list[str] = []
+    try:
+        with pytest.raises(BusyError, match=rf"held by PID {holder.pid} \(.*dvc repro --single-item ingest\); waited 2 s"):
+            reproduce("ingest", Paths(project), log.append, lock_timeout_seconds=2)
+    finally:
+        stop(holder)
+
+    assert [line.split(":")[0] for line in log] == ["DVC is busy"]
+
+
+def test_a_lock_is_taken_once_its_holder_has_gone(project: Path) -> None:
+    holder = hold_dvc(project)
+    log: list[str] = []
+
+    def release(line: str) -> None:
+        log.append(line)
+        if line.startswith("DVC is busy"):
+            stop(holder)
+
+    write_graph(project)
+
+    assert reproduce("ingest", Paths(project), release, lock_timeout_seconds=60) == "Ran"
+    assert "ingest works" in log
+
+
+def test_a_dead_holder_whose_parent_takes_no_note_is_not_waited_for(project: Path) -> None:
+    holder = hold_dvc(project)
+    os.killpg(holder.pid, signal.SIGKILL)
+    assert wait_for(lambda: psutil.Process(holder.pid).status() == psutil.STATUS_ZOMBIE)
+    started = time.monotonic()
+    try:
+        with pytest.raises(BusyError, match=r"has ended, but its parent has not taken note"):
+            reproduce("ingest", Paths(project), print, lock_timeout_seconds=60)
+    finally:
+        holder.wait()
+
+    assert time.monotonic() - started < 15
+
+
+def test_a_stage_that_crashes_is_told_by_its_last_line(project: Path) -> None:
+    write_graph(project, ingest="python -c '1/0'")
+
+    code = subprocess.run(
+        [sys.executable, "-c", "from pipeline.stores.dvc_repro import *; reproduce('ingest', Paths(Path.cwd()), print, 5)"],
+        cwd=project, env=environment(project), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert code.stderr.splitlines()[-1] == "pipeline.errors.StageError: ingest: exited with 1: ZeroDivisionError: division by zero"
+
+
+def test_a_changed_parameter_runs_only_what_reads_it(project: Path, api: str) -> None:
+    run_pipeline(project, "run", PREFECT_API_URL=api)
+    set_seed(project, 7)
+
+    run_pipeline(project, "run", PREFECT_API_URL=api)
+
+    assert [stage for stage, state in last_run(api)[1].items() if state == "Ran"] == ["train"]

@@ -1,0 +1,72 @@
+"""The registered model takes images as people have them and prepares them as `preprocess` does."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.ml.images import ImageSpec, encode_png, encoded_to_input
+from pipeline.ml.network import to_bytes
+from pipeline.ml.predict import load_model, predict
+from pipeline.served_model import load
+from pipeline.stores.files import write_bytes, write_json
+from tests.test_fit import configure, fit, shapes
+
+SPEC = ImageSpec(12, 12, 1, "pad")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    write_bytes(folder / "model.keras", to_bytes(fit(configure(train={"epochs": 1}), *shapes()).model))
+    write_json(folder / "spec.json", {"height": 12, "width": 12, "channels": 1, "resize": "pad", "class_names": ["rows", "columns"]})
+    return folder
+
+
+@pytest.fixture
+def pictures() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((12, 12), (40, 25), (7, 9, 3))]
+
+
+def test_it_predicts_what_the_network_predicts_for_the_packed_image(folder: Path, pictures: list[np.ndarray]) -> None:
+    encoded = [encode_png(picture) for picture in pictures]
+    packed = np.stack([encoded_to_input(content, SPEC) for content in encoded])
+
+    answer = load(folder).predict(pd.DataFrame({"image": encoded}))
+
+    expected = predict(load_model(folder / "model.keras"), packed)
+    assert np.allclose([list(row.values()) for row in answer["probabilities"]], expected)
+    assert answer["label"].tolist() == [("rows", "columns")[i] for i in expected.argmax(axis=1)]
+    assert answer["probability"].tolist() == pytest.approx(expected.max(axis=1).tolist())
+
+
+def test_bytes_base64_text_and_arrays_give_the_same_answer(folder: Path, pictures: list[np.ndarray]) -> None:
+    model = load(folder)
+    encoded = [encode_png(picture) for picture in pictures]
+    answers = [
+        model.predict(pd.DataFrame({"image": encoded})),
+        model.predict(pd.DataFrame({"image": [base64.b64encode(content).decode() for content in encoded]})),
+        model.predict(pd.DataFrame({"image": pictures})),
+        model.predict(encoded),
+    ]
+
+    assert all(answer["probabilities"].tolist() == answers[0]["probabilities"].tolist() for answer in answers)
+
+
+@pytest.mark.parametrize("wrong", [b"hello", "not base64!", np.zeros((3, 3), np.float32)])
+def test_what_is_no_image_is_told_with_its_row(folder: Path, wrong: object, pictures: list[np.ndarray]) -> None:
+    with pytest.raises(SourceError, match=r"^image 1: "):
+        load(folder).predict([pictures[0], wrong])
+
+
+def test_another_column_is_refused(folder: Path) -> None:
+    with pytest.raises(SourceError, match="expected the column image, found picture"):
+        load(folder).predict(pd.DataFrame({"picture": [b""]}))
+
+
+def test_no_images_give_no_rows(folder: Path) -> None:
+    assert len(load(folder).predict(pd.DataFrame({"image": []}))) == 0

@@ -1,0 +1,70 @@
+"""What a run came to, as text: complete, and with what is there when something is missing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.paths import Paths
+from pipeline.summary import StageResult, markdown, mlflow_command, verdict
+
+
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def write(paths: Paths, stage: str, file: str, content: object) -> None:
+    paths.stage(stage).mkdir(parents=True, exist_ok=True)
+    (paths.stage(stage) / file).write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Paths:
+    paths = Paths(tmp_path)
+    write(paths, "evaluate", "metrics.json", {"accuracy": 0.93124, "macro_f1": 0.9305})
+    write(paths, "evaluate", "report.html", "")
+    write(paths, "cross_validate", "metrics.json", {"accuracy_mean": 0.92876, "accuracy_std": 0.0021})
+    write(paths, "register", "decision.json", {"promoted": False, "reason": "accuracy 0.9312 is below register.min_accuracy 0.95"})
+    return paths
+
+
+def test_the_verdict_says_all_that_came_out(finished: Paths) -> None:
+    assert verdict(finished, model_version="fashion-mnist version 3") == (
+        "  test accuracy     0.9312\n"
+        "  macro F1          0.9305\n"
+        "  cross-validation  0.9288 ± 0.0021\n"
+        "  model             fashion-mnist version 3\n"
+        "  registry          not promoted: accuracy 0.9312 is below register.min_accuracy 0.95\n"
+        "  report            data/evaluate/report.html\n"
+        f"  compare runs      mlflow ui --backend-store-uri sqlite:///{finished.root}/mlruns/mlflow.db"
+    )
+
+
+def test_a_missing_or_broken_file_leaves_its_line_out(finished: Paths) -> None:
+    (finished.stage("cross_validate") / "metrics.json").unlink()
+    (finished.stage("register") / "decision.json").write_text('{"promoted": tr', encoding="utf-8")
+
+    names = [line.split("  ")[1] for line in verdict(finished).splitlines()]
+
+    assert names == ["test accuracy", "macro F1", "report", "compare runs"]
+
+
+def test_before_any_stage_has_run_there_is_no_verdict(tmp_path: Path) -> None:
+    assert verdict(Paths(tmp_path)) == ""
+
+
+def test_the_artifact_has_a_row_per_stage(tmp_path: Path) -> None:
+    text = markdown(Paths(tmp_path), [StageResult("ingest", "Unchanged", 0.44), StageResult("train", "Ran", 61.2)])
+
+    assert text.startswith("| stage | state | time |\n|---|---|---|\n| ingest | Unchanged | 0.4 s |\n| train | Ran | 1 min 1 s |\n\n")
+
+
+def test_a_tracking_server_is_shown_by_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+
+    assert mlflow_command(Paths(tmp_path)) == "http://tracking:5000"
+
+
+def test_a_path_with_a_space_is_quoted(tmp_path: Path) -> None:
+    assert mlflow_command(Paths(tmp_path / "my project")).endswith(f'"sqlite:///{tmp_path}/my project/mlruns/mlflow.db"')

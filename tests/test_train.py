@@ -1,0 +1,124 @@
+"""`train` writes a model that opens anywhere, tells its curves, and can be found by what it produced."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.config import Config, load_config
+from pipeline.errors import DeviceError
+from pipeline.ml.predict import load_model
+from pipeline.paths import Paths
+from pipeline.stages import cross_validate, train
+from pipeline.stores.arrays import write_array
+from pipeline.stores.files import read_json, sha256_file, write_bytes, write_json, write_table
+from pipeline.stores.lineage import FOLDS_TAG, MODEL_TAG
+from tests.fakes import FakeTracker
+
+ROOT = Path(__file__).parent.parent
+COUNT = 60
+
+
+def configure(**train_changes: object) -> Config:
+    values = load_config(ROOT / "params.yaml").model_dump(by_alias=True)
+    values["train"] |= {"epochs": 2, "min_steps": 0, "batch_size": 16, "device": "cpu", "precision": "float32", **train_changes}
+    values["model"]["width"] = 0.125
+    return Config.model_validate(values)
+
+
+def make_workspace(root: Path, validation: bool = False) -> Paths:
+    """What `ingest` and `preprocess` leave behind for 60 images of two classes."""
+    paths = Paths(root)
+    folder = paths.stage("preprocess")
+    labels = (np.arange(COUNT) % 2).astype(np.int32)
+    images = np.random.default_rng(0).integers(0, 90, (COUNT, 10, 10, 1), dtype=np.uint8)
+    images[labels == 1] += 120
+    marked = np.zeros(COUNT, bool)
+    marked[:12] = validation
+    index = {
+        "path": [f"{i}.png" for i in range(COUNT)],
+        "sha256": [f"{i:064d}" for i in range(COUNT)],
+        "fold": np.repeat([0, 1, 2], 20).astype(np.int8),
+    }
+    write_array(folder / "train" / "images.npy", images)
+    write_array(folder / "train" / "labels.npy", labels)
+    write_array(folder / "train" / "validation.npy", marked)
+    write_table(folder / "train" / "index.parquet", pa.table(index))
+    write_json(
+        folder / "spec.json", {"class_names": ["dark", "bright"], "dataset_name": "lamps", "dataset_digest": "d1", "source": "lamps"}
+    )
+    write_bytes(folder / "augmented.png", b"picture")
+    write_json(paths.stage("ingest") / "report.json", {})
+    return paths
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, FakeTracker]:
+    paths, tracker = make_workspace(tmp_path_factory.mktemp("trained")), FakeTracker()
+    train.run(configure(), paths, tracker)
+    return paths, tracker
+
+
+def test_the_model_takes_packed_images_and_gives_probabilities(trained: tuple[Paths, FakeTracker]) -> None:
+    model = load_model(trained[0].stage("train") / "model.keras")
+
+    probabilities = np.asarray(model(np.zeros((3, 10, 10, 1), np.uint8)))
+
+    assert probabilities.shape == (3, 2)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_history_has_a_row_per_epoch_and_nothing_that_differs_from_run_to_run(trained: tuple[Paths, FakeTracker]) -> None:
+    with (trained[0].stage("train") / "history.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert set(rows[0]) == {"epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate"}
+
+
+def test_the_run_has_curves_files_and_the_digest_of_the_model(trained: tuple[Paths, FakeTracker]) -> None:
+    paths, tracker = trained
+    (run,) = tracker.runs
+
+    assert [step for step, _ in run.metrics["validation_accuracy"]][:2] == [1, 2]
+    assert {"train/history.csv", "train/curves.png", "preprocess/augmented.png"} <= set(run.files)
+    assert run.tags[MODEL_TAG] == sha256_file(paths.stage("train") / "model.keras")
+    assert (run.status, run.tags["device"], run.tags["precision"]) == ("FINISHED", "CPU", "float32")
+
+
+def test_a_tenth_is_held_out_unless_the_source_says_which(tmp_path: Path, trained: tuple[Paths, FakeTracker]) -> None:
+    marked = make_workspace(tmp_path, validation=True)
+    train.run(configure(epochs=1), marked, FakeTracker())
+
+    assert read_json(trained[0].stage("train") / "metrics.json")["validation_images"] == 6
+    assert read_json(marked.stage("train") / "metrics.json")["validation_images"] == 12
+
+
+def test_a_fit_that_fails_closes_its_run(tmp_path: Path) -> None:
+    tracker = FakeTracker()
+
+    with pytest.raises(Exception, match="no longer finite"):
+        train.run(configure(learning_rate=1e30, warmup_fraction=0.0), make_workspace(tmp_path), tracker)
+
+    assert [run.status for run in tracker.runs] == ["FAILED"]
+
+
+def test_a_missing_gpu_costs_no_run(tmp_path: Path) -> None:
+    tracker = FakeTracker()
+
+    with pytest.raises(DeviceError):
+        train.run(configure(device="gpu"), make_workspace(tmp_path), tracker)
+
+    assert tracker.runs == []
+
+
+def test_training_again_gives_the_same_bytes(tmp_path: Path, trained: tuple[Paths, FakeTracker]) -> None:
+    again = make_workspace(tmp_path)
+    cross_validate.run(configure(epochs=1), again, FakeTracker())  # another fit before, in the same process
+    train.run(configure(), again, FakeTracker())
+
+    for name in ("model.keras", "history.csv", "metrics.json", "curves.png"):
+        assert (again.stage("train") / name).read_bytes() == (trained[0].stage("train") / name).read_bytes(), name
+    assert FOLDS_TAG not in trained[1].runs[0].tags
