@@ -1,9 +1,11 @@
 """Fitting: it learns, it is exact to the bit, one network serves for all folds, and what goes wrong is told."""
 
+import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -22,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 FLOAT32 = Compute("CPU", "float32")
 
 
-def configure(**changes: dict[str, object]) -> Config:
+def configure(**changes: Mapping[str, object]) -> Config:
     values = load_config(ROOT / "params.yaml").model_dump(by_alias=True)
     values["train"] |= {"epochs": 2, "min_steps": 0, "batch_size": 16, "learning_rate": 0.8, "device": "cpu"}
     values["model"] |= {"width": 0.25}
@@ -161,7 +163,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("there is a GPU here")
 
-    with pytest.raises(DeviceError, match="train.device is gpu, but TensorFlow sees no GPU"):
+    with pytest.raises(DeviceError, match=r"train\.device is gpu, but TensorFlow sees no GPU"):
         choose_compute("gpu", "auto")
 
 
@@ -188,10 +190,10 @@ def test_the_learning_rate_rises_and_then_falls_to_a_hundredth() -> None:
 
 
 @pytest.fixture
-def mapped(tmp_path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def mapped(tmp_path: Path) -> tuple[np.ndarray, np.ndarray]:
     images, labels = shapes()
     np.save(tmp_path / "images.npy", images)
-    yield np.load(tmp_path / "images.npy", mmap_mode="r"), labels
+    return np.load(tmp_path / "images.npy", mmap_mode="r"), labels
 
 
 def test_a_memory_map_fits_as_an_array(mapped: tuple[np.ndarray, np.ndarray]) -> None:
@@ -201,9 +203,6 @@ def test_a_memory_map_fits_as_an_array(mapped: tuple[np.ndarray, np.ndarray]) ->
 
 
 def test_the_file_holds_nothing_of_the_moment() -> None:
-    import io
-    import zipfile
-
     images, labels = shapes()
     with zipfile.ZipFile(io.BytesIO(to_bytes(fit(configure(train={"epochs": 1}), images, labels).model))) as archive:
         assert "date_saved" not in json.loads(archive.read("metadata.json"))

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -60,6 +61,7 @@ def test_parameters_metrics_files_and_data_set_are_logged(root: Path) -> None:
     assert logged.data.params == {"train.learning_rate": "0.3"}
     assert [(m.step, m.value) for m in client(root).get_metric_history(run.id, "loss")] == [(1, 2.0), (2, 1.5)]
     assert next((root / "mlruns" / "artifacts").rglob("notes.txt")).read_text() == "hello"
+    assert logged.inputs is not None
     assert [(d.dataset.name, d.dataset.digest) for d in logged.inputs.dataset_inputs] == [("flowers", "f" * 36)]
 
 
@@ -147,7 +149,7 @@ def test_a_store_that_fails_in_a_fit_costs_a_warning_and_the_entries_are_offered
     class FailsTwice(MlflowClient):
         left = 2
 
-        def log_batch(self, *args: object, **kwargs: object) -> None:
+        def log_batch(self, *args: Any, **kwargs: Any) -> None:
             self.left -= 1
             if self.left >= 0:
                 raise OSError("no route to host")
