@@ -4,11 +4,14 @@ Prefect, MLflow and TensorFlow are imported by the commands that use them, so th
 """
 
 import argparse
+import contextlib
 import errno
 import importlib
 import os
 import shlex
 import sys
+import tempfile
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, bound_command, callers, exit_with, one_at_a_time, run, stop_on_signals
 from pipeline.stores.dvc_repro import FLOW_PID
+from pipeline.stores.tracking_server import tracking_uri
 from pipeline.summary import verdict
 
 TRACKED_STAGES = STAGES[2:]
@@ -36,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     telemetry.switch_off()
     options = build_parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        with stop_on_signals():
+            return int(options.run(options))
     except PipelineError as error:
         return _fail(str(error))
     except Stopped as stopped:
@@ -113,15 +118,13 @@ def _show_ui(options: argparse.Namespace) -> int:
         print(f"The runs are on the tracking server, which has its own UI: {server}")
         return 0
     _tracker("train", paths)  # creates the store where there is none
-    store = server or f"sqlite:///{paths.mlruns / 'mlflow.db'}"
-    arguments = ["ui", "--backend-store-uri", store, "--artifacts-destination", str(paths.mlruns / "artifacts")]
+    arguments = ["ui", "--backend-store-uri", tracking_uri(paths), "--artifacts-destination", str(paths.mlruns / "artifacts")]
     arguments += ["--host", "127.0.0.1", "--port", str(options.port)]
     print(
         f"$ {shlex.join(['mlflow', *arguments])}\nMLflow's UI is at http://127.0.0.1:{options.port} in a few seconds. Ctrl-C stops it.",
         flush=True,
     )
-    with stop_on_signals():
-        exit_code = run(bound_command("mlflow", *arguments), print)
+    exit_code = run(bound_command("mlflow", *arguments), print)
     raise PipelineError(
         f"MLflow's UI has ended with code {exit_code}: see above. Where port {options.port} is taken, give another with --port."
     )
@@ -138,12 +141,31 @@ def _run_stage(options: argparse.Namespace) -> int:
     if "DVC_STAGE" in os.environ:
         exit_with(*callers(), *map(int, filter(None, [os.environ.get(FLOW_PID)])))
     paths = find_paths(Path.cwd())
-    with stop_on_signals(), one_at_a_time(options.name, paths.root, paths.scratch):
+    with one_at_a_time(options.name, paths.root, paths.scratch):
         config = load_config(paths.params)
-        module = importlib.import_module(f"pipeline.stages.{options.name}")
+        with _greetings_kept_back():
+            module = importlib.import_module(f"pipeline.stages.{options.name}")
         report = module.run(config, paths, _tracker(options.name, paths))
     print(f"{options.name}: {', '.join(f'{key} {value}' for key, value in report.items())}", flush=True)
     return 0
+
+
+@contextlib.contextmanager
+def _greetings_kept_back() -> Iterator[None]:
+    """Without what TensorFlow's C++ code prints as it is loaded: no setting of its own reaches those lines. Shown where loading fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as greetings:
+        os.dup2(greetings.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            greetings.seek(0)
+            os.write(kept, greetings.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _tracker(stage: str, paths: Paths) -> object:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.config import Config, load_config
 from pipeline.errors import PipelineError, SourceError
 from pipeline.paths import Paths
+from pipeline.stores.tracking_server import check_reachable, tracking_uri
 
 PACKAGES = ("tensorflow", "keras", "mlflow", "dvc", "prefect", "scikit-learn")
 MIN_FREE_GIB = 2.0
@@ -31,7 +32,7 @@ class Finding:
 
 
 def check_inputs(paths: Paths) -> Config:
-    """The checked parameters. Raises ConfigError, or SourceError where the images are not there."""
+    """The checked parameters. Raises ConfigError, SourceError where the images are not there, TrackingError where MLflow's server is not."""
     config = load_config(paths.params)
     source = config.source_path(paths.root)
     if "://" not in config.ingest.source and not source.exists():
@@ -39,6 +40,7 @@ def check_inputs(paths: Paths) -> Config:
             f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist (looked for {source}). "
             "Set it to a folder of class folders, an archive of one, or a folder of idx files."
         )
+    check_reachable(tracking_uri(paths))
     return config
 
 

@@ -62,7 +62,7 @@ def _run_stages(paths: Paths, lock_timeout_seconds: float) -> State[Any]:
         results.append(StageResult(stage, state.name or "", time.monotonic() - started))
         if not state.is_completed():
             break
-    _publish(paths, results)
+    _publish(paths, results, registered_model(paths) if state.is_completed() else None)
     return _conclude(state, results)
 
 
@@ -87,10 +87,8 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
     return Completed(name=outcome, message=SAID[outcome])
 
 
-def _publish(paths: Paths, results: list[StageResult]) -> None:
-    create_markdown_artifact(
-        markdown(paths, results, registered_model(paths)), key=SUMMARY_KEY, description="What each stage did, and what came out"
-    )
+def _publish(paths: Paths, results: list[StageResult], model_version: str | None) -> None:
+    create_markdown_artifact(markdown(paths, results, model_version), key=SUMMARY_KEY, description="What each stage did, and what came out")
 
 
 def _conclude(last: State[Any], results: list[StageResult]) -> State[Any]:

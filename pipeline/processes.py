@@ -167,6 +167,7 @@ def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while silent_seconds < LAST_WORDS_SECONDS:
+            raise_if_stopped()  # what a signal handler raises is lost where it hits a destructor or a callback from C
             if not selector.select(POLL_SECONDS):
                 silent_seconds += POLL_SECONDS if process.poll() is not None else 0.0
                 continue

@@ -34,7 +34,7 @@ from prefect.types.entrypoint import EntrypointType
 from pipeline.errors import ConfigError, PipelineError, StageError
 from pipeline.flow import retrain
 from pipeline.paths import Paths
-from pipeline.processes import bound_command, raise_if_stopped, session, stop_on_signals
+from pipeline.processes import bound_command, raise_if_stopped, session
 
 DEPLOYMENT = "scheduled"
 DEFAULT_PORT = 4200
@@ -53,9 +53,8 @@ RUN_ONLY = {  # what a server of one run does not need
 def run_once(paths: Paths, lock_timeout_seconds: float) -> None:
     """Run the flow in this process. Raises StageError with the message of the stage that failed, Stopped by Ctrl-C or SIGTERM."""
     os.chdir(paths.root)
-    with stop_on_signals():
-        _connect(paths)
-        state = retrain(lock_timeout_seconds, return_state=True)
+    _connect(paths)
+    state = retrain(lock_timeout_seconds, return_state=True)
     raise_if_stopped()
     if not state.is_completed():
         raise StageError(state.message or f"The run ended as {state.name}.")
@@ -68,10 +67,10 @@ def serve(paths: Paths, cron: str, timezone: str | None, port: int | None) -> No
     """
     os.chdir(paths.root)
     schedule = _checked_schedule(cron, timezone or _local_timezone())
-    with stop_on_signals(), contextlib.ExitStack() as running:
+    with contextlib.ExitStack() as running:
         servers = []
         if not _is_reachable():
-            address, server = _start_server(paths, port or _free_port(DEFAULT_PORT), {}, running)
+            address, server = _start_server(paths, _chosen_port(port), {}, running)
             _use(address)
             servers.append(server)
         runner = running.enter_context(_runner(schedule))
@@ -168,7 +167,16 @@ def _wait_until_healthy(url: str, server: "Popen[bytes]", log: Path) -> None:
             return
         time.sleep(0.05)
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-    raise PipelineError(f"The Prefect server did not start: {' '.join(last) or 'it said nothing'}. All that it said is in {log}.")
+    raise PipelineError(
+        f"The Prefect server did not start: {' '.join(last).rstrip('.') or 'it said nothing'}. All that it said is in {log}."
+    )
+
+
+def _chosen_port(port: int | None) -> int:
+    """The port asked for. Raises ConfigError where it is taken."""
+    if port is not None and _free_port(port) != port:
+        raise ConfigError(f"--port {port}: taken by another program. Leave it out, or give another.")
+    return port or _free_port(DEFAULT_PORT)
 
 
 def _free_port(preferred: int = 0) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.paths import Paths
+from pipeline.stores.tracking_server import tracking_uri
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ def mlflow_command(paths: Paths) -> str:
     server = os.environ.get("MLFLOW_TRACKING_URI")
     if server and server.startswith("http"):
         return server
-    uri = server or f"sqlite:///{paths.mlruns / 'mlflow.db'}"
-    return f"mlflow ui --backend-store-uri {_quoted(uri)}"
+    return f"mlflow ui --backend-store-uri {_quoted(tracking_uri(paths))}"
 
 
 def _facts(paths: Paths, model_version: str | None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -84,7 +85,7 @@ def environment(root: Path, **more: str) -> dict[str, str]:
         if not name.startswith(("PREFECT_", "MLFLOW_", "DVC_", "PIPELINE_", "VIRTUAL_ENV"))
     }
     path = os.pathsep.join(part for part in kept["PATH"].split(os.pathsep) if part != str(BIN))
-    home = {"PREFECT_HOME": str(root / ".checkpoints" / "prefect"), "COLUMNS": "200"}
+    home = {"PREFECT_HOME": str(root / ".prefect"), "COLUMNS": "200"}
     return {**kept, **telemetry.OFF, **home, "PATH": path, **more}
 
 
@@ -124,6 +125,12 @@ def has_ended(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def started_by(root: Path) -> list[str]:

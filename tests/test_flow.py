@@ -22,9 +22,11 @@ from pipeline.paths import Paths
 from pipeline.stores.dvc_repro import read_graph, reproduce
 from tests.dummy_project import (
     BIN,
+    GRAPH,
     copy_project,
     create_project,
     environment,
+    free_port,
     has_ended,
     run_pipeline,
     set_seed,
@@ -35,7 +37,6 @@ from tests.dummy_project import (
 )
 
 SLOW = "python slow_stage.py"
-PORT = 4389
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +52,11 @@ def project(template: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("server")
+    port = free_port()
     with (home / "log").open("wb") as log:
-        command = [str(BIN / "prefect"), "server", "start", "--port", str(PORT), "--no-ui"]
+        command = [str(BIN / "prefect"), "server", "start", "--port", str(port), "--no-ui"]
         server = subprocess.Popen(command, cwd=home, env=environment(home), stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{PORT}/api"
+    url = f"http://127.0.0.1:{port}/api"
     try:
         assert wait_for(lambda: answers(f"{url}/health"), 90)
         yield url
@@ -113,29 +115,49 @@ def stop(holder: "subprocess.Popen[bytes]") -> None:
     holder.wait()
 
 
-def test_tasks_say_whether_their_stage_ran_was_unchanged_or_was_restored(project: Path, api: str) -> None:
-    code, output = run_pipeline(project, "run", PREFECT_API_URL=api)
-    assert (code, last_run(api)) == (0, ("Completed", dict.fromkeys(read_graph(Paths(project)), "Ran")))
-    assert "Task run 'train' - train works" in output
+@pytest.fixture(scope="module")
+def finished(template: Path, api: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A project that the flow has brought up to date, and what it printed."""
+    root = copy_project(template, tmp_path_factory.mktemp("finished") / "project")
+    code, output = run_pipeline(root, "run", PREFECT_API_URL=api)
+    assert code == 0, output
+    return root, output
 
-    code, output = run_pipeline(project, "run", PREFECT_API_URL=api)
-    assert (code, last_run(api)) == (0, ("Unchanged", dict.fromkeys(read_graph(Paths(project)), "Unchanged")))
+
+def test_a_first_run_runs_every_stage_and_streams_its_output(finished: tuple[Path, str], api: str) -> None:
+    root, output = finished
+
+    assert last_run(api) == ("Completed", dict.fromkeys(read_graph(Paths(root)), "Ran"))
+    assert "Task run 'train' - train works" in output
     assert "git add" not in output
     assert "dvc push" not in output
 
-    (project / "data" / "train" / "out").unlink()
-    code, output = run_pipeline(project, "run", PREFECT_API_URL=api)
-    assert code == 0
-    assert last_run(api)[1]["train"] == "Restored"
 
-
-def test_the_summary_is_published_for_people(project: Path, api: str) -> None:
-    run_pipeline(project, "run", PREFECT_API_URL=api)
-
+def test_the_summary_is_published_for_people(finished: tuple[Path, str], api: str) -> None:
     artifact = ask(api, "artifacts/filter", sort="CREATED_DESC", limit=1)[0]
 
     assert artifact["key"] == "pipeline-summary"
     assert "| cross_validate | Ran | " in artifact["data"]
+
+
+def test_a_second_run_does_nothing(finished: tuple[Path, str], api: str) -> None:
+    code, _ = run_pipeline(finished[0], "run", PREFECT_API_URL=api)
+
+    assert code == 0
+    assert last_run(api) == ("Unchanged", dict.fromkeys(GRAPH, "Unchanged"))
+
+
+def test_a_changed_parameter_runs_what_reads_it_and_changed_back_restores_it(finished: tuple[Path, str], api: str) -> None:
+    root, _ = finished
+    expected = dict.fromkeys(GRAPH, "Unchanged")
+
+    set_seed(root, 7)
+    run_pipeline(root, "run", PREFECT_API_URL=api)
+    assert last_run(api) == ("Completed", {**expected, "train": "Ran"})
+
+    set_seed(root, 1)
+    run_pipeline(root, "run", PREFECT_API_URL=api)
+    assert last_run(api) == ("Completed", {**expected, "train": "Restored"})
 
 
 def test_a_stage_that_fails_ends_the_flow_with_its_own_message(project: Path, api: str) -> None:
@@ -255,12 +277,3 @@ def test_a_stage_that_crashes_is_told_by_its_last_line(project: Path) -> None:
     )  # fmt: skip
 
     assert code.stderr.splitlines()[-1] == "pipeline.errors.StageError: ingest: exited with 1: ZeroDivisionError: division by zero"
-
-
-def test_a_changed_parameter_runs_only_what_reads_it(project: Path, api: str) -> None:
-    run_pipeline(project, "run", PREFECT_API_URL=api)
-    set_seed(project, 7)
-
-    run_pipeline(project, "run", PREFECT_API_URL=api)
-
-    assert [stage for stage, state in last_run(api)[1].items() if state == "Ran"] == ["train"]

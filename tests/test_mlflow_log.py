@@ -13,8 +13,9 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.errors import TrackingError
 from pipeline.paths import Paths
-from pipeline.stores.mlflow_log import MlflowLog, MlflowRun, tracking_uri
+from pipeline.stores.mlflow_log import MlflowLog, MlflowRun
 from pipeline.stores.run_log import Dataset
+from pipeline.stores.tracking_server import tracking_uri
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's and SQLAlchemy's own
 

@@ -18,6 +18,7 @@ from pipeline.config import Config, Scalar
 from pipeline.errors import StageError
 from pipeline.ml import metrics, pictures
 from pipeline.ml.pictures import DARK, LIGHT, Theme
+from pipeline.ml.predict import load_model, predict
 from pipeline.paths import Paths
 from pipeline.report import ClassRow, Doubt, Fold, Mistake, Picture, Report, render
 from pipeline.stores.files import read_json, sha256_file, write_bytes, write_json, write_table
@@ -56,8 +57,6 @@ class Scored:
 
 def predict_with_kept_model(model: Path, images: np.ndarray) -> np.ndarray:
     """Probabilities float32 (N, K) by a `.keras` file. The one place of this stage that loads TensorFlow."""
-    from pipeline.ml.predict import load_model, predict
-
     return predict(load_model(model), images)
 
 

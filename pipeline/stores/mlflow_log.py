@@ -5,18 +5,20 @@ folder a command is run in. MLflow writes absolute paths into its database, so w
 Runs are addressed by id through the client; MLflow's active run, which is per thread and inherited from the environment, plays no part.
 """
 
+import logging
 import os
 import socket
 import sqlite3
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import mlflow
 import pandas as pd
@@ -35,10 +37,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.errors import StorageError, TrackingError
 from pipeline.paths import Paths
 from pipeline.stores.run_log import Dataset, ModelVersion, Predictor, Run, Scalar, Status
+from pipeline.stores.tracking_server import check_reachable, tracking_uri
 
 EXPERIMENT = "image-classifier"
 CHAMPION = "champion"
-CONNECT_TIMEOUT_SECONDS = 5
 SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
 DIGEST_LENGTH = 36  # MLflow keeps no more of a data set's digest
 PATH_COLUMNS = (
@@ -61,6 +63,8 @@ class MlflowLog:
     def connect(cls, paths: Paths) -> "MlflowLog":
         """The project's log book, created where it is missing. Raises TrackingError where the server cannot be reached."""
         uri, given = tracking_uri(paths), "MLFLOW_TRACKING_URI" in os.environ
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
         mlflow.set_tracking_uri(uri)
@@ -69,7 +73,7 @@ class MlflowLog:
         try:
             if not given:
                 return _connect_local(paths, uri)
-            _check_reachable(uri)
+            check_reachable(uri)
             client = MlflowClient(uri)
             return cls(client, _experiment(client, None))
         except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
@@ -179,7 +183,9 @@ class MlflowRun:
         self._offer(lambda: self._client.log_artifact(self.id, str(path), folder or None))
 
     def log_dataset(self, dataset: Dataset) -> None:
-        source = resolve_dataset_source(dataset.source)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted in multiple ways")
+            source = resolve_dataset_source(dataset.source)
         entity = MetaDataset(source, name=dataset.name, digest=dataset.digest[:DIGEST_LENGTH])._to_mlflow_entity()  # type: ignore[abstract]
         context = InputTag("mlflow.data.context", "training")
         self._offer(lambda: self._client.log_inputs(self.id, datasets=[DatasetInput(entity, [context])]))
@@ -203,11 +209,6 @@ class MlflowRun:
         except (MlflowException, OSError) as error:
             if len(self._waiting) == 1:
                 print(f"warning: MLflow cannot be used now ({_first_line(error)}). The work goes on; entries are kept.", file=sys.stderr)
-
-
-def tracking_uri(paths: Paths) -> str:
-    """Where runs are logged: MLFLOW_TRACKING_URI, or the project's own database as an absolute address."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.mlruns / 'mlflow.db'}"
 
 
 def _connect_local(paths: Paths, uri: str) -> MlflowLog:
@@ -253,20 +254,6 @@ def _relocate(database: Path, mlruns: Path) -> None:
             print(f"mlruns: the project moved from {unquote(before)}; paths in MLflow's database were rewritten.", file=sys.stderr)
 
 
-def _check_reachable(uri: str) -> None:
-    """Ask the server's port once: MLflow itself would try for minutes."""
-    address = urlsplit(uri)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        return
-    port = address.port or (443 if address.scheme == "https" else 80)
-    try:
-        socket.create_connection((address.hostname, port), CONNECT_TIMEOUT_SECONDS).close()
-    except OSError as error:
-        raise TrackingError(
-            f"MLflow's tracking server {uri} (MLFLOW_TRACKING_URI) cannot be reached: {error}. Start it, or unset MLFLOW_TRACKING_URI to log to mlruns/."
-        ) from None
-
-
 def _log_served_model(run_id: str, folder: str) -> str:
     """Log the files in `folder` as a model that takes images as people have them; returns MLflow's id of it."""
     signature = ModelSignature(
@@ -275,19 +262,21 @@ def _log_served_model(run_id: str, folder: str) -> str:
             [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "probability"), ColSpec(Map(DataType.double), "probabilities")]
         ),
     )
-    info = Model.log(
-        None,
-        name="model",
-        flavor=mlflow.pyfunc,
-        run_id=run_id,
-        loader_module="pipeline.served_model",
-        data_path=folder,
-        # The code that decodes and resizes travels with the model
-        code_paths=[str(Path(__file__).parent.parent)],
-        signature=signature,
-        # Given, because finding them out takes MLflow five seconds
-        pip_requirements=[f"{name}=={version(name)}" for name in SERVING_PACKAGES],
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*An input example was not provided")
+        info = Model.log(
+            None,
+            name="model",
+            flavor=mlflow.pyfunc,
+            run_id=run_id,
+            loader_module="pipeline.served_model",
+            data_path=folder,
+            # The code that decodes and resizes travels with the model
+            code_paths=[str(Path(__file__).parent.parent)],
+            signature=signature,
+            # Given, because finding them out takes MLflow five seconds
+            pip_requirements=[f"{name}=={version(name)}" for name in SERVING_PACKAGES],
+        )
     return str(info.model_id)
 
 

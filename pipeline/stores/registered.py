@@ -1,5 +1,7 @@
 """Whether the registry holds what data/register/decision.json says: a stage that DVC skipped or restored cannot know."""
 
+from typing import Any
+
 from pipeline.paths import Paths
 from pipeline.stores.files import read_json
 from pipeline.stores.lineage import MODEL_TAG
@@ -11,9 +13,8 @@ def registered_model(paths: Paths) -> str | None:
 
     Raises TrackingError where the registry cannot be reached.
     """
-    file = paths.stage("register") / "decision.json"
-    decision = read_json(file) if file.is_file() else {}
-    if "model_sha256" not in decision:
+    decision = _decision(paths)
+    if not decision:
         return None
     tracker = MlflowLog.connect(paths)
     name = decision["model_name"]
@@ -25,5 +26,11 @@ def registered_model(paths: Paths) -> str | None:
 
 def is_lost(paths: Paths) -> bool:
     """Whether a model was decided on that the registry does not have: it was emptied, or is another one."""
+    return bool(_decision(paths)) and registered_model(paths) is None
+
+
+def _decision(paths: Paths) -> dict[str, Any]:
+    """The decision, or nothing where there is none of this kind."""
     file = paths.stage("register") / "decision.json"
-    return file.is_file() and "model_sha256" in read_json(file) and registered_model(paths) is None
+    decision = read_json(file) if file.is_file() else {}
+    return decision if {"model_name", "model_sha256", "promoted"} <= decision.keys() else {}

@@ -1,0 +1,159 @@
+"""The command line as a person meets it: help, checks, one line per mistake, a stage that stops when told."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from pipeline.check import Finding, check_inputs, check_machine, table
+from pipeline.errors import SourceError
+from pipeline.paths import Paths
+from tests.dummy_project import create_project, environment, free_port, run_pipeline, start_pipeline, started_by, wait_for
+
+HEAVY = {"tensorflow", "keras", "mlflow", "prefect"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return create_project(tmp_path_factory.mktemp("cli") / "project")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check"]])
+def test_help_and_check_load_nothing_heavy(project: Path, arguments: list[str]) -> None:
+    script = f"""if True:
+        import sys
+        from pipeline.__main__ import main
+        try:
+            main({arguments!r})
+        except SystemExit:
+            pass
+        print("loaded", *({HEAVY!r} & set(sys.modules)))
+    """
+    done = subprocess.run([sys.executable, "-c", script], cwd=project, env=environment(project), capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "loaded"
+
+
+def test_help_shows_the_commands_with_examples(project: Path) -> None:
+    code, output = run_pipeline(project, "--help")
+
+    assert code == 0
+    assert 'pipeline serve --cron "0 6 * * 1"' in output
+    assert all(f"\n    {command} " in output for command in ("run", "serve", "ui", "check", "stage"))
+
+
+def test_the_version_is_that_of_the_package(project: Path) -> None:
+    assert run_pipeline(project, "--version") == (0, "pipeline 0.1.0\n")
+
+
+def test_check_finds_nothing_wrong_with_a_project_as_it_should_be(project: Path) -> None:
+    findings = {finding.subject: finding for finding in check_machine(Paths(project))}
+
+    assert list(findings) == ["Python", "packages", "device", "git", "DVC", "disk", "MLflow", "parameters"]
+    assert [finding for finding in findings.values() if finding.fix and finding.subject != "disk"] == []
+    assert findings["parameters"].found == "valid, images in source"
+
+
+def test_check_names_a_fix_per_problem_and_fails(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {}", encoding="utf-8")
+    (tmp_path / "params.yaml").write_text("sed: 1", encoding="utf-8")
+
+    code, output = run_pipeline(tmp_path, "check")
+
+    fixes = [line for line in output.splitlines() if line.startswith("Fix: ")]
+    assert code == 2
+    assert "Fix: run `git init`, or clone the project" in fixes
+    assert "Fix: run `dvc init`" in fixes
+    assert "Fix: params.yaml:1: sed is not a parameter. Did you mean seed?" in fixes
+
+
+def test_the_table_marks_what_is_wrong() -> None:
+    assert table([Finding("git", "2.39"), Finding("disk", "1.0 GiB free", "make room")]) == (
+        "✓ git   2.39\n! disk  1.0 GiB free\nFix: make room"
+    )  # fmt: skip
+
+
+def test_a_wrong_parameter_is_told_in_a_second_and_before_anything_starts(project: Path, tmp_path: Path) -> None:
+    for file in ("dvc.yaml", "params.yaml"):
+        (tmp_path / file).write_text(
+            (project / file).read_text(encoding="utf-8").replace("learning_rate:", "learning_rte:"), encoding="utf-8"
+        )
+    started = time.monotonic()
+
+    code, output = run_pipeline(tmp_path, "run")
+
+    assert code == 2
+    assert "train.learning_rte is not a parameter. Did you mean learning_rate?" in output
+    assert all(line.startswith("error: params.yaml:") for line in output.splitlines())
+    assert time.monotonic() - started < 2  # 0.4 s on an idle machine
+    assert not (tmp_path / ".checkpoints").exists()
+
+
+def test_a_missing_source_is_told_before_anything_starts(project: Path, tmp_path: Path) -> None:
+    params = (project / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(params.replace("source: source", "source: flowers"), encoding="utf-8")
+
+    with pytest.raises(SourceError, match=rf"ingest.source: flowers does not exist \(looked for {tmp_path}/flowers\)"):
+        check_inputs(Paths(tmp_path))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stage_ends_at_once_when_told_with_one_line(project: Path, number: signal.Signals, code: int) -> None:
+    stage = subprocess.Popen(
+        [sys.executable, "slow_stage.py"],
+        cwd=project,
+        env=environment(project),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert stage.stdout is not None
+    assert stage.stdout.readline() == "working\n"
+
+    stage.send_signal(number)
+
+    assert stage.communicate(timeout=5)[0] == f"pipeline stage: stopped by {number.name}\n"
+    assert stage.returncode == code
+
+
+def test_a_stage_of_a_flow_that_has_died_ends_too(project: Path) -> None:
+    flow = subprocess.Popen(["sleep", "60"])
+    env = environment(project, DVC_STAGE="train", PIPELINE_FLOW_PID=str(flow.pid))
+    stage = subprocess.Popen([sys.executable, "slow_stage.py"], cwd=project, env=env, stdout=subprocess.PIPE)
+    assert stage.stdout is not None
+    stage.stdout.readline()
+
+    os.kill(flow.pid, signal.SIGKILL)
+    flow.wait()
+
+    assert stage.wait(timeout=2) == 143
+    stage.stdout.close()
+
+
+@pytest.mark.slow
+def test_the_ui_shows_the_store_of_the_project_until_stopped(project: Path) -> None:
+    port = free_port()
+    ui = start_pipeline(project, "ui", "--port", str(port))
+    try:
+        assert wait_for(lambda: is_up(f"http://127.0.0.1:{port}/health"), 90)
+    finally:
+        ui.terminate()
+        output, _ = ui.communicate(timeout=30)
+
+    assert f"$ mlflow ui --backend-store-uri sqlite:///{project}/mlruns/mlflow.db" in output
+    assert ui.returncode == 143
+    assert output.splitlines()[-1] == "pipeline ui: stopped by SIGTERM"
+    assert started_by(project) == []
+
+
+def is_up(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
