@@ -5,6 +5,7 @@ folder a command is run in. MLflow writes absolute paths into its database, so w
 Runs are addressed by id through the client; MLflow's active run, which is per thread and inherited from the environment, plays no part.
 """
 
+import getpass
 import logging
 import os
 import socket
@@ -81,7 +82,7 @@ class MlflowLog:
 
     def start_run(self, name: str, tags: Mapping[str, str], parent: Run | None = None) -> "MlflowRun":
         self._close_abandoned()
-        process = {"process": f"{socket.gethostname()}:{os.getpid()}"}
+        process = {"process": f"{socket.gethostname()}:{os.getpid()}", "mlflow.user": getpass.getuser(), "mlflow.source.name": "pipeline"}
         nested = {"mlflow.parentRunId": parent.id} if parent else {}
         info = self._client.create_run(self._experiment_id, run_name=name, tags={**tags, **process, **nested}).info
         return MlflowRun(self._client, info.run_id)
