@@ -105,7 +105,7 @@ def start_pipeline(root: Path, *arguments: str, **more: str) -> "subprocess.Pope
 def run_pipeline(root: Path, *arguments: str, **more: str) -> tuple[int, str]:
     """(exit code, output) of the command line in the project."""
     process = start_pipeline(root, *arguments, **more)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=240)
     return process.returncode, output
 
 

@@ -87,7 +87,7 @@ def last_run(api: str) -> tuple[str, dict[str, str]]:
         tasks = ask(api, "task_runs/filter", task_runs={"flow_run_id": {"any_": [run["id"]]}}, sort="EXPECTED_START_TIME_ASC")
         return {task["name"]: task["state_name"] for task in tasks}
 
-    wait_for(lambda: states() and "Running" not in states().values(), 5)
+    wait_for(lambda: states() and "Running" not in states().values(), 20)
     return run["state_name"], states()
 
 
@@ -96,7 +96,9 @@ def start_slow_stage(project: Path, api: str) -> "tuple[subprocess.Popen[str], i
     write_graph(project, train=SLOW)
     process = start_pipeline(project, "run", PREFECT_API_URL=api)
     pid_file = project / "stage.pid"
-    assert wait_for(lambda: pid_file.exists() and pid_file.read_text(), 60)
+    if not wait_for(lambda: pid_file.exists() and pid_file.read_text(), 120):
+        process.kill()
+        pytest.fail(process.communicate()[0])
     return process, int(pid_file.read_text())
 
 
@@ -178,7 +180,7 @@ def test_ctrl_c_and_sigterm_stop_the_stage_even_if_given_twice(project: Path, ap
     os.killpg(process.pid, number)
     time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
 
     assert process.returncode == code
     assert output.splitlines()[-1] == f"pipeline run: stopped by {number.name}"
@@ -194,8 +196,8 @@ def test_a_killed_flow_takes_its_stage_along(project: Path, api: str) -> None:
     process.kill()
     process.communicate()
 
-    assert wait_for(lambda: has_ended(stage), 2)
-    assert wait_for(lambda: started_by(project) == [], 5)
+    assert wait_for(lambda: has_ended(stage), 5)  # 0.2 s on an idle machine
+    assert wait_for(lambda: started_by(project) == [], 10)
 
 
 def test_without_a_server_it_starts_one_and_leaves_nothing(project: Path) -> None:
@@ -265,7 +267,7 @@ def test_a_dead_holder_whose_parent_takes_no_note_is_not_waited_for(project: Pat
     finally:
         holder.wait()
 
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 30
 
 
 def test_a_stage_that_crashes_is_told_by_its_last_line(project: Path) -> None:
