@@ -44,6 +44,6 @@ $(INSTALLED): locks/$(EXTRA).txt pyproject.toml
 
 lock:  ## resolve the newest versions that pyproject.toml allows into locks/ (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-	  --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet --output-file locks/cpu.txt
+	  --custom-compile-command "make lock" --upgrade --quiet --output-file locks/cpu.txt
 	uv pip compile pyproject.toml --extra dev --extra gpu --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-	  --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet --output-file locks/gpu.txt
+	  --custom-compile-command "make lock" --upgrade --quiet --output-file locks/gpu.txt
