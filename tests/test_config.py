@@ -57,7 +57,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
     [
         ("image_size: auto", "image_size: [4, 2.5]", "should be auto or [height, width] in px, each 8 to 1024"),
         ("device: auto", "device: tpu", "should be one of auto, cpu, gpu; found 'tpu'"),
-        ("  epochs: 6", '  epochs: "7"', "should be a valid integer; found '7'"),
+        ("  epochs: 7", '  epochs: "7"', "should be a valid integer; found '7'"),
         ("warmup_fraction: 0.2", "warmup_fraction: .nan", "warmup_fraction"),
         ("source: data/fashion-mnist", "source: ~/flowers", "~ is not expanded"),
         ("model_name: auto", "model_name: a/b", "should be a name without / and :"),

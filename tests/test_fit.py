@@ -169,7 +169,7 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("images", "batch_size", "steps_per_epoch", "epochs"),
-    [(54_000, 256, 210, 6), (600, 16, 37, 17), (8_192, 256, 32, 19), (10, 10, 1, 600)],
+    [(54_000, 256, 210, 7), (600, 16, 37, 17), (8_192, 256, 32, 19), (10, 10, 1, 600)],
 )
 def test_a_small_data_set_gets_smaller_batches_and_more_epochs(images: int, batch_size: int, steps_per_epoch: int, epochs: int) -> None:
     plan = plan_fit(images, load_config(ROOT / "params.yaml").train)

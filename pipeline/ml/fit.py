@@ -126,7 +126,7 @@ class Fitter:
 
         images: uint8 (N, H, W, C), an array or a memory map. labels: int32 (N,), from 0. held_out: bool (N,).
         `on_epoch` is told each epoch, `on_steps` how many steps were done since it was last called. With `watch` the held-out images are
-        scored after every epoch, else after the last one only. Raises FitError where the loss is no longer finite or memory runs out.
+        scored after every epoch, else not at all. Raises FitError where the loss is no longer finite or memory runs out.
         """
         rows, watched = np.flatnonzero(~held_out), np.flatnonzero(held_out)
         plan = plan_fit(len(rows), self._config.train)
@@ -142,8 +142,7 @@ class Fitter:
                 first_step += len(batches[0])
                 on_steps(len(batches[0]))
             seconds = time.monotonic() - started
-            scored = len(watched) > 0 and (watch or epoch == plan.epochs - 1)
-            validation = self._trainer.score(images, labels, watched) if scored else (math.nan, math.nan)
+            validation = self._trainer.score(images, labels, watched) if watch and len(watched) else (math.nan, math.nan)
             history.append(_describe_epoch(epoch, plan, sums, validation, seconds))
             on_epoch(history[-1])
         return Fitted(build_to_keep(self._network, self._config.model, scale, offset), history)
