@@ -31,7 +31,7 @@ install: $(INSTALLED)  ## only the installation: .venv with the exact versions o
 
 # pip compiles bytecode as it installs: without it TensorFlow takes 12 s to import instead of 5
 $(INSTALLED): locks/$(EXTRA).txt pyproject.toml
-	@set -e; for candidate in $(PYTHON) python3.12 python3.11 python3 python; do \
+	@set -e; for candidate in $(PYTHON) $(BIN)/python python3.12 python3.11 python3 python; do \
 	  if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then found="$$candidate"; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then echo "error: no Python 3.11 or 3.12 found. Install one, or name it: make PYTHON=/path/to/python3.12 run" >&2; exit 2; fi; \
