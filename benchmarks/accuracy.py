@@ -35,7 +35,7 @@ def main(seeds: list[int]) -> None:
     accuracies = []
     for seed in seeds:
         seeded = config.model_copy(update={"seed": seed})
-        held_out = stratified_holdout(training.labels, config.train.validation_fraction, seed=seed)
+        held_out = stratified_holdout(training.labels, training.groups, config.train.validation_fraction, seed=seed)
         started, cpu = time.monotonic(), time.process_time()
         fitter = Fitter(training.images.shape[1:], len(training.class_names), seeded, compute)
         fitted = fitter.fit(training.images, training.labels, held_out, on_epoch=lambda epoch: None)

@@ -38,8 +38,12 @@ def check_inputs(paths: Paths) -> Config:
     if "://" not in config.ingest.source and not source.exists():
         raise SourceError(
             f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist (looked for {source}). "
-            "Set it to a folder of class folders, an archive of one, or a folder of idx files."
+            "Set it to a folder of class folders, or to another layout of docs/data.md."
         )
+    for file in (paths.ledger, paths.classes):
+        if not file.is_file():
+            name = paths.relative(file)
+            raise SourceError(f"{name} is not there: it records what earlier runs decided. Take it from git: `git checkout -- {name}`.")
     check_reachable(tracking_uri(paths))
     return config
 

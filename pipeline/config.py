@@ -7,9 +7,11 @@ place. All problems are found at once, each with its line. Knows nothing of DVC,
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
@@ -18,11 +20,14 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from pipeline.errors import ConfigError
 
+SECRET_IN_QUERY = re.compile(r"signature|token|\bsig=|password|secret", re.IGNORECASE)
 Scalar = str | int | float | bool
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "gpu"]
 Resize = Literal["pad", "crop", "stretch"]
 Fill = Literal["nearest", "reflect", "constant"]
+Format = Literal["auto", "folders", "table", "parquet", "idx", "npz"]
+Policy = Literal["reject", "keep", "fail"]
 
 
 def model_names() -> list[str]:
@@ -42,6 +47,9 @@ def _source_path(source: str) -> str:
         raise ValueError("should be the path of a folder or an archive")
     if source.startswith("~"):
         raise ValueError("should be a whole path: ~ is not expanded")
+    url = urlsplit(source) if "://" in source else None
+    if url and (url.password or SECRET_IN_QUERY.search(url.query)):
+        raise ValueError("should hold no password or signature, since params.yaml and dvc.lock are kept in git")
     return source
 
 
@@ -56,7 +64,18 @@ SizePx = Annotated[int, Field(ge=8, le=1024)]
 
 class Ingest(Section):
     source: Annotated[str, AfterValidator(_source_path)]
+    format: Format
     test_fraction: Annotated[float, Field(ge=0.01, le=0.9)]
+    max_rejected_fraction: Annotated[float, Field(ge=0, le=1)]
+    unusable: Literal["reject", "fail"]
+    wrong_type: Policy
+    duplicate: Policy
+    conflict: Policy
+    leak: Policy
+    near_duplicate: Policy
+    near_conflict: Policy
+    near_leak: Policy
+    class_problem: Literal["keep", "fail"]
 
 
 class Preprocess(Section):

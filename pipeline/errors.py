@@ -3,6 +3,7 @@
 PipelineError
 ├── ConfigError      params.yaml is wrong, or the project cannot be found
 ├── SourceError      the images cannot be used
+│   └── ImageError   one image cannot be used; the others can
 ├── DeviceError      the asked-for device or precision is not there
 ├── FitError         fitting went wrong: diverged, out of memory
 ├── StageError       a stage failed; its own message is the text
@@ -24,6 +25,14 @@ class ConfigError(PipelineError):
 
 class SourceError(PipelineError):
     """The source of images is missing, empty or unusable."""
+
+
+class ImageError(SourceError):
+    """One image cannot be used. `finding` names the kind of fault, as in LeftOut."""
+
+    def __init__(self, reason: str, finding: str = "undecodable") -> None:
+        super().__init__(reason)
+        self.finding = finding
 
 
 class DeviceError(PipelineError):

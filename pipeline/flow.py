@@ -23,9 +23,10 @@ from pipeline.paths import Paths, find_paths
 from pipeline.processes import Stopped, stop_on_signals
 from pipeline.stores.dvc_repro import read_graph, reproduce
 from pipeline.stores.registered import is_lost, registered_model
-from pipeline.summary import StageResult, markdown
+from pipeline.summary import StageResult, data_markdown, markdown
 
 SUMMARY_KEY = "pipeline-summary"
+DATA_KEY = "pipeline-data"
 SAID = {
     "Ran": "DVC ran the stage",
     "Unchanged": "nothing that the stage depends on has changed",
@@ -89,6 +90,8 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
 
 def _publish(paths: Paths, results: list[StageResult], model_version: str | None) -> None:
     create_markdown_artifact(markdown(paths, results, model_version), key=SUMMARY_KEY, description="What each stage did, and what came out")
+    if data := data_markdown(paths):
+        create_markdown_artifact(data, key=DATA_KEY, description="What is in the images, and what was found there")
 
 
 def _conclude(last: State[Any], results: list[StageResult]) -> State[Any]:

@@ -5,6 +5,7 @@ from itertools import chain, islice
 from typing import TypeVar
 
 import joblib
+from joblib.externals.loky import get_reusable_executor
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
@@ -29,3 +30,4 @@ def parallel_map(function: Callable[[Chunk], Result], chunks: Iterable[Chunk]) -
         for chunk in waiting:
             wave = chain([chunk], islice(waiting, workers * CHUNKS_IN_FLIGHT_PER_WORKER - 1))
             yield from parallel(joblib.delayed(function)(each) for each in wave)
+    get_reusable_executor().shutdown(kill_workers=True)  # joblib's local processes: idle ones would keep their memory

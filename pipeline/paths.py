@@ -28,6 +28,16 @@ class Paths:
         return self.root / "params.yaml"
 
     @property
+    def ledger(self) -> Path:
+        """On which side of the test split each image is, once decided."""
+        return self.root / "data" / "splits.csv"
+
+    @property
+    def classes(self) -> Path:
+        """The order of the classes, once recorded."""
+        return self.root / "data" / "classes.json"
+
+    @property
     def dvc_lock(self) -> Path:
         return self.root / "dvc.lock"
 
@@ -46,7 +56,7 @@ class Paths:
 
     @property
     def scratch(self) -> Path:
-        """Locks and checkpoints: ignored by git and DVC, safe to delete when nothing runs."""
+        """Locks, checkpoints, caches: ignored by git and DVC, safe to delete when nothing runs."""
         return self.project / ".checkpoints"
 
     def relative(self, path: Path) -> str:

@@ -1,19 +1,16 @@
 """The evaluation report: values in, one self-contained HTML page out.
 
-Pure presentation: reads its own template and nothing else, computes no metric, knows nothing of files, models or MLflow. The page needs no
+Pure presentation: reads its own templates and nothing else, computes no metric, knows nothing of files, models or MLflow. The page needs no
 network and no script; pictures are data URIs; every text is escaped.
 """
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from pipeline.ml.metrics import Confusion
+from pipeline.page import render_page
 
-NO_BREAK_SPACE = "\u00a0"
 PICTURE_DOTS_PER_CSS_PX = 1.5
 CLASSES_SHOWN_AT_ONCE = 15
 IMAGES_FOR_A_SECOND_DIGIT = 1000
@@ -125,32 +122,14 @@ class Report:
 
 def render(report: Report) -> str:
     """The report as the text of an HTML page. The same report gives the same text."""
-    environment = Environment(
-        loader=PackageLoader("pipeline"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(percent=percent, data_uri=data_uri, css_px=css_px, thousands=thousands, as_yaml=as_yaml)
-    page = environment.get_template("report.html.j2")
-    return page.render(
+    return render_page(
+        "report.html.j2",
+        {"css_px": css_px, "as_yaml": as_yaml},
         report=report,
         agreement=agreement(report),
         calibration=calibration(report),
         shown_at_once=CLASSES_SHOWN_AT_ONCE,
     )
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share from 0 to 1 in per cent, its sign on the same line."""
-    return f"{100 * share:.{digits}f}{NO_BREAK_SPACE}%"
-
-
-def thousands(count: float) -> str:
-    """A whole number with its thousands set apart."""
-    return f"{int(count):,}"
-
-
-def data_uri(png: bytes) -> str:
-    """A PNG as an address that holds the picture itself."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def css_px(png: bytes) -> tuple[int, int]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.data_report import KINDS, counted
+from pipeline.ml.split_names import SPLITS
 from pipeline.paths import Paths
 from pipeline.stores.tracking_server import tracking_uri
 
@@ -44,6 +46,20 @@ def markdown(paths: Paths, results: Sequence[StageResult], model_version: str | 
     )
 
 
+def data_markdown(paths: Paths) -> str:
+    """What `ingest` found in the images, for the Prefect UI: two tables, images by class and split, findings by kind. Empty where it has not run."""
+    report = _read(paths.stage("ingest") / "report.json")
+    if not {"name", "counts", "class_names", "findings", "images", "rejected"} <= report.keys():
+        return ""
+    splits = [split for split in SPLITS if any(report["counts"][split].values())]
+    classes = [_row(name, *(f"{report['counts'][split][name]:,}" for split in splits)) for name in report["class_names"]]
+    findings = [_row(KINDS[kind].title, f"{count:,}") for kind, count in report["findings"].items()]
+    found = "\n".join(["| found | |", "|---|---|", *findings]) if findings else "Nothing to look at was found."
+    table = "\n".join([_row("class", *splits), "|---" * (1 + len(splits)) + "|", *classes])
+    page = paths.relative(paths.stage("ingest") / "report.html")
+    return f"{_cell(report['name'])}: {_images(report)}. With pictures: `{page}`\n\n{found}\n\n{table}\n"
+
+
 def mlflow_command(paths: Paths) -> str:
     """The whole command that shows the runs, or the address of the tracking server in use."""
     server = os.environ.get("MLFLOW_TRACKING_URI")
@@ -57,7 +73,9 @@ def _facts(paths: Paths, model_version: str | None) -> dict[str, str]:
     folds = _read(paths.stage("cross_validate") / "metrics.json")
     decision = _read(paths.stage("register") / "decision.json")
     report = paths.stage("evaluate") / "report.html"
+    data, data_page = _read(paths.stage("ingest") / "report.json"), paths.stage("ingest") / "report.html"
     facts = {
+        "data": _data(data, paths.relative(data_page)) if data_page.is_file() else "",
         "test accuracy": _number(evaluation, "accuracy"),
         "macro F1": _number(evaluation, "macro_f1"),
         "cross-validation": _mean_and_deviation(folds),
@@ -66,6 +84,18 @@ def _facts(paths: Paths, model_version: str | None) -> dict[str, str]:
         "report": paths.relative(report) if report.is_file() else "",
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _data(report: Mapping[str, Any], page: str) -> str:
+    if not {"images", "rejected", "findings", "class_names"} <= report.keys():
+        return ""
+    found = ", ".join(counted(count, KINDS[kind].one, KINDS[kind].many) for kind, count in report["findings"].items())
+    return f"{_images(report)}{f', found {found}' if found else ''}: {page}"
+
+
+def _images(report: Mapping[str, Any]) -> str:
+    left_out = f", {report['rejected']:,} left out" if report["rejected"] else ""
+    return f"{report['images']:,} images of {len(report['class_names']):,} classes{left_out}"
 
 
 def _registry(decision: Mapping[str, Any]) -> str:
@@ -96,6 +126,15 @@ def _read(file: Path) -> dict[str, Any]:
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    """Text that does not break a table."""
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _quoted(text: str) -> str:

@@ -49,6 +49,9 @@ def create_project(root: Path) -> Path:
     (root / "source").mkdir(parents=True)
     (root / "source" / "image").write_text("pixels\n", encoding="utf-8")
     (root / "slow_stage.py").write_text(SLOW_STAGE, encoding="utf-8")
+    (root / "data").mkdir()
+    for name in ("splits.csv", "classes.json"):
+        shutil.copy(ROOT / "data" / name, root / "data")
     params = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("source: data/fashion-mnist", "source: source")
     (root / "params.yaml").write_text(params, encoding="utf-8")
     write_graph(root)

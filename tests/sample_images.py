@@ -9,10 +9,12 @@ CLASSES = ("circle", "cross", "square", "stripes", "triangle")
 
 
 def draw(kind: str, rng: np.random.Generator, colour: bool = True) -> Image.Image:
-    """One image of a class, 40 to 90 px wide and high, with noise."""
+    """One image of a class, 40 to 90 px wide and high: the shape somewhere in it, on a ground with shades and noise of its own."""
     width, height = (int(side) for side in rng.integers(40, 91, 2))
-    noise = rng.integers(0, 60, (height, width, 3 if colour else 1), dtype=np.uint8).squeeze()
-    image = Image.fromarray(noise)
+    channels = 3 if colour else 1
+    shades = Image.fromarray(rng.integers(0, 90, (3, 3, channels), dtype=np.uint8).squeeze()).resize((width, height))
+    noise = rng.integers(0, 40, (height, width, channels), dtype=np.uint8).squeeze()
+    image = Image.fromarray(np.asarray(shades) + noise)
     pen = ImageDraw.Draw(image)
     tint = {
         "circle": (230, 60, 60),
@@ -22,7 +24,8 @@ def draw(kind: str, rng: np.random.Generator, colour: bool = True) -> Image.Imag
         "triangle": (200, 80, 200),
     }[kind]
     fill = tint if colour else 230
-    box = [width * 0.2, height * 0.2, width * 0.8, height * 0.8]
+    left, top, right, bottom = rng.uniform(0.02, 0.38, 4)
+    box = [width * left, height * top, width * (1 - right), height * (1 - bottom)]
     if kind == "circle":
         pen.ellipse(box, fill=fill)
     elif kind == "square":

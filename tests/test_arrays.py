@@ -15,16 +15,17 @@ from pipeline.stores.files import folder_beside, read_json, write_bytes
 def test_a_packed_array_is_there_once_it_is_full(tmp_path: Path) -> None:
     path = tmp_path / "images.npy"
 
-    with packed_array(path, (3, 2), "uint8") as array:
-        array[:] = 7
+    with packed_array(path, (3, 2)) as file:
+        file.write(2, np.array([[5, 6]]))
+        file.write(0, np.array([[1, 2], [3, 4]]))
         assert not path.exists()
 
-    assert read_array(path).tolist() == [[7, 7]] * 3
+    assert read_array(path).tolist() == [[1, 2], [3, 4], [5, 6]]
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_array_of_no_images_can_be_read(tmp_path: Path) -> None:
-    with packed_array(tmp_path / "images.npy", (0, 4, 4, 1), "uint8"):
+    with packed_array(tmp_path / "images.npy", (0, 4, 4, 1)):
         pass
 
     assert np.load(tmp_path / "images.npy").shape == (0, 4, 4, 1)
@@ -36,7 +37,7 @@ def test_a_full_disk_is_told_before_the_array_is_filled(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
 
-    with pytest.raises(OSError, match=r"No space left.*images\.npy"), packed_array(tmp_path / "images.npy", (3, 2), "uint8"):
+    with pytest.raises(OSError, match=r"No space left.*images\.npy"), packed_array(tmp_path / "images.npy", (3, 2)):
         pass
 
     assert list(tmp_path.iterdir()) == []

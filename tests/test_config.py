@@ -60,6 +60,8 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         ("  epochs: 7", '  epochs: "7"', "should be a valid integer; found '7'"),
         ("warmup_fraction: 0.2", "warmup_fraction: .nan", "warmup_fraction"),
         ("source: data/fashion-mnist", "source: ~/flowers", "~ is not expanded"),
+        ("source: data/fashion-mnist", "source: https://me:secret@host/images.zip", "should hold no password or signature"),
+        ("source: data/fashion-mnist", "source: https://host/images.zip?X-Amz-Signature=1", "should hold no password or signature"),
         ("model_name: auto", "model_name: a/b", "should be a name without / and :"),
         ("resize: pad", "resize:", "should be one of pad, crop, stretch; found None"),
         ("\ntrain:", "\ntrian:", "trian is not a parameter. Did you mean train?"),

@@ -23,16 +23,19 @@ LAYERS = {
     "pipeline.parallel": 2,
     "pipeline.processes": 2,
     "pipeline.progress": 2,
+    "pipeline.page": 2,
     "pipeline.ml": 3,
     "pipeline.stores": 3,
     "pipeline.report": 3,
+    "pipeline.data_report": 4,
+    "pipeline.findings": 5,
     "pipeline.served_model": 4,
-    "pipeline.stages": 5,
-    "pipeline.summary": 5,
-    "pipeline.check": 5,
-    "pipeline.flow": 6,
-    "pipeline.serve": 6,
-    "pipeline.__main__": 7,
+    "pipeline.stages": 6,
+    "pipeline.summary": 6,
+    "pipeline.check": 6,
+    "pipeline.flow": 7,
+    "pipeline.serve": 7,
+    "pipeline.__main__": 8,
 }
 ONLY_IN = {
     "tensorflow": r"pipeline\.ml\.(device|fit|layers|warp)",
@@ -78,8 +81,10 @@ def code_deps(stage: str) -> set[str]:
     files = {MODULES[name].relative_to(ROOT).as_posix() for name in modules}
     if "pipeline.ml.network" in modules:  # loads the architecture by its name
         files.add("pipeline/ml/models/${model.name}.py")
-    if "pipeline.report" in modules:
-        files |= {file.relative_to(ROOT).as_posix() for file in (PACKAGE / "templates").iterdir()}
+    pages = {"base" if name == "pipeline.page" else name.rpartition(".")[2] for name in modules}
+    files |= {
+        file.relative_to(ROOT).as_posix() for file in (PACKAGE / "templates").iterdir() if file.name.removesuffix(".html.j2") in pages
+    }
     return files
 
 

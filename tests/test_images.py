@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import SourceError
-from pipeline.ml.images import ImageSpec, array_to_input, describe, encode_png, encoded_to_input
+from pipeline.ml.images import ImageSpec, array_to_input, decode, encode_png, encoded_to_input
 
 GREY_2 = ImageSpec(2, 2, 1, "pad")
 
@@ -66,7 +66,7 @@ def test_a_turned_photograph_is_put_upright() -> None:
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     turned = encoded(Image.fromarray(pixels), exif=exif)
 
-    assert (describe(turned).width, describe(turned).height) == (2, 4)
+    assert (decode(turned).width, decode(turned).height) == (2, 4)
     assert encoded_to_input(turned, ImageSpec(4, 2, 1, "pad"))[0, 1, 0] == 255
 
 
@@ -102,21 +102,21 @@ def test_print_colours_become_screen_colours() -> None:
 )
 def test_what_cannot_be_decoded_says_why(content: bytes, words: str) -> None:
     with pytest.raises(SourceError, match=words):
-        describe(content)
+        decode(content)
 
 
 def test_a_truncated_jpeg_is_refused_though_its_header_is_whole() -> None:
     whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)), "JPEG")
 
     with pytest.raises(SourceError, match="truncated"):
-        describe(whole[: len(whole) // 2])
+        decode(whole[: len(whole) // 2])
 
 
 def test_an_absurdly_large_image_is_never_decoded() -> None:
     huge = encoded(Image.new("1", (11_000, 10_000)))
 
     with pytest.raises(SourceError, match="11000 x 10000 px"):
-        describe(huge)
+        decode(huge)
 
 
 @pytest.mark.parametrize(
@@ -136,26 +136,26 @@ def test_a_dark_image_of_sixteen_bits_stays_dark() -> None:
 def test_sixteen_bits_in_the_other_byte_order_are_read_too() -> None:
     image = Image.fromarray(np.full((2, 2), 257 * 100, ">u2"))
 
-    assert describe(encoded(image, "TIFF")).mode == "I;16B"
+    assert decode(encoded(image, "TIFF")).info["mode_in_file"] == "I;16B"
     assert encoded_to_input(encoded(image, "TIFF"), GREY_2).tolist() == [[[100], [100]], [[100], [100]]]
 
 
 def test_damaged_exif_does_not_cost_the_image() -> None:
     photograph = encoded(Image.new("L", (8, 4), 9), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12")
 
-    assert (describe(photograph).width, describe(photograph).height) == (8, 4)
+    assert (decode(photograph).width, decode(photograph).height) == (8, 4)
 
 
 def test_colours_that_cannot_be_converted_are_refused_at_once() -> None:
     lab = encoded(Image.new("LAB", (4, 4)), "TIFF")
 
     with pytest.raises(SourceError, match="its colours, LAB, are neither"):
-        describe(lab)
+        decode(lab)
 
 
 def test_formats_that_run_another_program_are_no_images() -> None:
     with pytest.raises(SourceError, match="not an image"):
-        describe(encoded(Image.new("RGB", (4, 4)), "EPS"))
+        decode(encoded(Image.new("RGB", (4, 4)), "EPS"))
 
 
 @pytest.mark.parametrize("shape", [(1, 3000), (3000, 1)])

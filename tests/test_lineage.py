@@ -22,9 +22,11 @@ def config() -> Config:
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     """The files of a finished train and cross_validate, as far as the log book looks at them."""
-    spec = {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": ["a", "b"]}
+    spec = {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": ["a", "b"], "data_counts": {"images": 70, "leak": 2}}
     files = {
         "ingest/report.json": "{}",
+        "ingest/report.html": "",
+        "ingest/findings.csv": "",
         "preprocess/spec.json": json.dumps(spec),
         "preprocess/augmented.png": "picture",
         "train/model.keras": "weights",

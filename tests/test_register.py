@@ -33,7 +33,11 @@ def make_workspace(root: Path, accuracy: float = 0.9, model: str = "weights", te
     """What the stages before `register` leave behind, as far as it looks at them."""
     texts = {
         "ingest/report.json": "{}",
-        "preprocess/spec.json": json.dumps({"dataset_name": "flowers", "dataset_digest": "d1", "class_names": ["a", "b"]}),
+        "ingest/report.html": "",
+        "ingest/findings.csv": "",
+        "preprocess/spec.json": json.dumps(
+            {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": ["a", "b"], "data_counts": {}}
+        ),
         "preprocess/augmented.png": "picture",
         "train/model.keras": model,
         "train/history.csv": "epoch,loss\n1,0.5\n",
@@ -161,9 +165,10 @@ class LostChampion(FakeTracker):
 def write_test_images(paths: Paths, labels: list[str]) -> None:
     folder = paths.stage("ingest") / "images.parquet"
     folder.mkdir()
-    count = len(labels)
-    table = pa.table({"label": labels, "split": ["test"] * count, "bytes": [b"image"] * count})
-    pq.write_table(table, folder / "00000.parquet")
+    count = len(labels) + 1
+    pq.write_table(pa.table({"bytes": [b"image"] * count}), folder / "00000.parquet")
+    index = {"label": ["a", *labels], "split": [None, *["test"] * len(labels)]}  # the first image is left out
+    pq.write_table(pa.table(index), paths.stage("ingest") / "index.parquet")
 
 
 def test_a_champion_scored_on_other_images_is_scored_again_on_these(tmp_path: Path, config: Config) -> None:

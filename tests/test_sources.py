@@ -2,17 +2,20 @@
 
 import gzip
 import io
+import os
 import struct
 import tarfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from pipeline.errors import SourceError
-from pipeline.stores.sources import open_source, source_name
+from pipeline.stores.sources import FORMATS, open_source, source_name
 
 
 def png(value: int = 0) -> bytes:
@@ -125,24 +128,89 @@ def test_idx_files_without_names_are_numbered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [({}, "no images in class folders.*Found: nothing"), ({"a.png": b"", "b.png": b""}, "Looked for: class folders.*Found: a.png, b.png")],
+    ("names", "found"),
+    [
+        ([], "nothing"),
+        (["b.png", "a.png"], "a.png, b.png"),
+        (list("gfedcba"), "a, b, c, d, e and 2 more"),
+    ],
 )
-def test_where_nothing_matches_it_says_what_was_looked_for_and_found(tmp_path: Path, content: dict[str, bytes], words: str) -> None:
-    for name, text in content.items():
-        (tmp_path / name).write_bytes(text)
+def test_where_nothing_matches_it_says_what_was_looked_for_and_found(tmp_path: Path, names: list[str], found: str) -> None:
+    write(tmp_path, *names)
 
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(SourceError, match=rf"no images in a layout that is known\. Looked for: class folders.*Found: {found}\.$"):
         open_source(tmp_path)
 
 
-def test_a_missing_source_and_a_file_that_is_no_archive_are_one_line(tmp_path: Path) -> None:
+def test_where_nothing_matches_it_says_why_a_table_does_not(tmp_path: Path) -> None:
+    (write(tmp_path, "a.png") / "t.csv").write_text("path,label\nx.png,1\n", encoding="utf-8")
+
+    with pytest.raises(SourceError, match=r"Found: a\.png, t\.csv \(no file that t\.csv lists is there\)\.$"):
+        open_source(tmp_path)
+
+
+def test_a_missing_source_a_file_that_is_no_archive_and_a_special_file_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_text("not a zip", encoding="utf-8")
+    os.mkfifo(tmp_path / "fifo")
 
     with pytest.raises(SourceError, match="nowhere is not there"):
         open_source(tmp_path / "nowhere")
-    with pytest.raises(SourceError, match="is a file, but no archive"):
+    with pytest.raises(SourceError, match=r"a\.zip is a file of an unknown layout\. Expected class folders"):
         open_source(tmp_path / "a.zip")
+    with pytest.raises(SourceError, match="fifo is neither a folder nor a regular file"):
+        open_source(tmp_path / "fifo")
+
+
+def write_every_layout(root: Path) -> dict[str, list[Path]]:
+    """A folder and a file of each layout, by its name in FORMATS; class folders have a file only in an archive."""
+    write(root / "folders", "cat/a.png", "dog/a.png")
+    with zipfile.ZipFile(root / "folders.zip", "w") as archive:
+        for name in ("cat/a.png", "dog/a.png"):
+            archive.writestr(name, png())
+    write(root / "table", "a.png", "b.png")
+    (root / "table" / "t.csv").write_text("path,label\na.png,1\nb.png,2\n", encoding="utf-8")
+    (root / "parquet").mkdir()
+    pq.write_table(pa.table({"image": [png(), png(1)], "label": [1, 2]}), root / "parquet" / "p.parquet")
+    (root / "idx").mkdir()
+    write_idx(root / "idx", "train", np.zeros((2, 2, 2), np.uint8), [0, 1], packed=False)
+    (root / "npz").mkdir()
+    np.savez(root / "npz" / "n.npz", images=np.zeros((2, 2, 2), np.uint8), labels=np.arange(2))
+    return {
+        "folders": [root / "folders", root / "folders.zip"],
+        "table": [root / "table", root / "table" / "t.csv"],
+        "parquet": [root / "parquet", root / "parquet" / "p.parquet"],
+        "idx": [root / "idx", root / "idx" / "train-images-idx3-ubyte"],
+        "npz": [root / "npz", root / "npz" / "n.npz"],
+    }
+
+
+def test_every_layout_is_found_out_and_can_be_asked_for(tmp_path: Path) -> None:
+    for layout, paths in write_every_layout(tmp_path).items():
+        for path in paths:
+            assert len(list(open_source(path).records)) == 2
+            assert len(list(open_source(path, layout).records)) == 2
+
+
+@pytest.mark.parametrize("layout", FORMATS[1:])
+def test_another_layout_than_the_one_asked_for_says_what_was_expected_and_found(tmp_path: Path, layout: str) -> None:
+    others = {name: paths for name, paths in write_every_layout(tmp_path).items() if name != layout}
+
+    for folder, file in others.values():
+        with pytest.raises(SourceError, match=rf"[Ee]xpected .*since ingest\.format is {layout}(\. Found: .*)?\.$"):
+            open_source(file, layout)
+        if layout != "folders":
+            with pytest.raises(SourceError, match=rf"expected .*since ingest\.format is {layout}\. Found: "):
+                open_source(folder, layout)
+
+
+def test_a_folder_that_may_not_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # the tests may run as root, who may read everything
+
+    with pytest.raises(SourceError, match=r"may not be read\. Give yourself the right to"):
+        open_source(tmp_path)
 
 
 def test_damaged_idx_files_are_named(tmp_path: Path) -> None:

@@ -45,12 +45,21 @@ def make_workspace(root: Path, validation: bool = False) -> Paths:
     write_array(folder / "train" / "images.npy", images)
     write_array(folder / "train" / "labels.npy", labels)
     write_array(folder / "train" / "validation.npy", marked)
+    write_array(folder / "train" / "groups.npy", np.arange(len(marked), dtype=np.int32))
     write_table(folder / "train" / "index.parquet", pa.table(index))
     write_json(
-        folder / "spec.json", {"class_names": ["dark", "bright"], "dataset_name": "lamps", "dataset_digest": "d1", "source": "lamps"}
+        folder / "spec.json",
+        {
+            "class_names": ["dark", "bright"],
+            "dataset_name": "lamps",
+            "dataset_digest": "d1",
+            "source": "lamps",
+            "data_counts": {"images": 90, "leak": 2},
+        },
     )
     write_bytes(folder / "augmented.png", b"picture")
-    write_json(paths.stage("ingest") / "report.json", {})
+    for name in ("report.json", "report.html", "findings.csv"):
+        write_bytes(paths.stage("ingest") / name, b"")
     return paths
 
 

@@ -4,7 +4,10 @@
 """
 
 import functools
+import hashlib
 import io
+import math
+import re
 import struct
 import warnings
 import zlib
@@ -15,7 +18,7 @@ from typing import Literal
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
-from pipeline.errors import SourceError
+from pipeline.errors import ImageError, SourceError
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
@@ -23,6 +26,9 @@ COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 MOST_PIXELS = 100_000_000
 RESAMPLING = Image.Resampling.BICUBIC  # Pillow widens the filter when it shrinks an image: no aliasing
+DECODED_AT = (
+    2  # times the wanted size or more is what the filter gets; what is larger is averaged in blocks first, as in Pillow's thumbnails
+)
 
 
 @dataclass(frozen=True)
@@ -35,49 +41,52 @@ class ImageSpec:
     resize: Literal["pad", "crop", "stretch"]
 
 
-@dataclass(frozen=True)
-class Description:
-    """An image as it was found: width and height in px once upright, Pillow's mode, whether it is grey."""
+def decode(encoded: bytes, spec: ImageSpec | None = None) -> Image.Image:
+    """An image, read whole and turned upright; its `info` has `mode_in_file`. Raises ImageError for what cannot be decoded.
 
-    width: int
-    height: int
-    mode: str
-    grey: bool
-
-
-def describe(encoded: bytes) -> Description:
-    """The description of an encoded image that has been decoded whole. Raises SourceError where that fails."""
-    image = decode(encoded)
-    mode = image.info.get("mode_in_file", image.mode)
-    return Description(image.width, image.height, mode, mode in GREY_MODES)
-
-
-def decode(encoded: bytes) -> Image.Image:
-    """An image, decoded whole and turned upright; its `info` has the mode in the file. Raises SourceError for what cannot be decoded."""
+    With a `spec`, a JPEG of more than twice that size is decoded at 1/2, 1/4 or 1/8: its inverse cosine transform averages blocks of pixels.
+    """
     if not encoded:
-        raise SourceError("empty file")
+        raise ImageError("empty file", "empty")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image: Image.Image = Image.open(io.BytesIO(encoded), formats=_formats())
             _check(image)
+            if spec and image.format == "JPEG":
+                _draft(image, spec)
             image.load()
             upright = _turn_upright(image)
     except SourceError:
         raise
+    except Image.DecompressionBombError as error:
+        found = re.search(r"\d+", str(error))
+        raise ImageError(
+            f"{int(found[0]) if found else 0:,} px is more than {MOST_PIXELS // 1_000_000} million pixels", "too_large"
+        ) from None
     except Exception as error:  # Pillow's decoders raise nearly everything on damaged files
-        raise SourceError(_reason(error)) from None
+        raise ImageError(_reason(error)) from None
     upright.info["mode_in_file"] = image.mode
+    upright.format = image.format
     return upright
 
 
+def pixel_digest(image: Image.Image) -> bytes:
+    """sha256 (32 bytes) of a decoded image: its mode, its size and its pixels; a palette is replaced by the colours that it stands for."""
+    if image.mode in ("P", "PA", "1"):
+        image = image.convert("L" if image.mode == "1" else "RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    digest = hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode())
+    digest.update(image.tobytes())
+    return digest.digest()
+
+
 def encoded_to_input(encoded: bytes, spec: ImageSpec) -> np.ndarray:
-    """uint8 (height, width, channels) of an encoded image. Raises SourceError for what cannot be decoded."""
-    return image_to_input(decode(encoded), spec)
+    """uint8 (height, width, channels) of an encoded image. Raises ImageError for what cannot be decoded."""
+    return image_to_input(decode(encoded, spec), spec)
 
 
 def encoded_to_inputs(images: Iterable[bytes], spec: ImageSpec) -> np.ndarray:
-    """uint8 (N, height, width, channels) of N encoded images, at least one. Raises SourceError as `encoded_to_input` does."""
+    """uint8 (N, height, width, channels) of N encoded images, at least one. Raises ImageError as `encoded_to_input` does."""
     return np.stack([encoded_to_input(image, spec) for image in images])
 
 
@@ -99,7 +108,8 @@ def image_to_input(image: Image.Image, spec: ImageSpec) -> np.ndarray:
     if image.mode in ALPHA_MODES or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    image = image.convert("L" if spec.channels == 1 else "RGB")
+    mode = "L" if spec.channels == 1 else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
     resized = np.asarray(_resize(image, spec))
     return resized.reshape(spec.height, spec.width, spec.channels)
 
@@ -128,11 +138,20 @@ def _formats() -> list[str]:
 def _check(image: Image.Image) -> None:
     """Refuse, before it is decoded, what would fill the memory or has colours that cannot be converted."""
     if image.width * image.height > MOST_PIXELS:
-        raise SourceError(f"{image.width} x {image.height} px is more than {MOST_PIXELS // 1_000_000} million pixels")
+        raise ImageError(f"{image.width} x {image.height} px is more than {MOST_PIXELS // 1_000_000} million pixels", "too_large")
     if image.mode not in (*GREY_MODES, *COLOUR_MODES):
-        raise SourceError(f"its colours, {image.mode}, are neither grey nor RGB, CMYK, YCbCr or HSV")
+        raise ImageError(f"its colours, {image.mode}, are neither grey nor RGB, CMYK, YCbCr or HSV")
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise AssertionError("Pillow is set to accept truncated images")
+
+
+def _draft(image: Image.Image, spec: ImageSpec) -> None:
+    """Have a JPEG decoded at the least size that is DECODED_AT times what it will be resized to."""
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    width, height = (spec.height, spec.width) if turned else (spec.width, spec.height)
+    fitted = min if spec.resize == "pad" else max
+    scale = DECODED_AT * fitted(width / image.width, height / image.height)
+    image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
@@ -160,14 +179,23 @@ def _resize(image: Image.Image, spec: ImageSpec) -> Image.Image:
     if image.size == size:
         return image
     if spec.resize == "stretch":
-        return image.resize(size, RESAMPLING)
+        return image.resize(size, RESAMPLING, reducing_gap=DECODED_AT)
     if spec.resize == "crop":
-        return ImageOps.fit(image, size, RESAMPLING)
+        return _crop(image, size)
     scale = min(spec.width / image.width, spec.height / image.height)
     inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     padded = Image.new(image.mode, size)
-    padded.paste(image.resize(inner, RESAMPLING), ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2))
+    padded.paste(image.resize(inner, RESAMPLING, reducing_gap=DECODED_AT), ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2))
     return padded
+
+
+def _crop(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The largest part around the centre that has the shape of `size`, resized to it."""
+    scale = max(size[0] / image.width, size[1] / image.height)
+    width, height = size[0] / scale, size[1] / scale
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    box = (max(left, 0.0), max(top, 0.0), min(left + width, image.width), min(top + height, image.height))
+    return image.resize(size, RESAMPLING, box=box, reducing_gap=DECODED_AT)
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import numpy as np
 from matplotlib import style
@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from PIL import Image
 
-from pipeline.ml.metrics import ReliabilityBins, row_shares
+if TYPE_CHECKING:  # it imports scikit-learn, which takes a second
+    from pipeline.ml.metrics import ReliabilityBins
 
 DOTS_PER_INCH = 144
 LONGEST_NAME = 22
@@ -133,7 +134,7 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], *, theme: T
     figure = Figure(figsize=(side_inches + 2.0, side_inches + 1.0), layout="constrained")
     axes = figure.subplots()
     colours = LinearSegmentedColormap.from_list("share", [theme.paper, theme.first])
-    image = axes.imshow(row_shares(matrix), cmap=colours, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    image = axes.imshow(_row_shares(matrix), cmap=colours, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
     _name_classes(axes, class_names, 72 * side_inches / count)
     if count <= MOST_CLASSES_WITH_COUNTS:
         _write_counts(axes, theme, matrix)
@@ -161,11 +162,15 @@ def _name_classes(axes: Axes, class_names: Sequence[str], points_per_class: floa
 
 
 def _write_counts(axes: Axes, theme: Theme, matrix: np.ndarray) -> None:
-    shares = row_shares(matrix)
+    shares = _row_shares(matrix)
     digits = len(str(int(matrix.max(initial=0))))
     for i, j in zip(*np.nonzero(matrix), strict=True):
         colour = theme.paper if shares[i, j] > 0.3 else theme.text
         axes.text(int(j), int(i), str(matrix[i, j]), ha="center", va="center", color=colour, fontsize=9 if digits <= 4 else 7)
+
+
+def _row_shares(matrix: np.ndarray) -> np.ndarray:
+    return np.asarray(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1))
 
 
 def _shorten(name: str) -> str:
@@ -177,7 +182,7 @@ def _shorten(name: str) -> str:
 
 
 @_png
-def reliability_diagram(bins: ReliabilityBins, *, theme: Theme = LIGHT) -> Figure:
+def reliability_diagram(bins: "ReliabilityBins", *, theme: Theme = LIGHT) -> Figure:
     """Accuracy against confidence in each bin, beneath it how many predictions there are of that confidence."""
     figure = Figure(figsize=(5.2, 5.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])

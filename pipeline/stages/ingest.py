@@ -1,188 +1,223 @@
-"""Verify and describe every image of the source, and keep its bytes as found."""
+"""Verify and describe every image of the source, keep its bytes as found, and decide what it is used for."""
 
-import csv
 import hashlib
-import io
-import statistics
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from pipeline.config import Config, Scalar
+from pipeline.config import Config, Ingest, Scalar
 from pipeline.errors import SourceError
-from pipeline.ml.images import GREY_MODES, describe
-from pipeline.parallel import parallel_map
+from pipeline.findings import Finding, Judged, count_findings, list_findings, rejections, write_findings, write_page
+from pipeline.ml.class_checks import ClassProblem, check_counts, find_shortcuts
+from pipeline.ml.copies import Copies, find_copies
+from pipeline.ml.fingerprints import FINGERPRINT_BYTES
+from pipeline.ml.images import FORMATS, GREY_MODES
+from pipeline.ml.inspection import MODES
+from pipeline.ml.near_duplicates import near_duplicates
+from pipeline.ml.split_names import SPLITS
+from pipeline.ml.splits import Sides, decide_sides, together, without_crowds
 from pipeline.paths import Paths
-from pipeline.progress import Progress
-from pipeline.stores.files import empty_folder, folder_beside, write_bytes, write_json
-from pipeline.stores.records import Record, Source
-from pipeline.stores.shards import SCHEMA, ShardWriter
+from pipeline.stores.class_folders import similar_names
+from pipeline.stores.files import empty_folder, folder_beside, write_json
+from pipeline.stores.intake import Images, take_images
+from pipeline.stores.ledger import Ledger, extend_ledger, ordered_classes, read_ledger, record_classes
+from pipeline.stores.records import LeftOut, Source
+from pipeline.stores.remote import is_url, local_copy
+from pipeline.stores.shards import shard_files, write_index
 from pipeline.stores.sources import open_source
 
-CHUNK_RECORDS = 512
-CHUNK_BYTES = 8 * 2**20
-MOST_BYTES = 256 * 2**20
 NAMED_REJECTIONS = 10
 
 
-@dataclass
-class Findings:
-    """What is counted while the images go by."""
-
-    rejected: list[tuple[str, str]] = field(default_factory=list)
-    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    widths: list[int] = field(default_factory=list)
-    heights: list[int] = field(default_factory=list)
-    modes: Counter[str] = field(default_factory=Counter)
-    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-
-
 def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
-    """Write data/ingest/: images.parquet, rejected.csv, report.json. Reports how many images were taken and left out."""
-    source_path = config.source_path(paths.root)
-    source = open_source(source_path)
+    """Write data/ingest/: images.parquet, index.parquet, findings.csv, rejected.csv, report.json, report.html.
+
+    Reports how many images were taken and left out, and what was found.
+    """
+    source = open_source(_location(config, paths), config.ingest.format)
     folder = empty_folder(paths.stage("ingest"))
-    findings = Findings(rejected=list(source.rejected))
     with folder_beside(folder / "images.parquet") as shards:
-        _verify_all(source, config.ingest.test_fraction, shards, findings)
-        class_names = _class_names(source, findings)
-    write_bytes(folder / "rejected.csv", _csv(findings.rejected))
-    write_json(folder / "report.json", _describe(source, class_names, findings, config))
-    _name_rejections(findings.rejected)
-    return {"images": len(findings.widths), "classes": len(class_names), "rejected": len(findings.rejected)}
+        images, near = _take(source, shards, paths)
+        _refuse_too_many(len(images.left_out), images, config.ingest, source.name)
+        copies = without_crowds(len(images.facts), near)
+        sides = _decide_sides(images, copies, read_ledger(paths.ledger), config.ingest.test_fraction)
+        judged = Judged(images, shard_files(shards), sides.splits, np.ones(len(images.facts), bool))
+        order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
+        findings = _judge(judged, near, order, config.ingest)
+        digest = _write_index(folder, judged, together(sides.keys, images.facts["group"], copies))
+        report = _describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
+        _tell(folder, judged, findings, report)
+        _refuse(findings, judged, report, config.ingest)
+    write_json(folder / "report.json", report)
+    extend_ledger(paths.ledger, sides.new_keys, sides.new_founders)
+    if source.class_names is None:
+        record_classes(paths.classes, source.name, order)
+    return {"images": report["images"], "classes": len(report["class_names"]), "rejected": report["rejected"], **report["findings"]}
 
 
-def _verify_all(source: Source, test_fraction: float, shards: Path, findings: Findings) -> None:
-    """Write the shards, and count what goes into them."""
-    with ShardWriter(shards) as writer, Progress("ingest", source.count, "images") as progress:
-        for rows, rejected in parallel_map(_Verify(test_fraction), _chunks(source.records)):
-            writer.add(rows)
-            _count(findings, rows, rejected)
-            progress.advance(len(rows) + len(rejected))
-    findings.rejected.sort()
+def _location(config: Config, paths: Paths) -> Path:
+    """Where the images are on this machine: a URL is copied first, as far as it has changed."""
+    if is_url(config.ingest.source):
+        return local_copy(config.ingest.source, paths.scratch / "sources")
+    return config.source_path(paths.root)
 
 
-@dataclass(frozen=True)
-class _Verify:
-    """Decodes a chunk of records; a value, so that it can be sent to another process."""
-
-    test_fraction: float
-
-    def __call__(self, records: list[Record]) -> tuple[pa.Table, list[tuple[str, str]]]:
-        """(rows of the images, path and reason of what was left out)."""
-        rows, rejected = [], []
-        for record in records:
-            try:
-                rows.append(self._row(record))
-            except SourceError as error:
-                rejected.append((record.path, str(error)))
-            except OSError as error:
-                rejected.append((record.path, f"cannot be read: {error.strerror}"))
-        return pa.Table.from_pylist(rows, SCHEMA), rejected
-
-    def _row(self, record: Record) -> dict[str, object]:
-        if record.size_bytes > MOST_BYTES:
-            raise SourceError(f"{record.size_bytes / 2**20:,.0f} MB is more than {MOST_BYTES // 2**20} MB")
-        content = record.read()
-        found = describe(content)
-        sha256 = record.sha256 or hashlib.sha256(content).hexdigest()
-        return {
-            "path": record.path,
-            "label": record.label,
-            "split": record.split or split_by_content(sha256, self.test_fraction),
-            "sha256": sha256,
-            "width": found.width,
-            "height": found.height,
-            "mode": found.mode,
-            "bytes": content,
-        }
+def _take(source: Source, shards: Path, paths: Paths) -> tuple[Images, np.ndarray]:
+    """The images, and the pairs of near duplicates among them, int64 (M, 2)."""
+    with tempfile.TemporaryFile(dir=shards.parent) as file:
+        images = take_images(source, shards, file, paths.scratch)
+        if not len(images.facts):
+            example = f"{images.left_out[0].path}: {images.left_out[0].reason}"
+            raise SourceError(f"ingest.source: none of {source.count} files in {source.name} is an image, for example {example}.")
+        file.flush()
+        fingerprints = np.memmap(file, np.uint8, "r", shape=(len(images.facts), FINGERPRINT_BYTES))
+        return images, near_duplicates(fingerprints)
 
 
-def split_by_content(sha256: str, test_fraction: float) -> str:
-    """`test` or `train`, by the image's own content: it never moves when others come or go, and copies stay together."""
-    return "test" if int(sha256[:16], 16) / 2**64 < test_fraction else "train"
+def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fraction: float) -> Sides:
+    facts = images.facts
+    keys = np.frombuffer(facts["pixels"].tobytes(), ">u8")[::2].astype(np.uint64)
+    recorded, earlier = ledger.find(keys)
+    return decide_sides(keys, facts["split"], facts["group"], near, recorded, earlier, test_fraction=test_fraction)
 
 
-def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """The records, some hundred at a time, or some megabytes."""
-    chunk: list[Record] = []
-    size_bytes = 0
-    for record in records:
-        chunk.append(record)
-        size_bytes += record.size_bytes
-        if len(chunk) == CHUNK_RECORDS or size_bytes >= CHUNK_BYTES:
-            yield chunk
-            chunk, size_bytes = [], 0
-    if chunk:
-        yield chunk
+def _judge(judged: Judged, near: np.ndarray, order: Sequence[str], policies: Ingest) -> list[Finding]:
+    """Everything that was found; `judged.kept` loses what is left out for it."""
+    facts = judged.images.facts
+    misnamed = Copies("wrong_type", np.empty((0, 2), np.int64), np.flatnonzero(facts["misnamed"]), policies.wrong_type)
+    if policies.wrong_type == "reject":
+        judged.kept[misnamed.rows] = False
+    copies = find_copies(facts["pixels"], facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
+    return list_findings(judged, misnamed, copies, _check_classes(judged, order), policies.model_dump())
 
 
-def _count(findings: Findings, rows: pa.Table, rejected: list[tuple[str, str]]) -> None:
-    columns = rows.drop(["bytes"]).to_pydict()
-    for sha256, label, split in zip(columns["sha256"], columns["label"], columns["split"], strict=True):
-        findings.counts[split][label] += 1
-        findings.digest.update(f"{sha256} {split} {label}\n".encode())
-    findings.widths += columns["width"]
-    findings.heights += columns["height"]
-    findings.modes.update(columns["mode"])
-    findings.rejected += rejected
+def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
+    """What about the classes should make their owner look twice."""
+    facts = judged.images.facts[judged.kept]
+    counts = _counts(judged, order)
+    names = _present(counts, order)
+    if len(names) < 2:
+        return []
+    position = {name: i for i, name in enumerate(names)}
+    labels = np.array([position.get(name, 0) for name in judged.images.labels])[facts["label"]]
+    marks = {"colour mode": np.array(MODES)[facts["mode"]], "format": np.array(FORMATS)[facts["format"]]}
+    areas = facts["width"].astype(np.int64) * facts["height"]
+    similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
+    return [*check_counts(counts, names), *similar, *find_shortcuts(labels, marks, areas, names)]
 
 
-def _class_names(source: Source, findings: Findings) -> list[str]:
-    """The classes in the order of their numbers. Raises SourceError where nothing can be learned or tested."""
-    found = set().union(*findings.counts.values())
-    if not found:
-        example = ": ".join(findings.rejected[0])
-        raise SourceError(f"ingest.source: none of {source.count} files in {source.name} is an image, for example {example}.")
-    if len(found) < 2:
-        raise SourceError(
-            f"ingest.source: all {len(findings.widths)} images of {source.name} are of one class, {min(found)}. Two are needed."
-        )
-    for split in ("train", "test"):
-        if not findings.counts[split]:
-            raise SourceError(
-                f"ingest.source: {source.name} has no images for the {split} split. Add images, or change ingest.test_fraction."
-            )
-    unseen = found - set(findings.counts["train"]) - set(findings.counts["validation"])
-    if unseen:
-        raise SourceError(
-            f"ingest.source: {', '.join(sorted(unseen))} has test images but none to train on. Add some, or take the class out."
-        )
-    return [name for name in source.class_names or sorted(found) if name in found]
+def _write_index(folder: Path, judged: Judged, groups: np.ndarray) -> str:
+    """Write index.parquet; returns the data set's digest: the sha256 over pixels, split and class of all images that are kept."""
+    names = pa.array([*SPLITS, None], pa.string())
+    places = np.where(judged.kept, judged.splits, len(SPLITS))
+    ends = np.cumsum(judged.images.shard_lengths)
+    slices = [slice(end - length, end) for end, length in zip(ends, judged.images.shard_lengths, strict=True)]
+    digest = hashlib.sha256()
+    splits = (names.take(pa.array(places[rows], pa.int8())) for rows in slices)
+    for batch in write_index(folder, judged.shards, splits, (pa.array(groups[rows]) for rows in slices)):
+        columns = (batch[name].to_pylist() for name in ("sha256", "split", "label"))
+        digest.update("".join(f"{sha256} {split} {label}\n" for sha256, split, label in zip(*columns, strict=True) if split).encode())
+    return digest.hexdigest()
 
 
-def _describe(source: Source, class_names: list[str], findings: Findings, config: Config) -> dict[str, object]:
-    sizes = {
-        "width": [min(findings.widths), int(statistics.median(findings.widths)), max(findings.widths)],
-        "height": [min(findings.heights), int(statistics.median(findings.heights)), max(findings.heights)],
-        "median_longer_side": int(statistics.median(map(max, findings.widths, findings.heights))),
-    }
+def _counts(judged: Judged, order: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Images by split and class, of those that are kept."""
+    table = np.zeros((len(SPLITS), len(judged.images.labels)), np.int64)
+    np.add.at(table, (judged.splits[judged.kept], judged.images.facts["label"][judged.kept]), 1)
+    column = {name: i for i, name in enumerate(judged.images.labels)}
+    return {split: {name: int(table[i, column[name]]) if name in column else 0 for name in order} for i, split in enumerate(SPLITS)}
+
+
+def _present(counts: Mapping[str, Mapping[str, int]], order: Sequence[str]) -> list[str]:
+    return [name for name in order if any(by_class[name] for by_class in counts.values())]
+
+
+def _describe(judged: Judged, order: Sequence[str], findings: Sequence[Finding], named: Mapping[str, str]) -> dict[str, Any]:
+    """What report.json says."""
+    facts = judged.images.facts[judged.kept]
+    counts = _counts(judged, order)
+    class_names = _present(counts, order)
+    modes = Counter(MODES[mode] for mode in facts["mode"].tolist())
+    widths, heights = facts["width"], facts["height"]
     return {
-        "name": source.name,
-        "source": config.ingest.source,
-        "digest": findings.digest.hexdigest(),
-        "images": len(findings.widths),
-        "rejected": len(findings.rejected),
+        **named,
+        "images": len(facts),
+        "rejected": len(rejections(findings)),
+        "findings": count_findings(findings),
         "class_names": class_names,
-        "counts": {split: {name: findings.counts[split][name] for name in class_names} for split in ("train", "validation", "test")},
-        "sizes_px": sizes,
-        "modes": dict(sorted(findings.modes.items())),
-        "grey": set(findings.modes) <= set(GREY_MODES),
+        "counts": {split: {name: by_class[name] for name in class_names} for split, by_class in counts.items()},
+        "sizes_px": {
+            "width": _spread(widths),
+            "height": _spread(heights),
+            "median_longer_side": int(np.median(np.maximum(widths, heights))) if len(facts) else 0,
+        },
+        "modes": dict(sorted(modes.items())),
+        "grey": set(modes) <= set(GREY_MODES),
     }
 
 
-def _csv(rejected: list[tuple[str, str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([("path", "reason"), *rejected])
-    return text.getvalue().encode()
+def _spread(values: np.ndarray) -> list[int]:
+    """[least, median, most]."""
+    return [int(values.min()), int(np.median(values)), int(values.max())] if len(values) else [0, 0, 0]
 
 
-def _name_rejections(rejected: list[tuple[str, str]]) -> None:
-    for path, reason in rejected[:NAMED_REJECTIONS]:
-        print(f"ingest: left out {path}: {reason}", file=sys.stderr)
-    if len(rejected) > NAMED_REJECTIONS:
-        print(f"ingest: left out {len(rejected) - NAMED_REJECTIONS} more, see data/ingest/rejected.csv", file=sys.stderr)
+def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any]) -> None:
+    """Write the lists and the page, and name the first of what is left out."""
+    left_out = rejections(findings)
+    write_findings(folder, findings, left_out)
+    write_page(folder / "report.html", judged, report["class_names"], findings, report)
+    for fault in left_out[:NAMED_REJECTIONS]:
+        print(f"ingest: left out {fault.path}: {fault.reason}", file=sys.stderr)
+    if len(left_out) > NAMED_REJECTIONS:
+        print(f"ingest: left out {len(left_out) - NAMED_REJECTIONS:,} more, see data/ingest/rejected.csv", file=sys.stderr)
+    if report["findings"]:
+        print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
+
+
+def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest) -> None:
+    """Raise SourceError where a policy says so, where too much is left out, or where what is left cannot be learned or tested."""
+    failed = count_findings([finding for finding in findings if finding.action == "failed"])
+    if failed:
+        example = next(finding for finding in findings if finding.action == "failed")
+        about = example.subject.path or example.subject.label
+        raise SourceError(
+            f"ingest.source: {report['name']} has {_listed(failed)}, for example {about}: {example.note}. "
+            "Mend them, or change what params.yaml says about them under ingest; data/ingest/report.html shows them all."
+        )
+    _refuse_too_many(report["rejected"], judged.images, limits, report["name"], report["findings"])
+    counts, names = report["counts"], report["class_names"]
+    if len(names) < 2:
+        raise SourceError(f"ingest.source: all {report['images']} images of {report['name']} are of one class, {names[0]}. Two are needed.")
+    for split in ("train", "test"):
+        if not any(counts[split].values()):
+            raise SourceError(
+                f"ingest.source: {report['name']} has no images for the {split} split. Add images, or change ingest.test_fraction."
+            )
+    unseen = [name for name in names if not counts["train"][name] + counts["validation"][name]]
+    if unseen:
+        raise SourceError(f"ingest.source: {', '.join(unseen)} has test images but none to train on. Add some, or take the class out.")
+
+
+def _refuse_too_many(rejected: int, images: Images, limits: Ingest, name: str, counts: Mapping[str, int] | None = None) -> None:
+    """Raise SourceError where more is left out than ingest.max_rejected_fraction allows."""
+    files = len(images.facts) + len(images.left_out)
+    if rejected > limits.max_rejected_fraction * files:
+        found = counts or Counter(fault.finding for fault in images.left_out)
+        raise SourceError(
+            f"ingest.source: {rejected:,} of {files:,} files of {name} would be left out, more than ingest.max_rejected_fraction "
+            f"({limits.max_rejected_fraction:g}) allows: {_listed(found)}, for example {_example(images.left_out)}. Mend them, or raise it."
+        )
+
+
+def _example(left_out: Sequence[LeftOut]) -> str:
+    return f"{left_out[0].path}: {left_out[0].reason}" if left_out else "see data/ingest/findings.csv"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items())

@@ -1,10 +1,10 @@
 """Decode, orient and resize every image into packed arrays, assign folds, and draw what augmentation does."""
 
 import sys
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +13,46 @@ import pyarrow as pa
 
 from pipeline.config import Config, Preprocess, Scalar
 from pipeline.errors import SourceError
+from pipeline.ml import images as ml_images
 from pipeline.ml.augment import erase, sample_boxes, sample_transforms, warp
-from pipeline.ml.images import ImageSpec, encoded_to_inputs
+from pipeline.ml.images import ImageSpec
 from pipeline.ml.pictures import augmented_samples
+from pipeline.ml.split_names import NO_SPLIT, SPLITS, TEST, TRAIN, VALIDATION
 from pipeline.ml.splits import stratified_folds
 from pipeline.parallel import parallel_map
 from pipeline.paths import Paths
 from pipeline.progress import Progress
-from pipeline.stores.arrays import packed_array, read_array, write_array
-from pipeline.stores.files import empty_folder, read_json, write_bytes, write_json, write_table
-from pipeline.stores.shards import BATCH_ROWS, read_batches
+from pipeline.stores.arrays import ArrayFile, packed_array, read_array, write_array
+from pipeline.stores.content_cache import cache_folder, drop_others, opened_cache
+from pipeline.stores.files import empty_folder, read_json, write_bytes, write_json, write_table_in_parts
+from pipeline.stores.packing import Prepare, ShardToPack
+from pipeline.stores.shards import read_index_batches, shard_files
 
 LARGEST_AUTO_PX = 96
 SMALLEST_AUTO_PX = 32
 STEP_AUTO_PX = 8
-BATCH_BYTES = 16 * 2**20
 PREVIEW_ROWS = 6
 PREVIEW_COLUMNS = 8
-PACKED_AS = {"train": "train", "validation": "train", "test": "test"}
+PARTS = ("train", "test")
 
 
 def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     """Write data/preprocess/: packed arrays, indexes with folds, spec.json, augmented.png. Reports counts and size."""
     report = read_json(paths.stage("ingest") / "report.json")
     spec = image_spec(config.preprocess, report)
-    parts = _parts(paths, report["class_names"])
-    folds = _folds(parts["train"].labels, config, report["class_names"])
+    images = _read_index(paths.stage("ingest"), report["class_names"])
+    training = images.rows("train")
+    folds = _folds(images.labels[training], images.groups[training], config, report["class_names"])
     folder = empty_folder(paths.stage("preprocess"))
-    _pack(spec, parts, paths)
-    _write_indexes(folder, parts, folds)
+    _pack(spec, images, paths)
+    _write_indexes(paths, images, folds)
     write_json(folder / "spec.json", {**asdict(spec), **_described(report)})
-    write_bytes(folder / "augmented.png", _preview(config, parts["train"].labels, read_array(folder / "train" / "images.npy"), report))
-    counts = {name: len(part.labels) for name, part in parts.items()}
-    return {**counts, "size": f"{spec.height} x {spec.width} x {spec.channels}", "folds": config.cross_validate.folds}
+    write_bytes(folder / "augmented.png", _preview(config, images.labels[training], read_array(folder / "train" / "images.npy"), report))
+    return {
+        **{part: len(images.rows(part)) for part in PARTS},
+        "size": f"{spec.height} x {spec.width} x {spec.channels}",
+        "folds": config.cross_validate.folds,
+    }
 
 
 def image_spec(preprocess: Preprocess, report: Mapping[str, Any]) -> ImageSpec:
@@ -67,61 +74,84 @@ def _auto_size(sizes: Mapping[str, Any]) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """The images of one packed array, as far as they are not pixels.
+class _Images:
+    """What the index says of N images. splits: int8, places in SPLITS, NO_SPLIT where left out. labels, groups: int32. lengths: images in each shard."""
 
-    rows: int64 (N,), where they are in the shards, rising. labels: int32 (N,). validation: bool (N,). index: columns path and sha256.
-    """
-
-    rows: np.ndarray
+    splits: np.ndarray
     labels: np.ndarray
-    validation: np.ndarray
-    index: pa.Table
+    groups: np.ndarray
+    lengths: list[int]
+
+    def rows(self, part: str) -> np.ndarray:
+        """The rows of one packed array, rising: `test`, or `train` with those for validation."""
+        return np.flatnonzero(self.splits == TEST if part == "test" else (self.splits == TRAIN) | (self.splits == VALIDATION))
 
 
-def _parts(paths: Paths, class_names: Sequence[str]) -> dict[str, _Part]:
-    """What the shards hold, by the array that it goes to."""
-    table = pa.Table.from_batches(read_batches(paths.stage("ingest") / "images.parquet", ["path", "label", "split", "sha256"]))
-    splits = np.array(table["split"].to_pylist())
+def _read_index(folder: Path, class_names: Sequence[str]) -> _Images:
     numbers = {name: i for i, name in enumerate(class_names)}
-    labels = np.array([numbers[name] for name in table["label"].to_pylist()], np.int32)
-    parts = {}
-    for name in ("train", "test"):
-        rows = np.flatnonzero(np.isin(splits, [split for split, packed_as in PACKED_AS.items() if packed_as == name]))
-        parts[name] = _Part(rows, labels[rows], splits[rows] == "validation", table.select(["path", "sha256"]).take(rows))
-    return parts
+    columns: dict[str, list[np.ndarray]] = {"split": [], "label": [], "group": []}
+    for batch in read_index_batches(folder, list(columns)):
+        columns["split"].append(
+            np.array([NO_SPLIT if split is None else SPLITS.index(split) for split in batch["split"].to_pylist()], np.int8)
+        )
+        columns["label"].append(np.array([numbers.get(label, -1) for label in batch["label"].to_pylist()], np.int32))
+        columns["group"].append(batch["group"].to_numpy(zero_copy_only=False).astype(np.int32))
+    splits, labels, groups = (np.concatenate(parts) for parts in columns.values())
+    return _Images(splits, labels, groups, [len(part) for part in columns["split"]])
 
 
-def _pack(spec: ImageSpec, parts: Mapping[str, _Part], paths: Paths) -> None:
+def _pack(spec: ImageSpec, images: _Images, paths: Paths) -> None:
     """Decode everything into data/preprocess/{train,test}/images.npy, in the order of the shards."""
     shape = (spec.height, spec.width, spec.channels)
-    with ExitStack() as open_files, Progress("preprocess", sum(len(part.rows) for part in parts.values()), "images") as progress:
-        arrays = {
-            name: open_files.enter_context(packed_array(paths.stage("preprocess") / name / "images.npy", (len(part.rows), *shape), "uint8"))
-            for name, part in parts.items()
+    rows = {part: images.rows(part) for part in PARTS}
+    cache = cache_folder(paths.scratch / "prepared", asdict(spec), modules=(ml_images,))
+    used = []
+    with ExitStack() as open_files, Progress("preprocess", sum(map(len, rows.values())), "images") as progress:
+        files = {
+            part: open_files.enter_context(packed_array(paths.stage("preprocess") / part / "images.npy", (len(rows[part]), *shape)))
+            for part in PARTS
         }
-        first = 0
-        for images in parallel_map(partial(encoded_to_inputs, spec=spec), _encoded(spec, paths)):
-            for name, part in parts.items():
-                here = slice(*np.searchsorted(part.rows, [first, first + len(images)]))
-                arrays[name][here] = images[part.rows[here] - first]
-            first += len(images)
-            progress.advance(len(images))
+        for prefixes in parallel_map(Prepare(spec, cache, uuid.uuid4().hex), _shards(images, rows, files, paths)):
+            used.append(prefixes)
+            progress.advance(len(prefixes))
+    opened_cache(cache, "after").keep(np.unique(np.concatenate(used)))
+    drop_others(cache)
 
 
-def _encoded(spec: ImageSpec, paths: Paths) -> Iterator[list[bytes]]:
-    """The encoded images of the shards, as many at a time as take some megabytes once decoded."""
-    rows = max(1, min(BATCH_ROWS, BATCH_BYTES // (spec.height * spec.width * spec.channels)))
-    for batch in read_batches(paths.stage("ingest") / "images.parquet", ["bytes"], rows):
-        yield batch["bytes"].to_pylist()
+def _shards(images: _Images, rows: Mapping[str, np.ndarray], files: Mapping[str, ArrayFile], paths: Paths) -> Iterator[ShardToPack]:
+    start = 0
+    for path, length in zip(shard_files(paths.stage("ingest") / "images.parquet"), images.lengths, strict=True):
+        parts = []
+        for part in PARTS:
+            first, last = np.searchsorted(rows[part], [start, start + length])
+            if last > first:
+                parts.append((rows[part][first:last] - start, files[part], int(first)))
+        start += length
+        if parts:
+            yield ShardToPack(path, parts)
 
 
-def _write_indexes(folder: Path, parts: Mapping[str, _Part], folds: np.ndarray) -> None:
-    """Write labels and indexes; for the training images also folds, and which of them the source sets aside for validation."""
-    for name, part in parts.items():
-        write_array(folder / name / "labels.npy", part.labels)
-        write_table(folder / name / "index.parquet", part.index.append_column("fold", pa.array(folds)) if name == "train" else part.index)
-    write_array(folder / "train" / "validation.npy", parts["train"].validation)
+def _write_indexes(paths: Paths, images: _Images, folds: np.ndarray) -> None:
+    """Write labels and indexes; for the training images also folds, groups, and which of them the source sets aside for validation."""
+    folder = paths.stage("preprocess")
+    for part in PARTS:
+        rows = images.rows(part)
+        write_array(folder / part / "labels.npy", images.labels[rows])
+        write_table_in_parts(folder / part / "index.parquet", _index(paths, images, part, folds))
+    rows = images.rows("train")
+    write_array(folder / "train" / "groups.npy", images.groups[rows])
+    write_array(folder / "train" / "validation.npy", images.splits[rows] == VALIDATION)
+
+
+def _index(paths: Paths, images: _Images, part: str, folds: np.ndarray) -> Iterator[pa.Table]:
+    """path and sha256 of the images of one packed array, and the fold of the training images, shard by shard."""
+    rows = images.rows(part)
+    start = 0
+    for batch in read_index_batches(paths.stage("ingest"), ["path", "sha256"]):
+        first, last = np.searchsorted(rows, [start, start + len(batch)])
+        table = pa.Table.from_batches([batch]).take(pa.array(rows[first:last] - start))
+        yield table.append_column("fold", pa.array(folds[first:last])) if part == "train" else table
+        start += len(batch)
 
 
 def _described(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,17 +161,18 @@ def _described(report: Mapping[str, Any]) -> dict[str, Any]:
         "dataset_name": report["name"],
         "dataset_digest": report["digest"],
         "source": report["source"],
+        "data_counts": {"images": report["images"], "rejected": report["rejected"], **report["findings"]},
     }
 
 
-def _folds(labels: np.ndarray, config: Config, class_names: list[str]) -> np.ndarray:
+def _folds(labels: np.ndarray, groups: np.ndarray, config: Config, class_names: list[str]) -> np.ndarray:
     counts = np.bincount(labels, minlength=len(class_names))
     scarce = [f"{name} ({count})" for name, count in zip(class_names, counts, strict=True) if 0 < count < config.cross_validate.folds]
     if scarce:
         print(f"warning: fewer training images than folds ({config.cross_validate.folds}) in {', '.join(scarce)}", file=sys.stderr)
     if counts.max() < 2:
         raise SourceError("ingest.source: no class has two training images. Add images.")
-    return stratified_folds(labels, config.cross_validate.folds, seed=config.seed)
+    return stratified_folds(labels, groups, config.cross_validate.folds, seed=config.seed)
 
 
 def _preview(config: Config, labels: np.ndarray, images: np.ndarray, report: Mapping[str, Any]) -> bytes:

@@ -114,7 +114,7 @@ def _champion_accuracy(champion: ModelVersion | None, paths: Paths, tracker: Tra
         return float(champion.tags["test_accuracy"])
     predict = tracker.load_predictor(champion)
     hits = total = 0
-    for batch in read_encoded_images(paths.stage("ingest") / "images.parquet", "test"):
+    for batch in read_encoded_images(paths.stage("ingest"), "test"):
         predicted = predict([image for image, _ in batch])
         hits += sum(guess == label for guess, (_, label) in zip(predicted, batch, strict=True))
         total += len(batch)

@@ -27,7 +27,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     training = read_training_set(paths.stage("preprocess"))
     held_out = training.validation
     if not held_out.any():
-        held_out = stratified_holdout(training.labels, config.train.validation_fraction, seed=config.seed)
+        held_out = stratified_holdout(training.labels, training.groups, config.train.validation_fraction, seed=config.seed)
     plan = plan_fit(int((~held_out).sum()), config.train)
     print(fit_notice("train", plan, compute), flush=True)
     with open_run(tracker, "pipeline", config, paths, {"device": compute.device, "precision": compute.precision}) as log:

@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,28 +18,43 @@ from pipeline.stores.files import write_bytes, written_beside
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """images: uint8 (N, H, W, C), a memory map. labels: int32 (N,). validation: bool (N,), True where the source puts an image aside for validation."""
+    """images: uint8 (N, H, W, C), a memory map. labels: int32 (N,). groups: int32 (N,), images with the same number stay together.
+
+    validation: bool (N,), True where the source puts an image aside for validation.
+    """
 
     images: np.ndarray
     labels: np.ndarray
+    groups: np.ndarray
     validation: np.ndarray
     class_names: list[str]
 
 
+@dataclass(frozen=True)
+class ArrayFile:
+    """An .npy file of uint8 (N, …) that is being filled; a value, so that several processes can write their parts."""
+
+    path: Path
+    shape: tuple[int, ...]
+    offset: int
+
+    def write(self, first: int, rows: np.ndarray) -> None:
+        """Put rows, uint8 (M, …), where number `first` and those after it belong."""
+        with self.path.open("rb+") as file:
+            file.seek(self.offset + first * math.prod(self.shape[1:]))
+            file.write(np.ascontiguousarray(rows, np.uint8).data)
+
+
 @contextmanager
-def packed_array(path: Path, shape: tuple[int, ...], dtype: str) -> Iterator[np.ndarray]:
-    """An array to fill, on disk; it is at `path` once it is full."""
+def packed_array(path: Path, shape: tuple[int, ...]) -> Iterator[ArrayFile]:
+    """An array uint8 to fill, on disk; it is at `path` once it is full."""
     with written_beside(path) as beside:
-        if 0 in shape:  # an empty file cannot be mapped
-            array = np.empty(shape, dtype)
-            yield array
-            with beside.open("wb") as file:
-                np.save(file, array)
-            return
-        mapped = np.lib.format.open_memmap(beside, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        with beside.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            offset = file.tell()
+            file.truncate(offset + math.prod(shape))
         _reserve(beside)
-        yield mapped
-        mapped.flush()
+        yield ArrayFile(beside, shape, offset)
 
 
 def _reserve(path: Path) -> None:
@@ -70,8 +86,8 @@ def read_training_set(folder: Path) -> TrainingSet:
     """The training images of data/preprocess."""
     train = folder / "train"
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
-    labels, validation = (np.load(train / name) for name in ("labels.npy", "validation.npy"))
-    return TrainingSet(read_array(train / "images.npy"), labels, validation, spec["class_names"])
+    labels, groups, validation = (np.load(train / f"{name}.npy") for name in ("labels", "groups", "validation"))
+    return TrainingSet(read_array(train / "images.npy"), labels, groups, validation, spec["class_names"])
 
 
 def read_index(folder: Path, split: str) -> dict[str, list[object]]:

@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside, flushed to the disk, then renamed."""
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -74,6 +75,14 @@ def write_table(path: Path, table: pa.Table) -> None:
     """Write a Parquet file; the same table gives the same bytes."""
     with written_beside(path) as beside:
         pq.write_table(table, beside, compression="zstd")
+
+
+def write_table_in_parts(path: Path, parts: Iterator[pa.Table]) -> None:
+    """Write a Parquet file of at least one table, one after the other; no more than one is held."""
+    first = next(parts)
+    with written_beside(path) as beside, pq.ParquetWriter(beside, first.schema, compression="zstd") as writer:
+        for part in itertools.chain([first], parts):
+            writer.write_table(part)
 
 
 def empty_folder(path: Path) -> Path:

@@ -1,11 +1,9 @@
 """idx files, gzipped or not, as the MNIST family has them: images `train-images-idx3-ubyte`, labels `train-labels-idx1-ubyte`, `t10k-…`.
 
-`classes.txt` beside them names the classes, one a line; else their numbers do. An image becomes a PNG; its sha256 is that of its pixels, since
-a PNG's bytes differ from one version of the compression to the next.
+`classes.txt` beside them names the classes, one a line; else their numbers do. An image becomes a PNG, some hundred images at a time.
 """
 
 import gzip
-import hashlib
 import math
 import re
 import struct
@@ -19,7 +17,7 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.ml.images import encode_png
-from pipeline.stores.records import Record, Source, source_name
+from pipeline.stores.records import Record, Source, readable, source_name
 
 IMAGES = re.compile(r"(?P<prefix>.+?)[-_]images[-.]idx3[-_]ubyte(\.gz)?", re.IGNORECASE)
 SPLITS = {
@@ -32,6 +30,7 @@ SPLITS = {
     "validation": "validation",
 }
 IMAGES_READ_AT_ONCE = 1024
+BYTES_READ_AT_ONCE = 32 * 2**20
 
 
 def find_idx_folder(folder: Path) -> Path | None:
@@ -42,6 +41,11 @@ def find_idx_folder(folder: Path) -> Path | None:
             return None
         folder = inside[0]
     return folder
+
+
+def is_idx_name(name: str) -> bool:
+    """Whether a file is one of images or labels of the MNIST family, by its name."""
+    return re.fullmatch(r".+[-_](images[-.]idx3|labels[-.]idx1)[-_]ubyte(\.gz)?", name, re.IGNORECASE) is not None
 
 
 def open_idx(folder: Path, name: Path) -> Source:
@@ -58,6 +62,21 @@ def open_idx(folder: Path, name: Path) -> Source:
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """Makes a PNG of uint8 (H, W) or (H, W, 3), bare as arrays are; a value, so that it can be sent to another process."""
+
+    pixels: np.ndarray
+
+    def __call__(self) -> bytes:
+        return encode_png(self.pixels)
+
+
+def images_at_once(image_bytes: int) -> int:
+    """How many images of an array to read at a time: a thousand, or some megabytes."""
+    return max(1, min(IMAGES_READ_AT_ONCE, BYTES_READ_AT_ONCE // image_bytes))
+
+
+@dataclass(frozen=True)
 class _Part:
     """One file of images with its labels uint8 (N,)."""
 
@@ -65,16 +84,6 @@ class _Part:
     split: str
     images: Path
     labels: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Pixels:
-    """uint8 (H, W), bare as idx files hold them."""
-
-    pixels: np.ndarray
-
-    def __call__(self) -> bytes:
-        return encode_png(self.pixels)
 
 
 def _image_files(folder: Path) -> dict[str, Path]:
@@ -90,7 +99,9 @@ def _open_part(prefix: str, images: Path) -> _Part:
     with _open(labels_file) as file:
         labels = _read(file, labels_file, _read_shape(file, labels_file, 1))
     with _open(images) as file:
-        count = _read_shape(file, images, 3)[0]
+        count, height, width = _read_shape(file, images, 3)
+    if not height * width:
+        raise SourceError(f"ingest.source: {images} has images of {height} x {width} px.")
     if count != len(labels):
         raise SourceError(f"ingest.source: {images} has {count} images, but {labels_file.name} has {len(labels)} labels.")
     return _Part(prefix, split, images, labels)
@@ -101,13 +112,12 @@ def _records(part: _Part, class_names: list[str], *, has_test: bool) -> Iterator
     digits = len(str(max(len(part.labels) - 1, 0)))
     with _open(part.images) as file:
         count, height, width = _read_shape(file, part.images, 3)
-        for first in range(0, count, IMAGES_READ_AT_ONCE):
-            images = _read(file, part.images, (min(IMAGES_READ_AT_ONCE, count - first), height, width))
+        at_once = images_at_once(height * width)
+        for first in range(0, count, at_once):
+            images = _read(file, part.images, (min(at_once, count - first), height, width))
             for i, pixels in enumerate(images, start=first):
-                sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
-                yield Record(
-                    f"{part.prefix}/{i:0{digits}d}.png", class_names[part.labels[i]], split, pixels.nbytes, _Pixels(pixels), sha256
-                )
+                path = f"{readable(part.prefix)}/{i:0{digits}d}.png"
+                yield Record(path, class_names[part.labels[i]], split, None, pixels.nbytes, Pixels(pixels))
 
 
 def _labels_beside(images: Path) -> Path:

@@ -34,6 +34,7 @@ def open_run(tracker: Tracker, kind: str, config: Config, paths: Paths, tags: Ma
     every = {"kind": kind, "data_digest": spec["dataset_digest"], **code_tags(paths.root), **environment_tags(), **(tags or {})}
     run = tracker.start_run(_run_name(config, spec, every), every)
     run.log_params(config.flat())
+    run.log_metrics({f"data_{name}": count for name, count in spec["data_counts"].items()})
     run.log_dataset(Dataset(spec["dataset_name"], str(config.flat()["ingest.source"]), spec["dataset_digest"]))
     with finishing(run):
         yield run
@@ -81,7 +82,8 @@ def log_training(tracker: Tracker, run: Run, paths: Paths) -> None:
     run.log_file(folder / "history.csv", "train")
     run.log_file(folder / "curves.png", "train")
     run.log_file(paths.stage("preprocess") / "augmented.png", "preprocess")
-    run.log_file(paths.stage("ingest") / "report.json", "ingest")
+    for name in ("report.json", "report.html", "findings.csv"):
+        run.log_file(paths.stage("ingest") / name, "ingest")
     tracker.log_model(run, [folder / "model.keras", paths.stage("preprocess") / "spec.json"])
     run.set_tags({MODEL_TAG: sha256_file(folder / "model.keras")})
 

@@ -4,42 +4,55 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-LAYOUTS = (
-    "class folders (with or without train/, test/, val/ above them), a .zip or .tar.gz of class folders, idx files of the MNIST family"
-)
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Record:
-    """One image of a source. `path` is its name there; `read` gives its encoded bytes; `split` is None where the source has none.
+class Record(NamedTuple):
+    """One image of a source. `path` is its name there; `read` gives its encoded bytes; `split` is train, validation or test.
 
-    `sha256` is that of what the source holds, where this is not the encoded bytes. `read` may be called in another process; it raises
-    SourceError or OSError.
+    `split` is None where the source has no test images, `group` where it names no groups: images of one group stay on one side of every split.
+    `read` may be called in another process; it raises ImageError or OSError.
     """
 
     path: str
     label: str
     split: str | None
+    group: str | None
     size_bytes: int
     read: Callable[[], bytes]
-    sha256: str | None = None
+
+
+class LeftOut(NamedTuple):
+    """Something of the source that no record stands for.
+
+    `finding` is one of `stray` (in no class folder or split, no label, not listed), `link` (leads out of the source), `special` (a FIFO or device),
+    `escaping` (an archive member that would be written elsewhere), `name_clash`, `unreadable`, `encrypted`, `missing` (listed, but not there),
+    `empty`, `undecodable`, `too_large`.
+    """
+
+    path: str
+    finding: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a reader found: the data set's name, its classes in order if they have one, its images, and (path, reason) of what is left out."""
+    """What a reader found: the data set's name, its classes in order if it has an order, its images, and what is left out.
+
+    `records` can be gone through once; `left_out` is complete when that is done. `count` is how many records will come.
+    """
 
     name: str
     class_names: list[str] | None
     records: Iterable[Record]
     count: int
-    rejected: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 def source_name(path: Path) -> str:
-    """A name for what lies at `path`: the folder's or the archive's, without its ending."""
-    name = re.sub(r"\.(zip|tgz|tar(\.\w+)?)$", "", readable(path.name), flags=re.IGNORECASE)
+    """A name for what lies at `path`: the folder's or the file's, without its ending."""
+    endings = r"\.(zip|tgz|tzst|tar(\.\w+)?|csv|tsv|jsonl|ndjson|parquet|npz)$"
+    name = re.sub(endings, "", readable(path.name), flags=re.IGNORECASE)
     return re.sub(r"[/:.\s]+", "-", name).strip("-") or "images"
 
 

@@ -1,97 +1,80 @@
-"""Encoded images in Parquet shards: a folder `images.parquet/` of `00000.parquet`, …, one row per image, read and written a few thousand at a time."""
+"""What `ingest` writes: encoded images as found in Parquet shards, a folder `images.parquet/` of `00000.parquet`, …, and their `index.parquet`.
 
-from collections.abc import Iterator
+The index has one row for each row of the shards, in the same order; `split` is null for an image that is left out.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.stores.files import sync
+from pipeline.stores.files import written_beside
 
-SCHEMA = pa.schema(
-    [
-        ("path", pa.string()),
-        ("label", pa.string()),
-        ("split", pa.string()),
-        ("sha256", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("mode", pa.string()),
-        ("bytes", pa.binary()),
-    ]
-)
-MOST_ROWS = 8192
-MOST_BYTES = 64 * 2**20
-BATCH_ROWS = 512
+FACTS = [
+    ("path", pa.string()),
+    ("label", pa.string()),
+    ("sha256", pa.string()),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("mode", pa.string()),
+]
+SHARD_SCHEMA = pa.schema([*FACTS, ("bytes", pa.binary())])
+INDEX_SCHEMA = pa.schema([*FACTS, ("split", pa.string()), ("group", pa.int32())])
 REPEATING = ["label", "split", "mode"]
+IMAGES_READ_AT_ONCE = 256
 
 
-class ShardWriter:
-    """Writes rows to shards in the order in which they come, at once, so that it holds none; a context manager."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._count = 0
-        self._shard: _Shard | None = None
-
-    def add(self, rows: pa.Table) -> None:
-        """Append a table of SCHEMA: it becomes one row group."""
-        if len(rows) == 0:
-            return
-        if self._shard is None:
-            self._shard = _Shard(self._folder / f"{self._count:05d}.parquet")
-            self._count += 1
-        self._shard.add(rows)
-        if self._shard.rows >= MOST_ROWS or self._shard.size_bytes >= MOST_BYTES:
-            self._close_shard()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._close_shard()
-
-    def _close_shard(self) -> None:
-        if self._shard is not None:
-            self._shard.close()
-            self._shard = None
+def write_shard(folder: Path, number: int, rows: pa.Table) -> None:
+    """Write a table of SHARD_SCHEMA as one shard, whole; encoded images are not compressed again."""
+    compression = {name: "none" if name == "bytes" else "zstd" for name in SHARD_SCHEMA.names}
+    with written_beside(folder / f"{number:05d}.parquet") as beside:
+        pq.write_table(rows, beside, compression=compression, use_dictionary=["label", "mode"], write_statistics=False)
 
 
-class _Shard:
-    """One open Parquet file, with what it holds so far."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=REPEATING, write_statistics=REPEATING)
-        self.rows = self.size_bytes = 0
-
-    def add(self, rows: pa.Table) -> None:
-        self._writer.write_table(rows)
-        self.rows += len(rows)
-        self.size_bytes += rows.nbytes
-
-    def close(self) -> None:
-        self._writer.close()
-        sync(self._path)
+def shard_files(folder: Path) -> list[Path]:
+    """The shards of a folder images.parquet, in order."""
+    return sorted(folder.glob("[!.]*.parquet"))
 
 
-def read_batches(folder: Path, columns: list[str], most_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-    """Some columns of all rows, at most `most_rows` at a time, in order."""
-    for shard in sorted(folder.glob("*.parquet")):
-        with pq.ParquetFile(shard) as file:
-            for group in range(file.num_row_groups):
-                rows = file.read_row_group(group, columns).combine_chunks()
-                for first in range(0, len(rows), most_rows):
-                    part = np.arange(first, min(first + most_rows, len(rows)))
-                    yield from rows.take(part).to_batches()  # a copy: a slice would be sent to another process with all the rest
+def write_index(folder: Path, shards: Sequence[Path], splits: Iterator[pa.Array], groups: Iterator[pa.Array]) -> Iterator[pa.RecordBatch]:
+    """Write index.parquet, shard by shard; yields what is written, too."""
+    with (
+        written_beside(folder / "index.parquet") as beside,
+        pq.ParquetWriter(beside, INDEX_SCHEMA, compression="zstd", use_dictionary=REPEATING, write_statistics=REPEATING) as writer,
+    ):
+        for shard, split, group in zip(shards, splits, groups, strict=True):
+            rows = pq.read_table(shard, columns=[name for name, _ in FACTS])
+            rows = rows.append_column("split", split).append_column("group", group).cast(INDEX_SCHEMA)
+            writer.write_table(rows)
+            yield from rows.to_batches()
+
+
+def read_index_batches(folder: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of data/ingest/index.parquet, one batch for each shard."""
+    with pq.ParquetFile(folder / "index.parquet") as file:
+        for group in range(file.num_row_groups):
+            yield from file.read_row_group(group, list(columns)).combine_chunks().to_batches()
+
+
+def read_rows(shards: Sequence[Path], lengths: Sequence[int], rows: Iterable[int], column: str) -> dict[int, object]:
+    """The values of one column in some rows, counted over all shards; each shard that has one is read once. lengths: rows in each shard."""
+    starts = np.cumsum([0, *lengths])
+    found: dict[int, object] = {}
+    wanted = np.unique(np.fromiter(rows, np.int64))
+    for number in np.unique(np.searchsorted(starts, wanted, side="right") - 1):
+        here = wanted[(wanted >= starts[number]) & (wanted < starts[number + 1])]
+        values = pq.read_table(shards[number], columns=[column])[column].take(here - starts[number])
+        found.update(zip(here.tolist(), values.to_pylist(), strict=True))
+    return found
 
 
 def read_encoded_images(folder: Path, split: str) -> Iterator[list[tuple[bytes, str]]]:
-    """(encoded image, class name) of the rows of one split, a few hundred at a time."""
-    for batch in read_batches(folder, ["bytes", "label", "split"]):
-        rows = [(row["bytes"], row["label"]) for row in batch.to_pylist() if row["split"] == split]
-        if rows:
-            yield rows
+    """(encoded image, class name) of the images of one split of data/ingest, a few hundred at a time."""
+    for shard, index in zip(shard_files(folder / "images.parquet"), read_index_batches(folder, ["label", "split"]), strict=True):
+        labels, splits = index["label"].to_pylist(), index["split"].to_pylist()
+        rows = [i for i, found in enumerate(splits) if found == split]
+        images = pq.read_table(shard, columns=["bytes"])["bytes"] if rows else None
+        for first in range(0, len(rows), IMAGES_READ_AT_ONCE):
+            yield [(images[i].as_py(), labels[i]) for i in rows[first : first + IMAGES_READ_AT_ONCE]] if images is not None else []

@@ -1,0 +1,92 @@
+"""What earlier runs decided and later ones keep: the order of the classes, and on which side of the test split an image is.
+
+Two small files that belong into git: `data/classes.json` (the names of the classes by data set, in order) and `data/splits.csv` (`image`, the first
+64 bits of the sha256 of its pixels, and `follows`: what decides its side, empty for itself). Both only ever grow.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.csv
+
+from pipeline.errors import StorageError
+from pipeline.stores.files import write_bytes
+
+HEADER = b"image,follows\n"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """keys: uint64 (N,), rising. founders: uint64 (N,), the image that each follows."""
+
+    keys: np.ndarray
+    founders: np.ndarray
+
+    def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(bool (M,) whether each image was seen before, uint64 (M,) what it follows) of images uint64 (M,)."""
+        if not len(self.keys):
+            return np.zeros(len(keys), bool), np.zeros(len(keys), np.uint64)
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return self.keys[at] == keys, self.founders[at]
+
+
+def read_ledger(path: Path) -> Ledger:
+    """What data/splits.csv holds; nothing where there is no such file. Raises StorageError where it is damaged."""
+    if not path.exists() or path.stat().st_size <= len(HEADER):
+        return Ledger(np.empty(0, np.uint64), np.empty(0, np.uint64))
+    options = pyarrow.csv.ConvertOptions(column_types={"image": "string", "follows": "string"}, strings_can_be_null=False)
+    try:
+        table = pyarrow.csv.read_csv(path, convert_options=options)
+        images = _numbers(table["image"].to_pylist())
+        founders = np.where(
+            np.array(table["follows"].to_pylist()) == "", images, _numbers([text or "0" * 16 for text in table["follows"].to_pylist()])
+        )
+    except (pyarrow.ArrowInvalid, KeyError, ValueError) as error:
+        raise StorageError(
+            f"{path} is damaged: {str(error).splitlines()[0]}. Take it from git again: `git checkout {path.name}`."
+        ) from None
+    keys, first = np.unique(images, return_index=True)
+    return Ledger(keys, founders[first])
+
+
+def extend_ledger(path: Path, keys: np.ndarray, founders: np.ndarray) -> None:
+    """Add images, uint64 (N,) each, that the file does not have yet."""
+    if not len(keys):
+        return
+    order = np.argsort(keys)
+    lines = [
+        f"{key:016x},{'' if key == founder else f'{founder:016x}'}\n" for key, founder in zip(keys[order], founders[order], strict=True)
+    ]
+    before = path.read_bytes() if path.exists() else HEADER
+    write_bytes(path, before + "".join(lines).encode())
+
+
+def ordered_classes(path: Path, dataset: str, found: set[str]) -> list[str]:
+    """The classes of a data set in the order in which they were first seen, new ones last; those recorded that are not found are among them."""
+    known = _read_classes(path).get(dataset, [])
+    return [*known, *sorted(found - set(known))]
+
+
+def record_classes(path: Path, dataset: str, names: list[str]) -> None:
+    """Record the order of a data set's classes."""
+    recorded = _read_classes(path)
+    if recorded.get(dataset) != names:
+        content = json.dumps({**recorded, dataset: names}, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        write_bytes(path, content.encode())
+
+
+def _read_classes(path: Path) -> dict[str, list[str]]:
+    try:
+        recorded: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise StorageError(f"{path} is damaged: {error}. Take it from git again: `git checkout {path.name}`.") from None
+    return recorded
+
+
+def _numbers(texts: list[str]) -> np.ndarray:
+    """uint64 (N,) of N numbers of 16 hexadecimal digits."""
+    return np.frombuffer(bytes.fromhex("".join(f"{text:>016}" for text in texts)), ">u8").astype(np.uint64)

@@ -1,0 +1,152 @@
+"""Parquet files with images in them, as the Hugging Face Hub has them and as others write them."""
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import ImageError, SourceError
+from pipeline.stores.sources import open_source
+
+NAMES = ["airplane", "bird", "cat"]
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def hub_shard(file: Path, labels: Sequence[int | None], names: Sequence[str] = NAMES, image: str = "image", **more: list[object]) -> Path:
+    """A shard as `datasets` writes it: images as structs, and the features in the schema."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    images = pa.array([{"bytes": f"{file.stem} {i}".encode(), "path": f"{i}.PNG"} for i in range(len(labels))], IMAGE)
+    features = {image: {"_type": "Image"}, "label": {"names": list(names), "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    table = pa.table({image: images, "label": pa.array(labels, pa.int64()), **more})
+    pq.write_table(table.replace_schema_metadata(metadata), file)
+    return file
+
+
+def write(file: Path, columns: Mapping[str, object]) -> Path:
+    pq.write_table(pa.table(columns), file)
+    return file
+
+
+def found(path: Path) -> list[tuple[str, str, str | None]]:
+    return [(record.path, record.label, record.split) for record in open_source(path).records]
+
+
+@pytest.mark.parametrize("folder", ["", "data/"])
+def test_shards_of_the_hub_give_classes_in_order_and_splits(tmp_path: Path, folder: str) -> None:
+    hub_shard(tmp_path / f"{folder}train-00000-of-00002.parquet", [2, 0])
+    hub_shard(tmp_path / f"{folder}train-00001-of-00002.parquet", [1] * 11)
+    hub_shard(tmp_path / f"{folder}test-00000-of-00001.parquet", [1], image="img")
+    hub_shard(tmp_path / f"{folder}validation-00000-of-00001.parquet", [1])
+
+    source = open_source(tmp_path)
+    records = list(source.records)
+
+    assert (source.class_names, source.count, len(records)) == (NAMES, 15, 15)
+    assert [(record.path, record.label, record.split) for record in records[:3]] == [
+        (f"{folder}test-00000-of-00001/0.PNG", "bird", "test"),
+        (f"{folder}train-00000-of-00002/0.PNG", "cat", "train"),
+        (f"{folder}train-00000-of-00002/1.PNG", "airplane", "train"),
+    ]
+    assert records[4].path == f"{folder}train-00001-of-00002/01.PNG"
+    assert records[-1].split == "validation"
+    assert pickle.loads(pickle.dumps(records[0])).read() == b"test-00000-of-00001 0"
+    assert records[0].size_bytes == 21
+
+
+def test_shards_in_folders_of_splits_are_found(tmp_path: Path) -> None:
+    hub_shard(tmp_path / "train" / "0000.parquet", [0, 1])
+    hub_shard(tmp_path / "test" / "0000.parquet", [2])
+
+    assert found(tmp_path) == [
+        ("test/0000/0.PNG", "cat", "test"),
+        ("train/0000/0.PNG", "airplane", "train"),
+        ("train/0000/1.PNG", "bird", "train"),
+    ]
+
+
+def test_bytes_with_text_labels_and_columns_for_split_and_group_are_read(tmp_path: Path) -> None:
+    columns = {"jpg": [b"1", b"2"], "class": pa.array(["b", "a"]).dictionary_encode(), "split": ["train", "test"], "patient_id": [7, None]}
+    file = write(tmp_path / "my images.parquet", columns)
+
+    source = open_source(file)
+
+    assert (source.name, source.class_names) == ("my-images", None)
+    assert [record[:4] for record in source.records] == [("my images/0", "b", "train", "7"), ("my images/1", "a", "test", None)]
+
+
+def test_numbers_without_names_are_classes_in_their_order(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", {"pixels_of_mine": [b"1", b"2"], "target": [10, 9]})
+
+    assert open_source(file).class_names == ["9", "10"]
+
+
+def test_rows_without_a_label_or_an_image_are_left_out(tmp_path: Path) -> None:
+    hub_shard(tmp_path / "train-0.parquet", [0, 1, None])
+    hub_shard(tmp_path / "test-0.parquet", [-1, -1])
+    images = pa.array([{"bytes": b"x", "path": None}, {"bytes": None, "path": "somewhere.png"}, None], IMAGE)
+    (tmp_path / "empty").mkdir()
+    empty = write(tmp_path / "empty" / "a.parquet", {"image": images, "label": ["a", "b", "b"]})
+
+    source = open_source(tmp_path)
+    assert [(record.label, record.split) for record in source.records] == [("airplane", None), ("bird", None)]
+    assert source.left_out == [
+        ("test-0/0.PNG", "stray", "its label is -1, which stands for none"),
+        ("test-0/1.PNG", "stray", "its label is -1, which stands for none"),
+        ("train-0/2.PNG", "stray", "its row has no label"),
+    ]
+    records = list(open_source(empty).records)
+    assert records[0].read() == b"x"
+    for record in records[1:]:
+        with pytest.raises(ImageError, match="its row has no image") as error:
+            record.read()
+        assert error.value.finding == "empty"
+
+
+def test_rows_come_a_few_at_a_time_however_many_there_are(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", {"image": [bytes([i % 256]) * 100 for i in range(1000)], "label": [i % 2 for i in range(1000)]})
+
+    records = list(open_source(file).records)
+
+    assert [record.read()[0] for record in records] == [i % 256 for i in range(1000)]
+    assert (records[0].path, records[-1].path) == ("a/000", "a/999")
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"image": [b"1"], "name": ["x"]}, r"has no column of labels \(one of class_name, .*Found: image: binary, name: string"),
+        ({"image": [b"1", b"2"], "label": ["x", "x"]}, "should have images of two or more classes; all are of one class, x"),
+        ({"image": [b"1"], "label": pa.array([None], pa.string())}, "found no row with a label"),
+        ({"image": [b"1"], "label": [["x", "y"]]}, "expected one label an image in the column label, found list"),
+        ({"image": [b"1", b"2"], "label": ["x", "y"], "split": ["train", "extra"]}, "'extra' is no split"),
+    ],
+)
+def test_columns_that_cannot_be_understood_are_named(tmp_path: Path, columns: Mapping[str, object], words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        open_source(write(tmp_path / "a.parquet", columns))
+
+
+def test_a_label_without_a_name_and_other_names_in_another_file_are_refused(tmp_path: Path) -> None:
+    hub_shard(tmp_path / "train-0.parquet", [0, 3])
+    with pytest.raises(SourceError, match="has the label 3, but names 3 classes"):
+        open_source(tmp_path)
+
+    hub_shard(tmp_path / "train-0.parquet", [0, 1])
+    hub_shard(tmp_path / "test-0.parquet", [0], ["x"])
+    with pytest.raises(SourceError, match="name their classes differently"):
+        open_source(tmp_path)
+
+
+def test_a_file_that_is_damaged_inside_is_one_line(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", {"image": [bytes(range(256)) * 40] * 9, "label": list("abcabcabc")})
+    content = bytearray(file.read_bytes())
+    content[4:400] = b"\xff" * 396
+    file.write_bytes(content)
+
+    with pytest.raises(SourceError, match=r"a\.parquet cannot be read as Parquet"):
+        list(open_source(file).records)

@@ -1,0 +1,367 @@
+"""A source at a URL: over http from a real server, from S3 as moto serves it here, and from fsspec's own memory."""
+
+import gzip
+import hashlib
+import http.server
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from moto.server import ThreadedMotoServer
+
+from pipeline.errors import SourceError
+from pipeline.stores import remote
+from pipeline.stores.remote import is_url, local_copy, without_secrets
+
+CONTENT = bytes(range(256)) * 4096  # 1 MiB
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `content` at every path but /none and /secret. Keeps what was asked for; breaks off after `breaks_after` bytes."""
+
+    content: bytes = CONTENT
+    headers: dict[str, str]
+    knows_ranges = True
+    breaks_after: int | None = None
+    may_break: Callable[[], bool] = staticmethod(lambda: True)
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.headers = {"ETag": '"1"'}
+        self.asked: list[tuple[str, str | None]] = []
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}{path}"
+
+    def fetched(self) -> list[str | None]:
+        """The ranges of the requests for content since the last call."""
+        asked, self.asked = self.asked, []
+        return [wanted for method, wanted in asked if method == "GET"]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_HEAD(self) -> None:
+        self._answer(b"")
+
+    def do_GET(self) -> None:
+        self._answer(self.server.content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def _answer(self, body: bytes) -> None:
+        server, wanted = self.server, self.headers["Range"]
+        server.asked.append((self.command, wanted))
+        status = 404 if self.path.startswith("/none") else 403 if self.path.startswith("/secret") else 200
+        first = 0
+        if wanted and server.knows_ranges and status == 200:
+            first, status = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]), 206  # type: ignore[index]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(server.content) - first))
+        for name, value in server.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body[first:][: server.breaks_after])
+        while body and not server.may_break():
+            time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def memory() -> Iterator[MemoryFileSystem]:
+    yield fsspec.filesystem("memory")
+    MemoryFileSystem.store.clear()
+    MemoryFileSystem.pseudo_dirs[:] = [""]
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "boto3.client":
+    """The bucket `flowers`, empty, and the environment in which s3:// leads there."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    values = {"AWS_ENDPOINT_URL": s3_server, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**values, "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.Session().client("s3")
+    client.create_bucket(Bucket="flowers")
+    for found in client.list_objects_v2(Bucket="flowers").get("Contents", []):
+        client.delete_object(Bucket="flowers", Key=found["Key"])
+    return client
+
+
+def put(s3: "boto3.client", **objects: bytes) -> None:
+    for key, content in objects.items():
+        s3.put_object(Bucket="flowers", Key=key, Body=content)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("s3://b/x", True),
+        ("https://h/x.zip", True),
+        ("memory://x", True),
+        ("data/x", False),
+        ("/a/b", False),
+        ("C:\\x", False),
+        ("a:b", False),
+    ],
+)
+def test_a_url_is_told_from_a_path(source: str, expected: bool) -> None:
+    assert is_url(source) is expected
+
+
+def test_a_file_over_http_is_fetched_again_only_when_it_has_changed(server: Server, tmp_path: Path) -> None:
+    url = server.url("/sets/my%20flowers.zip")
+
+    copy = local_copy(url, tmp_path)
+    assert (copy.name, copy.read_bytes(), server.fetched()) == ("my flowers.zip", CONTENT, [None])
+
+    assert (local_copy(url, tmp_path), server.fetched()) == (copy, [])
+
+    server.content, server.headers = b"new", {"ETag": '"2"'}
+    assert (local_copy(url, tmp_path).read_bytes(), server.fetched()) == (b"new", [None])
+
+    copy.write_bytes(b"shortened by somebody")
+    assert (local_copy(url, tmp_path).read_bytes(), server.fetched()) == (b"new", [None])
+
+
+@pytest.mark.parametrize(("headers", "fetches"), [({"Last-Modified": "Tue, 01 Jul 2025 10:00:00 GMT"}, 1), ({}, 2)])
+def test_without_an_etag_the_time_stamp_counts_and_without_both_it_is_fetched_again(
+    server: Server, tmp_path: Path, headers: dict[str, str], fetches: int
+) -> None:
+    server.headers = headers
+
+    for _ in range(2):
+        assert local_copy(server.url("/x.npz"), tmp_path).read_bytes() == CONTENT
+
+    assert len(server.fetched()) == fetches
+
+
+@pytest.mark.parametrize(
+    ("knows_ranges", "etag", "wanted"), [(True, '"1"', ["bytes=300000-"]), (False, '"1"', ["bytes=300000-"]), (True, '"2"', [None])]
+)
+def test_a_fetch_that_broke_off_goes_on_where_it_was_if_nothing_has_changed(
+    server: Server, tmp_path: Path, knows_ranges: bool, etag: str, wanted: list[str | None]
+) -> None:
+    server.breaks_after = 300_000
+    server.may_break = lambda: sum(file.stat().st_size for file in tmp_path.glob("*/partial/*")) == 300_000
+    with pytest.raises(SourceError, match=r"x\.zip cannot be fetched: .*it goes on where it was"):
+        local_copy(server.url("/x.zip"), tmp_path)
+    assert not list(tmp_path.glob("*/files/**/*.zip"))
+    server.fetched()
+
+    server.may_break = lambda: True
+    server.breaks_after, server.knows_ranges, server.headers = None, knows_ranges, {"ETag": etag}
+
+    assert local_copy(server.url("/x.zip"), tmp_path).read_bytes() == CONTENT
+    assert server.fetched() == wanted
+
+
+def test_a_file_that_changes_while_it_is_fetched_in_parts_is_refused(
+    memory: MemoryFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.pipe("/x.zip", CONTENT)
+    cat_file = MemoryFileSystem.cat_file
+
+    def replace_and_read(self: MemoryFileSystem, path: str, **limits: int) -> bytes:
+        if limits["start"]:
+            self.pipe(path, CONTENT[::-1])
+        content: bytes = cat_file(self, path, **limits)
+        return content
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", replace_and_read)
+    monkeypatch.setattr(remote, "BLOCK_BYTES", 600_000)
+
+    with pytest.raises(SourceError, match=r"memory://x\.zip: x\.zip changed while it was fetched\. Run the same command again"):
+        local_copy("memory://x.zip", tmp_path)
+
+
+def test_what_is_packed_on_the_way_arrives_as_it_is(server: Server, tmp_path: Path) -> None:
+    server.content = gzip.compress(b"a,b\n")
+
+    assert local_copy(server.url("/x.csv.gz"), tmp_path).read_bytes() == gzip.compress(b"a,b\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/none.zip", r"there is nothing at http://127\.0\.0\.1:\d+/none\.zip\. Check the address\.$"),
+        ("/secret.zip?X-Amz-Signature=abc", r"http://127\.0\.0\.1:\d+/secret\.zip may not be read\. Check the address"),
+        ("/", "is a web page, not a file"),
+        ("/folder/", "is a web page, not a file"),
+        ("/%2e%2e%2fetc%2f%2e%2e", "would lie elsewhere on the disk"),
+    ],
+)
+def test_what_cannot_be_fetched_over_http_is_one_line_without_secrets(server: Server, tmp_path: Path, path: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words) as error:
+        local_copy(server.url(path).replace("http://", "http://user:geheim@"), tmp_path)
+
+    assert not re.search("geheim|Signature|\n", str(error.value))
+
+
+def test_a_web_page_instead_of_a_file_is_named(server: Server, tmp_path: Path) -> None:
+    server.headers = {"Content-Type": "text/html; charset=utf-8"}
+
+    with pytest.raises(SourceError, match="is a web page, not a file"):
+        local_copy(server.url("/x.zip"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1/x.zip?token=geheim", r"http://127\.0\.0\.1:1/x\.zip cannot be fetched: Cannot connect"),
+        ("nonsense://x/y", "nonsense:// is not known. Expected a path, s3://, gs://, https://"),
+        ("s3://id:geheim@flowers/x", "s3://flowers/x has a password in it. Take it out of the URL, and set AWS_ACCESS_KEY_ID"),
+        ("memory://empty", "there is nothing at memory://empty"),
+    ],
+)
+def test_what_cannot_be_reached_says_what_to_do(tmp_path: Path, url: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words) as error:
+        local_copy(url, tmp_path)
+
+    assert "geheim" not in str(error.value)
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
+
+    with pytest.raises(SourceError, match=re.escape("Install it: pip install 'image-classifier-pipeline[gs]'.")):
+        local_copy("gs://flowers/x", tmp_path)
+
+
+def test_secrets_are_not_shown() -> None:
+    assert without_secrets("https://me:pw@h.org/a.zip?sig=1#x and 's3://b/c'") == "https://h.org/a.zip and 's3://b/c'"
+
+
+def test_a_folder_in_s3_is_mirrored_and_only_what_changed_is_fetched(s3: "boto3.client", tmp_path: Path) -> None:
+    put(
+        s3,
+        **{"set/cat/a.png": b"1", "set/cat/b.png": b"2", "set/dog/c.png": b"3", "set/cat/": b"", "other/x.png": b"4", "set/empty.txt": b""},
+    )
+    copy = local_copy("s3://flowers/set", tmp_path)
+    assert (copy.name, files(copy)) == ("set", {"cat/a.png": b"1", "cat/b.png": b"2", "dog/c.png": b"3", "empty.txt": b""})
+    before = {path: path.stat().st_ino for path in copy.rglob("*.png")}
+
+    put(s3, **{"set/cat/a.png": b"9", "set/fox/d.png": b"5"})
+    s3.delete_object(Bucket="flowers", Key="set/dog/c.png")
+
+    assert local_copy("s3://flowers/set/", tmp_path) == copy
+    assert files(copy) == {"cat/a.png": b"9", "cat/b.png": b"2", "empty.txt": b"", "fox/d.png": b"5"}
+    assert [path.name for path in copy.rglob("*.png") if path.stat().st_ino == before.get(path)] == ["b.png"]
+    assert not (copy / "dog").exists()
+
+
+def test_a_large_object_in_s3_is_fetched_in_parts_and_goes_on_where_it_was(
+    s3: "boto3.client", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "BLOCK_BYTES", 300_000)
+    put(s3, **{"big.zip": CONTENT})
+    [mark] = [found["ETag"] for found in s3.list_objects_v2(Bucket="flowers")["Contents"]]
+    copy = local_copy("s3://flowers/big.zip", tmp_path)
+    assert copy.read_bytes() == CONTENT
+
+    copy.unlink()
+    folder = copy.parent.parent
+    partial = folder / "partial" / hashlib.sha256(f"big.zip\nETag={mark}".encode()).hexdigest()[:24]
+    partial.parent.mkdir()
+    partial.write_bytes(b"kept" * 100_000)
+
+    assert local_copy("s3://flowers/big.zip", tmp_path).read_bytes() == b"kept" * 100_000 + CONTENT[400_000:]
+    assert not partial.exists()
+
+
+@pytest.mark.parametrize("key", ["set/../../evil.png", "set//a.png", "set/./a.png", "set/x\\..\\..\\y.png", "set/cat"])
+def test_names_that_would_lie_elsewhere_or_clash_are_refused(s3: "boto3.client", tmp_path: Path, key: str) -> None:
+    put(s3, **{"set/cat/a.png": b"1", key: b"2"})
+
+    with pytest.raises(SourceError, match=r"would lie elsewhere on the disk|is a file and a folder at once"):
+        local_copy("s3://flowers/set", tmp_path)
+
+    assert files(tmp_path) == {}
+
+
+def test_a_bucket_that_is_not_there_or_not_to_be_read_is_one_line(
+    s3: "boto3.client", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SourceError, match="there is nothing at s3://no-such-bucket/x"):
+        local_copy("s3://no-such-bucket/x", tmp_path)
+    with pytest.raises(SourceError, match="there is nothing at s3://flowers/none"):
+        local_copy("s3://flowers/none", tmp_path)
+
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(SourceError, match=r"s3://flowers/x may not be read\. Check the address, and set AWS_ACCESS_KEY_ID"):
+        local_copy("s3://flowers/x", tmp_path)
+
+
+def test_a_fetch_of_many_files_goes_on_where_it_was(memory: MemoryFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(9):
+        memory.pipe(f"/set/{i}.png", str(i).encode())
+    fetched: list[str] = []
+    broken = ["/set/5.png"]
+    cat_file = MemoryFileSystem.cat_file
+
+    def break_down(self: MemoryFileSystem, path: str, **limits: int) -> bytes:
+        fetched.append(path)
+        if path in broken:
+            raise ConnectionResetError("reset")
+        content: bytes = cat_file(self, path, **limits)
+        return content
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", break_down)
+    monkeypatch.setattr(remote, "FETCHED_AT_ONCE", 1)
+    with pytest.raises(SourceError, match="memory://set cannot be fetched: reset"):
+        local_copy("memory://set", tmp_path)
+    with next(tmp_path.glob("*/list.jsonl")).open("a") as list_file:
+        list_file.write('["cut o')  # as when the machine goes down
+    fetched.clear()
+    broken.clear()
+
+    copy = local_copy("memory://set", tmp_path)
+
+    assert {"/set/0.png", "/set/4.png"}.isdisjoint(fetched)
+    assert "/set/5.png" in fetched
+    assert files(copy) == {f"{i}.png": str(i).encode() for i in range(9)}
+    assert len(next(tmp_path.glob("*/list.jsonl")).read_text().splitlines()) == 9
+
+
+def test_a_file_that_became_a_folder_is_replaced(memory: MemoryFileSystem, tmp_path: Path) -> None:
+    memory.pipe("/set/a", b"1")
+    local_copy("memory://set", tmp_path)
+    memory.rm("/set/a")
+    memory.pipe("/set/a/b.png", b"2")
+
+    assert files(local_copy("memory://set", tmp_path)) == {"a/b.png": b"2"}

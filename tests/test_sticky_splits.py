@@ -1,0 +1,122 @@
+"""Whatever comes, goes, is renamed or repeated: no image moves between train and test, and near duplicates go together."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.ml.split_names import NO_SPLIT, TEST
+from pipeline.ml.splits import Sides, decide_sides
+from pipeline.stores.ledger import extend_ledger, read_ledger
+
+Week = list[int]
+"""The contents that are there in a week, in the order of their names; one may be there several times."""
+
+
+class World(NamedTuple):
+    """Contents by their keys, which of them are near duplicates, and which are there in each week."""
+
+    keys: list[int]
+    near: list[tuple[int, int]]
+    weeks: list[Week]
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    keys = draw(st.lists(st.integers(1, 2**64 - 2), min_size=2, max_size=12, unique=True))
+    content = st.integers(0, len(keys) - 1)
+    near = draw(st.lists(st.tuples(content, content).filter(lambda pair: pair[0] != pair[1]), max_size=12))
+    weeks = draw(st.lists(st.lists(content, min_size=1, max_size=16), min_size=2, max_size=5))
+    return World(keys, near, weeks)
+
+
+def decide(world: World, week: Week, ledger: Path, test_fraction: float = 0.3) -> Sides:
+    """The sides of one week's images; the ledger gets what is new."""
+    places: dict[int, list[int]] = {}
+    for row, content in enumerate(week):
+        places.setdefault(content, []).append(row)
+    pairs = [(i, j) for a, b in world.near for i in places.get(a, []) for j in places.get(b, [])]
+    keys = np.array([world.keys[content] for content in week], np.uint64)
+    recorded, earlier = read_ledger(ledger).find(keys)
+    nothing = np.zeros(len(week), np.uint64)
+    given_splits = np.full(len(week), NO_SPLIT, np.int8)
+    near = np.array(pairs, np.int64).reshape(-1, 2)
+    sides = decide_sides(keys, given_splits, nothing, near, recorded, earlier, test_fraction=test_fraction)
+    extend_ledger(ledger, sides.new_keys, sides.new_founders)
+    return sides
+
+
+def by_content(week: Week, sides: Sides) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {}
+    for content, side in zip(week, sides.splits.tolist(), strict=True):
+        found.setdefault(content, set()).add(side)
+    return found
+
+
+def new_groups(world: World, week: Week, old: set[int]) -> list[set[int]]:
+    """The contents that are new this week, those that hang together by near duplicates as one set."""
+    groups = [{content} for content in set(week) - old]
+    for pair in world.near:
+        if set(pair) <= set(week) - old:
+            joined = [group for group in groups if group & set(pair)]
+            groups = [group for group in groups if group not in joined] + [set().union(*joined)]
+    return groups
+
+
+PROPERTY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@PROPERTY
+@given(world=worlds())
+def test_no_content_ever_changes_its_side(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
+    ledger = tmp_path_factory.mktemp("ledger") / "splits.csv"
+    first_seen: dict[int, set[int]] = {}
+
+    for week in world.weeks:
+        for content, sides in by_content(week, decide(world, week, ledger)).items():
+            assert len(sides) == 1
+            assert first_seen.setdefault(content, sides) == sides
+
+
+@PROPERTY
+@given(world=worlds())
+def test_what_is_new_goes_together_and_with_what_it_resembles(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
+    ledger = tmp_path_factory.mktemp("ledger") / "splits.csv"
+    side_of: dict[int, int] = {}
+
+    for week in world.weeks:
+        sides = {content: found.pop() for content, found in by_content(week, decide(world, week, ledger)).items()}
+        for group in new_groups(world, week, set(side_of)):
+            resembled = {side_of[b] for pair in world.near for a, b in (pair, pair[::-1]) if a in group and b in set(week) & set(side_of)}
+            assert len({sides[content] for content in group}) == 1
+            assert len(resembled) != 1 or {sides[content] for content in group} == resembled
+        side_of |= sides
+
+
+@PROPERTY
+@given(world=worlds(), data=st.data())
+def test_names_and_order_do_not_matter_and_once_more_is_the_same(
+    world: World, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("ledger")
+    for i, week in enumerate(world.weeks):
+        renamed = data.draw(st.permutations(week), label="renamed")
+        there = by_content(week, decide(world, week, folder / "splits.csv"))
+        again = by_content(week, decide(world, week, folder / "splits.csv"))
+        elsewhere = by_content(renamed, decide(world, renamed, folder / "other.csv"))
+
+        assert there == again == elsewhere, f"week {i}"
+    assert (folder / "splits.csv").read_bytes() == (folder / "other.csv").read_bytes()
+
+
+@PROPERTY
+@given(world=worlds())
+def test_a_larger_test_fraction_takes_from_train_only(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
+    ledger = tmp_path_factory.mktemp("ledger") / "splits.csv"
+    smaller = [decide(world, week, ledger, 0.2).splits == TEST for week in world.weeks]
+    larger = [decide(world, week, ledger, 0.5).splits == TEST for week in world.weeks]
+
+    assert all((before <= after).all() for before, after in zip(smaller, larger, strict=True))
