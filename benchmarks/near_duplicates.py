@@ -21,7 +21,7 @@ from PIL import Image, ImageEnhance
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline.ml.fingerprints import fingerprint
+from pipeline.ml.fingerprints import FLAT_RANGE, LUMA, fingerprint
 from pipeline.ml.images import ImageSpec, decode, image_to_input
 from pipeline.ml.near_duplicates import near_duplicates
 
@@ -157,10 +157,11 @@ def report_photographs(folder: Path) -> None:
     results = joblib.Parallel(n_jobs=-1)(joblib.delayed(fingerprints_of_copies)(path) for path in paths)
     originals, copies, tiles = (np.stack([result[part] for result in results]) for part in range(3))
     tiles = tiles.reshape(-1, tiles.shape[-1])
-    links = near_duplicates(originals)
-    print(
-        f"\n{folder.name}: {len(paths)} photographs, {len(links)} linked pairs; {len(tiles)} tiles, {len(near_duplicates(tiles))} linked pairs\n"
-    )
+    links, tile_links = near_duplicates(originals), near_duplicates(tiles)
+    flat = np.ptp(tiles[:, LUMA], axis=1) <= FLAT_RANGE
+    among_flat = flat[tile_links].any(axis=1).sum()
+    print(f"\n{folder.name}: {len(paths)} photographs, {len(links)} linked pairs; {len(tiles)} tiles, {flat.sum()} of them flat, ", end="")
+    print(f"{among_flat} linked pairs of flat ones, {len(tile_links) - among_flat} of others\n")
     for first, second in links:
         print(f"- {paths[first].name}, {paths[second].name}")
     print("\n| copy | found, one copy of each | found, all these copies at once |\n|---|---|---|")
@@ -176,8 +177,9 @@ def found(originals: np.ndarray, rows: np.ndarray, copies: np.ndarray) -> np.nda
     everything = np.concatenate([originals, copies])
     first, second = near_duplicates(everything).T
     graph = coo_array((np.ones(len(first), bool), (first, second)), (len(everything), len(everything)))
-    groups = connected_components(graph, directed=False)[1]
-    return groups[rows] == groups[len(originals) :]
+    groups: np.ndarray = connected_components(graph, directed=False)[1]
+    together: np.ndarray = groups[rows] == groups[len(originals) :]
+    return together
 
 
 def fingerprints_of_copies(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -185,12 +187,10 @@ def fingerprints_of_copies(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarr
     image = decode(path.read_bytes())
     image = Image.fromarray(image_to_input(image, ImageSpec(image.height, image.width, 3, "stretch")))
     image.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.LANCZOS)
-    columns, rows = (
-        np.linspace(0, side, count + 1).astype(int) for side, count in zip(image.size, (TILES_ACROSS, TILES_DOWN), strict=True)
-    )
-    boxes = [(columns[x], rows[y], columns[x + 1], rows[y + 1]) for y in range(TILES_DOWN) for x in range(TILES_ACROSS)]
-    copies = fingerprints_of(change(image) for change in PHOTO_COPIES.values())
-    return fingerprint(image), copies, fingerprints_of(image.crop(tuple(map(int, box))) for box in boxes)
+    width, height = image.width / TILES_ACROSS, image.height / TILES_DOWN
+    corners = [(x, y) for y in range(TILES_DOWN) for x in range(TILES_ACROSS)]
+    tiles = (image.crop((round(x * width), round(y * height), round((x + 1) * width), round((y + 1) * height))) for x, y in corners)
+    return fingerprint(image), fingerprints_of(change(image) for change in PHOTO_COPIES.values()), fingerprints_of(tiles)
 
 
 def fingerprints_of(images: Iterable[Image.Image]) -> np.ndarray:

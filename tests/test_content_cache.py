@@ -1,5 +1,7 @@
 """What was worked out is found again by content, whoever kept it."""
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ def rows(first: int, last: int) -> np.ndarray:
 
 
 def found(cache: ContentCache, keys: list[bytes]) -> list[list[int] | None]:
-    return [None if row is None else list(row) for row in cache.find(keys)]
+    return [None if row is None else np.asarray(row).tolist() for row in cache.find(keys)]
 
 
 def prefixes(keys: list[bytes]) -> np.ndarray:
@@ -63,6 +65,18 @@ def test_what_is_used_stays_when_the_rest_goes(tmp_path: Path) -> None:
     ContentCache(tmp_path).keep(prefixes([KEYS[3], *KEYS[10:19]]))
 
     assert found(ContentCache(tmp_path), [KEYS[3], KEYS[4], KEYS[19]]) == [[3, 3, 3], None, [19, 19, 19]]
+
+
+def test_what_a_killed_process_left_is_swept_up_after_an_hour(tmp_path: Path) -> None:
+    ContentCache(tmp_path).add(KEYS[:5], rows(0, 5))
+    for name, age in ((".a.rows.npy.partial", 7200), ("b.rows.npy", 7200), (".c.rows.npy.partial", 5)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+
+    ContentCache(tmp_path).keep(prefixes(KEYS[:5]))
+
+    assert len(list(tmp_path.iterdir())) == 3
+    assert (tmp_path / ".c.rows.npy.partial").exists()
 
 
 def test_other_options_are_another_cache(tmp_path: Path) -> None:

@@ -130,3 +130,4 @@ def test_an_open_run_names_its_data_and_parameters(config: Config, paths: Paths,
     assert run.name == "hot-cat"
     assert run.tags.items() >= {"data_digest": "d1", "device": "CPU", "dvc_experiment": "hot-cat", "kind": "pipeline"}.items()
     assert run.datasets[0].digest == "d1"
+    assert run.last("data_leak") == 2

@@ -1,16 +1,25 @@
 """Whatever comes, goes, is renamed or repeated: no image moves between train and test, and near duplicates go together."""
 
+import io
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from pipeline.errors import SourceError
 from pipeline.ml.split_names import NO_SPLIT, TEST
 from pipeline.ml.splits import Sides, decide_sides
+from pipeline.paths import Paths
+from pipeline.stages import ingest
 from pipeline.stores.ledger import extend_ledger, read_ledger
+from tests.sample_images import CLASSES, draw
+from tests.test_ingest import configure
 
 Week = list[int]
 """The contents that are there in a week, in the order of their names; one may be there several times."""
@@ -110,6 +119,50 @@ def test_names_and_order_do_not_matter_and_once_more_is_the_same(
 
         assert there == again == elsewhere, f"week {i}"
     assert (folder / "splits.csv").read_bytes() == (folder / "other.csv").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def pool() -> list[tuple[str, bytes]]:
+    """(class, encoded image): ten pictures, of each three files that are near duplicates."""
+    files = []
+    for i in range(10):
+        kind = CLASSES[i % 2]
+        image = draw(kind, np.random.default_rng(i))
+        half = image.resize((image.width // 2, image.height // 2))
+        files += [(kind, encode(image, "PNG")), (kind, encode(half, "PNG")), (kind, encode(image, "JPEG"))]
+    return files
+
+
+def encode(image: Image.Image, file_format: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, quality=70)
+    return buffer.getvalue()
+
+
+@settings(PROPERTY, max_examples=40, phases=[Phase.generate])  # to shrink a failure takes minutes
+@given(weeks=st.lists(st.lists(st.integers(0, 29), min_size=12, unique=True), min_size=2, max_size=3))
+def test_real_images_keep_their_side_and_copies_go_together(
+    weeks: list[Week], pool: list[tuple[str, bytes]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("weeks")
+    config = configure(folder / "source", test_fraction=0.4)
+    side_of: dict[int, str] = {}
+    for number, week in enumerate(weeks):
+        shutil.rmtree(folder / "source", ignore_errors=True)
+        for content in week:
+            kind, image = pool[content]
+            path = folder / "source" / kind / f"{number} {content}.img"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(image)
+        try:
+            report = ingest.run(config, Paths(folder / "project"), None)
+        except SourceError:  # a week with one class only, or with nothing on one side: nothing is recorded
+            continue
+        index = pq.read_table(folder / "project" / "data" / "ingest" / "index.parquet").to_pylist()
+        sides = {int(row["path"].split()[1].removesuffix(".img")): row["split"] for row in index}
+        assert all(side_of.get(content, side) == side for content, side in sides.items())
+        assert side_of or "near_leak" not in report
+        side_of |= sides
 
 
 @PROPERTY

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.paths import Paths
-from pipeline.summary import StageResult, markdown, mlflow_command, verdict
+from pipeline.summary import StageResult, data_markdown, markdown, mlflow_command, verdict
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +39,44 @@ def test_the_verdict_says_all_that_came_out(finished: Paths) -> None:
         "  report            data/evaluate/report.html\n"
         f"  compare runs      mlflow ui --backend-store-uri sqlite:///{finished.root}/mlruns/mlflow.db"
     )
+
+
+REPORT = {
+    "name": "pets|1",
+    "images": 1200,
+    "rejected": 3,
+    "class_names": ["cat", "dog"],
+    "counts": {"train": {"cat": 500, "dog": 400}, "validation": {"cat": 0, "dog": 0}, "test": {"cat": 200, "dog": 100}},
+    "findings": {"leak": 1, "empty": 2},
+}
+
+
+def test_the_verdict_says_what_was_found_in_the_data(finished: Paths) -> None:
+    write(finished, "ingest", "report.json", REPORT)
+    write(finished, "ingest", "report.html", "")
+
+    first = verdict(finished).splitlines()[0]
+
+    assert first == "  data              1,200 images of 2 classes, 3 left out, found 1 leak, 2 empty files: data/ingest/report.html"
+
+
+def test_the_data_are_described_for_prefect_in_two_tables(tmp_path: Path) -> None:
+    write(Paths(tmp_path), "ingest", "report.json", REPORT)
+
+    assert data_markdown(Paths(tmp_path)).splitlines() == [
+        "pets\\|1: 1,200 images of 2 classes, 3 left out. With pictures: `data/ingest/report.html`",
+        "",
+        "| found | |",
+        "|---|---|",
+        "| The same image in two splits | 1 |",
+        "| Empty files | 2 |",
+        "",
+        "| class | train | test |",
+        "|---|---|---|",
+        "| cat | 500 | 200 |",
+        "| dog | 400 | 100 |",
+    ]
+    assert data_markdown(Paths(tmp_path / "elsewhere")) == ""
 
 
 def test_a_missing_or_broken_file_leaves_its_line_out(finished: Paths) -> None:

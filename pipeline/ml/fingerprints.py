@@ -3,6 +3,8 @@
 Integers all the way (Pillow resizes 8-bit images in fixed point), so the same pixels give the same bytes on every machine.
 """
 
+from typing import cast
+
 import numpy as np
 from PIL import Image
 
@@ -36,7 +38,7 @@ def fingerprint(image: Image.Image) -> np.ndarray:
     small = image if factors == (1, 1) else image.reduce(factors)
     chroma = GREY_CHROMA if small.mode == "L" else _chroma(small)
     luma = (small if small.mode == "L" else small.convert("L")).resize((LUMA_SIDE, LUMA_SIDE), SMOOTH)
-    darkest, brightest = luma.getextrema()
+    darkest, brightest = cast(tuple[int, int], luma.getextrema())
     detail = _spread(image) if brightest - darkest <= FLAT_RANGE else 0
     return np.frombuffer(b"".join((luma.tobytes(), chroma, bytes((detail,)), PADDING)), np.uint8)
 

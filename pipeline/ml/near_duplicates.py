@@ -4,9 +4,11 @@ Three steps, each cheaper per pair than the next. Candidates: the nearest neighb
 the other. A ratio test (Lowe 2004): a match counts as far as it beats what other near images reach, so that look-alikes are not taken for copies.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.sparse import coo_array
@@ -16,11 +18,11 @@ from scipy.spatial import cKDTree
 from pipeline.ml.fingerprints import CHROMA, DETAIL, LUMA
 from pipeline.ml.resemblance import FAINT, SIDE, coarse_motion, equal_contrast, likeness, register, stretch, waves
 
-WAVES = 8  # of a point; the mean is its ninth coordinate
+WAVES = 7  # of a point; the mean is its eighth coordinate
 WEIGHT_OF_MEAN = 0.15  # brightness tells flat images apart, and hardly moves others
 REACH = 0.45  # of a candidate; contrast is 1
 NEIGHBOURS = 6  # of an image are looked at
-SLACK = 0.25  # a neighbour may be that much farther than the true one: halves the time
+SLACK = 0.3  # a neighbour may be that much farther than the true one: halves the time
 ONLOOKERS = slice(16, 24)  # of the neighbours: taken for images of other things, as few pictures have so many copies
 
 NEAR = 0.02  # always looked at more closely
@@ -28,38 +30,38 @@ NEARER = 0.8  # than the last neighbour, as a share of its distance
 BETTER_EXPLAINED = 0.4  # than the last neighbour, as a share of what is left over
 NEARLY_EQUAL = 0.002  # of the energy left over: a candidate however crowded it is
 
-STRUCTURE = np.array([0.2, 0.5, 0.8])
-LEAST_LIKENESS = np.array([0.95, 0.86, 0.75])  # at these: an outline or two are easily alike
+STRUCTURE = np.array([0.2, 0.5, 0.8])  # with little of it, an outline or two,
+LEAST_LIKENESS = np.array([0.95, 0.86, 0.75])  # others are easily alike
 ENOUGH_LIKENESS = 0.95  # even among look-alikes
 LEAD = 0.25  # of what the likest onlooker falls short of 1
 LEAST_STRUCTURE = 0.15  # below, an image is too flat to be registered, and must be equal
-MOST_MOTION = np.array(
-    [0.15, 0.95, 0.15, 0.95], np.float32
-)  # as `register` gives it: 5 % off every side; what runs beyond it is another image
-MOST_GAIN = 1.25
+# As `register` gives it, for 5 % off every side, with a margin; another image that will not fit is dragged beyond
+MOST_MOTION = np.array([0.15, 0.95, 0.15, 0.95], np.float32)
+MOST_GAIN = 1.25  # one contrast by the other
 MOST_BRIGHTER = 40  # grey values
-CHROMA_NOISE = 6
-CHROMA_SHARE = 0.15
-GREY_CHROMA = 3
+CHROMA_NOISE = 6  # by which colours may differ
+CHROMA_SHARE = 0.15  # of their strength, by which they may differ on top
+GREY_CHROMA = 3  # of any cell of a grey image
 MOST_FLAT_DIFFERENCE = 2  # grey values, of a cell
 MOST_FLAT_MEAN = 1.25  # grey values, of all cells
 MOST_FLAT_DETAIL = 6  # above, the picture is finer than the thumbnail, which tells nothing
 
 BLOCK = 16_384
 POINTS_AT_ONCE = 2048
-PAIRS_AT_ONCE = 256  # fits the cache
-THREADS = 2
+PAIRS_AT_ONCE = 512  # fits the cache
+MOST_THREADS = 8
 
 
 def near_duplicates(fingerprints: np.ndarray) -> np.ndarray:
     """Pairs i < j of near duplicates, int64 (M, 2), sorted; of equal fingerprints too.
 
-    fingerprints: uint8 (N, FINGERPRINT_BYTES), a memory map or not. The pairs link each group of copies, but are not all pairs within it: an image is
-    paired with at most its NEIGHBOURS, and of a crowd that they do not leave, one image is compared with other crowds. The same groups come
-    out in whatever order the fingerprints come.
+    fingerprints: uint8 (N, FINGERPRINT_BYTES), a memory map or not. The pairs tie each group of copies together, but are not all pairs within it: each
+    image is compared with its NEIGHBOURS, then one image of each group with the neighbours of the group, until nothing new is found. So there are
+    at most a few pairs per image, however many are alike. The same pairs of images come out in whatever order the fingerprints come; which
+    of several equal fingerprints stands for all does depend on it.
     """
     active, pairs = _distinct(fingerprints)
-    found = [pairs[_equal_enough(fingerprints[pairs[:, 0]], fingerprints[pairs[:, 1]])]]
+    found = [pairs[_of_pairs(_equal_enough, fingerprints, pairs) > 0]]
     asking = np.ones(len(active), bool)
     while asking.any() and len(active) > 1:
         links, staying, beside = _round(fingerprints, active, asking)
@@ -85,7 +87,8 @@ def _keys(fingerprints: np.ndarray) -> np.ndarray:
     words = np.ascontiguousarray(fingerprints).view(np.uint64)
     factors = np.random.default_rng(0).integers(1, 2**64, (2, words.shape[1]), dtype=np.uint64) | np.uint64(1)
     mixed = (words ^ (words >> np.uint64(29))) * factors[0]
-    return ((mixed ^ (mixed >> np.uint64(32))) * factors[1]).sum(axis=1, dtype=np.uint64)
+    keys: np.ndarray = ((mixed ^ (mixed >> np.uint64(32))) * factors[1]).sum(axis=1, dtype=np.uint64)
+    return keys
 
 
 def _blocks(count: int, length: int) -> Iterator[slice]:
@@ -93,7 +96,7 @@ def _blocks(count: int, length: int) -> Iterator[slice]:
 
 
 def _round(fingerprints: np.ndarray, rows: np.ndarray, asking: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Links of the images that ask (M, 2), positions in `rows`; which to go on with, one of each group; and which lost a neighbour, bool (len(rows),) both."""
+    """Links of the images that ask, as `_links` gives them; which rows to go on with, one of each group; and which lost a neighbour, bool (len(rows),)."""
     tree = _tree(fingerprints, rows)
     links = _links(fingerprints, rows, tree, asking)
     staying = _one_of_each_group(links, len(rows))
@@ -111,8 +114,8 @@ def _tree(fingerprints: np.ndarray, rows: np.ndarray) -> cKDTree:
 
 def _neighbours(tree: cKDTree, positions: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Distances and positions, (P, 1 + count), of the points within REACH, nearest first, itself first of all; inf and tree.n where there are fewer."""
-    distances, neighbours = tree.query(tree.data[positions], count + 1, eps=SLACK, distance_upper_bound=REACH, workers=THREADS)
-    return distances, neighbours
+    distances, neighbours = tree.query(tree.data[positions], count + 1, eps=SLACK, distance_upper_bound=REACH, workers=_threads())
+    return np.asarray(distances), np.asarray(neighbours)
 
 
 def _beside(tree: cKDTree, positions: np.ndarray) -> np.ndarray:
@@ -149,7 +152,8 @@ def _points(fingerprints: np.ndarray) -> np.ndarray:
     mean = luma.mean(axis=(1, 2), keepdims=True)
     luma -= mean
     contrast = np.sqrt((luma**2).mean(axis=(1, 2)) + FAINT**2)[:, None]
-    return np.concatenate([waves(luma)[:, :WAVES] / SIDE, WEIGHT_OF_MEAN * mean[:, 0]], axis=1) / contrast
+    points: np.ndarray = np.concatenate([waves(luma)[:, :WAVES] / SIDE, WEIGHT_OF_MEAN * mean[:, 0]], axis=1) / contrast
+    return points
 
 
 def _candidates(fingerprints: np.ndarray, rows: np.ndarray, tree: cKDTree, images: np.ndarray) -> np.ndarray:
@@ -158,7 +162,7 @@ def _candidates(fingerprints: np.ndarray, rows: np.ndarray, tree: cKDTree, image
     near = (distances <= np.maximum(NEARER * distances[:, -1:], NEAR)) & (neighbours < len(rows)) & (neighbours != images[:, None])
     at, rank = np.nonzero(near)
     pairs = np.stack([images[at], neighbours[at, rank]], axis=1)
-    left = _of_pairs(_left_unexplained, fingerprints, rows[pairs])
+    left = _of_pairs(_left_of_copies, fingerprints, rows[pairs])
     most = np.full(len(images), np.inf, np.float32)
     asked = np.flatnonzero(near.any(axis=1) & (neighbours[:, -1] < len(rows)))
     most[asked] = _of_pairs(_left_unexplained, fingerprints, rows[np.stack([images[asked], neighbours[asked, -1]], axis=1)])
@@ -173,18 +177,24 @@ def _likest_onlooker(fingerprints: np.ndarray, rows: np.ndarray, tree: cKDTree, 
     at, rank = np.nonzero(onlookers < len(rows))
     result = np.zeros(onlookers.shape, np.float32)
     result[at, rank] = _of_pairs(_likeness_as_they_lie, fingerprints, rows[np.stack([images[at], onlookers[at, rank]], axis=1)])
-    return result.max(axis=1)
+    likest: np.ndarray = result.max(axis=1)
+    return likest
 
 
 def _of_pairs(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], fingerprints: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """float32 (M,): a measure of the fingerprints of each pair of rows, on THREADS threads."""
+    """float32 (M,): a measure of the fingerprints of each pair of rows, on several threads."""
 
     def measured(start: int) -> np.ndarray:
         first, second = pairs[start : start + PAIRS_AT_ONCE].T
         return measure(fingerprints[first], fingerprints[second])
 
-    with ThreadPoolExecutor(THREADS) as threads:
+    with ThreadPoolExecutor(_threads()) as threads:
         return np.concatenate([np.zeros(0, np.float32), *threads.map(measured, range(0, len(pairs), PAIRS_AT_ONCE))])
+
+
+@functools.cache
+def _threads() -> int:
+    return min(int(joblib.cpu_count()), MOST_THREADS)
 
 
 def _left_unexplained(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -193,24 +203,31 @@ def _left_unexplained(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return coarse_motion(waves(images), waves(others))[1]
 
 
+def _left_of_copies(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """float32 (P,): as `_left_unexplained`, inf where brightness or contrast rule copies out."""
+    images, others, gain = equal_contrast(first[:, LUMA], second[:, LUMA])
+    brighter = np.abs(first[:, LUMA].mean(axis=1, dtype=np.float32) - second[:, LUMA].mean(axis=1, dtype=np.float32))
+    possible = (np.abs(np.log(gain)) <= np.log(MOST_GAIN)) & (brighter <= MOST_BRIGHTER)
+    result: np.ndarray = np.where(possible, coarse_motion(waves(images), waves(others))[1], np.float32(np.inf))
+    return result
+
+
 def _likeness_as_they_lie(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """float32 (P,), 0 to 1, without registration."""
     images, others, _ = equal_contrast(first[:, LUMA], second[:, LUMA])
-    return np.clip(likeness(images, others)[0], 0, 1)
+    alike: np.ndarray = np.clip(likeness(images, others)[0], 0, 1)
+    return alike
 
 
 def _likeness_as_copies(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """float32 (P,), 0 to 1, after registration; 0 where it is too low or brightness or colour rule copies out; 1 or 0 for flat images, equal or not."""
-    images, others, gain = equal_contrast(first[:, LUMA], second[:, LUMA])
+    """float32 (P,), 0 to 1, after registration; 0 where it is too low or colour rules copies out; 1 or 0 for flat images, equal or not."""
+    images, others, _ = equal_contrast(first[:, LUMA], second[:, LUMA])
     motion, _ = coarse_motion(waves(images), waves(others))
     motion = register(images, others, motion)
     alike, structure = likeness(stretch(images, motion / 2), stretch(others, -motion / 2))
-    brighter = np.abs(first[:, LUMA].mean(axis=1, dtype=np.float32) - second[:, LUMA].mean(axis=1, dtype=np.float32))
-    possible = (
-        (np.abs(np.log(gain)) <= np.log(MOST_GAIN)) & (brighter <= MOST_BRIGHTER) & _same_colours(first[:, CHROMA], second[:, CHROMA])
-    )
+    possible = _same_colours(first[:, CHROMA], second[:, CHROMA])
     possible &= (np.abs(motion) <= MOST_MOTION).all(axis=1) & (alike >= np.interp(structure, STRUCTURE, LEAST_LIKENESS))
-    result = np.where(possible, alike, 0).astype(np.float32)
+    result: np.ndarray = np.where(possible, alike, 0).astype(np.float32)
     flat = np.flatnonzero(structure < LEAST_STRUCTURE)
     result[flat] = _equal_enough(first[flat], second[flat])
     return result
@@ -222,7 +239,8 @@ def _same_colours(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     grey = np.minimum(np.abs(chroma).max(axis=1), np.abs(other).max(axis=1)) <= GREY_CHROMA
     difference = np.sqrt(((chroma - other) ** 2).mean(axis=1))
     strength = np.sqrt((chroma**2 + other**2).mean(axis=1) / 2)
-    return grey | (difference <= CHROMA_NOISE + CHROMA_SHARE * strength)
+    same: np.ndarray = grey | (difference <= CHROMA_NOISE + CHROMA_SHARE * strength)
+    return same
 
 
 def _equal_enough(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -231,11 +249,11 @@ def _equal_enough(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     difference = np.abs(luma - other)
     brightest = maximum_filter(np.maximum(luma, other), (1, 3, 3))
     darkest = minimum_filter(np.minimum(luma, other), (1, 3, 3))
-    alike = (difference <= MOST_FLAT_DIFFERENCE + (brightest - darkest) // 4).all(axis=(1, 2)) & (
-        difference.mean(axis=(1, 2)) <= MOST_FLAT_MEAN
-    )
-    chroma = np.abs(first[:, CHROMA].astype(np.int16) - second[:, CHROMA]).max(axis=1, initial=0) <= MOST_FLAT_DIFFERENCE
-    return alike & chroma & (np.maximum(first[:, DETAIL], second[:, DETAIL]) <= MOST_FLAT_DETAIL)
+    alike = (difference <= MOST_FLAT_DIFFERENCE + (brightest - darkest) // 4).all(axis=(1, 2))
+    alike &= difference.mean(axis=(1, 2)) <= MOST_FLAT_MEAN
+    alike &= np.abs(first[:, CHROMA].astype(np.int16) - second[:, CHROMA]).max(axis=1, initial=0) <= MOST_FLAT_DIFFERENCE
+    equal: np.ndarray = alike & (np.maximum(first[:, DETAIL], second[:, DETAIL]) <= MOST_FLAT_DETAIL)
+    return equal
 
 
 def _one_of_each_group(links: np.ndarray, count: int) -> np.ndarray:

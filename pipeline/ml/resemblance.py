@@ -9,11 +9,11 @@ import numpy as np
 
 SIDE = 16
 COARSE_WAVES = 5  # horizontal plus vertical half waves, at most, of what the first, coarse registration sees
-FAINT = 4.0  # grey values: a contrast below which an image is not blown up to be compared
+FAINT = 8.0  # grey values: a contrast below which an image is not blown up to be compared
 NOISE = 5.0  # grey values: a step between cells that recompressing may well change
 LARGEST_SHIFT = 1.3  # cells, of the centre: about 8 % of a side
 LARGEST_STRETCH = 0.2  # of a side: 9 % off both ends
-REFINEMENTS = 3
+REFINEMENTS = 2
 FINENESS = 128  # positions to a cell, of which the weights are kept
 STIFFNESS = np.array([4.0, 0.2, 4.0, 0.2, 0.02], np.float32)  # keeps flat images from being stretched to fit noise
 CELLS = (np.arange(SIDE) - (SIDE - 1) / 2).astype(np.float32)  # positions, in cells, from the centre
@@ -51,7 +51,7 @@ def register(first: np.ndarray, second: np.ndarray, motion: np.ndarray) -> np.nd
     first, second: float32 (P, 16, 16), mean 0. motion: a start, from `coarse_motion`. Gauss-Newton steps (Lucas and Kanade 1981), gradients taken from
     the mean of both images, which makes it symmetric.
     """
-    scale = 1 / np.sqrt((first**2 + second**2).mean(axis=(1, 2)) / 2 + FAINT)[:, None, None]
+    scale = 1 / np.sqrt((first**2 + second**2).mean(axis=(1, 2)) / 2 + FAINT**2)[:, None, None]
     first, second = first * scale, second * scale
     slopes = np.ones((len(first), 5, SIDE - 2, SIDE - 2), np.float32)  # the fifth row takes up a change of brightness
     for _ in range(REFINEMENTS):
@@ -76,13 +76,12 @@ def coarse_motion(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np
 
     first, second: float32 (P, waves), from `waves`, mean 0. One linear step in a space of 20 numbers: the tangent distance of Simard et al. 1993.
     """
-    middle = (first + second)[
-        :, None
-    ] / 2  # a stack of small products: BLAS starts no threads, and the sums do not depend on the number of pairs
+    # A stack of small products: BLAS starts no threads, and a pair's sums do not depend on how many pairs there are
+    middle = (first + second)[:, None] / 2
     tangents = (middle @ _motion_of_waves()).reshape(len(first), 4, -1)
     gap = second - first
     size = ((first**2).sum(axis=1) + (second**2).sum(axis=1)) / 2 + SIDE**2 * FAINT**2
-    normal = tangents @ tangents.transpose(0, 2, 1) + (STIFFNESS[:4, None] * np.eye(4, dtype=np.float32)) * (size / 256)[:, None, None]
+    normal = tangents @ tangents.transpose(0, 2, 1) + (STIFFNESS[:4, None] * np.eye(4, dtype=np.float32)) * (size / SIDE**2)[:, None, None]
     along = tangents @ gap[..., None]
     motion = _bounded(np.linalg.solve(normal, along)[..., 0])
     left = ((gap - (motion[:, None] @ tangents)[:, 0]) ** 2).sum(axis=1)
@@ -92,18 +91,21 @@ def coarse_motion(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np
 def waves(thumbnails: np.ndarray) -> np.ndarray:
     """float32 (P, waves), the lowest two-dimensional cosine waves, without the mean, lowest first, of thumbnails (P, 16, 16)."""
     cosines, order = _cosines()
-    return (cosines @ thumbnails @ cosines.T).reshape(len(thumbnails), -1)[:, order]
+    products: np.ndarray = cosines @ thumbnails @ cosines.T
+    return products.reshape(len(thumbnails), -1)[:, order]
 
 
 def stretch(images: np.ndarray, motion: np.ndarray) -> np.ndarray:
     """float32 (P, 16, 16) read from images at positions stretched and shifted by motion (P, 4); cubic, the outermost cells continued."""
-    return _reading(motion[:, 2], motion[:, 3]) @ images @ _reading(motion[:, 0], motion[:, 1]).transpose(0, 2, 1)
+    moved: np.ndarray = _reading(motion[:, 2], motion[:, 3]) @ images @ _reading(motion[:, 0], motion[:, 1]).transpose(0, 2, 1)
+    return moved
 
 
 def _reading(stretches: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     """float32 (P, 16, 16): row i holds the weights of the cells around position i."""
     positions = (CELLS * (1 + stretches[:, None]) + shifts[:, None] - CELLS[0]) * FINENESS
-    return _weights_by_position()[np.clip(np.rint(positions), 0, (SIDE - 1) * FINENESS).astype(np.intp)]
+    weights: np.ndarray = _weights_by_position()[np.clip(np.rint(positions), 0, (SIDE - 1) * FINENESS).astype(np.intp)]
+    return weights
 
 
 @functools.cache
@@ -114,7 +116,8 @@ def _weights_by_position() -> np.ndarray:
     near = (1.5 * distance - 2.5) * distance**2 + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     weights = np.where(distance < 1, near, np.where(distance < 2, far, 0))
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
+    return shares.astype(np.float32)
 
 
 def _steps(images: np.ndarray) -> np.ndarray:
@@ -123,17 +126,20 @@ def _steps(images: np.ndarray) -> np.ndarray:
 
 
 def _centred(luma: np.ndarray) -> np.ndarray:
-    images = luma.reshape(-1, SIDE, SIDE).astype(np.float32)
-    return images - images.mean(axis=(1, 2), keepdims=True)
+    images: np.ndarray = luma.reshape(-1, SIDE, SIDE).astype(np.float32)
+    images -= images.mean(axis=(1, 2), keepdims=True)
+    return images
 
 
 def _contrast(images: np.ndarray) -> np.ndarray:
-    return np.sqrt((images**2).mean(axis=(1, 2)))
+    contrast: np.ndarray = np.sqrt((images**2).mean(axis=(1, 2)))
+    return contrast
 
 
 def _bounded(motion: np.ndarray) -> np.ndarray:
     limits = np.array([LARGEST_STRETCH, LARGEST_SHIFT] * 2, np.float32)
-    return np.clip(motion, -limits, limits)
+    bounded: np.ndarray = np.clip(motion, -limits, limits)
+    return bounded
 
 
 @functools.cache
@@ -141,10 +147,9 @@ def _cosines() -> tuple[np.ndarray, np.ndarray]:
     """Half waves along a side, orthonormal, float32 (COARSE_WAVES + 1, 16); and which of their products are waves, lowest first, flat indices."""
     numbers = np.arange(COARSE_WAVES + 1)
     cosines = np.cos(np.pi * numbers[:, None] * (np.arange(SIDE) + 0.5) / SIDE) * np.sqrt(np.where(numbers == 0, 1, 2) / SIDE)[:, None]
-    products = [
-        (down + across, max(down, across), down, across) for down in numbers for across in numbers if 0 < down + across <= COARSE_WAVES
-    ]
-    order = np.array([down * len(numbers) + across for _, _, down, across in sorted(products)])
+    kept = [(down, across) for down in numbers for across in numbers if 0 < down + across <= COARSE_WAVES]
+    kept.sort(key=lambda wave: (sum(wave), max(wave), wave))
+    order = np.array([down * len(numbers) + across for down, across in kept])
     return cosines.astype(np.float32), order
 
 

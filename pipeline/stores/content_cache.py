@@ -7,6 +7,7 @@ once. It can be deleted at any time, and lies in a folder named by whatever else
 import functools
 import hashlib
 import shutil
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from pipeline.stores.files import written_beside
 KEY_BYTES = 16
 LEAST_USED_SHARE = 0.5
 MOST_OPENED = 4
+SECONDS_TO_WRITE = 3600.0
 
 
 def cache_folder(parent: Path, *decisive: object, modules: Iterable[ModuleType]) -> Path:
@@ -80,6 +82,15 @@ class ContentCache:
                 self.add([key.tobytes() for key in keys[used]], self._segment(i)[1][used])
                 for ending in ("keys", "rows"):
                     (self._folder / f"{name}.{ending}.npy").unlink(missing_ok=True)
+
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what processes left behind that were killed as they wrote."""
+        finished = {file.name.removesuffix(".keys.npy") for file in self._folder.glob("[!.]*.keys.npy")}
+        for file in self._folder.glob("*"):
+            if file.name.split(".")[0] not in finished and time.time() - file.stat().st_mtime > SECONDS_TO_WRITE:
+                file.unlink(missing_ok=True)
 
     def _keys(self, name: str) -> np.ndarray:
         try:
