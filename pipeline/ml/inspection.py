@@ -1,7 +1,5 @@
 """What is known of an image once it has been decoded whole: size, colour mode, format, digest of its pixels, fingerprint. Bytes in, one row out."""
 
-from pathlib import PurePosixPath
-
 import numpy as np
 
 from pipeline.ml.fingerprints import FINGERPRINT_BYTES, fingerprint
@@ -44,5 +42,5 @@ def inspect(encoded: bytes) -> tuple[object, ...]:
 
 def is_misnamed(path: str, image_format: int) -> bool:
     """Whether a file's ending names another format than its content has, a place in FORMATS."""
-    expected = FORMATS_OF.get(PurePosixPath(path).suffix.lower())
+    expected = FORMATS_OF.get(path[path.rfind(".") :].lower())
     return expected is not None and FORMATS[image_format] not in expected

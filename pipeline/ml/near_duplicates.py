@@ -7,6 +7,7 @@ the other. A ratio test (Lowe 2004): a match counts as far as it beats what othe
 import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
 import joblib
 import numpy as np
@@ -52,7 +53,14 @@ PAIRS_AT_ONCE = 512  # fits the cache
 MOST_THREADS = 8
 
 
-def near_duplicates(fingerprints: np.ndarray) -> np.ndarray:
+class Rows(Protocol):
+    """An array (N, …), or what stands for one that is on disk."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Any, /) -> np.ndarray: ...
+
+
+def near_duplicates(fingerprints: Rows) -> np.ndarray:
     """Pairs i < j of near duplicates, int64 (M, 2), sorted; of equal fingerprints too.
 
     fingerprints: uint8 (N, FINGERPRINT_BYTES), a memory map or not. The pairs tie each group of copies together, but are not all pairs within it: each
@@ -70,7 +78,7 @@ def near_duplicates(fingerprints: np.ndarray) -> np.ndarray:
     return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
 
 
-def _distinct(fingerprints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _distinct(fingerprints: Rows) -> tuple[np.ndarray, np.ndarray]:
     """Rows of distinct fingerprints in an order that depends on their bytes alone, and pairs of rows of equal ones, int64 (M, 2)."""
     keys = np.empty(len(fingerprints), np.uint64)
     for rows in _blocks(len(keys), POINTS_AT_ONCE):
@@ -82,7 +90,7 @@ def _distinct(fingerprints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, np.stack([first[np.cumsum(new) - 1], order], axis=1)[~new]
 
 
-def _keys(fingerprints: np.ndarray) -> np.ndarray:
+def _keys(fingerprints: Rows) -> np.ndarray:
     """uint64 (N,): equal for equal fingerprints, and for others with a probability of 2^-64."""
     words = np.ascontiguousarray(fingerprints).view(np.uint64)
     factors = np.random.default_rng(0).integers(1, 2**64, (2, words.shape[1]), dtype=np.uint64) | np.uint64(1)
@@ -95,7 +103,7 @@ def _blocks(count: int, length: int) -> Iterator[slice]:
     return (slice(start, min(start + length, count)) for start in range(0, count, length))
 
 
-def _round(fingerprints: np.ndarray, rows: np.ndarray, asking: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _round(fingerprints: Rows, rows: np.ndarray, asking: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Links of the images that ask, as `_links` gives them; which rows to go on with, one of each group; and which lost a neighbour, bool (len(rows),)."""
     tree = _tree(fingerprints, rows)
     links = _links(fingerprints, rows, tree, asking)
@@ -103,7 +111,7 @@ def _round(fingerprints: np.ndarray, rows: np.ndarray, asking: np.ndarray) -> tu
     return links, staying, _beside(tree, np.flatnonzero(~staying))
 
 
-def _tree(fingerprints: np.ndarray, rows: np.ndarray) -> cKDTree:
+def _tree(fingerprints: Rows, rows: np.ndarray) -> cKDTree:
     """The points of the rows."""
     points = np.empty((len(rows), WAVES + 1))
     for block in _blocks(len(rows), POINTS_AT_ONCE):
@@ -126,7 +134,7 @@ def _beside(tree: cKDTree, positions: np.ndarray) -> np.ndarray:
     return result[:-1]
 
 
-def _links(fingerprints: np.ndarray, rows: np.ndarray, tree: cKDTree, asking: np.ndarray) -> np.ndarray:
+def _links(fingerprints: Rows, rows: np.ndarray, tree: cKDTree, asking: np.ndarray) -> np.ndarray:
     """Pairs i < j of positions in `rows`, int64 (M, 2): near duplicates among those that ask, bool (len(rows),), and their nearest neighbours."""
     kept, likenesses = [np.zeros((0, 2), np.int64)], [np.zeros(0, np.float32)]
     images = tree.indices[asking[tree.indices]]  # near ones one after another: the tree stays in the cache
@@ -146,7 +154,7 @@ def _links(fingerprints: np.ndarray, rows: np.ndarray, tree: cKDTree, asking: np
     return pairs[keep]
 
 
-def _points(fingerprints: np.ndarray) -> np.ndarray:
+def _points(fingerprints: Rows) -> np.ndarray:
     """float32 (N, WAVES + 1): lowest waves and mean in units of the image's contrast, so that brighter copies stay where they are."""
     luma = fingerprints[:, LUMA].reshape(-1, SIDE, SIDE).astype(np.float32)
     mean = luma.mean(axis=(1, 2), keepdims=True)
@@ -156,7 +164,7 @@ def _points(fingerprints: np.ndarray) -> np.ndarray:
     return points
 
 
-def _candidates(fingerprints: np.ndarray, rows: np.ndarray, tree: cKDTree, images: np.ndarray) -> np.ndarray:
+def _candidates(fingerprints: Rows, rows: np.ndarray, tree: cKDTree, images: np.ndarray) -> np.ndarray:
     """Pairs i < j, int64 (M, 2), of the images and those of their neighbours that may be copies of them."""
     distances, neighbours = _neighbours(tree, images, NEIGHBOURS)
     near = (distances <= np.maximum(NEARER * distances[:, -1:], NEAR)) & (neighbours < len(rows)) & (neighbours != images[:, None])
@@ -170,7 +178,7 @@ def _candidates(fingerprints: np.ndarray, rows: np.ndarray, tree: cKDTree, image
     return np.unique(np.sort(pairs[plausible], axis=1), axis=0)
 
 
-def _likest_onlooker(fingerprints: np.ndarray, rows: np.ndarray, tree: cKDTree, images: np.ndarray) -> np.ndarray:
+def _likest_onlooker(fingerprints: Rows, rows: np.ndarray, tree: cKDTree, images: np.ndarray) -> np.ndarray:
     """float32 (len(images),): how alike each image and the likest of its ONLOOKERS are as they lie; 0 without any."""
     _, neighbours = _neighbours(tree, images, ONLOOKERS.stop)
     onlookers = neighbours[:, 1:][:, ONLOOKERS]
@@ -181,7 +189,7 @@ def _likest_onlooker(fingerprints: np.ndarray, rows: np.ndarray, tree: cKDTree, 
     return likest
 
 
-def _of_pairs(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], fingerprints: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def _of_pairs(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], fingerprints: Rows, pairs: np.ndarray) -> np.ndarray:
     """float32 (M,): a measure of the fingerprints of each pair of rows, on several threads."""
 
     def measured(start: int) -> np.ndarray:

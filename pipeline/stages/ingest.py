@@ -23,6 +23,7 @@ from pipeline.ml.near_duplicates import near_duplicates
 from pipeline.ml.split_names import SPLITS
 from pipeline.ml.splits import Sides, decide_sides, together, without_crowds
 from pipeline.paths import Paths
+from pipeline.stores.arrays import MappedRows
 from pipeline.stores.class_folders import similar_names
 from pipeline.stores.files import empty_folder, folder_beside, write_json
 from pipeline.stores.intake import Images, take_images
@@ -76,8 +77,7 @@ def _take(source: Source, shards: Path, paths: Paths) -> tuple[Images, np.ndarra
             example = f"{images.left_out[0].path}: {images.left_out[0].reason}"
             raise SourceError(f"ingest.source: none of {source.count} files in {source.name} is an image, for example {example}.")
         file.flush()
-        fingerprints = np.memmap(file, np.uint8, "r", shape=(len(images.facts), FINGERPRINT_BYTES))
-        return images, near_duplicates(fingerprints)
+        return images, near_duplicates(MappedRows(file, FINGERPRINT_BYTES))
 
 
 def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fraction: float) -> Sides:

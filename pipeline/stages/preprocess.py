@@ -23,7 +23,7 @@ from pipeline.parallel import parallel_map
 from pipeline.paths import Paths
 from pipeline.progress import Progress
 from pipeline.stores.arrays import ArrayFile, packed_array, read_array, write_array
-from pipeline.stores.content_cache import cache_folder, drop_others, opened_cache
+from pipeline.stores.content_cache import ContentCache, cache_folder, drop_others
 from pipeline.stores.files import empty_folder, read_json, write_bytes, write_json, write_table_in_parts
 from pipeline.stores.packing import Prepare, ShardToPack
 from pipeline.stores.shards import read_index_batches, shard_files
@@ -114,7 +114,7 @@ def _pack(spec: ImageSpec, images: _Images, paths: Paths) -> None:
         for prefixes in parallel_map(Prepare(spec, cache, uuid.uuid4().hex), _shards(images, rows, files, paths)):
             used.append(prefixes)
             progress.advance(len(prefixes))
-    opened_cache(cache, "after").keep(np.unique(np.concatenate(used)))
+    ContentCache(cache).keep(np.unique(np.concatenate(used)))
     drop_others(cache)
 
 

@@ -4,16 +4,20 @@ import errno
 import io
 import json
 import math
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline.stores.files import write_bytes, written_beside
+
+ROWS_MAPPED = 1024  # at random places: the system maps 64 kB around each
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,27 @@ def _reserve(path: Path) -> None:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+class MappedRows:
+    """The rows uint8 (N, row_bytes) of an open file, by a memory map that keeps few of them mapped: mapped pages count as a process's memory."""
+
+    def __init__(self, file: BinaryIO, row_bytes: int) -> None:
+        self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._rows = np.frombuffer(self._map, np.uint8).reshape(-1, row_bytes)
+        self._read = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        """A copy of some rows."""
+        taken = self._rows[rows].copy() if isinstance(rows, slice) else self._rows[rows]
+        self._read += len(taken)
+        if self._read > ROWS_MAPPED and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._read = 0
+        return taken
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

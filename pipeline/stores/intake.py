@@ -19,7 +19,7 @@ from pipeline.ml.inspection import FACTS, MODES, inspect, is_misnamed
 from pipeline.ml.split_names import NO_SPLIT, SPLITS
 from pipeline.parallel import parallel_map
 from pipeline.progress import Progress
-from pipeline.stores.content_cache import cache_folder, drop_others, key_of, opened_cache
+from pipeline.stores.content_cache import ContentCache, cache_folder, drop_others, key_of, opened_cache
 from pipeline.stores.records import LeftOut, Record, Source
 from pipeline.stores.shards import SHARD_SCHEMA, write_shard
 
@@ -77,7 +77,7 @@ def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache
             left_out += taken.left_out
             progress.advance(len(taken.facts) + len(taken.left_out))
     result = Images(np.frombuffer(facts, KEPT_FACTS), list(labels), lengths, sorted([*source.left_out, *left_out]))
-    opened_cache(cache, "after").keep(np.unique(result.facts["content"]))
+    ContentCache(cache).keep(np.unique(result.facts["content"]))
     drop_others(cache)
     return result
 
