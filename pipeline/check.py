@@ -3,6 +3,7 @@
 Takes well under a second: no TensorFlow, MLflow or Prefect is imported, versions are read from their packages' metadata.
 """
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -15,11 +16,13 @@ from pathlib import Path
 from pipeline.config import Config, load_config
 from pipeline.errors import PipelineError, SourceError
 from pipeline.paths import Paths
+from pipeline.stores.records import readable
 from pipeline.stores.tracking_server import check_reachable, tracking_uri
 
 PACKAGES = ("tensorflow", "keras", "mlflow", "dvc", "prefect", "scikit-learn")
 MIN_FREE_GIB = 2.0
 SECONDS_PER_TOOL = 5
+NAMED_FAULTS = 3
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,38 @@ def check_inputs(paths: Paths) -> Config:
             f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist (looked for {source}). "
             "Set it to a folder of class folders, or to another layout of docs/data.md."
         )
+    _refuse_what_dvc_cannot_read(source)
     for file in (paths.ledger, paths.classes):
         if not file.is_file():
             name = paths.relative(file)
             raise SourceError(f"{name} is not there: it records what earlier runs decided. Take it from git: `git checkout -- {name}`.")
     check_reachable(tracking_uri(paths))
     return config
+
+
+def _refuse_what_dvc_cannot_read(source: Path) -> None:
+    """Raise SourceError for what would stop DVC, or have it wait for ever, as it looks whether the source has changed; `ingest` itself could name it."""
+    faults = list(itertools.islice(_unreadable(str(source)), NAMED_FAULTS + 1)) if source.is_dir() else []
+    if faults:
+        named = ", ".join(faults[:NAMED_FAULTS]) + (", …" if len(faults) > NAMED_FAULTS else "")
+        raise SourceError(
+            f"ingest.source: {source} holds what DVC cannot keep track of: {named}. Move it elsewhere, or pack the source into a .tar or .zip."
+        )
+
+
+def _unreadable(folder: str) -> Iterator[str]:
+    """Pipes and devices, links that lead nowhere and names that are no text, in a folder and below."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = readable(entry.path)
+            if name != entry.path:
+                yield f"{name} (its name is not UTF-8)"
+            elif entry.is_symlink() and not Path(entry.path).exists():
+                yield f"{name} (a link that leads nowhere)"
+            elif entry.is_dir(follow_symlinks=False):
+                yield from _unreadable(entry.path)
+            elif not entry.is_file() and not entry.is_dir():
+                yield f"{name} (a pipe or device)"
 
 
 def check_machine(paths: Paths) -> list[Finding]:

@@ -208,7 +208,11 @@ def _explain(problem: dict[str, Any], document: CommentedMap, file: str) -> tupl
         return line, f"{file}:{line}: {name} is not a parameter.{_suggest(keys)}"
     if problem["type"] == "missing":
         return line, f"{file}:{line}: {name} is missing. Add it, as in the project's own params.yaml."
-    return line, f"{file}:{line}: {name} {_expectation(keys, problem)}; found {value!r}."
+    return line, f"{file}:{line}: {name} {_expectation(keys, problem)}; found {_without_secrets(repr(value))}."
+
+
+def _without_secrets(text: str) -> str:
+    return re.sub(r"://[^/@\s]*@", "://…@", re.sub(r"(://[^?\s]*\?)[^'\"]*", r"\1…", text))
 
 
 def _is_key(part: object, document: CommentedMap) -> bool:

@@ -107,6 +107,13 @@ KINDS: Mapping[str, Kind] = {
         "A split has no image of the class: there it cannot be learned, or its accuracy cannot be told.",
         "Add images of the class to the split, or take the class out.",
     ),
+    "lost_class": Kind(
+        "Classes of which nothing is left",
+        "lost class",
+        "lost classes",
+        "All images of the class are left out, for one reason or another: the model will not know it.",
+        "See what was left out and why, and mend it, or take the class out.",
+    ),
     "small_class": Kind(
         "Classes with few images",
         "small class",
@@ -185,10 +192,10 @@ KINDS: Mapping[str, Kind] = {
         "Move it into the folder of its class, list it, or delete it.",
     ),
     "link": Kind(
-        "Links that lead out of the source",
-        "link to elsewhere",
-        "links to elsewhere",
-        "A symbolic link points outside the source: its content could change without the data set's digest.",
+        "Links that cannot be followed",
+        "link",
+        "links",
+        "A symbolic link points outside the source, to a folder, or to nothing: what it stands for is not part of the source.",
         "Copy the file to where the link is.",
     ),
     "special": Kind(
@@ -371,7 +378,7 @@ def taken(report: DataReport) -> str:
     classes = counted(len(report.class_names), "class", "classes")
     if not report.left_out:
         return f"All {counted(report.images, 'image', 'images')} taken, in {classes}."
-    every = counted(report.images + report.left_out, "image", "images")
+    every = counted(report.images + report.left_out, "file", "files")
     return f"{report.images:,} of {every} taken in {classes}; {report.left_out:,} left out."
 
 

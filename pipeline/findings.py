@@ -175,7 +175,8 @@ def write_page(
 
 def _group(kind: str, action: Action, findings: Sequence[Finding], pictures: Mapping[int, bytes]) -> FindingGroup:
     examples = []
-    for finding in findings[:MOST_EXAMPLES]:
+    once = {frozenset((finding.subject, finding.other)): finding for finding in reversed(findings[:MOST_EXAMPLES])}
+    for finding in reversed(once.values()):  # both of a pair may be left out: it is shown once
         subjects = [subject for subject in (finding.other, finding.subject) if subject and subject.path]
         shown = [Picture(each.path, each.label or None, each.split or None, pictures.get(each.row)) for each in subjects]
         about = finding.subject.label if not finding.subject.path else ""

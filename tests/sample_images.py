@@ -12,7 +12,7 @@ def draw(kind: str, rng: np.random.Generator, colour: bool = True) -> Image.Imag
     """One image of a class, 40 to 90 px wide and high: the shape somewhere in it, on a ground with shades and noise of its own."""
     width, height = (int(side) for side in rng.integers(40, 91, 2))
     channels = 3 if colour else 1
-    shades = Image.fromarray(rng.integers(0, 90, (3, 3, channels), dtype=np.uint8).squeeze()).resize((width, height))
+    shades = Image.fromarray(rng.integers(0, 70, (3, 3, channels), dtype=np.uint8).squeeze()).resize((width, height))
     noise = rng.integers(0, 40, (height, width, channels), dtype=np.uint8).squeeze()
     image = Image.fromarray(np.asarray(shades) + noise)
     pen = ImageDraw.Draw(image)
@@ -24,7 +24,7 @@ def draw(kind: str, rng: np.random.Generator, colour: bool = True) -> Image.Imag
         "triangle": (200, 80, 200),
     }[kind]
     fill = tint if colour else 230
-    left, top, right, bottom = rng.uniform(0.02, 0.38, 4)
+    left, top, right, bottom = rng.uniform(0.1, 0.3, 4)
     box = [width * left, height * top, width * (1 - right), height * (1 - bottom)]
     if kind == "circle":
         pen.ellipse(box, fill=fill)

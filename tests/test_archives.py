@@ -183,6 +183,26 @@ def test_one_class_or_none_is_refused(tmp_path: Path, ending: str) -> None:
 
 
 @every_archive
+def test_test_images_without_any_to_learn_from_are_refused(tmp_path: Path, ending: str) -> None:
+    path = write(tmp_path / f"a{ending}", [(f"set/{split}/{label}/a.jpg", b"") for split in ("test", "val") for label in ("cat", "dog")])
+
+    with pytest.raises(SourceError, match=rf"a{ending}/set has test/ and val/, but no train/\. Add train/"):
+        open_any(path)
+
+
+def test_members_whose_names_are_not_utf_8_stay_apart(tmp_path: Path) -> None:
+    names = ["K\udce4se/a.jpg", "K\udcf6se/a.jpg", "K\udcf6se\\b.jpg"]
+
+    records = list(open_tar(write_tar(tmp_path / "a.tar", [(name, b"image") for name in names])).records)
+
+    assert [(record.path, record.label) for record in records] == [
+        ("K\\xe4se/a.jpg", "K\\xe4se"),
+        ("K\\xf6se/a.jpg", "K\\xf6se"),
+        ("K\\xf6se/b.jpg", "K\\xf6se"),
+    ]
+
+
+@every_archive
 def test_an_empty_archive_has_nothing(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path / f"a{ending}", [])
 
@@ -215,7 +235,7 @@ def test_links_and_special_members_of_a_tar_are_named(tmp_path: Path) -> None:
 def test_a_tar_member_with_a_long_name_or_one_that_is_not_utf_8_is_read(tmp_path: Path) -> None:
     names = ["cat/" + "long " * 60 + ".jpg", "dog/caf\udce9.jpg"]
 
-    assert list(contents(open_tar(write_tar(tmp_path / "a.tar", [(name, b"image") for name in names])))) == [names[0], "dog/caf\ufffd.jpg"]
+    assert list(contents(open_tar(write_tar(tmp_path / "a.tar", [(name, b"image") for name in names])))) == [names[0], "dog/caf\\xe9.jpg"]
 
 
 def test_a_large_tar_member_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,6 +205,36 @@ def test_one_class_is_refused_before_anything_is_read(tmp_path: Path, names: lis
 
 
 @pytest.mark.parametrize(
+    ("names", "has"),
+    [
+        (["val/cat/a.jpg", "val/dog/a.jpg", "test/cat/b.jpg"], "test/ and val/"),
+        (["test/cat/a.jpg", "test/dog/a.jpg", "README.md", "poster.png"], "test/"),
+        (["set/Valid/cat/deep/a.jpg", "set/notes/x.txt"], "Valid/"),
+    ],
+)
+def test_splits_without_one_to_learn_from_are_not_taken_for_classes(tmp_path: Path, names: list[str], has: str) -> None:
+    inside = tmp_path / "set" if names[0].startswith("set") else tmp_path
+
+    with pytest.raises(
+        SourceError, match=rf"^ingest\.source: {inside} has {has}, but no train/\. Add train/ with .*out of {has.split()[0]} to have"
+    ):
+        open_folder(write(tmp_path, *names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["test/a.jpg", "val/b.jpg"], ["test/a.jpg", "test/deep/a.jpg", "val/b.jpg"], ["test/deep/a.jpg", "bus/deep/a.jpg"]],
+)
+def test_classes_may_be_called_test_and_val(tmp_path: Path, names: list[str]) -> None:
+    assert {record.label for record in open_folder(write(tmp_path, *names)).records} == {name.split("/")[0] for name in names}
+
+
+def test_one_folder_without_an_image_is_not_called_a_class(tmp_path: Path) -> None:
+    with pytest.raises(NoClassFolders, match=r"Found: sub, x\.docx; no file is an image by its name\.$"):
+        open_folder(write(tmp_path, "sub/y.pdf", "x.docx"))
+
+
+@pytest.mark.parametrize(
     ("names", "found"),
     [
         ([], "nothing"),
@@ -381,25 +411,36 @@ def test_a_name_that_is_not_utf_8_can_be_stored(tmp_path: Path) -> None:
 
     record = list(open_folder(root).records)[-1]
 
-    assert (record.path, record.read()) == ("dog/caf\ufffd.jpg", b"dog/caf\xe9.jpg")
+    assert (record.path, record.read()) == ("dog/caf\\xe9.jpg", b"dog/caf\xe9.jpg")
 
 
 def test_of_files_that_differ_in_encoding_alone_the_first_is_taken(tmp_path: Path) -> None:
-    latin, other = os.fsdecode(b"\xe9.jpg"), os.fsdecode(b"\xe8.jpg")
+    latin, other, spelt_out = os.fsdecode(b"\xe9.jpg"), os.fsdecode(b"\xe8.jpg"), "\\xe9.jpg"
     root = write(
-        tmp_path, f"cat/{COMPOSED}.jpg", f"cat/{DECOMPOSED}.jpg", "cat/CAF\u00c9.jpg", f"dog/{latin}", f"dog/{other}", "dog/\u212a", "dog/K"
+        tmp_path,
+        *(f"cat/{name}.jpg" for name in (COMPOSED, DECOMPOSED, "CAF\u00c9")),
+        *(f"dog/{name}" for name in (latin, other, spelt_out, "\u212a", "K")),
     )
     source = open_folder(root)
 
     records = list(source.records)
 
-    assert [record.path for record in records] == ["cat/CAF\u00c9.jpg", f"cat/{COMPOSED}.jpg", "dog/K", "dog/\ufffd.jpg"]
-    assert [record.read() for record in records[1:]] == [f"cat/{DECOMPOSED}.jpg".encode(), b"dog/K", b"dog/\xe8.jpg"]
-    assert source.count == 4
+    assert [record.path for record in records] == ["cat/CAF\u00c9.jpg", f"cat/{COMPOSED}.jpg", "dog/K", "dog/\\xe8.jpg", "dog/\\xe9.jpg"]
+    assert [record.read() for record in records[1:]] == [f"cat/{DECOMPOSED}.jpg".encode(), b"dog/K", b"dog/\xe8.jpg", b"dog/\\xe9.jpg"]
+    assert source.count == 5
     assert source.left_out == [
         (f"cat/{COMPOSED}.jpg", "name_clash", r"has the same name, once normalised, as 'cat/cafe\u0301.jpg', which is taken"),
         ("dog/\u212a", "name_clash", "has the same name, once normalised, as 'dog/K', which is taken"),
-        ("dog/\ufffd.jpg", "name_clash", r"has the same name, once normalised, as 'dog/\udce8.jpg', which is taken"),
+        ("dog/\\xe9.jpg", "name_clash", r"has the same name, once normalised, as 'dog/\\xe9.jpg', which is taken"),
+    ]
+
+
+def test_classes_whose_names_are_not_utf_8_stay_apart(tmp_path: Path) -> None:
+    root = write(tmp_path, *(f"{os.fsdecode(name)}/a.jpg" for name in (b"K\xe4se", b"K\xf6se")))
+
+    assert [(record.path, record.label) for record in open_folder(root).records] == [
+        ("K\\xe4se/a.jpg", "K\\xe4se"),
+        ("K\\xf6se/a.jpg", "K\\xf6se"),
     ]
 
 

@@ -157,3 +157,19 @@ def is_up(url: str) -> bool:
             return True
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("fault", ["pipe", "link", "loop", "name"])
+def test_what_dvc_cannot_read_is_named_before_dvc_waits_for_it(tmp_path: Path, fault: str) -> None:
+    root = create_project(tmp_path / "project")
+    folder = root / "source" / "class"
+    folder.mkdir()
+    if fault == "pipe":
+        os.mkfifo(folder / "odd.jpg")
+    elif fault == "name":
+        (folder / os.fsdecode(b"odd \xff.jpg")).touch()
+    else:
+        (folder / "odd.jpg").symlink_to("odd.jpg" if fault == "loop" else "nowhere.jpg")
+
+    with pytest.raises(SourceError, match=r"holds what DVC cannot keep track of: .*/source/class/odd.*Move it elsewhere"):
+        check_inputs(Paths(root))

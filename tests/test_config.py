@@ -75,6 +75,12 @@ def test_a_parameter_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Pat
     assert any("Did you mean model.width?" in problem for problem in problems(tmp_path, ("  margin: 0.0", "  margin: 0.0\n  width: 3")))
 
 
+def test_a_password_is_not_repeated(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, ("source: data/fashion-mnist", "source: https://me:secret@host/images.zip?sig=hidden"))
+
+    assert problem.endswith("found 'https://…@host/images.zip?…'.")
+
+
 @pytest.mark.parametrize("text", ["seed: [1", "seed: 1\nseed: 2", "", "- 1", "\ttrain: 1"])
 def test_a_file_that_is_not_yaml_with_sections_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"

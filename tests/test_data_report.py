@@ -82,7 +82,7 @@ def test_links_lead_to_the_sections_of_the_findings() -> None:
 
 def test_the_verdict_tells_what_was_taken_and_what_was_left_out() -> None:
     text = text_of(REPORT)
-    assert "69,812 of 70,000 images taken in 2 classes; 188 left out." in text
+    assert "69,812 of 70,000 files taken in 2 classes; 188 left out." in text
     assert "Left out: 3 leaks. Kept: 1 duplicate." in text
     assert "Source archives/pets.zip · digest 0123456789ab " in text
 
@@ -104,7 +104,7 @@ def test_a_source_without_any_usable_image_has_a_report() -> None:
     empty = FindingGroup("empty", "rejected", 2, [Example([Picture("cat/1.png", "cat", None, None)], "empty file")])
     nothing = replace(REPORT, images=0, left_out=2, class_names=[], counts={}, sizes_px={}, modes={}, formats={}, findings=[empty])
     text = text_of(nothing)
-    assert "0 of 2 images taken in 0 classes; 2 left out." in text
+    assert "0 of 2 files taken in 0 classes; 2 left out." in text
     assert "cat/1.png · cat empty file And 1 more in findings.csv." in text
 
 

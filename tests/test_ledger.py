@@ -49,12 +49,28 @@ def test_an_empty_ledger_knows_nothing(tmp_path: Path, text: str) -> None:
     assert read_ledger(tmp_path / "splits.csv").find(uint64(3))[0].tolist() == [False]
 
 
-@pytest.mark.parametrize("text", ["image,follows\nnonsense,\n", "<<<<<<< HEAD\nimage,follows\n00,\n", "other,columns\n1,2\n"])
+@pytest.mark.parametrize(
+    "text", ["image,follows\nnonsense,\n", "image,follows\n00,\n", "<<<<<<< HEAD\nimage,follows\n", "other,columns\n1,2\n", "hello\n"]
+)
 def test_a_damaged_ledger_is_one_line_that_says_what_to_do(tmp_path: Path, text: str) -> None:
     (tmp_path / "splits.csv").write_text(text, encoding="utf-8")
 
     with pytest.raises(StorageError, match=r"splits\.csv is damaged: .* git"):
         read_ledger(tmp_path / "splits.csv")
+
+
+def test_line_ends_of_windows_are_read(tmp_path: Path) -> None:
+    (tmp_path / "splits.csv").write_bytes(b"image,follows\r\n0000000000000007,0000000000000009\r\n")
+
+    assert read_ledger(tmp_path / "splits.csv").find(uint64(7))[1].tolist() == [9]
+
+
+@pytest.mark.parametrize("text", ["[]", '{"pets": "abc"}', '{"pets": [1, 2]}', '{"pets": ["cat", "cat"]}', "{"])
+def test_a_damaged_order_of_classes_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "classes.json").write_text(text, encoding="utf-8")
+
+    with pytest.raises(StorageError, match=r"classes\.json is damaged: .*git checkout -- data/classes\.json"):
+        ordered_classes(tmp_path / "classes.json", "pets", {"cat"})
 
 
 def test_a_class_that_is_added_goes_last(tmp_path: Path) -> None:

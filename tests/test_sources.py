@@ -145,8 +145,54 @@ def test_where_nothing_matches_it_says_what_was_looked_for_and_found(tmp_path: P
 def test_where_nothing_matches_it_says_why_a_table_does_not(tmp_path: Path) -> None:
     (write(tmp_path, "a.png") / "t.csv").write_text("path,label\nx.png,1\n", encoding="utf-8")
 
-    with pytest.raises(SourceError, match=r"Found: a\.png, t\.csv \(no file that t\.csv lists is there\)\.$"):
+    with pytest.raises(SourceError, match=r"Found: a\.png, t\.csv \(no file that t\.csv lists is there, for example x\.png\)\.$"):
         open_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "reason"),
+    [
+        ("l.csv", "path,label\nimgs/a.png,Größe\n".encode("latin-1"), r"l\.csv is not UTF-8 text\. Save it as UTF-8"),
+        ("l.csv", b"imgs/a.png,1\nimgs/b.png,2\n", r"l\.csv has no column for paths and labels"),
+        ("l.csv", b"path,cat,dog\nimgs/a.png,1,0\n", r"l\.csv has no column for labels"),
+        ("l.csv", b'path,label\n"imgs/a.png,1\n', r"l\.csv is no table: unexpected end of data"),
+        ("l.csv", b"path,label\nx.png,1\ny.png,2\n", r"no file that l\.csv lists is there, for example x\.png"),
+        ("l.csv", b"path,label\nimgs/A.PNG,1\n", r"no file that l\.csv lists is there, for example imgs/A\.PNG"),
+        ("l.csv", b"path,label\n", r"l\.csv lists no file"),
+        ("l.csv", b"", r"l\.csv has no column for paths and labels\. .*Found: none"),
+        ("l.jsonl", b'{"path": ', r"l\.jsonl, line 1 is no JSON"),
+        ("l.parquet", b"PAR1 not really", r"l\.parquet cannot be read as Parquet"),
+    ],
+)
+def test_beside_one_folder_of_images_it_says_why_a_table_does_not_count(tmp_path: Path, name: str, table: bytes, reason: str) -> None:
+    (write(tmp_path, "imgs/a.png", "imgs/b.png") / name).write_bytes(table)
+
+    with pytest.raises(
+        SourceError, match=rf"has a table that cannot be used \({reason}.*\)\. As for the folders: all images of .* one class, imgs\."
+    ):
+        open_source(tmp_path)
+
+
+def test_a_folder_without_images_says_so_and_not_that_they_are_of_one_class(tmp_path: Path) -> None:
+    write(tmp_path, "sub/y.pdf", "x.docx")
+
+    with pytest.raises(SourceError, match=r"no images in a layout that is known.*Found: sub, x\.docx; no file is an image by its name\.$"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["auto", "folders"])
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        (["only.zip"], r"name the archive itself in ingest\.source, {folder}/only\.zip\."),
+        (["b.tar.gz", "a.ZIP", "README.md"], r"name one of the 2 archives itself in ingest\.source, {folder}/a\.ZIP for example\."),
+    ],
+)
+def test_a_folder_of_archives_says_to_name_the_archive(tmp_path: Path, names: list[str], advice: str, layout: str) -> None:
+    write(tmp_path, *names)
+
+    with pytest.raises(SourceError, match=advice.format(folder=tmp_path) + "$"):
+        open_source(tmp_path, layout)
 
 
 def test_a_missing_source_a_file_that_is_no_archive_and_a_special_file_are_one_line(tmp_path: Path) -> None:

@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.ml.splits import ALWAYS_TEST, ALWAYS_TRAIN, founders, is_test, stratified_folds, stratified_holdout, together, without_crowds
+from pipeline.ml.split_names import TEST, TRAIN
+from pipeline.ml.splits import (
+    ALWAYS_TEST,
+    ALWAYS_TRAIN,
+    decide_sides,
+    founders,
+    is_test,
+    stratified_folds,
+    stratified_holdout,
+    together,
+    without_crowds,
+)
 
 LABELS = np.repeat([0, 1, 2], [50, 30, 20])
 SINGLE = np.arange(100)
@@ -150,3 +161,26 @@ def test_a_group_of_near_duplicates_is_in_the_test_split_as_often_as_an_image() 
     share = is_test(founders(keys, *free(6000), pairs), 0.2).mean()
 
     assert abs(share - 0.2) < 0.03  # 2,000 groups: the standard error is 0.009
+
+
+def sides(keys: list[int], labels: list[int], near: np.ndarray = NO_PAIRS) -> list[int]:
+    """The sides of new images of a source without splits, at a test fraction of a half."""
+    nothing = np.zeros(len(keys), np.uint64)
+    given, recorded = np.full(len(keys), -1, np.int8), np.zeros(len(keys), bool)
+    decided = decide_sides(np.array(keys, np.uint64), np.array(labels), given, nothing, near, recorded, nothing, test_fraction=0.5)
+    return [int(split) for split in decided.splits]
+
+
+def test_a_class_that_chance_puts_into_the_test_split_leaves_one_group_to_train() -> None:
+    keys = [10, 20, 30, 2**63 + 1, 2**62]
+
+    apart, together_ = sides(keys, [0, 0, 0, 1, 1]), sides(keys, [0, 0, 0, 1, 1], np.array([[1, 2]]))
+
+    assert apart == [TEST, TEST, TRAIN, TRAIN, TEST]
+    assert together_[1] == together_[2] != together_[0]
+
+
+def test_a_set_that_chance_puts_into_train_gives_one_group_of_a_class_of_several_to_the_test() -> None:
+    large = 2**63
+
+    assert sides([large + 1, large + 5, large + 7], [0, 1, 1]) == [TRAIN, TEST, TRAIN]

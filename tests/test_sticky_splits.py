@@ -53,7 +53,8 @@ def decide(world: World, week: Week, ledger: Path, test_fraction: float = 0.3) -
     nothing = np.zeros(len(week), np.uint64)
     given_splits = np.full(len(week), NO_SPLIT, np.int8)
     near = np.array(pairs, np.int64).reshape(-1, 2)
-    sides = decide_sides(keys, given_splits, nothing, near, recorded, earlier, test_fraction=test_fraction)
+    labels = np.array([content % 3 for content in week])
+    sides = decide_sides(keys, labels, given_splits, nothing, near, recorded, earlier, test_fraction=test_fraction)
     extend_ledger(ledger, sides.new_keys, sides.new_founders)
     return sides
 

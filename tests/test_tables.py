@@ -225,6 +225,109 @@ def test_tables_that_are_called_after_splits_or_lie_in_their_folders_are_taken_t
     assert found(tmp_path / "names") == [("i/a.png", "cat", "train", None), ("i/b.png", "dog", "test", None)]
 
 
+NOT_READ = "a table that was not read: {}; the folders' names are the classes"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "reason"),
+    [
+        ("path,label\nbatch1/a.png,Größe\n", "latin-1", "labels.csv is not UTF-8 text. Save it as UTF-8 (in Excel: CSV UTF-8)"),
+        (
+            "path,label,split\nbatch1/a.png,cat,fold0\nbatch2/b.png,dog,fold1\n",
+            "utf-8",
+            "labels.csv, line 2: 'fold0' is no split. Expected one of train, training, test, testing, val, valid, validation, or nothing. "
+            "Rename the column if it says something else",
+        ),
+        ("path,label\na.png,cat\nb.png,dog\n", "utf-8", "no file that labels.csv lists is there, for example a.png"),
+        ("path,label\nbatch1/a.png,1\nbatch2/b.png,2\n", "utf-8", "its labels go by the folders"),
+    ],
+)
+def test_a_table_that_class_folders_win_over_is_left_out_by_name(tmp_path: Path, text: str, encoding: str, reason: str) -> None:
+    write(tmp_path, "batch1/a.png", "batch1/c.png", "batch2/b.png")
+    table(tmp_path, text, encoding=encoding)
+
+    assert {label for _, label, _, _ in found(tmp_path)} == {"batch1", "batch2"}
+    assert left_out(tmp_path) == [LeftOut("labels.csv", "stray", NOT_READ.format(reason))]
+
+
+def test_two_tables_that_class_folders_win_over_are_both_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "batch1/a.png", "batch2/b.png")
+    for name in ("one.csv", "two.csv"):
+        table(tmp_path, "path,label\nbatch1/a.png,cat\nbatch2/b.png,dog\n", name)
+
+    first, second = left_out(tmp_path)
+
+    assert (first.path, second.path) == ("one.csv", "two.csv")
+    assert first.reason.startswith(
+        f"a table that was not read: {tmp_path.name} has more than one table: one.csv, two.csv. Name one of them"
+    )
+
+
+def test_images_that_no_table_of_a_folder_lists_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "i/a.png", "i/b.png", "i/c.PNG", "d.jpg", "README.md", ".hidden/e.png", "i/é.png", "i/f.png")
+    path = table(tmp_path, f"path,label\ni/a.png,1\ni\\b.png,2\ni/{unicodedata.normalize('NFD', 'é')}.png,2\ni/f.png,\n")
+
+    assert sorted(left_out(tmp_path)) == [
+        LeftOut("d.jpg", "stray", "no table lists it"),
+        LeftOut("i/c.PNG", "stray", "no table lists it"),
+        LeftOut("i/f.png", "stray", "labels.csv, line 5: no label"),
+    ]
+    assert [entry.path for entry in left_out(path)] == ["i/f.png"]  # a table that is named itself may list a part
+
+
+def test_images_that_are_listed_through_links_are_listed(tmp_path: Path) -> None:
+    write(tmp_path, "pool/a.png", "pool/b.png", "store/c.png", "store/d.png")
+    (tmp_path / "images").symlink_to("pool")
+    (tmp_path / "c.png").symlink_to("store/c.png")
+    table(tmp_path, "path,label\nimages/a.png,1\nimages/b.png,2\nc.png,1\n")
+
+    assert left_out(tmp_path) == [LeftOut("store/d.png", "stray", "no table lists it")]
+
+
+@pytest.mark.parametrize("listed", ["a.png", "deep/a.png"])
+def test_paths_may_be_relative_to_the_one_folder_beside_the_table(tmp_path: Path, listed: str) -> None:
+    write(tmp_path, f"imgs/{listed}", "imgs/b.png", "imgs/c.png", "notes/c.txt", ".cache/a.png")
+    path = table(tmp_path, f"path,label\n{listed},1\nb.png,2\nc.png,1\n")
+
+    assert [name for name, *_ in found(tmp_path)] == sorted([f"imgs/{listed}", "imgs/b.png", "imgs/c.png"])
+    assert found(path) == found(tmp_path)
+    assert left_out(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["one/a.png", "one/b.png", "two/a.png"],
+        ["one/a.png"],
+        ["a.png", "one/a.png", "one/b.png"],
+    ],  # which of two; too few; some are beside it
+)
+def test_paths_are_relative_to_the_table_where_another_folder_is_not_certain(tmp_path: Path, names: list[str]) -> None:
+    write(tmp_path, *names)
+    path = table(tmp_path, "path,label\na.png,1\nb.png,2\nc.png,3\n")
+
+    assert {name for name, *_ in found(path)} == set(names) & {"a.png"}
+
+
+def test_a_parquet_table_damaged_inside_is_one_line(tmp_path: Path) -> None:
+    write(tmp_path, "a.png", "b.png")
+    pq.write_table(pa.table({"path": ["a.png", "b.png"], "label": ["cat", "dog"]}), tmp_path / "t.parquet", compression="none")
+    content = (tmp_path / "t.parquet").read_bytes()
+    (tmp_path / "t.parquet").write_bytes(content[:4] + b"\xff" * 40 + content[44:])
+
+    with pytest.raises(SourceError, match=r"t\.parquet cannot be read as Parquet: ") as error:
+        open_source(tmp_path / "t.parquet")
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_that_starts_well_is_taken_for_one_and_its_fault_named(tmp_path: Path) -> None:
+    write(tmp_path, "a.png", "b.png")
+    table(tmp_path, "path,label\na.png,1\nb,c.png,2\n")
+
+    with pytest.raises(SourceError, match=r"^ingest\.source: labels\.csv, line 3: 3 fields, but the first line has 2\."):
+        open_source(tmp_path)
+
+
 def test_of_two_tables_one_must_be_named(tmp_path: Path) -> None:
     write(tmp_path, "a.png", "b.png")
     table(tmp_path, "path,label\na.png,1\nb.png,2\n", "one.csv")

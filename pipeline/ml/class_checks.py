@@ -31,9 +31,9 @@ def check_counts(counts: Mapping[str, Mapping[str, int]], class_names: Sequence[
         note = f"{training[largest]:,} training images against {training[smallest]:,}"
         problems.append(ClassProblem("imbalance", (largest, smallest), note))
     for split, by_class in counts.items():
-        absent = tuple(name for name in class_names if not by_class[name])
-        if absent and len(absent) < len(class_names):
-            problems.append(ClassProblem("missing_in_split", absent, f"no images in {split}"))
+        absent = [name for name in class_names if not by_class[name]]
+        if len(absent) < len(class_names):
+            problems += [ClassProblem("missing_in_split", (name,), f"no images in {split}") for name in absent]
     return problems
 
 

@@ -201,5 +201,5 @@ def _crop(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 def _reason(error: Exception) -> str:
     text = (str(error).splitlines() or [""])[0]
     if "cannot identify image file" in text:
-        return "not an image"
+        return "not an image, or of a format that is not read here"
     return f"cannot be decoded: {text or type(error).__name__}"

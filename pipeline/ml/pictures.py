@@ -224,16 +224,22 @@ def cross_validation_folds(accuracies: Sequence[float], low: float, high: float,
 @_png
 def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, theme: Theme = LIGHT) -> Figure:
     """Rows of images uint8 (R, K, H, W, C): the first of a row as it is, the others augmented; `class_names` name the rows."""
-    row_count, column_count, height, width, _ = images.shape
+    row_count, column_count, height, width, channels = images.shape
+    gap_x, gap_y = max(1, width // 12), max(1, height // 12)
+    mosaic = np.zeros((row_count * (height + gap_y) - gap_y, column_count * (width + gap_x) - gap_x, channels + 1), np.uint8)  # transparent
+    for row, column in np.ndindex(row_count, column_count):
+        top, left = row * (height + gap_y), column * (width + gap_x)
+        mosaic[top : top + height, left : left + width, :channels] = images[row, column]
+        mosaic[top : top + height, left : left + width, channels] = 255
+    rgba = mosaic if channels == 3 else mosaic[..., [0, 0, 0, 1]]
     figure = Figure(figsize=(1.0 * column_count + 1.4, 1.0 * row_count * height / width + 0.4), layout="constrained")
-    for row, panels in enumerate(figure.subplots(row_count, column_count, squeeze=False)):
-        for column, axes in enumerate(panels):
-            axes.imshow(images[row, column].squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-            if row == 0 and column < 2:
-                axes.set_title("as it is" if column == 0 else "augmented", fontsize=9)
-        panels[0].set_ylabel(_shorten(class_names[row]), rotation=0, ha="right", va="center")
+    axes = figure.subplots()
+    axes.imshow(rgba, interpolation="nearest", extent=(0, rgba.shape[1], rgba.shape[0], 0))
+    axes.spines[:].set_visible(False)
+    axes.set_yticks(np.arange(row_count) * (height + gap_y) + height / 2, [_shorten(name) for name in class_names])
+    axes.set_xticks(np.arange(2) * (width + gap_x) + width / 2, ["as it is", "augmented"], fontsize=9)
+    axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
+    axes.grid(visible=False)
     return figure
 
 

@@ -57,6 +57,7 @@ class Sides:
 
 def decide_sides(
     keys: np.ndarray,
+    labels: np.ndarray,
     given: np.ndarray,
     groups: np.ndarray,
     near: np.ndarray,
@@ -68,15 +69,36 @@ def decide_sides(
     """The split of each of N images: the source's, else by what decides its side: its group, an earlier run, its near duplicates, itself.
 
     keys: uint64, the first 64 bits of the sha256 of the pixels. given: int8, the source's split or NO_SPLIT. groups: uint64, the source's group or 0.
-    near: int (M, 2), near duplicates. recorded: bool, whether an earlier run has decided; earlier: uint64, what the image follows since then.
+    labels: int. near: int (M, 2), near duplicates. recorded: bool, whether an earlier run has decided; earlier: uint64, what the image follows since then.
     """
     fixed = np.where(groups != 0, groups, np.where(recorded, earlier, 0)).astype(np.uint64)
     fixed = np.select([given == TEST, given != NO_SPLIT], [ALWAYS_TEST, ALWAYS_TRAIN], fixed)
     free = (given == NO_SPLIT) & (groups == 0) & ~recorded
     followed = founders(keys, fixed, ~free, near)
+    followed = _leave_some_to_train(followed, labels, free, given, test_fraction)
     new_keys, first = np.unique(keys[free], return_index=True)
     splits = np.where(given != NO_SPLIT, given, np.where(is_test(followed, test_fraction), TEST, TRAIN))
     return Sides(splits.astype(np.int8), keys, new_keys, followed[free][first])
+
+
+def _leave_some_to_train(followed: np.ndarray, labels: np.ndarray, free: np.ndarray, given: np.ndarray, test_fraction: float) -> np.ndarray:
+    """What the images follow, uint64 (N,), changed for new ones where else nothing could be learned or tested.
+
+    Of a class that chance has put into the test split altogether, what is nearest to the other side goes to train for good; where the whole set is in
+    train, what is nearest to the test goes there, of a class of several groups. What follows an image that is decided stays with it.
+    """
+    result = followed.copy()
+    own = free & ~np.isin(followed, followed[~free])
+    trained = np.where(given == NO_SPLIT, ~is_test(result, test_fraction), given != TEST)
+    for label in np.setdiff1d(labels[own], labels[trained]):
+        result[own & (followed == followed[own & (labels == label)].max())] = ALWAYS_TRAIN
+    tested = np.where(given == NO_SPLIT, is_test(result, test_fraction), given == TEST)
+    if not tested.any():
+        several = [label for label in np.unique(labels[own]) if len(np.unique(followed[labels == label])) > 1]
+        mine = own & np.isin(labels, several)
+        if mine.any():
+            result[own & (followed == followed[mine].min())] = ALWAYS_TEST
+    return result
 
 
 def founders(keys: np.ndarray, fixed: np.ndarray, is_fixed: np.ndarray, pairs: np.ndarray) -> np.ndarray:

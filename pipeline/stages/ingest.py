@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from pipeline.config import Config, Ingest, Scalar
 from pipeline.errors import SourceError
@@ -25,6 +24,7 @@ from pipeline.ml.splits import Sides, decide_sides, together, without_crowds
 from pipeline.paths import Paths
 from pipeline.stores.arrays import MappedRows
 from pipeline.stores.class_folders import similar_names
+from pipeline.stores.columns import integers, texts
 from pipeline.stores.files import empty_folder, folder_beside, write_json
 from pipeline.stores.intake import Images, take_images
 from pipeline.stores.ledger import Ledger, extend_ledger, ordered_classes, read_ledger, record_classes
@@ -45,7 +45,6 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     folder = empty_folder(paths.stage("ingest"))
     with folder_beside(folder / "images.parquet") as shards:
         images, near = _take(source, shards, paths)
-        _refuse_too_many(len(images.left_out), images, config.ingest, source.name)
         copies = without_crowds(len(images.facts), near)
         sides = _decide_sides(images, copies, read_ledger(paths.ledger), config.ingest.test_fraction)
         judged = Judged(images, shard_files(shards), sides.splits, np.ones(len(images.facts), bool))
@@ -84,7 +83,7 @@ def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fractio
     facts = images.facts
     keys = np.frombuffer(facts["pixels"].tobytes(), ">u8")[::2].astype(np.uint64)
     recorded, earlier = ledger.find(keys)
-    return decide_sides(keys, facts["split"], facts["group"], near, recorded, earlier, test_fraction=test_fraction)
+    return decide_sides(keys, facts["label"], facts["split"], facts["group"], near, recorded, earlier, test_fraction=test_fraction)
 
 
 def _judge(judged: Judged, near: np.ndarray, order: Sequence[str], policies: Ingest) -> list[Finding]:
@@ -103,24 +102,25 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
     counts = _counts(judged, order)
     names = _present(counts, order)
     if len(names) < 2:
-        return []
+        return []  # the run is going to be refused
     position = {name: i for i, name in enumerate(names)}
     labels = np.array([position.get(name, 0) for name in judged.images.labels])[facts["label"]]
     marks = {"colour mode": np.array(MODES)[facts["mode"]], "format": np.array(FORMATS)[facts["format"]]}
     areas = facts["width"].astype(np.int64) * facts["height"]
+    lost = [ClassProblem("lost_class", (name,), "none of its images is left") for name in sorted(set(judged.images.labels) - set(names))]
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
-    return [*check_counts(counts, names), *similar, *find_shortcuts(labels, marks, areas, names)]
+    return [*lost, *check_counts(counts, names), *similar, *find_shortcuts(labels, marks, areas, names)]
 
 
 def _write_index(folder: Path, judged: Judged, groups: np.ndarray) -> str:
     """Write index.parquet; returns the data set's digest: the sha256 over pixels, split and class of all images that are kept."""
-    names = pa.array([*SPLITS, None], pa.string())
+    names = (*SPLITS, None)
     places = np.where(judged.kept, judged.splits, len(SPLITS))
     ends = np.cumsum(judged.images.shard_lengths)
     slices = [slice(end - length, end) for end, length in zip(ends, judged.images.shard_lengths, strict=True)]
     digest = hashlib.sha256()
-    splits = (names.take(pa.array(places[rows], pa.int8())) for rows in slices)
-    for batch in write_index(folder, judged.shards, splits, (pa.array(groups[rows]) for rows in slices)):
+    splits = (texts([names[place] for place in places[rows].tolist()]) for rows in slices)
+    for batch in write_index(folder, judged.shards, splits, (integers(groups[rows]) for rows in slices)):
         columns = (batch[name].to_pylist() for name in ("sha256", "split", "label"))
         digest.update("".join(f"{sha256} {split} {label}\n" for sha256, split, label in zip(*columns, strict=True) if split).encode())
     return digest.hexdigest()
@@ -190,8 +190,10 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
             f"ingest.source: {report['name']} has {_listed(failed)}, for example {about}: {example.note}. "
             "Mend them, or change what params.yaml says about them under ingest; data/ingest/report.html shows them all."
         )
-    _refuse_too_many(report["rejected"], judged.images, limits, report["name"], report["findings"])
+    _refuse_too_many(rejections(findings), judged.images, limits, report["name"])
     counts, names = report["counts"], report["class_names"]
+    if not names:
+        raise SourceError(f"ingest.source: no image of {report['name']} is left; data/ingest/report.html shows why.")
     if len(names) < 2:
         raise SourceError(f"ingest.source: all {report['images']} images of {report['name']} are of one class, {names[0]}. Two are needed.")
     for split in ("train", "test"):
@@ -204,19 +206,16 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
         raise SourceError(f"ingest.source: {', '.join(unseen)} has test images but none to train on. Add some, or take the class out.")
 
 
-def _refuse_too_many(rejected: int, images: Images, limits: Ingest, name: str, counts: Mapping[str, int] | None = None) -> None:
+def _refuse_too_many(left_out: Sequence[LeftOut], images: Images, limits: Ingest, name: str) -> None:
     """Raise SourceError where more is left out than ingest.max_rejected_fraction allows."""
     files = len(images.facts) + len(images.left_out)
-    if rejected > limits.max_rejected_fraction * files:
-        found = counts or Counter(fault.finding for fault in images.left_out)
+    if len(left_out) > limits.max_rejected_fraction * files:
+        found = Counter(fault.finding for fault in left_out)
         raise SourceError(
-            f"ingest.source: {rejected:,} of {files:,} files of {name} would be left out, more than ingest.max_rejected_fraction "
-            f"({limits.max_rejected_fraction:g}) allows: {_listed(found)}, for example {_example(images.left_out)}. Mend them, or raise it."
+            f"ingest.source: {len(left_out):,} of {files:,} files of {name} would be left out, more than ingest.max_rejected_fraction "
+            f"({limits.max_rejected_fraction:g}) allows: {_listed(found)}, for example {left_out[0].path}: {left_out[0].reason}. "
+            "Mend them, or raise it; data/ingest/rejected.csv lists them all."
         )
-
-
-def _example(left_out: Sequence[LeftOut]) -> str:
-    return f"{left_out[0].path}: {left_out[0].reason}" if left_out else "see data/ingest/findings.csv"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -23,6 +23,7 @@ from pipeline.parallel import parallel_map
 from pipeline.paths import Paths
 from pipeline.progress import Progress
 from pipeline.stores.arrays import ArrayFile, packed_array, read_array, write_array
+from pipeline.stores.columns import integers
 from pipeline.stores.content_cache import ContentCache, cache_folder, drop_others
 from pipeline.stores.files import empty_folder, read_json, write_bytes, write_json, write_table_in_parts
 from pipeline.stores.packing import Prepare, ShardToPack
@@ -149,8 +150,8 @@ def _index(paths: Paths, images: _Images, part: str, folds: np.ndarray) -> Itera
     start = 0
     for batch in read_index_batches(paths.stage("ingest"), ["path", "sha256"]):
         first, last = np.searchsorted(rows, [start, start + len(batch)])
-        table = pa.Table.from_batches([batch]).take(pa.array(rows[first:last] - start))
-        yield table.append_column("fold", pa.array(folds[first:last])) if part == "train" else table
+        table = pa.Table.from_batches([batch]).take(integers(rows[first:last] - start))
+        yield table.append_column("fold", integers(folds[first:last])) if part == "train" else table
         start += len(batch)
 
 

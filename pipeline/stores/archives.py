@@ -215,7 +215,8 @@ def _files(
 
 def _cleaned(name: str) -> str:
     """A member's name with slashes between its parts and nothing else, in one form of Unicode. Some Windows programs write backslashes."""
-    return "/".join(part for part in normalised(name).replace("\\", "/").split("/") if part not in ("", "."))
+    parts = normalised(name.replace("\\", "/")).split("/")  # in this order: a byte that is not UTF-8 gets a backslash of its own
+    return "/".join(part for part in parts if part not in ("", "."))
 
 
 def _note_hashes(files: Iterable[tuple[Folders, str, M]], hashes: "array[int]") -> Iterator[tuple[Folders, str, M]]:

@@ -111,6 +111,17 @@ class Survey:
             return Layout(wrapping, {})
         return Layout(wrapping, SPLITS if "test" in splits else {**SPLITS, "train": None, "training": None})
 
+    def splits_without_train(self, layout: Layout) -> list[str]:
+        """The folders that hold all images, where they are test/ and val/ with folders inside; none where they are classes or have train/."""
+        depth = len(layout.wrapping)
+        below = [folders[depth:] for folders in self._image_folders() or self._counts if len(folders) > depth]
+        is_other_split = all(len(names) > 1 and SPLITS.get(names[0].lower(), "train") != "train" for names in below)
+        return sorted({names[0] for names in below}) if is_other_split else []
+
+    def has_images(self) -> bool:
+        """Whether any file is an image by its name."""
+        return bool(self._image_folders())
+
     def labels(self, layout: Layout) -> dict[str, int]:
         """How many files each class has."""
         labels: defaultdict[str, int] = defaultdict(int)
@@ -187,7 +198,7 @@ def open_folder(root: Path) -> Source:
 def survey_files(source: Path, files: Iterable[tuple[Folders, str, T]], skipped: list[LeftOut]) -> tuple[Layout, int]:
     """(the layout that files have, how many of them are in class folders), from the folders and the name of each.
 
-    Raises NoClassFolders where none is, naming the first of `skipped` too, and SourceError where all are of one class.
+    Raises NoClassFolders where none is, naming the first of `skipped` too, and SourceError where all are of one class or there is no train/.
     """
     survey = Survey()
     for folders, name, _ in files:
@@ -197,6 +208,14 @@ def survey_files(source: Path, files: Iterable[tuple[Folders, str, T]], skipped:
     if not labels:
         example = f", and {len(skipped):,} left out, for example {skipped[0].path}: {skipped[0].reason}" if skipped else ""
         raise NoClassFolders(source, survey.describe() + example)
+    if without_train := survey.splits_without_train(layout):
+        inside = "/".join((str(source), *layout.wrapping))
+        raise SourceError(
+            f"ingest.source: {inside} has {'/ and '.join(without_train)}/, but no train/. Add train/ with the images to learn from, "
+            f"or take the class folders out of {without_train[0]}/ to have them split by ingest.test_fraction."
+        )
+    if len(labels) == 1 and not survey.has_images():
+        raise NoClassFolders(source, survey.describe() + "; no file is an image by its name")
     if len(labels) == 1:
         raise SourceError(
             f"ingest.source: all images of {source} are of one class, {min(labels)}. Two or more are needed, each in a folder of its own."
@@ -225,6 +244,11 @@ def place_files(
             left_out.append(LeftOut("/".join((*folders, name)), "stray", place))
 
 
+def images_below(root: Path) -> Iterator[str]:
+    """The path below a folder of each file in it that is an image by its name, normalised; what is hidden or leads elsewhere is left alone."""
+    return ("/".join((*folders, name)) for folders, name, _ in _Walk(str(root), []) if has_image_suffix(name))
+
+
 def has_image_suffix(name: str) -> bool:
     """Whether a file is an image by its name."""
     return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
@@ -242,7 +266,7 @@ def is_escaping(path: PurePosixPath | str) -> bool:
 
 
 def normalised(name: str) -> str:
-    """A name in the one form that it is stored and compared in: composed (NFC), with � for bytes that are not UTF-8."""
+    r"""A name in the one form that it is stored and compared in: composed (NFC), with \xe4 for a byte that is not UTF-8."""
     return name if name.isascii() else unicodedata.normalize("NFC", readable(name))
 
 

@@ -23,6 +23,7 @@ KEY_BYTES = 16
 LEAST_USED_SHARE = 0.5
 MOST_OPENED = 4
 SECONDS_TO_WRITE = 3600.0
+UNUSABLE = (OSError, ValueError, EOFError)  # dropped just now by another process, or damaged
 
 
 def cache_folder(parent: Path, *decisive: object, modules: Iterable[ModuleType]) -> Path:
@@ -95,7 +96,7 @@ class ContentCache:
     def _keys(self, name: str) -> np.ndarray:
         try:
             return np.asarray(np.load(self._folder / f"{name}.keys.npy"))
-        except FileNotFoundError:  # another process has just dropped it
+        except UNUSABLE:
             return np.empty((0, KEY_BYTES), np.uint8)
 
     def _row(self, position: int, key: bytes) -> np.ndarray | np.void | None:
@@ -114,7 +115,7 @@ class ContentCache:
             name = self._names[number]
             try:
                 self._opened[number] = self._keys(name), np.load(self._folder / f"{name}.rows.npy", mmap_mode="r")
-            except FileNotFoundError:
+            except UNUSABLE:
                 self._opened[number] = np.empty((0, KEY_BYTES), np.uint8), np.empty(0)
         return self._opened[number]
 

@@ -19,12 +19,13 @@ from pipeline.ml.inspection import FACTS, MODES, inspect, is_misnamed
 from pipeline.ml.split_names import NO_SPLIT, SPLITS
 from pipeline.parallel import parallel_map
 from pipeline.progress import Progress
+from pipeline.stores.columns import contents, integers, texts
 from pipeline.stores.content_cache import ContentCache, cache_folder, drop_others, key_of, opened_cache
 from pipeline.stores.records import LeftOut, Record, Source
 from pipeline.stores.shards import SHARD_SCHEMA, write_shard
 
 SHARD_ROWS = 1024
-SHARD_BYTES = 24 * 2**20
+SHARD_BYTES = 8 * 2**20
 MOST_BYTES = 256 * 2**20
 KEPT_FACTS = np.dtype(
     [
@@ -44,7 +45,9 @@ KEPT_FACTS = np.dtype(
 
 @dataclass(frozen=True)
 class Images:
-    """What was taken. facts: KEPT_FACTS (N,), in the order of the shards. labels: the classes. shard_lengths: images in each shard."""
+    """What was taken. facts: KEPT_FACTS (N,), in the order of the shards. labels: the classes, also those of which nothing
+    was taken. shard_lengths: images in each shard.
+    """
 
     facts: np.ndarray
     labels: list[str]
@@ -54,12 +57,13 @@ class Images:
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of one chunk of records: FACTS (N,), what the source says of these images, the prefixes of their content, what is left out."""
+    """What came of one chunk of records: FACTS (N,), the prefixes of their content, what the source says of them, what is left out, all labels."""
 
     facts: np.ndarray
     content: np.ndarray
     records: list[tuple[str, str | None, str | None, bool]]
     left_out: list[LeftOut]
+    labels: set[str]
 
 
 def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path) -> Images:
@@ -73,6 +77,8 @@ def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache
         for taken in parallel_map(_Take(shards, cache, uuid.uuid4().hex), enumerate(_chunks(source.records))):
             fingerprints_file.write(taken.facts["fingerprint"].tobytes())
             facts += _kept(taken, labels).tobytes()
+            for label in sorted(taken.labels):
+                labels.setdefault(label, len(labels))
             lengths += [len(taken.facts)] if len(taken.facts) else []
             left_out += taken.left_out
             progress.advance(len(taken.facts) + len(taken.left_out))
@@ -103,18 +109,18 @@ class _Take:
             for (record, _), image_format in zip(taken, facts["format"].tolist(), strict=True)
         ]
         prefixes = np.frombuffer(b"".join(key_of(content)[:8] for _, content in taken), np.uint64)
-        return Taken(facts, prefixes, said, left_out)
+        return Taken(facts, prefixes, said, left_out, {record.label for record in records})
 
-    def _inspect(self, contents: list[bytes]) -> tuple[np.ndarray, dict[int, ImageError]]:
+    def _inspect(self, encoded: list[bytes]) -> tuple[np.ndarray, dict[int, ImageError]]:
         """(FACTS (M,) of the images that can be decoded, from the cache where they are there; by its place, why another one cannot be)."""
-        keys = [key_of(content) for content in contents]
+        keys = [key_of(content) for content in encoded]
         cache = opened_cache(self.cache, self.run)
         known = cache.find(keys)
         rows: list[tuple[object, ...]] = []
         faults: dict[int, ImageError] = {}
         for i in (i for i, row in enumerate(known) if row is None):
             try:
-                rows.append(inspect(contents[i]))
+                rows.append(inspect(encoded[i]))
             except ImageError as error:
                 faults[i] = error
         new = np.array(rows, FACTS)
@@ -128,32 +134,30 @@ class _Take:
 
 def _read_all(records: list[Record]) -> tuple[list[tuple[Record, bytes]], list[LeftOut]]:
     """The encoded images of those records that can be read, and what cannot."""
-    contents, left_out = [], []
+    readable, left_out = [], []
     for record in records:
         try:
             if record.size_bytes > MOST_BYTES:
                 raise ImageError(f"{record.size_bytes / 2**20:,.0f} MB is more than {MOST_BYTES // 2**20} MB", "too_large")
-            contents.append((record, record.read()))
+            readable.append((record, record.read()))
         except ImageError as error:
             left_out.append(LeftOut(record.path, error.finding, str(error)))
         except OSError as error:
             left_out.append(LeftOut(record.path, "unreadable", f"cannot be read: {error.strerror}"))
-    return contents, left_out
+    return readable, left_out
 
 
 def _table(taken: list[tuple[Record, bytes]], facts: np.ndarray) -> pa.Table:
     columns = [
-        [record.path for record, _ in taken],
-        [record.label for record, _ in taken],
-        [digest.hex() for digest in facts["pixels"].tolist()],
-        facts["width"].astype(np.int32),
-        facts["height"].astype(np.int32),
-        [MODES[mode] for mode in facts["mode"].tolist()],
-        [content for _, content in taken],
+        texts([record.path for record, _ in taken]),
+        texts([record.label for record, _ in taken]),
+        texts([digest.hex() for digest in facts["pixels"].tolist()]),
+        integers(facts["width"].astype(np.int32)),
+        integers(facts["height"].astype(np.int32)),
+        texts([MODES[mode] for mode in facts["mode"].tolist()]),
+        contents([content for _, content in taken]),
     ]
-    return pa.Table.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(columns, SHARD_SCHEMA, strict=True)], schema=SHARD_SCHEMA
-    )
+    return pa.Table.from_arrays(columns, schema=SHARD_SCHEMA)
 
 
 def _kept(taken: Taken, labels: dict[str, int]) -> np.ndarray:

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pipeline.errors import StorageError
 from pipeline.stores.files import write_bytes
 
 HEADER = b"image,follows\n"
+DIGITS = 16
+CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
 
 
 @dataclass(frozen=True)
@@ -34,19 +38,20 @@ class Ledger:
 
 def read_ledger(path: Path) -> Ledger:
     """What data/splits.csv holds; nothing where there is no such file. Raises StorageError where it is damaged."""
-    if not path.exists() or path.stat().st_size <= len(HEADER):
+    content = path.read_bytes() if path.exists() else b""
+    lines = content.replace(b"\r\n", b"\n")
+    if not lines or lines == HEADER:
         return Ledger(np.empty(0, np.uint64), np.empty(0, np.uint64))
+    if not lines.startswith(HEADER):
+        raise _damaged(path, f"its first line is not {HEADER.decode().strip()}")
     options = pyarrow.csv.ConvertOptions(column_types={"image": "string", "follows": "string"}, strings_can_be_null=False)
     try:
-        table = pyarrow.csv.read_csv(path, convert_options=options)
+        table = pyarrow.csv.read_csv(pa.BufferReader(lines), convert_options=options)
         images = _numbers(table["image"].to_pylist())
-        founders = np.where(
-            np.array(table["follows"].to_pylist()) == "", images, _numbers([text or "0" * 16 for text in table["follows"].to_pylist()])
-        )
-    except (pyarrow.ArrowInvalid, KeyError, ValueError) as error:
-        raise StorageError(
-            f"{path} is damaged: {str(error).splitlines()[0]}. Take it from git again: `git checkout {path.name}`."
-        ) from None
+        follows = table["follows"].to_pylist()
+        founders = np.where([not text for text in follows], images, _numbers([text or "0" * DIGITS for text in follows]))
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from None
     keys, first = np.unique(images, return_index=True)
     return Ledger(keys, founders[first])
 
@@ -79,14 +84,23 @@ def record_classes(path: Path, dataset: str, names: list[str]) -> None:
 
 def _read_classes(path: Path) -> dict[str, list[str]]:
     try:
-        recorded: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+        recorded = CLASSES.validate_json(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise StorageError(f"{path} is damaged: {error}. Take it from git again: `git checkout {path.name}`.") from None
+    except ValidationError as error:
+        raise _damaged(path, str(error.errors()[0]["msg"])) from None
+    if any(len(set(names)) < len(names) for names in recorded.values()):
+        raise _damaged(path, "a class stands there twice")
     return recorded
 
 
+def _damaged(path: Path, reason: str) -> StorageError:
+    return StorageError(f"{path} is damaged: {reason}. Mend it, or take it from git again: `git checkout -- data/{path.name}`.")
+
+
 def _numbers(texts: list[str]) -> np.ndarray:
-    """uint64 (N,) of N numbers of 16 hexadecimal digits."""
-    return np.frombuffer(bytes.fromhex("".join(f"{text:>016}" for text in texts)), ">u8").astype(np.uint64)
+    """uint64 (N,) of N numbers of 16 hexadecimal digits. Raises ValueError for anything else."""
+    wrong = next((text for text in texts if len(text) != DIGITS), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong!r} is no number of {DIGITS} hexadecimal digits")
+    return np.frombuffer(bytes.fromhex("".join(texts)), ">u8").astype(np.uint64)

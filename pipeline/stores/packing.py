@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.ml.images import ImageSpec, encoded_to_input
@@ -32,12 +31,12 @@ class Prepare:
 
     def __call__(self, shard: ShardToPack) -> np.ndarray:
         """The prefixes of the keys of the images, uint64 (N,)."""
-        encoded = pq.read_table(shard.path, columns=["bytes"])["bytes"]
+        encoded = pq.ParquetFile(shard.path).read(["bytes"])["bytes"]
         at_once = max(1, BATCH_BYTES // (self.spec.height * self.spec.width * self.spec.channels))
         prefixes = []
         for rows, file, first in shard.parts:
             for start in range(0, len(rows), at_once):
-                contents = encoded.take(pa.array(rows[start : start + at_once])).to_pylist()
+                contents = [encoded[row].as_py() for row in rows[start : start + at_once].tolist()]
                 keys = [key_of(content) for content in contents]
                 file.write(first + start, self._prepared(keys, contents))
                 prefixes += [key[:8] for key in keys]

@@ -25,9 +25,9 @@ class Record(NamedTuple):
 class LeftOut(NamedTuple):
     """Something of the source that no record stands for.
 
-    `finding` is one of `stray` (in no class folder or split, no label, not listed), `link` (leads out of the source), `special` (a FIFO or device),
-    `escaping` (an archive member that would be written elsewhere), `name_clash`, `unreadable`, `encrypted`, `missing` (listed, but not there),
-    `empty`, `undecodable`, `too_large`.
+    `finding` is one of `stray` (in no class folder or split, no label, not listed, a table that is not read), `link` (leads out of the source),
+    `special` (a FIFO or device), `escaping` (an archive member that would be written elsewhere), `name_clash`, `unreadable`, `encrypted`,
+    `missing` (listed, but not there), `empty`, `undecodable`, `too_large`.
     """
 
     path: str
@@ -57,5 +57,5 @@ def source_name(path: Path) -> str:
 
 
 def readable(name: str) -> str:
-    """A file's name as text that can be stored: bytes that are not UTF-8 become �."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    r"""A file's name as text that can be stored: a byte that is not UTF-8 is written as \xe4, so that different names stay different."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

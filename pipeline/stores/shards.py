@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.stores.columns import integers
 from pipeline.stores.files import written_beside
 
 FACTS = [
@@ -45,8 +46,8 @@ def write_index(folder: Path, shards: Sequence[Path], splits: Iterator[pa.Array]
         pq.ParquetWriter(beside, INDEX_SCHEMA, compression="zstd", use_dictionary=REPEATING, write_statistics=REPEATING) as writer,
     ):
         for shard, split, group in zip(shards, splits, groups, strict=True):
-            rows = pq.read_table(shard, columns=[name for name, _ in FACTS])
-            rows = rows.append_column("split", split).append_column("group", group).cast(INDEX_SCHEMA)
+            rows = pq.ParquetFile(shard).read([name for name, _ in FACTS])
+            rows = pa.Table.from_arrays([*rows.combine_chunks().columns, split, group], schema=INDEX_SCHEMA)
             writer.write_table(rows)
             yield from rows.to_batches()
 
@@ -65,7 +66,7 @@ def read_rows(shards: Sequence[Path], lengths: Sequence[int], rows: Iterable[int
     wanted = np.unique(np.fromiter(rows, np.int64))
     for number in np.unique(np.searchsorted(starts, wanted, side="right") - 1):
         here = wanted[(wanted >= starts[number]) & (wanted < starts[number + 1])]
-        values = pq.read_table(shards[number], columns=[column])[column].take(here - starts[number])
+        values = pq.ParquetFile(shards[number]).read([column])[column].take(integers(here - starts[number]))
         found.update(zip(here.tolist(), values.to_pylist(), strict=True))
     return found
 
@@ -75,6 +76,6 @@ def read_encoded_images(folder: Path, split: str) -> Iterator[list[tuple[bytes, 
     for shard, index in zip(shard_files(folder / "images.parquet"), read_index_batches(folder, ["label", "split"]), strict=True):
         labels, splits = index["label"].to_pylist(), index["split"].to_pylist()
         rows = [i for i, found in enumerate(splits) if found == split]
-        images = pq.read_table(shard, columns=["bytes"])["bytes"] if rows else None
+        images = pq.ParquetFile(shard).read(["bytes"])["bytes"] if rows else None
         for first in range(0, len(rows), IMAGES_READ_AT_ONCE):
             yield [(images[i].as_py(), labels[i]) for i in rows[first : first + IMAGES_READ_AT_ONCE]] if images is not None else []

@@ -5,6 +5,8 @@ read later, by whoever needs them.
 """
 
 import contextlib
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import SourceError
@@ -13,8 +15,8 @@ from pipeline.stores.class_folders import NAMED_IN_ERROR, NoClassFolders, is_vis
 from pipeline.stores.idx import find_idx_folder, is_idx_name, open_idx
 from pipeline.stores.image_parquet import find_image_parquet, has_images, open_image_parquet
 from pipeline.stores.npz import open_npz
-from pipeline.stores.records import Source, readable, source_name
-from pipeline.stores.tables import TABLE_SUFFIXES, find_tables, labels_are_folders, open_tables
+from pipeline.stores.records import LeftOut, Source, readable, source_name
+from pipeline.stores.tables import TABLE_SUFFIXES, find_tables, labels_are_folders, open_tables, reason_of
 
 __all__ = ["FORMATS", "LAYOUTS", "open_source", "source_name"]
 
@@ -23,6 +25,7 @@ LAYOUTS = (
     "class folders (with or without train/, test/, val/ above them), also in a .zip or .tar archive; "
     "a table (.csv, .tsv, .jsonl, .parquet) of paths and labels; Parquet files with images; .npz arrays; idx files of the MNIST family"
 )
+ARCHIVE = re.compile(r"\.(zip|tgz|tbz2?|txz|tzst|tar(\.\w+)?)$", re.IGNORECASE)
 EXPECTED = {
     "folders": "a folder of class folders, or a .zip or .tar archive of them",
     "table": f"a table of paths and labels ({', '.join(TABLE_SUFFIXES)}), or a folder with one",
@@ -78,7 +81,10 @@ def _layout_of_file(path: Path) -> str | None:
 
 
 def _open_any_folder(path: Path) -> Source:
-    """The images of a folder, whatever its layout. Where class folders and a table are there, the table counts if it says more than they do."""
+    """The images of a folder, whatever its layout. Where class folders and a table are there, the table counts if it says more than they do.
+
+    Where it does not, or cannot be read, it is left out by name.
+    """
     if idx_folder := find_idx_folder(path):
         return open_idx(idx_folder, path)
     if files := find_image_parquet(path):
@@ -88,33 +94,55 @@ def _open_any_folder(path: Path) -> Source:
         folders = open_folder(path)
     except SourceError as error:
         if tables:
-            return open_tables(path, tables, path)
+            return open_tables(path, tables, path, of_whole_folder=True)
         if not isinstance(error, NoClassFolders):
-            raise
+            raise _with_reasons(error, path, reasons) from None
         if file := _only_npz(path):
             return open_npz(file, path)
         raise _mismatch(path, f"no images in a layout that is known. Looked for: {LAYOUTS}", error.found, reasons) from None
-    return open_tables(path, tables, path) if tables and _say_more(path, tables) else folders
+    why_folders = _why_folders(path, tables) if tables else ""
+    if tables and not why_folders:
+        return open_tables(path, tables, path, of_whole_folder=True)
+    folders.left_out.extend(_unread(path, reasons | dict.fromkeys(tables, why_folders)))
+    return folders
 
 
-def _say_more(path: Path, tables: list[Path]) -> bool:
-    """Whether tables beside class folders say something else than the folders. Tables that cannot be understood are not meant for this."""
+def _why_folders(path: Path, tables: list[Path]) -> str:
+    """Why class folders count and not the tables beside them: these cannot be understood, or say what the folders say. Nothing if they say more."""
     try:
-        return not labels_are_folders(path, tables)
-    except SourceError:
-        return False
+        return "its labels go by the folders" if labels_are_folders(path, tables) else ""
+    except SourceError as error:
+        return reason_of(error, path)
+
+
+def _unread(path: Path, reasons: Mapping[Path, str]) -> list[LeftOut]:
+    """Tables that class folders won over, so that nobody takes the folders' names for the labels that the table has."""
+    return [
+        LeftOut(
+            readable(file.relative_to(path).as_posix()), "stray", f"a table that was not read: {reason}; the folders' names are the classes"
+        )
+        for file, reason in reasons.items()
+    ]
+
+
+def _with_reasons(error: SourceError, path: Path, reasons: Mapping[Path, str]) -> SourceError:
+    """What the folders lack; before it, why no table beside them counts."""
+    if not reasons:
+        return error
+    folders = str(error).removeprefix("ingest.source: ")
+    return SourceError(f"ingest.source: {path} has a table that cannot be used ({_joined(reasons)}). As for the folders: {folders}")
 
 
 def _open_folder_as(path: Path, layout: str) -> Source:
     """The images of a folder in the layout that is asked for."""
-    reasons: list[str] = []
+    reasons: dict[Path, str] = {}
     if layout == "folders":
         with contextlib.suppress(NoClassFolders):
             return open_folder(path)
     elif layout == "table":
         tables, reasons = find_tables(path)
         if tables:
-            return open_tables(path, tables, path)
+            return open_tables(path, tables, path, of_whole_folder=True)
     elif layout == "parquet":
         if files := find_image_parquet(path):
             return open_image_parquet(path, files, path)
@@ -133,10 +161,22 @@ def _only_npz(folder: Path) -> Path | None:
     return files[0] if files else None
 
 
-def _mismatch(path: Path, expected: str, found: str, reasons: list[str]) -> SourceError:
-    """Nothing matches; where a table is there, the first reason why it does not."""
-    reason = f" ({reasons[0].rstrip('.')})" if reasons else ""
-    return SourceError(f"ingest.source: {path}: {expected}. Found: {found}{reason}.")
+def _mismatch(path: Path, expected: str, found: str, reasons: Mapping[Path, str]) -> SourceError:
+    """Nothing matches; where tables are there, why they do not, and where archives are, that these are sources themselves."""
+    reason = f" ({_joined(reasons)})" if reasons else ""
+    archives = sorted(file for file in path.iterdir() if is_visible(file.name) and ARCHIVE.search(file.name) and file.is_file())
+    if not archives:
+        return SourceError(f"ingest.source: {path}: {expected}. Found: {found}{reason}.")
+    which = "the archive itself" if len(archives) == 1 else f"one of the {len(archives)} archives itself"
+    return SourceError(
+        f"ingest.source: {path}: {expected}. Found: {found}{reason}. Archives in a folder are not opened: "
+        f"name {which} in ingest.source, {readable(str(archives[0]))}{' for example' if len(archives) > 1 else ''}."
+    )
+
+
+def _joined(reasons: Mapping[Path, str]) -> str:
+    shown = "; ".join(list(reasons.values())[:NAMED_IN_ERROR])
+    return shown + (f"; and {len(reasons) - NAMED_IN_ERROR} more" if len(reasons) > NAMED_IN_ERROR else "")
 
 
 def _top_level(folder: Path) -> str:

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError
-from pipeline.stores.class_folders import NAMED_IN_ERROR, SPLITS, ReadFile, is_escaping, is_visible, normalised
+from pipeline.stores.class_folders import NAMED_IN_ERROR, SPLITS, ReadFile, images_below, is_escaping, is_visible, normalised
 from pipeline.stores.records import LeftOut, Record, Source, readable, source_name
 
 PATH = ("path", "file_path", "filepath", "file", "file_name", "filename", "image_path", "image_file", "image", "img_path", "img")
@@ -48,31 +48,41 @@ class Columns(NamedTuple):
     group: str | None
 
 
-def find_tables(folder: Path) -> tuple[list[Path], list[str]]:
-    """(the tables that list images of a folder, why the other tables there do not).
+def find_tables(folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    """(the tables that list images of a folder, why each of the other tables there does not).
 
     They lie in the folder, or are called metadata and lie in its train/, test/ or val/, as the Hugging Face Hub has them.
     """
     inside = sorted(path for path in folder.iterdir() if is_visible(path.name))
     metadata = [path / f"metadata{suffix}" for path in inside if path.name.lower() in SPLITS for suffix in TABLE_SUFFIXES]
-    tables, reasons = [], []
+    tables, reasons = [], {}
     for file in [*(path for path in inside if path.suffix.lower() in TABLE_SUFFIXES), *metadata]:
         if file.is_file():
             try:
-                if any(_exists(folder, path) for path in itertools.islice(_paths(folder, file), LINES_FOR_KEYS)):
+                listed = itertools.islice(_paths(folder, file), LINES_FOR_KEYS)
+                first = next(listed, None)
+                if first is None:
+                    reasons[file] = f"{file.name} lists no file"
+                elif any(_exists(folder, path) for path in itertools.chain([first], listed)):
                     tables.append(file)
                 else:
-                    reasons.append(f"no file that {file.name} lists is there")
+                    reasons[file] = f"no file that {file.name} lists is there, for example {first}"
             except (SourceError, OSError) as error:
-                reasons.append(str(error).removeprefix("ingest.source: "))
+                reasons[file] = reason_of(error, folder)
     return tables, reasons
 
 
-def open_tables(root: Path, tables: Sequence[Path], name: Path) -> Source:
+def reason_of(error: Exception, folder: Path) -> str:
+    """What an error says of a table, as a part of a sentence; files are named from the folder on."""
+    text = str(error).removeprefix("ingest.source: ").rstrip(".")
+    return text.replace(f"{folder}/", "").replace(str(folder), folder.name) if folder.name else text
+
+
+def open_tables(root: Path, tables: Sequence[Path], name: Path, *, of_whole_folder: bool = False) -> Source:
     """The images that tables list, sorted by path; the data set is called after `name`. Images must lie in the folder `root`.
 
-    Of several tables each stands for a split, by its name or its folder's. Raises SourceError for columns, splits or rows that cannot be
-    understood, and where all images are of one class.
+    Of several tables each stands for a split, by its name or its folder's. Where they are `of_whole_folder`, images in `root` that none lists
+    are left out by name. Raises SourceError for columns, splits or rows that cannot be understood, and where all images are of one class.
     """
     left_out: list[LeftOut] = []
     listed = _read_tables(root, tables, left_out)
@@ -80,6 +90,7 @@ def open_tables(root: Path, tables: Sequence[Path], name: Path) -> Source:
     kept, clashes = _tell_clashes(listed)
     rows = listed.filter(pa.array(kept))
     labels = set(pc.unique(rows["label"]).to_pylist())
+    without_label = [entry.path for entry in left_out]
     left_out += clashes
     if len(labels) < 2:
         found = (
@@ -88,8 +99,10 @@ def open_tables(root: Path, tables: Sequence[Path], name: Path) -> Source:
             else f"found {len(left_out):,} rows, but none that can be used{_example(left_out)}"
         )
         raise SourceError(f"ingest.source: {_names(tables)} should list images of two or more classes; {found}.")
-    has_test = "test" in pc.unique(rows["split"]).to_pylist()
-    return Source(source_name(name), numeric_order(labels), _records(root, rows, has_test, left_out), len(rows), left_out)
+    records = _records(root, rows, "test" in pc.unique(rows["split"]).to_pylist(), left_out)
+    if of_whole_folder:
+        records = _with_unlisted(root, records, listed["path"], without_label, left_out)
+    return Source(source_name(name), numeric_order(labels), records, len(rows), left_out)
 
 
 def labels_are_folders(root: Path, tables: Sequence[Path]) -> bool:
@@ -167,9 +180,10 @@ def _read_rows(
 ) -> Iterator[tuple[str, str, str | None, str | None, str]]:
     """(path, label, split, group, place) of each row of one table that names a path and a label."""
     columns = _columns(file)
+    base = _base(file, columns)
     for place, (raw_path, raw_label, raw_split, raw_group) in _cells(file, columns):
         where = f"{file.name}, {place}"
-        path = _relative(root, file, raw_path, where)
+        path = _relative(root, base, raw_path, where)
         label = text_of(raw_label, where)
         if path and label:
             yield path, label, split_of(text_of(raw_split, where), where) or table_split, text_of(raw_group, where) or None, where
@@ -177,22 +191,39 @@ def _read_rows(
             left_out.append(LeftOut(path or file.name, "stray", f"{where}: no {'label' if path else 'path'}"))
 
 
-def _relative(root: Path, file: Path, value: object, where: str) -> str:
-    """A path of a table, relative to `root`, with `/`; one that leads elsewhere stays absolute or starts with `..`."""
+def _base(file: Path, columns: Columns) -> Path:
+    """The folder that the paths of a table are relative to: its own, or the one folder beside it that has at least half of them.
+
+    That one counts where the table's own folder has none of them, and no other folder beside it has any. The first rows decide.
+    """
+    paths = []
+    for _, (value, *_) in itertools.islice(_cells(file, columns), LINES_FOR_KEYS):
+        paths.append(value.replace("\\", "/") if isinstance(value, str) else "")
+        if _exists(file.parent, paths[-1]):
+            return file.parent
+    beside = (path for path in file.parent.iterdir() if is_visible(path.name) and path.is_dir())
+    counts = {folder: count for folder in beside if (count := sum(_exists(folder, path) for path in paths))}
+    return next(iter(counts)) if len(counts) == 1 and 2 * max(counts.values()) >= len(paths) else file.parent
+
+
+def _relative(root: Path, base: Path, value: object, where: str) -> str:
+    """A path of a table, from `base`, as one relative to `root`, with `/`; one that leads elsewhere stays absolute or starts with `..`."""
     if not isinstance(value, str | None):
         raise SourceError(f"ingest.source: {where}: expected a path, found {str(value)[:60]}.")
     if not value:
         return ""
     path = posixpath.normpath(value.replace("\\", "/"))
     if not path.startswith("/"):
-        return path if file.parent == root else posixpath.normpath(posixpath.join(file.parent.relative_to(root).as_posix(), path))
+        return path if base == root else posixpath.normpath(posixpath.join(base.relative_to(root).as_posix(), path))
     roots = (root.as_posix().rstrip("/") + "/", _real_folder(root.as_posix()).rstrip("/") + "/")
     return next((path[len(start) :] for start in roots if path.startswith(start)), path)
 
 
 def _paths(root: Path, file: Path) -> Iterator[str]:
     """The paths that a table lists. Raises SourceError where it has no column for them, or for labels."""
-    return (_relative(root, file, cells[0], place) for place, cells in _cells(file, _columns(file)))
+    columns = _columns(file)
+    base = _base(file, columns)
+    return (_relative(root, base, cells[0], place) for place, cells in _cells(file, columns))
 
 
 def _exists(root: Path, path: str) -> bool:
@@ -215,7 +246,7 @@ def _columns(file: Path) -> Columns:
 
 def _column_names(file: Path) -> list[str]:
     if file.suffix.lower() == ".parquet":
-        with _opened_parquet(file) as table:
+        with _naming_damage(file), pq.ParquetFile(file) as table:
             return [field.name for field in table.schema_arrow if not is_image_type(field.type)]
     if file.suffix.lower() in DELIMITERS:
         return _header(file)[1]
@@ -277,7 +308,7 @@ def _json_objects(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _parquet_cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence[Any]]]:
-    with _opened_parquet(file) as table:
+    with _naming_damage(file), pq.ParquetFile(file) as table:
         wanted = [name for name in columns if name]
         row = itertools.count(1)
         for batch in table.iter_batches(ROWS_AT_ONCE, columns=wanted):
@@ -285,11 +316,14 @@ def _parquet_cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence
             yield from ((f"row {next(row)}", cells) for cells in zip(*values, strict=False))  # repeat has no end
 
 
-def _opened_parquet(file: Path) -> pq.ParquetFile:
+@contextmanager
+def _naming_damage(file: Path) -> Iterator[None]:
+    """Turns what goes wrong with a Parquet file into one line."""
     try:
-        return pq.ParquetFile(file)
+        yield
     except (pa.ArrowException, OSError) as error:
-        raise SourceError(f"ingest.source: {file} cannot be read as Parquet: {str(error).splitlines()[0]} Get the file again.") from None
+        reason = (str(error).splitlines() or ["unreadable"])[0]
+        raise SourceError(f"ingest.source: {file} cannot be read as Parquet: {reason} Get the file again.") from None
 
 
 @contextmanager
@@ -332,6 +366,25 @@ def _records(root: Path, rows: pa.Table, has_test: bool, left_out: list[LeftOut]
             else:
                 file, size_bytes = found
                 yield Record(normalised(path), label, split if has_test or split != "train" else None, group, size_bytes, ReadFile(file))
+
+
+def _with_unlisted(
+    root: Path, records: Iterator[Record], paths: pa.ChunkedArray, more_paths: Iterable[str], left_out: list[LeftOut]
+) -> Iterator[Record]:
+    """The records; after them the images in the folder that no row names are left out."""
+    yield from records
+    real = os.path.realpath(root)
+    listed = {place for path in itertools.chain(paths.to_pylist(), more_paths) for place in _places(real, path)}
+    left_out += (LeftOut(path, "stray", "no table lists it") for path in images_below(Path(real)) if path not in listed)
+
+
+def _places(root: str, path: str) -> Iterator[str]:
+    """Where below `root`, with no links in it, a listed file lies, and where it leads to if it is a link."""
+    folder, _, name = f"{root}/{path}".rpartition("/")
+    file = f"{_real_folder(folder)}/{name}" if "\0" not in folder else path
+    yield normalised(file.removeprefix(f"{root}/"))
+    if os.path.islink(file):  # noqa: PTH114 - a name too long is no link
+        yield normalised(os.path.realpath(file).removeprefix(f"{root}/"))
 
 
 def _look(root: Path, path: str, inside: str) -> tuple[str, int] | LeftOut:
