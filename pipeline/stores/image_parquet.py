@@ -8,7 +8,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,7 +18,18 @@ import pyarrow.parquet as pq
 from pipeline.errors import ImageError, SourceError
 from pipeline.stores.class_folders import NAMED_IN_ERROR, SPLITS, is_visible, normalised
 from pipeline.stores.records import LeftOut, Record, Source, source_name
-from pipeline.stores.tables import GROUP, LABEL, SPLIT, find_column, is_image_type, numeric_order, split_of, table_split, text_of
+from pipeline.stores.tables import (
+    GROUP,
+    LABEL,
+    SPLIT,
+    find_column,
+    is_image_type,
+    naming_parquet_damage,
+    numeric_order,
+    split_of,
+    table_split,
+    text_of,
+)
 
 IMAGE = ("image", "img", "images", "picture", "photo", "bytes", "image_bytes", "content", "jpg", "jpeg", "png", "webp")
 ROWS_AT_ONCE = 256
@@ -108,13 +118,13 @@ class _Shard:
     def batches(self, columns: list[str | None], most_rows: int) -> Iterator[list[list[Any]]]:
         """The values of columns, some rows at a time; None for a column that is not there."""
         wanted = list(dict.fromkeys(name for name in columns if name))
-        with _naming_damage(self.file), pq.ParquetFile(self.file, pre_buffer=False, buffer_size=READ_AT_ONCE_BYTES) as parquet:
+        with naming_parquet_damage(self.file), pq.ParquetFile(self.file, pre_buffer=False, buffer_size=READ_AT_ONCE_BYTES) as parquet:
             for batch in parquet.iter_batches(most_rows, columns=wanted):
                 yield [batch.column(name).to_pylist() if name else [None] * len(batch) for name in columns]
 
 
 def _open_shard(root: Path, file: Path, has_others: bool) -> _Shard:
-    with _naming_damage(file):
+    with naming_parquet_damage(file):
         metadata = pq.read_metadata(file)
         schema = metadata.schema.to_arrow_schema()
     features = _features(schema)
@@ -189,12 +199,3 @@ def _content(image: bytes | dict[str, Any] | None) -> tuple[bytes | None, str]:
         return image, ""
     suffix = PurePosixPath(image.get("path") or "").suffix
     return image["bytes"], suffix if re.fullmatch(r"\.\w{1,5}", suffix, re.ASCII) else ""
-
-
-@contextmanager
-def _naming_damage(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or ["unreadable"])[0]
-        raise SourceError(f"ingest.source: {file} cannot be read as Parquet: {reason} Get the file again.") from None

@@ -246,7 +246,7 @@ def _columns(file: Path) -> Columns:
 
 def _column_names(file: Path) -> list[str]:
     if file.suffix.lower() == ".parquet":
-        with _naming_damage(file), pq.ParquetFile(file) as table:
+        with naming_parquet_damage(file), pq.ParquetFile(file) as table:
             return [field.name for field in table.schema_arrow if not is_image_type(field.type)]
     if file.suffix.lower() in DELIMITERS:
         return _header(file)[1]
@@ -308,7 +308,7 @@ def _json_objects(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _parquet_cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence[Any]]]:
-    with _naming_damage(file), pq.ParquetFile(file) as table:
+    with naming_parquet_damage(file), pq.ParquetFile(file) as table:
         wanted = [name for name in columns if name]
         row = itertools.count(1)
         for batch in table.iter_batches(ROWS_AT_ONCE, columns=wanted):
@@ -317,7 +317,7 @@ def _parquet_cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence
 
 
 @contextmanager
-def _naming_damage(file: Path) -> Iterator[None]:
+def naming_parquet_damage(file: Path) -> Iterator[None]:
     """Turns what goes wrong with a Parquet file into one line."""
     try:
         yield
