@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError
@@ -28,18 +28,43 @@ Resize = Literal["pad", "crop", "stretch"]
 Fill = Literal["nearest", "reflect", "constant"]
 Format = Literal["auto", "folders", "table", "parquet", "idx", "npz"]
 Policy = Literal["reject", "keep", "fail"]
+Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "tanh", "sigmoid"]
+Optimizer = Literal["sgd", "rmsprop", "adam", "adamw", "nadam", "lion", "muon"]
+Schedule = Literal["linear", "cosine", "constant"]
+
+
+APPLICATIONS = (
+    *("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge", "DenseNet121", "DenseNet169", "DenseNet201"),
+    *("EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "EfficientNetB4", "EfficientNetB5", "EfficientNetB6"),
+    *("EfficientNetB7", "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2", "EfficientNetV2B3", "EfficientNetV2L"),
+    *("EfficientNetV2M", "EfficientNetV2S", "InceptionResNetV2", "InceptionV3", "MobileNet", "MobileNetV2", "MobileNetV3Large"),
+    *("MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50"),
+    *("ResNet50V2", "VGG16", "VGG19", "Xception"),
+)
+"""The networks of keras.applications, by name, so that the check need not load Keras."""
 
 
 def model_names() -> list[str]:
-    """The architectures that can be chosen: the files of pipeline/ml/models/."""
+    """The project's own architectures: the files of pipeline/ml/models/ but the one that wraps Keras's."""
     folder = Path(__file__).parent / "ml" / "models"
-    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_") and file.stem != "applications")
 
 
 def _known_model(name: str) -> str:
-    if name not in model_names():
-        raise ValueError(f"should be one of {', '.join(model_names())}")
+    if name not in (*model_names(), *APPLICATIONS):
+        near = difflib.get_close_matches(name, [*model_names(), *APPLICATIONS], n=1)
+        suggestion = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"should be one of {', '.join(model_names())}, or a network of keras.applications, as in docs/models.md.{suggestion}"
+        )
     return name
+
+
+def _weights_exist(weights: str, info: ValidationInfo) -> str:
+    name = info.data.get("name")
+    if weights != "none" and name in model_names():
+        raise ValueError(f"should be none with model.name {name}: only networks of keras.applications have pretrained weights")
+    return weights
 
 
 def _source_path(source: str) -> str:
@@ -92,11 +117,24 @@ class Augment(Section):
     zoom_fraction: Annotated[float, Field(ge=0, le=0.9)]
     fill: Fill
     erase_fraction: Annotated[float, Field(ge=0, le=0.9)]
+    random_erase_fraction: Annotated[float, Field(ge=0, le=1)]
+    brightness: Annotated[float, Field(ge=0, le=1)]
+    contrast: Annotated[float, Field(ge=0, le=1)]
+    saturation: Annotated[float, Field(ge=0, le=1)]
+    hue: Annotated[float, Field(ge=0, le=1)]
+    rand_augment: Annotated[float, Field(ge=0, le=1)]
+    mixup: Annotated[float, Field(ge=0, le=1)]
+    cutmix: Annotated[float, Field(ge=0, le=1)]
 
 
 class Model(Section):
     name: Annotated[str, AfterValidator(_known_model)]
+    weights: Annotated[Literal["none", "imagenet"], AfterValidator(_weights_exist)]
     width: Annotated[float, Field(ge=0.0625, le=8)]
+    activation: Activation
+    pooling: Literal["max", "average"]
+    kernel_size: Literal[3, 5]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
     flip_average: bool
 
 
@@ -104,11 +142,17 @@ class Train(Section):
     epochs: Annotated[int, Field(ge=1)]
     min_steps: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=1)]
+    optimizer: Optimizer
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    schedule: Schedule
     warmup_fraction: Annotated[float, Field(ge=0, le=1)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    class_weights: Literal["none", "balanced"]
+    early_stopping_epochs: Annotated[int, Field(ge=0)]
+    frozen_epochs: Annotated[int, Field(ge=0)]
+    fine_tune_rate: Annotated[float, Field(gt=0, le=1)]
     validation_fraction: Annotated[float, Field(ge=0.01, le=0.5)]
     precision: Precision
     device: Device
@@ -116,6 +160,7 @@ class Train(Section):
 
 class CrossValidate(Section):
     folds: Annotated[int, Field(ge=2, le=20)]
+    workers: Annotated[int, Field(ge=1, le=20)]
 
 
 class Evaluate(Section):
@@ -153,7 +198,7 @@ class Config(Section):
 def params_schema() -> dict[str, Any]:
     """The JSON Schema of params.yaml, by which an editor completes and checks it."""
     schema = Config.model_json_schema(by_alias=True)
-    schema["properties"]["model"]["description"] = f"name is one of {', '.join(model_names())}"
+    schema["properties"]["model"]["description"] = f"name is one of {', '.join((*model_names(), *APPLICATIONS))}"
     return schema
 
 
@@ -279,11 +324,11 @@ def _expectation(keys: list[str], problem: dict[str, Any]) -> str:
     field = next((f for n, f in section.model_fields.items() if (f.alias or n) == name), None) if section else None
     if name == "image_size":
         return "should be auto or [height, width] in px, each 8 to 1024"
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
     choices = get_args(field.annotation) if field and "Literal" in str(field.annotation) else ()
     if choices:
         return f"should be one of {', '.join(map(str, choices))}"
-    if problem["type"] == "value_error":
-        return str(problem["ctx"]["error"])
     if problem["type"] == "string_pattern_mismatch":
         return "should be a name without / and :"
     return str(problem["msg"]).replace("Input should be", "should be")

@@ -6,6 +6,7 @@ PipelineError
 │   └── ImageError   one image cannot be used; the others can
 ├── DeviceError      the asked-for device or precision is not there
 ├── FitError         fitting went wrong: diverged, out of memory
+├── WeightsError     pretrained weights cannot be had
 ├── StageError       a stage failed; its own message is the text
 ├── BusyError        somebody else holds a lock
 ├── StorageError     the disk is full or not writable
@@ -41,6 +42,10 @@ class DeviceError(PipelineError):
 
 class FitError(PipelineError):
     """A fit diverged or ran out of memory."""
+
+
+class WeightsError(PipelineError):
+    """Pretrained weights could not be downloaded, or do not fit."""
 
 
 class StageError(PipelineError):

@@ -24,6 +24,7 @@ class FakeRun:
         self.files: dict[str, bytes] = {}
         self.datasets: list[Dataset] = []
         self.status = "RUNNING"
+        self.logged: set[tuple[str, int]] = set()
 
     @property
     def id(self) -> str:
@@ -36,7 +37,8 @@ class FakeRun:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         for key, value in metrics.items():
-            self.metrics.setdefault(key, []).append((step, float(value)))
+            if (key, step) not in self.logged:
+                self.metrics.setdefault(key, []).append((step, float(value)))
 
     def log_file(self, path: Path, folder: str = "") -> None:
         self.files[f"{folder}/{path.name}".lstrip("/")] = path.read_bytes()
@@ -70,6 +72,16 @@ class FakeTracker:
         run = FakeRun(f"run-{next(self._ids)}", name, tags, self._own(parent) if parent else None)
         self.runs.append(run)
         return run
+
+    def resume_run(self, tags: Mapping[str, str], parent: Run | None = None, *, finished: bool = False) -> FakeRun | None:
+        candidates = self.children(parent) if parent else self.runs
+        states = {"FAILED", "KILLED", "FINISHED"} if finished else {"FAILED", "KILLED"}
+        for run in map(self._own, reversed(candidates)):
+            if tags.items() <= run.tags.items() and run.status in states:
+                run.status = "RUNNING"
+                run.logged = {(name, step) for name, values in run.metrics.items() for step, _ in values}
+                return run
+        return None
 
     def find_runs(self, tags: Mapping[str, str]) -> list[Run]:
         return [run for run in reversed(self.runs) if tags.items() <= run.tags.items()]

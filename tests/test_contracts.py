@@ -30,6 +30,7 @@ LAYERS = {
     "pipeline.data_report": 4,
     "pipeline.findings": 5,
     "pipeline.served_model": 4,
+    "pipeline.fold_fits": 4,
     "pipeline.stages": 6,
     "pipeline.summary": 6,
     "pipeline.check": 6,
@@ -38,8 +39,8 @@ LAYERS = {
     "pipeline.__main__": 8,
 }
 ONLY_IN = {
-    "tensorflow": r"pipeline\.ml\.(device|fit|layers|warp)",
-    "keras": r"pipeline\.(ml\.(fit|layers|network|predict|models\..*)|served_model)",
+    "tensorflow": r"pipeline\.ml\.(augmenter|rand_augment|device|fit|trainer|layers|warp)",
+    "keras": r"pipeline\.(ml\.(augmenter|fit|trainer|optimizers|layers|network|predict|models\..*)|served_model)",
     "mlflow": r"pipeline\.stores\.mlflow_log",
     "prefect": r"pipeline\.(flow|serve)",
 }

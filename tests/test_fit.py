@@ -14,9 +14,9 @@ import pytest
 import tensorflow as tf
 
 from pipeline.config import Config, load_config, model_names
-from pipeline.errors import DeviceError, FitError
-from pipeline.ml.device import Compute, choose_compute
-from pipeline.ml.fit import Epoch, Fitted, Fitter, plan_fit
+from pipeline.errors import FitError
+from pipeline.ml.device import Compute
+from pipeline.ml.fit import Epoch, Fitted, Fitter
 from pipeline.ml.network import to_bytes
 from pipeline.ml.predict import load_model, predict
 
@@ -24,13 +24,29 @@ ROOT = Path(__file__).parent.parent
 FLOAT32 = Compute("CPU", "float32")
 
 
-def configure(**changes: Mapping[str, object]) -> Config:
+def default_config(**changes: Mapping[str, object]) -> Config:
+    """The project's own parameters, with changes."""
     values = load_config(ROOT / "params.yaml").model_dump(by_alias=True)
-    values["train"] |= {"epochs": 2, "min_steps": 0, "batch_size": 16, "learning_rate": 0.8, "device": "cpu"}
-    values["model"] |= {"width": 0.25}
     for section, keys in changes.items():
         values[section] |= keys
     return Config.model_validate(values)
+
+
+def configure(**changes: Mapping[str, object]) -> Config:
+    """Parameters for tiny fits that do not depend on what the project's own recipe is."""
+    train = {
+        "epochs": 2,
+        "min_steps": 0,
+        "batch_size": 16,
+        "optimizer": "sgd",
+        "learning_rate": 0.8,
+        "schedule": "linear",
+        "warmup_fraction": 0.2,
+        "label_smoothing": 0.0,
+        "device": "cpu",
+    }
+    small = {"train": train, "model": {"name": "resnet", "width": 0.25}}
+    return default_config(**{**changes, **{section: {**small[section], **changes.get(section, {})} for section in small}})
 
 
 def shapes(count: int = 96, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -43,14 +59,14 @@ def shapes(count: int = 96, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def held_out(count: int, start: int = 0) -> np.ndarray:
-    result = np.zeros(count, bool)
-    result[start : start + 16] = True
-    return result
+def rows(count: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(rows to fit to, rows to watch): 16 from `start` on are watched."""
+    watched = np.arange(start, start + 16)
+    return np.setdiff1d(np.arange(count), watched), watched
 
 
 def fit(config: Config, images: np.ndarray, labels: np.ndarray, compute: Compute = FLOAT32) -> Fitted:
-    return Fitter(images.shape[1:], 2, config, compute).fit(images, labels, held_out(len(labels)), on_epoch=lambda epoch: None)
+    return Fitter(images.shape[1:], 2, config, compute).fit(images, labels, *rows(len(labels)))
 
 
 @pytest.mark.parametrize("name", model_names())
@@ -71,7 +87,7 @@ def test_every_network_takes_every_size(name: str, shape: tuple[int, int, int]) 
     labels = (np.arange(20) % 3).astype(np.int32)
     config = configure(model={"name": name, "width": 0.0625}, train={"epochs": 1})
 
-    fitted = Fitter(shape, 3, config, FLOAT32).fit(images, labels, held_out(20), on_epoch=lambda epoch: None)
+    fitted = Fitter(shape, 3, config, FLOAT32).fit(images, labels, *rows(20))
 
     assert predict(fitted.model, images[:2]).shape == (2, 3)
     assert np.allclose(predict(fitted.model, images[:2]).sum(axis=1), 1, atol=1e-5)
@@ -81,18 +97,18 @@ def test_a_reused_network_fits_as_a_new_one(tmp_path: Path) -> None:
     images, labels = shapes()
     config = configure()
     fitter = Fitter(images.shape[1:], 2, config, FLOAT32)
-    fitter.fit(images, labels, held_out(96, 40), on_epoch=lambda epoch: None)
+    fitter.fit(images, labels, *rows(96, 40))
 
-    again = fitter.fit(images, labels, held_out(96), on_epoch=lambda epoch: None)
+    again = fitter.fit(images, labels, *rows(96))
 
     assert [epoch.loss for epoch in again.history] == [epoch.loss for epoch in fit(config, images, labels).history]
 
 
 def test_two_processes_give_the_same_bytes(tmp_path: Path) -> None:
     code = (
-        "import hashlib; from tests.test_fit import *;"
+        "import hashlib; from tests.test_fit import *; from pipeline.ml import device;"
         "images, labels = shapes(); settings = {'rotation_degrees': 10.0, 'erase_fraction': 0.2};"
-        "fitted = fit(configure(augment=settings), images, labels, choose_compute('cpu', 'auto'));"
+        "fitted = fit(configure(augment=settings), images, labels, device.choose_compute('cpu', 'auto'));"
         "print(hashlib.sha256(to_bytes(fitted.model)).hexdigest())"
     )
     digests = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout for _ in range(2)}
@@ -144,7 +160,7 @@ def test_the_history_has_a_line_per_epoch() -> None:
     steps: list[int] = []
     fitter = Fitter(images.shape[1:], 2, configure(train={"epochs": 3}), FLOAT32)
 
-    fitted = fitter.fit(images, labels, held_out(96), on_epoch=told.append, on_steps=steps.append)
+    fitted = fitter.fit(images, labels, *rows(96), on_epoch=told.append, on_steps=steps.append)
 
     assert [epoch.epoch for epoch in told] == [1, 2, 3]
     assert told == fitted.history
@@ -155,38 +171,8 @@ def test_the_history_has_a_line_per_epoch() -> None:
 def test_a_loss_that_is_no_longer_finite_is_told_with_epoch_step_and_rate() -> None:
     images, labels = shapes()
 
-    with pytest.raises(FitError, match=r"no longer finite in epoch 1, steps 1 to 5, learning rate .* Lower train.learning_rate"):
+    with pytest.raises(FitError, match=r"no longer finite in epoch 1, step [2-5] of 5, at learning rate .* Lower train.learning_rate"):
         fit(configure(train={"learning_rate": 1e30, "warmup_fraction": 0.0}, model={"name": "tutorial"}), images, labels)
-
-
-def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
-    if tf.config.list_physical_devices("GPU"):
-        pytest.skip("there is a GPU here")
-
-    with pytest.raises(DeviceError, match=r"train\.device is gpu, but TensorFlow sees no GPU"):
-        choose_compute("gpu", "auto")
-
-
-@pytest.mark.parametrize(
-    ("images", "batch_size", "steps_per_epoch", "epochs"),
-    [(54_000, 256, 210, 7), (600, 16, 37, 17), (8_192, 256, 32, 19), (10, 10, 1, 600)],
-)
-def test_a_small_data_set_gets_smaller_batches_and_more_epochs(images: int, batch_size: int, steps_per_epoch: int, epochs: int) -> None:
-    plan = plan_fit(images, load_config(ROOT / "params.yaml").train)
-
-    assert (plan.batch_size, plan.steps_per_epoch, plan.epochs) == (batch_size, steps_per_epoch, epochs)
-    assert plan.peak_learning_rate == pytest.approx(0.3 * batch_size / 256)
-
-
-def test_the_learning_rate_rises_and_then_falls_to_a_hundredth() -> None:
-    plan = plan_fit(16 * 100, configure(train={"epochs": 1, "batch_size": 16, "learning_rate": 1.6, "warmup_fraction": 0.2}).train)
-
-    rates = plan.learning_rates(0, 100)
-
-    assert rates.argmax() in (19, 20)
-    assert rates.max() == pytest.approx(0.1, rel=0.03)
-    assert rates[9] == pytest.approx(0.1 * 9.5 / 20)
-    assert rates[-1] == pytest.approx(0.001, rel=0.7)
 
 
 @pytest.fixture
@@ -207,3 +193,52 @@ def test_the_file_holds_nothing_of_the_moment() -> None:
     with zipfile.ZipFile(io.BytesIO(to_bytes(fit(configure(train={"epochs": 1}), images, labels).model))) as archive:
         assert "date_saved" not in json.loads(archive.read("metadata.json"))
         assert {info.date_time[0] for info in archive.infolist()} == {1980}
+
+
+def test_early_stopping_keeps_the_epoch_with_the_lowest_validation_loss() -> None:
+    images, labels = shapes()
+    labels[:16] = 1 - labels[:16]  # what is watched gets worse the more is learned
+    config = configure(train={"epochs": 12, "early_stopping_epochs": 3})
+
+    fitted = fit(config, images, labels)
+
+    losses = [epoch.validation_loss for epoch in fitted.history]
+    assert len(losses) == fitted.epoch + 3 < 12
+    assert min(losses) == losses[fitted.epoch - 1]
+    probabilities = predict(fitted.model, images[:16])[np.arange(16), labels[:16]]
+    plain = fit(configure(train={"epochs": 12}), images, labels)
+    assert -np.log(probabilities).mean() < plain.history[-1].validation_loss
+
+
+def test_balanced_class_weights_find_the_rare_class() -> None:
+    images, labels = shapes(400)
+    keep = np.flatnonzero((labels == 0) | (np.arange(400) % 40 == 1))
+    noisy = np.clip(images[keep].astype(int) + np.random.default_rng(1).integers(-120, 120, images[keep].shape), 0, 255).astype(np.uint8)
+    shares = []
+    for weights in ("none", "balanced"):
+        config = configure(train={"class_weights": weights, "learning_rate": 0.05, "epochs": 2}, model={"name": "tutorial"})
+        fitted = Fitter(images.shape[1:], 2, config, FLOAT32).fit(noisy, labels[keep], np.arange(len(keep)))
+        shares.append(float(predict(fitted.model, noisy)[:, 1].mean()))
+
+    assert shares[1] > 1.5 * shares[0]
+
+
+def test_running_out_of_memory_names_the_batch_size_and_the_next_one_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = shapes()
+    fitter = Fitter(images.shape[1:], 2, configure(), FLOAT32)
+
+    def exhaust(*_: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setitem(fitter._trainer._graphs, (False, False, 1), exhaust)
+
+    with pytest.raises(FitError, match=r"Out of memory with train\.batch_size 16\. Set train\.batch_size to 8\."):
+        fitter.fit(images, labels, *rows(96))
+
+
+def test_images_that_lie_on_the_device_fit_as_those_that_are_sent() -> None:
+    images, labels = shapes()
+    sent = fit(configure(), images, labels)
+    placed = fit(configure(), images, labels, Compute("CPU", "float32", memory_bytes=2**30))
+
+    assert [epoch.loss for epoch in placed.history] == [epoch.loss for epoch in sent.history]

@@ -77,6 +77,14 @@ def test_learning_curves_of_one_epoch_without_validation() -> None:
     assert size_of(pictures.learning_curves(history))[0] > size_of(pictures.learning_curves(history, ["loss"]))[0]
 
 
+def test_what_augmentation_does_not_show_is_named_beneath() -> None:
+    images = np.zeros((2, 8, 6, 6, 1), np.uint8)
+    plain, captioned = (pictures.augmented_samples(images, ["a", "b"], not_shown=names) for names in ((), ("mixup", "cutmix")))
+
+    with Image.open(io.BytesIO(plain)) as without, Image.open(io.BytesIO(captioned)) as below:
+        assert below.height > without.height
+
+
 def test_a_thumbnail_enlarges_a_small_image_by_a_whole_factor() -> None:
     image = np.zeros((28, 28, 1), np.uint8)
     image[0, 0] = 200

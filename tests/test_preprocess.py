@@ -25,8 +25,8 @@ def configure(source: Path) -> Config:
     return Config.model_validate(values)
 
 
-def run(root: Path, source: Path) -> Path:
-    config, paths = configure(source), Paths(root)
+def run(root: Path, source: Path, config: Config | None = None) -> Path:
+    config, paths = config or configure(source), Paths(root)
     ingest.run(config, paths, None)
     preprocess.run(config, paths, None)
     return paths.stage("preprocess")
@@ -80,6 +80,19 @@ def test_folds_are_spread_over_the_classes(packed: tuple[Path, Path]) -> None:
 def test_augmentation_is_shown_as_a_picture(packed: tuple[Path, Path]) -> None:
     with Image.open(packed[1] / "augmented.png") as picture:
         assert picture.width > 600
+
+
+@pytest.mark.parametrize("change", [{"brightness": 0.5}, {"random_erase_fraction": 1.0}, {"mixup": 0.2}])
+def test_the_picture_shows_colours_and_erasing_or_names_what_it_does_not_show(
+    packed: tuple[Path, Path], tmp_path: Path, change: dict[str, float]
+) -> None:
+    source, folder = packed
+    values = configure(source).model_dump(by_alias=True)
+    values["augment"] |= change
+
+    preprocessed = run(tmp_path, source, Config.model_validate(values))
+
+    assert (preprocessed / "augmented.png").read_bytes() != (folder / "augmented.png").read_bytes()
 
 
 def test_the_same_images_twice_give_the_same_bytes(packed: tuple[Path, Path], tmp_path: Path) -> None:

@@ -13,10 +13,31 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline.config import Model
-from pipeline.ml.layers import BatchNormalization, FusedBatchNormalization
+from pipeline.config import APPLICATIONS, Model
+from pipeline.ml.layers import FEATURES, BatchNormalization, FusedBatchNormalization, copy_network
 
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def input_standardisation(images: np.ndarray, options: Model) -> tuple[list[float], list[float]]:
+    """(scale, offset) per channel that bring images, uint8 (N, H, W, C), to what the network wants.
+
+    With pretrained weights that is -1 … 1, whatever the images are (the network goes on from there by itself); else mean 0 and standard
+    deviation 1 over these images.
+    """
+    if options.weights == "none":
+        return channel_standardisation(images)
+    channels = images.shape[-1]
+    return [1 / 127.5] * channels, [-1.0] * channels
+
+
+def split_head(network: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """(body, head) of a network of keras.applications: head(body(images)) is network(images), with the same variables.
+
+    body: images (N, H, W, C) to features (N, F), which pretrained weights are for. head: features to logits (N, K), which is new.
+    """
+    features = network.get_layer(FEATURES).output
+    return keras.Model(network.input, features, name="body"), keras.Model(features, network.output, name="head")
 
 
 def build_to_fit(shape: tuple[int, int, int], class_count: int, options: Model, dtype_policy: str) -> keras.Model:
@@ -33,9 +54,7 @@ def build_to_keep(fitted: keras.Model, options: Model, scale: Sequence[float], o
     """
     shape = fitted.input_shape[1:]
     with _dtype_policy("float32"):
-        body = _build(shape, fitted.output_shape[-1], options, keras.layers.BatchNormalization)
-        for layer in fitted.layers:
-            body.get_layer(layer.name).set_weights(layer.get_weights())
+        body = copy_network(fitted, _as_kept)
         images = keras.Input(shape, dtype="uint8", name="images_uint8")
         standardised = keras.layers.Rescaling(list(scale), list(offset), name="standardise")(images)
         probabilities = _probabilities(body, standardised, "softmax")
@@ -50,6 +69,13 @@ def build_to_keep(fitted: keras.Model, options: Model, scale: Sequence[float], o
     return model
 
 
+def _as_kept(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """A layer in the present policy, and of a class that Keras has."""
+    if isinstance(layer, FusedBatchNormalization):
+        return keras.layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name)
+    return type(layer).from_config(layer.get_config() | {"dtype": keras.config.dtype_policy()})
+
+
 def to_bytes(model: keras.Model) -> bytes:
     """The `.keras` file of a model, with the same bytes for the same model: traces of the moment are taken out."""
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +85,7 @@ def to_bytes(model: keras.Model) -> bytes:
 
 
 def _build(shape: tuple[int, int, int], class_count: int, options: Model, batch_normalization: BatchNormalization) -> keras.Model:
-    module = importlib.import_module(f"pipeline.ml.models.{options.name}")
+    module = importlib.import_module(f"pipeline.ml.models.{'applications' if options.name in APPLICATIONS else options.name}")
     model = module.build(shape, class_count, options, batch_normalization)
     assert isinstance(model, keras.Model)
     return model

@@ -222,8 +222,11 @@ def cross_validation_folds(accuracies: Sequence[float], low: float, high: float,
 
 
 @_png
-def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, theme: Theme = LIGHT) -> Figure:
-    """Rows of images uint8 (R, K, H, W, C): the first of a row as it is, the others augmented; `class_names` name the rows."""
+def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, not_shown: Sequence[str] = (), theme: Theme = LIGHT) -> Figure:
+    """Rows of images uint8 (R, K, H, W, C): the first of a row as it is, the others augmented; `class_names` name the rows.
+
+    `not_shown`: parameters that change the training images further, named beneath.
+    """
     row_count, column_count, height, width, channels = images.shape
     gap_x, gap_y = max(1, width // 12), max(1, height // 12)
     mosaic = np.zeros((row_count * (height + gap_y) - gap_y, column_count * (width + gap_x) - gap_x, channels + 1), np.uint8)  # transparent
@@ -232,7 +235,8 @@ def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, theme: 
         mosaic[top : top + height, left : left + width, :channels] = images[row, column]
         mosaic[top : top + height, left : left + width, channels] = 255
     rgba = mosaic if channels == 3 else mosaic[..., [0, 0, 0, 1]]
-    figure = Figure(figsize=(1.0 * column_count + 1.4, 1.0 * row_count * height / width + 0.4), layout="constrained")
+    caption_inches = 0.3 if not_shown else 0.0
+    figure = Figure(figsize=(1.0 * column_count + 1.4, 1.0 * row_count * height / width + 0.4 + caption_inches), layout="constrained")
     axes = figure.subplots()
     axes.imshow(rgba, interpolation="nearest", extent=(0, rgba.shape[1], rgba.shape[0], 0))
     axes.spines[:].set_visible(False)
@@ -240,6 +244,8 @@ def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, theme: 
     axes.set_xticks(np.arange(2) * (width + gap_x) + width / 2, ["as it is", "augmented"], fontsize=9)
     axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
     axes.grid(visible=False)
+    if not_shown:
+        axes.set_xlabel(f"not shown: {', '.join(not_shown)}", fontsize=9)
     return figure
 
 

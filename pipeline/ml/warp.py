@@ -1,4 +1,4 @@
-"""Augmentation inside TensorFlow: one affine warp per image, then standardisation and erasing.
+"""Moving and erasing inside TensorFlow: one affine warp per image, and boxes of it blanked.
 
 The transforms and boxes are drawn by `augment.py`; here they are only applied, on the device that fits.
 """
@@ -9,35 +9,27 @@ from pipeline.config import Augment
 from pipeline.ml.augment import moves_between_pixels
 
 
-def augment_images(
-    images: tf.Tensor, transforms: tf.Tensor, boxes: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, augment: Augment
-) -> tf.Tensor:
-    """Standardised images float32 (N, H, W, C) of images uint8 (N, H, W, C).
+def warp_images(images: tf.Tensor, transforms: tf.Tensor, augment: Augment) -> tf.Tensor:
+    """The images uint8 (N, H, W, C) moved: float32 (N, H, W, C) where that takes interpolation, else uint8.
 
-    transforms: float32 (N, 8), output to input pixel coordinates. boxes: int32 (N, 4) top, left, bottom, right of what is set to 0, the mean colour.
-    scale, offset: float32 (C,).
+    transforms: float32 (N, 8), output to input pixel coordinates.
     """
-    warped = _warp(images, transforms, augment)
-    standardised = tf.cast(warped, tf.float32) * scale + offset
-    return _erase(standardised, boxes) if augment.erase_fraction > 0 else standardised
+    if moves_between_pixels(augment):
+        return tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.cast(images, tf.float32),
+            transforms=transforms,
+            output_shape=images.shape[1:3],
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode=augment.fill.upper(),
+        )
+    if augment.horizontal_flip:  # whole pixels: exact on uint8, and four times as fast as a warp
+        return tf.where(transforms[:, 0, None, None, None] < 0, tf.reverse(images, [2]), images)
+    return images
 
 
-def _warp(images: tf.Tensor, transforms: tf.Tensor, augment: Augment) -> tf.Tensor:
-    between_pixels = moves_between_pixels(augment)
-    if not between_pixels and not augment.horizontal_flip:
-        return images
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        # A flip alone moves whole pixels: nearest on uint8 is exact, and 1.4 times as fast
-        images=tf.cast(images, tf.float32) if between_pixels else images,
-        transforms=transforms,
-        output_shape=tf.shape(images)[1:3],
-        fill_value=0.0,
-        interpolation="BILINEAR" if between_pixels else "NEAREST",
-        fill_mode=augment.fill.upper(),
-    )
-
-
-def _erase(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+def erase_boxes(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+    """Standardised images float32 (N, H, W, C) with a box each set to 0, the mean colour. boxes: int32 (N, 4), top, left, bottom, right."""
     top, left, bottom, right = tf.unstack(boxes[:, :, None], axis=1)
     rows, columns = tf.range(tf.shape(images)[1]), tf.range(tf.shape(images)[2])
     inside_rows = (rows >= top) & (rows < bottom)

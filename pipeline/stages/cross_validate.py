@@ -1,65 +1,107 @@
 """Fit k folds with the same function that `train` uses, and predict each training image by the model that has not seen it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.config import Config
+from pipeline.fold_fits import FoldJob, FoldResult, fit_fold, fit_folds_in_parallel, fold_rows
 from pipeline.ml.device import choose_compute
-from pipeline.ml.fit import Fitter, fit_notice, plan_fit
+from pipeline.ml.fit import Epoch, fit_notice
 from pipeline.ml.metrics import cross_validation_summary, log_loss
-from pipeline.ml.predict import predict
+from pipeline.ml.plan import Plan, plan_fit
 from pipeline.paths import Paths
 from pipeline.progress import Progress
 from pipeline.stores.arrays import TrainingSet, read_index, read_training_set
+from pipeline.stores.checkpoints import Checkpoints, fit_key
 from pipeline.stores.files import sha256_file, write_bytes, write_json, write_table
-from pipeline.stores.lineage import FOLDS_TAG, finishing, log_epoch, open_run, start_fold
+from pipeline.stores.lineage import FIT_TAG, FOLDS_TAG, finishing, log_epoch, open_run, start_fold
 from pipeline.stores.run_log import Run, Scalar, Tracker
 
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
-    """Write data/cross_validate/: folds.csv, out_of_fold.parquet, metrics.json. Reports mean and standard deviation."""
+    """Write data/cross_validate/: folds.csv, out_of_fold.parquet, metrics.json. Reports mean and standard deviation.
+
+    After a kill the same call goes on at the fold and epoch reached, in the same runs of the log book.
+    """
+    workers = config.cross_validate.workers
     compute = choose_compute(config.train.device, config.train.precision)
     training = read_training_set(paths.stage("preprocess"))
     index = read_index(paths.stage("preprocess"), "train")
     folds = np.array(index["fold"])
-    fold_numbers = np.unique(folds)
-    plans = [plan_fit(int((folds != fold).sum()), config.train) for fold in fold_numbers]
-    print(fit_notice(f"cross_validate: {len(plans)} folds", plans[0], compute), flush=True)
-    fitter = Fitter(training.images.shape[1:], len(training.class_names), config, compute)
+    numbers = [int(fold) for fold in np.unique(folds)]
+    plans = {fold: plan_fit(len(fold_rows(training, folds, fold, config)[0]), config) for fold in numbers}
+    key = fit_key("cross_validate", config, f"{compute} {workers}", {"images": training.images, "labels": training.labels, "folds": folds})
+    tags = {"device": compute.device, "precision": compute.precision, FIT_TAG: key}
+    at_a_time = f", {workers} at a time" if workers > 1 else ""
+    print(fit_notice(f"cross_validate: {len(numbers)} folds{at_a_time}", plans[numbers[0]], compute), flush=True)
     probabilities = np.zeros((len(folds), len(training.class_names)), np.float32)
     with (
-        open_run(tracker, "cross_validation", config, paths, {"device": compute.device, "precision": compute.precision}) as log,
-        Progress("cross_validate", sum(plan.steps for plan in plans), "steps") as progress,
+        Checkpoints.open(paths.scratch, key) as checkpoints,
+        open_run(tracker, "cross_validation", config, paths, tags, finished=checkpoints.resumed) as log,
+        Progress("cross_validate", sum(plan.steps for plan in plans.values()), "steps") as progress,
     ):
-        for fold in fold_numbers:
-            held_out = folds == fold
-            probabilities[held_out] = _fit_fold(int(fold), held_out, fitter, training, progress, start_fold(tracker, log, int(fold)))
+        params, images = config.model_dump_json(by_alias=True), paths.stage("preprocess")
+        jobs = [FoldJob(fold, folds, params, images, checkpoints.folder, workers) for fold in numbers]
+        fit = _one_by_one if workers == 1 else _in_parallel
+        for result in fit(jobs, training, plans, tracker, log, progress):
+            probabilities[folds == result.fold] = result.probabilities
         summary = _save(probabilities, index, training, paths)
         log.log_metrics({f"cv_{name}": value for name, value in summary.items() if name.startswith("accuracy")})
         log.set_tags({FOLDS_TAG: sha256_file(paths.stage("cross_validate") / "out_of_fold.parquet")})
-    return {"folds": len(plans), "accuracy": f"{summary['accuracy_mean']:.4f} ± {summary['accuracy_std']:.4f}"}
+    return {"folds": len(numbers), "accuracy": f"{summary['accuracy_mean']:.4f} ± {summary['accuracy_std']:.4f}"}
 
 
-def _fit_fold(fold: int, held_out: np.ndarray, fitter: Fitter, training: TrainingSet, progress: Progress, log: Run) -> np.ndarray:
-    """Probabilities float32 (M, K) of the M images of one fold."""
-    with finishing(log):
-        fitted = fitter.fit(
-            training.images,
-            training.labels,
-            held_out,
-            watch=False,
-            on_steps=progress.advance,
-            on_epoch=lambda epoch: log_epoch(log, asdict(epoch)),
-        )
-        rows = np.flatnonzero(held_out)
-        predicted = predict(fitted.model, training.images[rows])
-        score = _score(predicted, training.labels[rows])
-        log.log_metrics(score)
-        progress.note(f"fold {fold}: accuracy {score['accuracy']:.4f}, loss {score['loss']:.4f}, {len(rows):,} images")
-    return predicted
+def _one_by_one(
+    jobs: Sequence[FoldJob], training: TrainingSet, plans: Mapping[int, Plan], tracker: Tracker, parent: Run, progress: Progress
+) -> Iterator[FoldResult]:
+    """Fit in this process, and log each epoch as it ends."""
+    for job in jobs:
+        log = start_fold(tracker, parent, job.fold)
+        with finishing(log):
+            result = fit_fold(
+                job,
+                on_resume=partial(_take_up, log=log, plan=plans[job.fold], progress=progress),
+                on_epoch=partial(_log_epoch, log=log),
+                on_steps=progress.advance,
+            )
+            _log_score(result, training, job, log, progress)
+        yield result
+
+
+def _in_parallel(
+    jobs: Sequence[FoldJob], training: TrainingSet, plans: Mapping[int, Plan], tracker: Tracker, parent: Run, progress: Progress
+) -> Iterator[FoldResult]:
+    """Fit in workers, and log each fold as it ends."""
+    for job, result in zip(jobs, fit_folds_in_parallel(jobs), strict=True):
+        log = start_fold(tracker, parent, job.fold)
+        with finishing(log):
+            for epoch in result.history:
+                _log_epoch(epoch, log)
+            progress.advance(plans[job.fold].steps)
+            _log_score(result, training, job, log, progress)
+        yield result
+
+
+def _take_up(history: list[Epoch], log: Run, plan: Plan, progress: Progress) -> None:
+    """Log what a process that was killed may not have logged."""
+    for epoch in history:
+        _log_epoch(epoch, log)
+    progress.skip(len(history) * plan.steps_per_epoch)
+
+
+def _log_epoch(epoch: Epoch, log: Run) -> None:
+    log_epoch(log, asdict(epoch))
+
+
+def _log_score(result: FoldResult, training: TrainingSet, job: FoldJob, log: Run, progress: Progress) -> None:
+    """Log how good a fold's model is on its images, and tell the person who waits."""
+    score = _score(result.probabilities, training.labels[job.folds == job.fold])
+    log.log_metrics(score)
+    progress.note(f"fold {job.fold}: accuracy {score['accuracy']:.4f}, loss {score['loss']:.4f}, {len(result.probabilities):,} images")
 
 
 def _score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

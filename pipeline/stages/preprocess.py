@@ -14,7 +14,8 @@ import pyarrow as pa
 from pipeline.config import Config, Preprocess, Scalar
 from pipeline.errors import SourceError
 from pipeline.ml import images as ml_images
-from pipeline.ml.augment import erase, sample_boxes, sample_transforms, warp
+from pipeline.ml.augment import erase, sample_boxes, sample_rectangles, sample_transforms, warp
+from pipeline.ml.colour import jitter
 from pipeline.ml.images import ImageSpec
 from pipeline.ml.pictures import augmented_samples
 from pipeline.ml.split_names import NO_SPLIT, SPLITS, TEST, TRAIN, VALIDATION
@@ -34,6 +35,7 @@ SMALLEST_AUTO_PX = 32
 STEP_AUTO_PX = 8
 PREVIEW_ROWS = 6
 PREVIEW_COLUMNS = 8
+NOT_SHOWN = ("rand_augment", "mixup", "cutmix")
 PARTS = ("train", "test")
 
 
@@ -177,7 +179,7 @@ def _folds(labels: np.ndarray, groups: np.ndarray, config: Config, class_names: 
 
 
 def _preview(config: Config, labels: np.ndarray, images: np.ndarray, report: Mapping[str, Any]) -> bytes:
-    """A picture: one image of each of some classes, and what augmentation makes of it."""
+    """A picture: one image of each of some classes, and what augmentation makes of it, but for what needs TensorFlow or other images."""
     rng = np.random.default_rng(config.seed)
     shown = [rng.choice(np.flatnonzero(labels == label)) for label in np.unique(labels)[:PREVIEW_ROWS]]
     height, width = images.shape[1:3]
@@ -185,5 +187,10 @@ def _preview(config: Config, labels: np.ndarray, images: np.ndarray, report: Map
     for row in shown:
         copies = np.repeat(images[row : row + 1], PREVIEW_COLUMNS - 1, axis=0)
         moved = warp(copies, sample_transforms(config.augment, len(copies), height, width, rng), config.augment.fill)
-        rows.append(np.concatenate([images[row : row + 1], erase(moved, sample_boxes(config.augment, len(copies), height, width, rng))]))
-    return augmented_samples(np.stack(rows), [report["class_names"][labels[row]] for row in shown])
+        moved = jitter(moved, config.augment, rng)
+        erased = erase(moved, sample_boxes(config.augment, len(copies), height, width, rng))
+        if config.augment.random_erase_fraction:
+            erased = erase(erased, sample_rectangles(config.augment, len(copies), height, width, rng))
+        rows.append(np.concatenate([images[row : row + 1], erased]))
+    class_names = [report["class_names"][labels[row]] for row in shown]
+    return augmented_samples(np.stack(rows), class_names, not_shown=[name for name in NOT_SHOWN if getattr(config.augment, name)])

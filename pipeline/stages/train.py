@@ -5,49 +5,80 @@ import io
 from collections.abc import Mapping
 from dataclasses import asdict
 
+import numpy as np
+
 from pipeline.config import Config
 from pipeline.ml.device import choose_compute
-from pipeline.ml.fit import Epoch, Fitted, Fitter, fit_notice, plan_fit
+from pipeline.ml.fit import Epoch, Fitted, Fitter, fit_notice
 from pipeline.ml.network import to_bytes
 from pipeline.ml.pictures import learning_curves
+from pipeline.ml.plan import plan_fit
 from pipeline.ml.splits import stratified_holdout
 from pipeline.paths import Paths
 from pipeline.progress import Progress
 from pipeline.stores.arrays import read_training_set
+from pipeline.stores.checkpoints import Checkpoints, fit_key
 from pipeline.stores.files import write_bytes, write_json
-from pipeline.stores.lineage import log_epoch, log_training, open_run
+from pipeline.stores.lineage import FIT_TAG, log_epoch, log_training, open_run
 from pipeline.stores.run_log import Run, Scalar, Tracker
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
 
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
-    """Write data/train/: model.keras, history.csv, metrics.json, curves.png. Reports accuracy and speed."""
+    """Write data/train/: model.keras, history.csv, metrics.json, curves.png. Reports accuracy and speed.
+
+    After a kill the same call goes on at the epoch reached, in the same run of the log book.
+    """
     compute = choose_compute(config.train.device, config.train.precision)
     training = read_training_set(paths.stage("preprocess"))
     held_out = training.validation
     if not held_out.any():
         held_out = stratified_holdout(training.labels, training.groups, config.train.validation_fraction, seed=config.seed)
-    plan = plan_fit(int((~held_out).sum()), config.train)
-    print(fit_notice("train", plan, compute), flush=True)
-    with open_run(tracker, "pipeline", config, paths, {"device": compute.device, "precision": compute.precision}) as log:
+    rows, watched = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    key = fit_key("train", config, str(compute), {"images": training.images, "labels": training.labels, "rows": rows})
+    tags = {"device": compute.device, "precision": compute.precision, FIT_TAG: key}
+    with (
+        Checkpoints.open(paths.scratch, key) as checkpoints,
+        open_run(tracker, "pipeline", config, paths, tags, finished=checkpoints.resumed) as log,
+    ):
+        plan = plan_fit(len(rows), config)
+        print(fit_notice("train", plan, compute), flush=True)
         fitter = Fitter(training.images.shape[1:], len(training.class_names), config, compute)
         with Progress("train", plan.steps, "steps") as progress:
             fitted = fitter.fit(
                 training.images,
                 training.labels,
-                held_out,
+                rows,
+                watched,
+                checkpoint=checkpoints.of("train"),
+                on_resume=lambda history: _take_up(history, plan.steps_per_epoch, progress, log),
                 on_steps=progress.advance,
                 on_epoch=lambda epoch: _tell(epoch, plan.epochs, progress, log),
             )
-        _save(fitted, int((~held_out).sum()), int(held_out.sum()), paths)
+        _save(fitted, len(rows), len(watched), paths)
         log_training(tracker, log, paths)
-    last = fitted.history[-1]
+    return _summary(fitted)
+
+
+def _summary(fitted: Fitted) -> dict[str, Scalar]:
+    """What the stage says at its end."""
+    kept = fitted.history[fitted.epoch - 1]
+    stopped = {"best epoch": fitted.epoch} if fitted.epoch < len(fitted.history) else {}
     return {
         "epochs": len(fitted.history),
-        "validation accuracy": f"{last.validation_accuracy:.4f}",
+        **stopped,
+        "validation accuracy": f"{kept.validation_accuracy:.4f}",
         "images/s": round(sum(epoch.images_per_second for epoch in fitted.history) / len(fitted.history)),
     }
+
+
+def _take_up(history: list[Epoch], steps_per_epoch: int, progress: Progress, log: Run) -> None:
+    """Say that a fit goes on, and log what a process that was killed may not have logged."""
+    for epoch in history:
+        log_epoch(log, asdict(epoch))
+    progress.skip(len(history) * steps_per_epoch)
+    progress.note(f"goes on after epoch {len(history)}, where an earlier run was broken off")
 
 
 def _tell(epoch: Epoch, epochs: int, progress: Progress, log: Run) -> None:
@@ -62,8 +93,8 @@ def _tell(epoch: Epoch, epochs: int, progress: Progress, log: Run) -> None:
 def _save(fitted: Fitted, image_count: int, validation_count: int, paths: Paths) -> None:
     folder = paths.stage("train")
     rows = [{name: value for name, value in asdict(epoch).items() if name in HISTORY_COLUMNS} for epoch in fitted.history]
-    last = rows[-1]
-    metrics = {name: round(last[name], 6) for name in HISTORY_COLUMNS if name not in ("epoch", "learning_rate")}
+    kept = rows[fitted.epoch - 1]
+    metrics = {name: round(kept[name], 6) for name in HISTORY_COLUMNS if name not in ("epoch", "learning_rate")}
     write_bytes(folder / "model.keras", to_bytes(fitted.model))
     write_bytes(folder / "history.csv", _csv(rows))
     write_bytes(folder / "curves.png", learning_curves(rows))

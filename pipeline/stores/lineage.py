@@ -19,6 +19,7 @@ from pipeline.stores.run_log import Dataset, Run, Tracker
 
 MODEL_TAG = "model_sha256"
 FOLDS_TAG = "out_of_fold_sha256"
+FIT_TAG = "fit"
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
@@ -28,11 +29,18 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 
 @contextmanager
-def open_run(tracker: Tracker, kind: str, config: Config, paths: Paths, tags: Mapping[str, str] | None = None) -> Iterator[Run]:
-    """A new run with parameters, data set and provenance; it ends as what happened inside: finished, failed or killed."""
+def open_run(
+    tracker: Tracker, kind: str, config: Config, paths: Paths, tags: Mapping[str, str] | None = None, *, finished: bool = False
+) -> Iterator[Run]:
+    """A run with parameters, data set and provenance; it ends as what happened inside: finished, failed or killed.
+
+    Where `tags` name a fit that was broken off, its run goes on; with `finished` also one that was about to end.
+    """
     spec = read_json(paths.stage("preprocess") / "spec.json")
     every = {"kind": kind, "data_digest": spec["dataset_digest"], **code_tags(paths.root), **environment_tags(), **(tags or {})}
-    run = tracker.start_run(_run_name(config, spec, every), every)
+    same_fit = {key: every[key] for key in ("kind", FIT_TAG) if key in every}
+    run = tracker.resume_run(same_fit, finished=finished) if FIT_TAG in same_fit else None
+    run = run or tracker.start_run(_run_name(config, spec, every), every)
     run.log_params(config.flat())
     run.log_metrics({f"data_{name}": count for name, count in spec["data_counts"].items()})
     run.log_dataset(Dataset(spec["dataset_name"], str(config.flat()["ingest.source"]), spec["dataset_digest"]))
@@ -89,7 +97,9 @@ def log_training(tracker: Tracker, run: Run, paths: Paths) -> None:
 
 
 def start_fold(tracker: Tracker, parent: Run, fold: int) -> Run:
-    """A run for one fold beneath `parent`."""
+    """The run for one fold beneath `parent`; where there is one already, it goes on."""
+    if run := tracker.resume_run({"kind": "fold", "fold": str(fold)}, parent, finished=True):
+        return run
     return tracker.start_run(f"fold {fold}", {"kind": "fold", "fold": str(fold)}, parent)
 
 

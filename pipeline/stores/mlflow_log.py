@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
@@ -82,14 +82,24 @@ class MlflowLog:
 
     def start_run(self, name: str, tags: Mapping[str, str], parent: Run | None = None) -> "MlflowRun":
         self._close_abandoned()
-        process = {"process": f"{socket.gethostname()}:{os.getpid()}", "mlflow.user": getpass.getuser(), "mlflow.source.name": "pipeline"}
+        process = {"process": _this_process(), "mlflow.user": getpass.getuser(), "mlflow.source.name": "pipeline"}
         nested = {"mlflow.parentRunId": parent.id} if parent else {}
         info = self._client.create_run(self._experiment_id, run_name=name, tags={**tags, **process, **nested}).info
         return MlflowRun(self._client, info.run_id)
 
+    def resume_run(self, tags: Mapping[str, str], parent: Run | None = None, *, finished: bool = False) -> Run | None:
+        self._close_abandoned()
+        nested = {"mlflow.parentRunId": parent.id} if parent else {}
+        states = "" if finished else " and attributes.status != 'FINISHED'"
+        found = self._search(f"{_having({**tags, **nested})} and attributes.status != 'RUNNING'{states}")
+        if not found:
+            return None
+        self._client.update_run(found[0].id, "RUNNING")
+        self._client.set_tag(found[0].id, "process", _this_process())
+        return MlflowRun(self._client, found[0].id, self._logged(found[0].id))
+
     def find_runs(self, tags: Mapping[str, str]) -> list[Run]:
-        conditions = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-        return self._search(conditions)
+        return self._search(_having(tags))
 
     def children(self, run: Run) -> list[Run]:
         return self._search(f"tags.`mlflow.parentRunId` = '{run.id}'")
@@ -151,6 +161,11 @@ class MlflowLog:
         found = self._client.search_runs([self._experiment_id], conditions, ViewType.ACTIVE_ONLY, order_by=["attributes.start_time DESC"])
         return [MlflowRun(self._client, run.info.run_id) for run in found]
 
+    def _logged(self, run_id: str) -> set[tuple[str, int]]:
+        """The (metric, step) pairs that a run has."""
+        names = self._client.get_run(run_id).data.metrics
+        return {(name, metric.step) for name in names for metric in self._client.get_metric_history(run_id, name)}
+
     def _close_abandoned(self) -> None:
         """Mark runs of this machine as killed whose process is no longer there."""
         for run in self._client.search_runs([self._experiment_id], "attributes.status = 'RUNNING'"):
@@ -160,11 +175,15 @@ class MlflowLog:
 
 
 class MlflowRun:
-    """A Run in MLflow. A store that fails in the middle of a fit costs a warning, not the fit; what was not taken is offered again later."""
+    """A Run in MLflow. A store that fails in the middle of a fit costs a warning, not the fit; what was not taken is offered again later.
 
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
+    `logged`: the (metric, step) pairs that it has from an earlier process.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str, logged: Set[tuple[str, int]] = frozenset()) -> None:
         self._client = client
         self.id = run_id
+        self._logged = logged
         self._waiting: list[Callable[[], object]] = []
 
     @property
@@ -177,8 +196,9 @@ class MlflowRun:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         now_ms = int(time.time() * 1000)
-        entries = [Metric(key, float(value), now_ms, step) for key, value in metrics.items()]
-        self._offer(lambda: self._client.log_batch(self.id, metrics=entries))
+        entries = [Metric(key, float(value), now_ms, step) for key, value in metrics.items() if (key, step) not in self._logged]
+        if entries:
+            self._offer(lambda: self._client.log_batch(self.id, metrics=entries))
 
     def log_file(self, path: Path, folder: str = "") -> None:
         self._offer(lambda: self._client.log_artifact(self.id, str(path), folder or None))
@@ -212,11 +232,21 @@ class MlflowRun:
                 print(f"warning: MLflow cannot be used now ({_first_line(error)}). The work goes on; entries are kept.", file=sys.stderr)
 
 
+def _this_process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _having(tags: Mapping[str, str]) -> str:
+    """The search condition for runs with all of `tags`."""
+    return " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+
+
 def _connect_local(paths: Paths, uri: str) -> MlflowLog:
     """The project's own store, made and mended under a lock: several processes that create it at once break it for good."""
     try:
         paths.mlruns.mkdir(parents=True, exist_ok=True)
         with FileLock(paths.mlruns / ".lock", timeout=120):
+            _create_database(paths.mlruns / "mlflow.db")
             client = MlflowClient(uri)
             location = (paths.mlruns / "artifacts").as_uri()
             experiment_id = _experiment(client, location)
@@ -232,6 +262,17 @@ def _experiment(client: MlflowClient, artifact_location: str | None) -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     found = client.get_experiment_by_name(name)
     return str(found.experiment_id if found else client.create_experiment(name, artifact_location))
+
+
+def _create_database(database: Path) -> None:
+    """Make MLflow's tables, all or none: its migrations, killed half way, leave a file that no later start can use."""
+    if database.exists():
+        return
+    beside = database.with_name(".mlflow.db.partial")
+    for leftover in beside.parent.glob(f"{beside.name}*"):
+        leftover.unlink()
+    MlflowClient(f"sqlite:///{beside}").search_experiments()
+    beside.replace(database)
 
 
 def _use_write_ahead_log(database: Path) -> None:

@@ -53,6 +53,12 @@ class Tracker(Protocol):
     """The log book of one project."""
 
     def start_run(self, name: str, tags: Mapping[str, str], parent: Run | None = None) -> Run: ...
+    def resume_run(self, tags: Mapping[str, str], parent: Run | None = None, *, finished: bool = False) -> Run | None:
+        """The newest run with all of `tags` (beneath `parent`) that was broken off, open again; with `finished` one that was not, too.
+
+        It takes each metric once per step: what it has is not logged again.
+        """
+
     def find_runs(self, tags: Mapping[str, str]) -> list[Run]:
         """The runs that carry all of `tags`, newest first; deleted ones are left out."""
 

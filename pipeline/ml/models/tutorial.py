@@ -3,17 +3,17 @@
 import keras
 
 from pipeline.config import Model
-from pipeline.ml.layers import BatchNormalization, filters
+from pipeline.ml.layers import BatchNormalization, Parts, linear_classifier
 
 
 def build(shape: tuple[int, int, int], class_count: int, options: Model, batch_normalization: BatchNormalization) -> keras.Model:
     """Logits (N, class_count) of standardised images, float (N, H, W, C). `width` 1 is the tutorial's size."""
+    parts = Parts(options, batch_normalization)
     inputs = keras.Input(shape, name="images")
     x = inputs
     for i, base in enumerate((32, 64, 64), start=1):
-        x = keras.layers.Conv2D(filters(base, options.width), 3, activation="relu", padding="same", name=f"convolution{i}")(x)
-        x = keras.layers.MaxPooling2D(2, padding="same", name=f"pool{i}")(x)
+        x = keras.layers.Conv2D(parts.filters(base), options.kernel_size, padding="same", name=f"convolution{i}")(x)
+        x = parts.activate_and_pool(x, f"convolution{i}")
     x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dense(filters(64, options.width), activation="relu", name="dense")(x)
-    logits = keras.layers.Dense(class_count, name="logits")(x)
-    return keras.Model(inputs, logits, name="tutorial")
+    x = keras.layers.Dense(parts.filters(64), activation=options.activation, name="dense")(x)
+    return keras.Model(inputs, linear_classifier(x, class_count, options.dropout), name="tutorial")

@@ -1,0 +1,183 @@
+"""Training speed of the tutorial's network and of the default one, beside the tutorial's own script, PyTorch, and the machine's peak, in one run.
+
+    python benchmarks/speed.py [--torch /path/to/a/python/with/torch] [--rounds 3]
+
+After `make run`, whose data/preprocess it reads. Each round measures every row once; the table holds medians. Load: of the machine before each row.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+from pipeline.config import Config, load_config
+from pipeline.ml.device import Compute, choose_compute
+from pipeline.ml.fit import Epoch, Fitter
+from pipeline.paths import find_paths
+from pipeline.stores.arrays import TrainingSet, read_training_set
+
+TUTORIAL_STEPS, TUTORIAL_BATCH = 100, 32
+MOVED = {"rotation_degrees": 20.0, "shift_fraction": 0.1, "shear_degrees": 10.0, "zoom_fraction": 0.1, "horizontal_flip": True}
+UNMOVED = dict.fromkeys(("rotation_degrees", "shift_fraction", "shear_degrees", "zoom_fraction", "erase_fraction"), 0.0) | {
+    "horizontal_flip": False
+}
+IMAGES_PER_ROUND = 60_000
+PEAK_SIZE = 4096
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has PyTorch; without it that row is left out")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    paths = find_paths(Path.cwd())
+    config, training = load_config(paths.params), read_training_set(paths.stage("preprocess"))
+    compute = choose_compute("cpu", "auto")
+    rows = measurements(config, training, compute, paths.stage("preprocess"), options.torch)
+    results: dict[str, list[tuple[float, float, float]]] = {name: [] for name in rows}
+    for _ in range(options.rounds):
+        for name, measure in rows.items():
+            load, cpu = os.getloadavg()[0], sum(os.times()[:4])
+            value = measure()
+            results[name].append((value, sum(os.times()[:4]) - cpu, load))
+            print(f"  {name}: {value:,.0f}", file=sys.stderr, flush=True)
+    report(results, config, training, compute)
+
+
+def measurements(config: Config, training: TrainingSet, compute: Compute, data: Path, torch: str | None) -> dict[str, Callable[[], float]]:
+    """What is measured, by name: images/s, of the peak GFLOP/s."""
+    tutorial = changed(config, model={"name": "tutorial", "width": 1.0}, augment=UNMOVED)
+    fitters = {
+        "tutorial's network, no augmentation": tutorial,
+        "tutorial's network, a flip": changed(tutorial, augment={"horizontal_flip": True}),
+        "tutorial's network, tutorial's augmentation": changed(tutorial, augment=MOVED),
+        "default network and recipe": config,
+    }
+    rows: dict[str, Callable[[], float]] = {"bfloat16 matmul peak": matmul_peak}
+    for name, each in fitters.items():
+        rows[name] = fit_speed(each, training, compute)
+    rows["tutorial's own script (ImageDataGenerator)"] = tutorial_script(training)
+    if torch:
+        train = data / "train"
+        command = [torch, str(Path(__file__).parent / "torch_tutorial.py"), str(train / "images.npy"), str(train / "labels.npy")]
+        command += [str(config.train.batch_size), str(IMAGES_PER_ROUND // config.train.batch_size)]
+        rows["PyTorch, no augmentation"] = lambda: float(
+            json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["images_per_second"]
+        )
+    return rows
+
+
+def changed(config: Config, **sections: dict[str, object]) -> Config:
+    """The parameters with other values in some sections."""
+    values = config.model_dump(by_alias=True)
+    for section, keys in sections.items():
+        values[section] |= keys
+    return Config.model_validate(values)
+
+
+def matmul_peak() -> float:
+    """GFLOP/s of one large bfloat16 product, the best of 10."""
+    a = tf.cast(tf.random.stateless_normal((PEAK_SIZE, PEAK_SIZE), (1, 2)), tf.bfloat16)
+    product = tf.function(lambda: tf.matmul(a, a)[0, 0])
+    product()
+    seconds = []
+    for _ in range(10):
+        started = time.perf_counter()
+        product().numpy()
+        seconds.append(time.perf_counter() - started)
+    return 2 * PEAK_SIZE**3 / min(seconds) / 1e9
+
+
+def fit_speed(config: Config, training: TrainingSet, compute: Compute) -> Callable[[], float]:
+    """Images/s of an epoch through Fitter.fit, tracing and the first epoch not counted."""
+    one = changed(config, train={"epochs": 2, "min_steps": 0})
+    fitter = Fitter(training.images.shape[1:], len(training.class_names), one, compute)
+
+    def measure() -> float:
+        epochs: list[Epoch] = []
+        fitter.fit(training.images, training.labels, np.arange(min(IMAGES_PER_ROUND, len(training.labels))), on_epoch=epochs.append)
+        return epochs[-1].images_per_second
+
+    return measure
+
+
+def tutorial_script(training: TrainingSet) -> Callable[[], float]:
+    """Images/s of the tutorial's way: Keras's fit on an ImageDataGenerator, 100 steps of 32; validation passes are not counted."""
+    generator = ImageDataGenerator(
+        rescale=1 / 255,
+        rotation_range=20,
+        width_shift_range=0.1,
+        height_shift_range=0.1,
+        shear_range=10,
+        zoom_range=0.1,
+        horizontal_flip=True,
+    )
+    flow = generator.flow(np.asarray(training.images, np.float32), training.labels, batch_size=TUTORIAL_BATCH, seed=1)
+    layers = keras.layers
+    model = keras.Sequential([keras.Input(training.images.shape[1:])])
+    for filters in (32, 64, 64):
+        model.add(layers.Conv2D(filters, 3, activation="relu", padding="same"))
+        model.add(layers.MaxPooling2D(2, padding="same"))
+    for layer in (layers.Flatten(), layers.Dense(64, activation="relu"), layers.Dense(len(training.class_names), activation="softmax")):
+        model.add(layer)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(flow, steps_per_epoch=5, verbose=0)
+
+    def measure() -> float:
+        started = time.perf_counter()
+        model.fit(flow, steps_per_epoch=TUTORIAL_STEPS, verbose=0)
+        return TUTORIAL_STEPS * TUTORIAL_BATCH / (time.perf_counter() - started)
+
+    return measure
+
+
+def training_flops(network: keras.Model) -> float:
+    """Floating-point operations of one training step per image: forward, and twice that backward; the first layer needs no gradient of its input."""
+    total = first = 0.0
+    for layer in network.layers:
+        if not hasattr(layer, "kernel"):
+            continue
+        positions = np.prod(layer.output.shape[1:-1]) if len(layer.output.shape) == 4 else 1
+        flops = 2.0 * positions * np.prod(layer.kernel.shape)
+        total += 3 * flops
+        first = first or flops
+    return total - first
+
+
+def report(results: dict[str, list[tuple[float, float, float]]], config: Config, training: TrainingSet, compute: Compute) -> None:
+    """Print the table and the ratios."""
+    median = {name: statistics.median(value for value, _, _ in values) for name, values in results.items()}
+    shape, classes = training.images.shape[1:], len(training.class_names)
+    tutorial = Fitter(shape, classes, changed(config, model={"name": "tutorial", "width": 1.0}), compute)
+    flops = {
+        "tutorial": training_flops(tutorial._trainer.network),
+        "default": training_flops(Fitter(shape, classes, config, compute)._trainer.network),
+    }
+    peak = median.pop("bfloat16 matmul peak")
+    print(f"\nPeak: {peak:,.0f} GFLOP/s ({compute.device}, bfloat16). Medians of {len(results['bfloat16 matmul peak'])} rounds.\n")
+    print("| | images/s | share of the peak | CPU s | load |\n|---|---|---|---|---|")
+    for name, value in median.items():
+        network = "default" if name.startswith("default") else "tutorial"
+        _, cpu, load = (statistics.median(column) for column in zip(*results[name], strict=True))
+        print(f"| {name} | {value:,.0f} | {value * flops[network] / peak / 1e9:.0%} | {cpu:.1f} | {load:.1f} |")
+    ours, moved = median["tutorial's network, no augmentation"], median["tutorial's network, tutorial's augmentation"]
+    script = median["tutorial's own script (ImageDataGenerator)"]
+    print(f"\n- {moved / script:.1f} times the tutorial's own script, with the same augmentation")
+    if "PyTorch, no augmentation" in median:
+        print(f"- {ours / median['PyTorch, no augmentation']:.2f} times PyTorch, without augmentation on either side")
+    print(f"- the augmentation costs {1 - moved / ours:.1%} of the speed")
+
+
+if __name__ == "__main__":
+    main()
