@@ -81,7 +81,7 @@ def code_deps(stage: str) -> set[str]:
     modules = reachable(f"pipeline.stages.{stage}")
     files = {MODULES[name].relative_to(ROOT).as_posix() for name in modules}
     if "pipeline.ml.network" in modules:  # loads the architecture by its name
-        files.add("pipeline/ml/models/${model.name}.py")
+        files.add("pipeline/ml/models")
     pages = {"base" if name == "pipeline.page" else name.rpartition(".")[2] for name in modules}
     files |= {
         file.relative_to(ROOT).as_posix() for file in (PACKAGE / "templates").iterdir() if file.name.removesuffix(".html.j2") in pages

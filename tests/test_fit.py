@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import Config, load_config, model_names
+from pipeline.config import Config, load_config
 from pipeline.errors import FitError
 from pipeline.ml.device import Compute
 from pipeline.ml.fit import Epoch, Fitted, Fitter
@@ -67,30 +67,6 @@ def rows(count: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def fit(config: Config, images: np.ndarray, labels: np.ndarray, compute: Compute = FLOAT32) -> Fitted:
     return Fitter(images.shape[1:], 2, config, compute).fit(images, labels, *rows(len(labels)))
-
-
-@pytest.mark.parametrize("name", model_names())
-def test_every_network_learns_32_images_by_heart(name: str) -> None:
-    images, labels = shapes(48)
-    rate = {"resnet": 0.8, "tutorial": 1.5}.get(name, 0.8)
-    config = configure(model={"name": name}, train={"epochs": 30, "learning_rate": rate, "label_smoothing": 0.0})
-
-    fitted = fit(config, images, labels)
-
-    assert (predict(fitted.model, images)[16:].argmax(axis=1) == labels[16:]).all()
-
-
-@pytest.mark.parametrize("name", model_names())
-@pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (33, 40, 3), (96, 96, 3)])
-def test_every_network_takes_every_size(name: str, shape: tuple[int, int, int]) -> None:
-    images = np.zeros((20, *shape), np.uint8)
-    labels = (np.arange(20) % 3).astype(np.int32)
-    config = configure(model={"name": name, "width": 0.0625}, train={"epochs": 1})
-
-    fitted = Fitter(shape, 3, config, FLOAT32).fit(images, labels, *rows(20))
-
-    assert predict(fitted.model, images[:2]).shape == (2, 3)
-    assert np.allclose(predict(fitted.model, images[:2]).sum(axis=1), 1, atol=1e-5)
 
 
 def test_a_reused_network_fits_as_a_new_one(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def _explain(error: Exception, name: str) -> Exception:
     if not fetch and not isinstance(error, OSError) and "corrupted file" not in reason:
         return error
     what = (
-        f"{fetch[1].rpartition('/')[2]} in the Keras project's public store, cannot be downloaded: {fetch[2]}"
+        f"{fetch[1].rpartition('/')[2]} in the Keras project's public store, cannot be downloaded: {fetch[2].removeprefix('None -- ')}"
         if fetch
         else f"cannot be read: {reason}"
     )
