@@ -32,7 +32,8 @@ UNMOVED = dict.fromkeys(("rotation_degrees", "shift_fraction", "shear_degrees", 
     "horizontal_flip": False
 }
 IMAGES_PER_ROUND = 60_000
-PEAK_SIZE = 4096
+PEAK = "peak"
+PEAK_SIZES = (1024, 2048, 4096)
 
 
 def main() -> None:
@@ -40,7 +41,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", metavar="PYTHON", help="an interpreter that has PyTorch; without it that row is left out")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peak", metavar="PRECISION", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.peak:
+        print(max(matmul_speed(size, tf.as_dtype(options.peak)) for size in PEAK_SIZES))
+        return
     paths = find_paths(Path.cwd())
     config, training = load_config(paths.params), read_training_set(paths.stage("preprocess"))
     compute = choose_compute("cpu", "auto")
@@ -64,14 +69,14 @@ def measurements(config: Config, training: TrainingSet, compute: Compute, data: 
         "tutorial's network, tutorial's augmentation": changed(tutorial, augment=MOVED),
         "default network and recipe": config,
     }
-    rows: dict[str, Callable[[], float]] = {"bfloat16 matmul peak": matmul_peak}
+    rows: dict[str, Callable[[], float]] = {PEAK: lambda: matmul_peak(compute.precision)}
     for name, each in fitters.items():
         rows[name] = fit_speed(each, training, compute)
     rows["tutorial's own script (ImageDataGenerator)"] = tutorial_script(training)
     if torch:
         train = data / "train"
         command = [torch, str(Path(__file__).parent / "torch_tutorial.py"), str(train / "images.npy"), str(train / "labels.npy")]
-        command += [str(config.train.batch_size), str(IMAGES_PER_ROUND // config.train.batch_size)]
+        command += [str(config.train.batch_size), str(IMAGES_PER_ROUND // config.train.batch_size), compute.precision]
         rows["PyTorch, no augmentation"] = lambda: float(
             json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["images_per_second"]
         )
@@ -86,9 +91,14 @@ def changed(config: Config, **sections: dict[str, object]) -> Config:
     return Config.model_validate(values)
 
 
-def matmul_peak() -> float:
-    """GFLOP/s of one large bfloat16 product, the best of 10."""
-    a = tf.cast(tf.random.stateless_normal((PEAK_SIZE, PEAK_SIZE), (1, 2)), tf.bfloat16)
+def matmul_peak(precision: str) -> float:
+    """GFLOP/s of large matrix products on all cores: by a process of its own, since a fit gives each operation a share of the cores only."""
+    return float(subprocess.run([sys.executable, __file__, "--peak", precision], check=True, capture_output=True, text=True).stdout)
+
+
+def matmul_speed(size: int, dtype: tf.DType) -> float:
+    """GFLOP/s of the product of two square matrices, the best of ten."""
+    a = tf.cast(tf.random.stateless_normal((size, size), (1, 2)), dtype)
     product = tf.function(lambda: tf.matmul(a, a)[0, 0])
     product()
     seconds = []
@@ -96,7 +106,7 @@ def matmul_peak() -> float:
         started = time.perf_counter()
         product().numpy()
         seconds.append(time.perf_counter() - started)
-    return 2 * PEAK_SIZE**3 / min(seconds) / 1e9
+    return 2 * size**3 / min(seconds) / 1e9
 
 
 def fit_speed(config: Config, training: TrainingSet, compute: Compute) -> Callable[[], float]:
@@ -164,8 +174,10 @@ def report(results: dict[str, list[tuple[float, float, float]]], config: Config,
         "tutorial": training_flops(tutorial._trainer.network),
         "default": training_flops(Fitter(shape, classes, config, compute)._trainer.network),
     }
-    peak = median.pop("bfloat16 matmul peak")
-    print(f"\nPeak: {peak:,.0f} GFLOP/s ({compute.device}, bfloat16). Medians of {len(results['bfloat16 matmul peak'])} rounds.\n")
+    peak = median.pop(PEAK)
+    print(
+        f"\nPeak: {peak:,.0f} GFLOP/s of matrix products in {compute.precision} on {compute.device}. Medians of {len(results[PEAK])} rounds.\n"
+    )
     print("| | images/s | share of the peak | CPU s | load |\n|---|---|---|---|---|")
     for name, value in median.items():
         network = "default" if name.startswith("default") else "tutorial"

@@ -1,7 +1,8 @@
-"""The tutorial's network in PyTorch at its best setting on a CPU (bfloat16, channels last), without augmentation: images per second.
+"""The tutorial's network in PyTorch at its best setting on a CPU, without augmentation: images per second.
 
-    python benchmarks/torch_tutorial.py IMAGES.npy LABELS.npy BATCH_SIZE STEPS
+    python benchmarks/torch_tutorial.py IMAGES.npy LABELS.npy BATCH_SIZE STEPS PRECISION
 
+PRECISION: bfloat16, which is best where the processor multiplies it, or float32. Channels last: the faster layout in both.
 Prints one JSON line. Run by speed.py with an interpreter that has PyTorch, which this project does not need.
 """
 
@@ -22,7 +23,7 @@ def build(class_count: int) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 4 * 4, 64), nn.ReLU(), nn.Linear(64, class_count))
 
 
-def main(images_path: str, labels_path: str, batch_size: int, steps: int) -> None:
+def main(images_path: str, labels_path: str, batch_size: int, steps: int, precision: str) -> None:
     """Train for some steps and for a few before them that are not counted."""
     images = torch.from_numpy(np.load(images_path)).permute(0, 3, 1, 2).to(memory_format=torch.channels_last)
     labels = torch.from_numpy(np.load(labels_path)).long()
@@ -34,8 +35,8 @@ def main(images_path: str, labels_path: str, batch_size: int, steps: int) -> Non
         if step == 0:
             started, cpu = time.perf_counter(), time.process_time()
         rows = torch.randint(len(images), (batch_size,), generator=generator)
-        batch = images[rows].to(torch.bfloat16).contiguous(memory_format=torch.channels_last).mul_(1 / 255)
-        with torch.autocast("cpu", torch.bfloat16):
+        batch = images[rows].to(getattr(torch, precision)).contiguous(memory_format=torch.channels_last).mul_(1 / 255)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             loss = nn.functional.cross_entropy(model(batch), labels[rows])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -45,4 +46,4 @@ def main(images_path: str, labels_path: str, batch_size: int, steps: int) -> Non
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])

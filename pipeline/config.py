@@ -32,6 +32,12 @@ Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish"
 Optimizer = Literal["sgd", "rmsprop", "adam", "adamw", "nadam", "lion", "muon"]
 Schedule = Literal["linear", "cosine", "constant"]
 
+AUTO_OR = {
+    "image_size": "[height, width] in px, each 8 to 1024",
+    "learning_rate": "a number above 0",
+    "weight_decay": "a number from 0 to 1",
+}
+"""What else a parameter may be that can be found out."""
 
 APPLICATIONS = (
     *("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge", "DenseNet121", "DenseNet169", "DenseNet201"),
@@ -143,11 +149,11 @@ class Train(Section):
     min_steps: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=1)]
     optimizer: Optimizer
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, allow_inf_nan=False)]
     schedule: Schedule
     warmup_fraction: Annotated[float, Field(ge=0, le=1)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    weight_decay: Literal["auto"] | Annotated[float, Field(ge=0, le=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     class_weights: Literal["none", "balanced"]
     early_stopping_epochs: Annotated[int, Field(ge=0)]
@@ -322,8 +328,8 @@ def _expectation(keys: list[str], problem: dict[str, Any]) -> str:
     section = _section_of(keys)
     name = keys[-1]
     field = next((f for n, f in section.model_fields.items() if (f.alias or n) == name), None) if section else None
-    if name == "image_size":
-        return "should be auto or [height, width] in px, each 8 to 1024"
+    if name in AUTO_OR:
+        return f"should be auto or {AUTO_OR[name]}"
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     choices = get_args(field.annotation) if field and "Literal" in str(field.annotation) else ()

@@ -94,7 +94,7 @@ def test_a_file_that_is_not_yaml_with_sections_is_one_line(tmp_path: Path, text:
 
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(TEXT.replace("learning_rate: 0.3", "learning_rate: 3e-1"), encoding="utf-8")
+    path.write_text(TEXT.replace("learning_rate: auto", "learning_rate: 3e-1"), encoding="utf-8")
 
     assert load_config(path).train.learning_rate == 0.3
 

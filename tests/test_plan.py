@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.ml.plan import plan_fit
+from pipeline.ml.plan import peak_learning_rate, plan_fit, weight_decay
 from tests.test_fit import configure, default_config
 
 
@@ -52,3 +52,20 @@ def test_pretrained_weights_are_tuned_in_two_phases() -> None:
 
 def test_without_pretrained_weights_nothing_is_frozen() -> None:
     assert plan_fit(1600, configure(train={"frozen_epochs": 2})).frozen_epochs == 0
+
+
+def test_auto_is_what_suits_the_optimizer_and_the_network() -> None:
+    def auto(optimizer: str, network: str) -> tuple[float, float]:
+        config = configure(model={"name": network}, train={"optimizer": optimizer, "learning_rate": "auto", "weight_decay": "auto"})
+        return round(peak_learning_rate(config), 6), weight_decay(config.train)
+
+    assert auto("sgd", "resnet") == (0.3, 0.0005)
+    assert auto("adamw", "resnet") == (0.002, 0.05)
+    assert auto("sgd", "tutorial") == (0.03, 0.0005)
+    assert auto("adamw", "tutorial") == (0.002, 0.05)
+
+
+def test_a_number_is_taken_as_it_is() -> None:
+    config = configure(model={"name": "tutorial"}, train={"learning_rate": 0.2, "weight_decay": 0.0})
+
+    assert (peak_learning_rate(config), weight_decay(config.train)) == (0.2, 0.0)

@@ -77,7 +77,7 @@ def fit_notice(label: str, plan: Plan, compute: Compute) -> str:
     """What is about to be fitted, on which device: for the person who waits."""
     return (
         f"{label}: {plan.epochs} epochs of {plan.steps_per_epoch} steps of {plan.batch_size} images, "
-        f"on {compute.device} in {compute.precision}"
+        f"learning rate up to {plan.phases[0].peak_learning_rate:.3g}, on {compute.device} in {compute.precision}"
     )
 
 

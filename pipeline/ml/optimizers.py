@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from pipeline.config import Train
+from pipeline.ml.plan import weight_decay
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
@@ -14,12 +15,12 @@ CONVOLUTION_RATE = 0.2
 
 def build_optimizer(train: Train) -> keras.optimizers.Optimizer:
     """The optimizer with decoupled weight decay on kernels only; the learning rate is assigned before every step."""
-    decay = {"weight_decay": train.weight_decay or None}
+    decay = {"weight_decay": weight_decay(train) or None}
     makers: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
         "sgd": lambda: keras.optimizers.SGD(0.0, momentum=train.momentum, nesterov=train.momentum > 0, **decay),
         "rmsprop": lambda: keras.optimizers.RMSprop(0.0, momentum=train.momentum, **decay),
         "adam": lambda: keras.optimizers.Adam(0.0, **decay),
-        "adamw": lambda: keras.optimizers.AdamW(0.0, weight_decay=train.weight_decay),
+        "adamw": lambda: keras.optimizers.AdamW(0.0, weight_decay=weight_decay(train)),
         "nadam": lambda: keras.optimizers.Nadam(0.0, **decay),
         "lion": lambda: keras.optimizers.Lion(0.0, **decay),
         "muon": lambda: Muon(0.0, momentum=train.momentum, nesterov=train.momentum > 0, **decay),

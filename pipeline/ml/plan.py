@@ -11,6 +11,19 @@ SMALLEST_BATCH = 16
 FEWEST_STEPS_PER_EPOCH = 32
 BATCH_OF_LEARNING_RATE = 256
 FINAL_LEARNING_RATE = 0.01
+USUAL = {
+    "sgd": (0.3, 0.0005),
+    "muon": (0.25, 0.006),
+    "adam": (0.002, 0.05),
+    "adamw": (0.002, 0.05),
+    "nadam": (0.002, 0.05),
+    "rmsprop": (0.001, 0.05),
+    "lion": (0.0003, 0.5),
+}
+"""(peak learning rate, weight decay) of each optimizer where they are `auto`."""
+NOT_NORMALISED = {"tutorial", "VGG16", "VGG19"}
+"""Networks without normalisation: they take a tenth of the rate of optimizers that step by the gradient's own length."""
+BY_LENGTH = {"sgd", "muon"}
 
 
 @dataclass(frozen=True)
@@ -69,11 +82,24 @@ def plan_fit(image_count: int, config: Config) -> Plan:
         batch_size //= 2
     steps_per_epoch = max(1, image_count // batch_size)
     epochs = max(train.epochs, math.ceil(train.min_steps / steps_per_epoch))
-    peak = train.learning_rate * batch_size / BATCH_OF_LEARNING_RATE
+    peak = peak_learning_rate(config) * batch_size / BATCH_OF_LEARNING_RATE
     frozen = min(train.frozen_epochs, epochs) if config.model.weights != "none" else 0
     rates = [(frozen, peak), (epochs - frozen, peak * train.fine_tune_rate)] if frozen else [(epochs, peak)]
     phases = [_phase(count * steps_per_epoch, rate, train) for count, rate in rates if count]
     return Plan(batch_size, steps_per_epoch, epochs, frozen, tuple(phases))
+
+
+def peak_learning_rate(config: Config) -> float:
+    """`train.learning_rate`, for a batch of 256; where it is `auto`, what suits the optimizer and the network."""
+    if config.train.learning_rate != "auto":
+        return config.train.learning_rate
+    slower = config.model.name in NOT_NORMALISED and config.train.optimizer in BY_LENGTH
+    return USUAL[config.train.optimizer][0] * (0.1 if slower else 1.0)
+
+
+def weight_decay(train: Train) -> float:
+    """`train.weight_decay`; where it is `auto`, what suits the optimizer."""
+    return USUAL[train.optimizer][1] if train.weight_decay == "auto" else train.weight_decay
 
 
 def _phase(steps: int, peak_learning_rate: float, train: Train) -> Phase:
