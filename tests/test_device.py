@@ -21,8 +21,9 @@ from pipeline.ml.device import Compute
 from tests.test_fit import configure, fit, shapes
 images, labels = shapes()
 config = configure(train={"epochs": 3}, model={"name": "tutorial"})
-for replicas in ((), ("CPU:0", "CPU:1")):
-    print(*(f"{epoch.loss:.4f}" for epoch in fit(config, images, labels, Compute("devices", "float32", replicas)).history))
+for precision in ("float32", "float16"):
+    for replicas in ((), ("CPU:0", "CPU:1")):
+        print(*(f"{epoch.loss:.4f}" for epoch in fit(config, images, labels, Compute("devices", precision, replicas)).history))
 resnet = fit(configure(train={"epochs": 3}), images, labels, Compute("devices", "float32", ("CPU:0", "CPU:1"))).history
 print(resnet[-1].loss < resnet[0].loss, all(np.isfinite(epoch.validation_loss) for epoch in resnet))
 """
@@ -71,10 +72,12 @@ def test_images_lie_on_a_gpu_where_they_take_no_more_than_a_quarter_of_its_memor
     assert not Compute("CPU", "float32").holds(images)
 
 
-def test_two_devices_that_share_each_step_fit_as_one_does() -> None:
+def test_two_devices_and_float16_with_loss_scaling_fit_as_one_device_in_float32_does() -> None:
     done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
-    one, two, resnet = done.stdout.splitlines()[-3:]
+    *fits, resnet = done.stdout.splitlines()[-5:]
+    losses = np.array([[float(loss) for loss in line.split()] for line in fits])
 
-    assert np.allclose([float(loss) for loss in one.split()], [float(loss) for loss in two.split()], atol=2e-3)
+    assert losses[0, -1] < 0.1
+    assert np.allclose(losses, losses[0], atol=2e-3)
     assert resnet == "True True"
