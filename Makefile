@@ -39,7 +39,7 @@ $(INSTALLED): locks/$(EXTRA).txt pyproject.toml
 	[ -x $(BIN)/python ] || "$$found" -m venv .venv; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r locks/$(EXTRA).txt; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
-	$(BIN)/python -m pipeline.telemetry
+	$(BIN)/python -m pipeline.environment
 	@touch $@
 
 lock:  ## resolve the newest versions that pyproject.toml allows into locks/ (needs uv)

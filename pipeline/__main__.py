@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline import telemetry
 from pipeline.check import check_inputs, check_machine, table
 from pipeline.config import load_config
+from pipeline.environment import apply_settings
 from pipeline.errors import PipelineError
 from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, bound_command, callers, exit_with, one_at_a_time, run, stop_on_signals
@@ -37,7 +37,7 @@ examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0 done, 2 a problem that the user can mend, told in one line, 130 or 143 stopped by Ctrl-C or SIGTERM."""
-    telemetry.switch_off()
+    apply_settings()
     options = build_parser().parse_args(arguments)
     try:
         with stop_on_signals():

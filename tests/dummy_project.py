@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from ruamel.yaml import YAML
 
-from pipeline import telemetry
+from pipeline.environment import SETTINGS
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -89,7 +89,7 @@ def environment(root: Path, **more: str) -> dict[str, str]:
     }
     path = os.pathsep.join(part for part in kept["PATH"].split(os.pathsep) if part != str(BIN))
     home = {"PREFECT_HOME": str(root / ".prefect"), "COLUMNS": "200"}
-    return {**kept, **telemetry.OFF, **home, "PATH": path, **more}
+    return {**kept, **SETTINGS, **home, "PATH": path, **more}
 
 
 def start_pipeline(root: Path, *arguments: str, **more: str) -> "subprocess.Popen[str]":

@@ -102,7 +102,8 @@ def fit_key(stage: str, config: Config, processors: str, arrays: Mapping[str, np
     """A digest of everything that the bits of a fit depend on: its arrays, parameters, code, packages, and the `processors` it runs on."""
     digest = hashlib.sha256()
     parameters = {name: value for name, value in config.flat().items() if name.split(".")[0] in ("seed", "augment", "model", "train")}
-    facts = [stage, parameters, processors, os.cpu_count(), [version(name) for name in PACKAGES], _code()]
+    kernels = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
+    facts = [stage, parameters, processors, os.cpu_count(), kernels, [version(name) for name in PACKAGES], _code()]
     digest.update(json.dumps(facts).encode())
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())

@@ -15,7 +15,7 @@ from typing import Literal
 import psutil
 from ruamel.yaml import YAML
 
-from pipeline import telemetry
+from pipeline.environment import SETTINGS
 from pipeline.errors import BusyError, ConfigError, StageError
 from pipeline.paths import Paths
 from pipeline.processes import run
@@ -66,7 +66,7 @@ def dvc_environment() -> dict[str, str]:
     """The environment for DVC: its stages call `python`, which must be this one even where .venv is not activated."""
     bin_folder = str(Path(sys.executable).parent)
     own = {"PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1", FLOW_PID: str(os.getpid())}
-    return {**telemetry.OFF, **os.environ, **own}
+    return {**SETTINGS, **os.environ, **own}
 
 
 def _repro(stage: str, paths: Paths, log: Callable[[str], None], force: bool) -> tuple[list[str], int]:
