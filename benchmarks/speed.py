@@ -18,7 +18,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
 from pipeline.config import Config, load_config
 from pipeline.ml.device import Compute, choose_compute
@@ -26,13 +25,14 @@ from pipeline.ml.fit import Epoch, Fitter
 from pipeline.paths import find_paths
 from pipeline.stores.arrays import TrainingSet, read_training_set
 
-TUTORIAL_STEPS, TUTORIAL_BATCH = 100, 32
 MOVED = {"rotation_degrees": 20.0, "shift_fraction": 0.1, "shear_degrees": 10.0, "zoom_fraction": 0.1, "horizontal_flip": True}
 UNMOVED = dict.fromkeys(("rotation_degrees", "shift_fraction", "shear_degrees", "zoom_fraction", "erase_fraction"), 0.0) | {
     "horizontal_flip": False
 }
-IMAGES_PER_ROUND = 60_000
+IMAGES_PER_ROUND = 20_480
 PEAK = "peak"
+SCRIPT = "tutorial's own script (ImageDataGenerator)"
+TORCH = "PyTorch, no augmentation"
 PEAK_SIZES = (1024, 2048, 4096)
 
 
@@ -72,15 +72,19 @@ def measurements(config: Config, training: TrainingSet, compute: Compute, data: 
     rows: dict[str, Callable[[], float]] = {PEAK: lambda: matmul_peak(compute.precision)}
     for name, each in fitters.items():
         rows[name] = fit_speed(each, training, compute)
-    rows["tutorial's own script (ImageDataGenerator)"] = tutorial_script(training)
+    arrays = [str(data / "train" / name) for name in ("images.npy", "labels.npy")]
+    rows[SCRIPT] = lambda: child(sys.executable, "tutorial_script.py", *arrays)
     if torch:
-        train = data / "train"
-        command = [torch, str(Path(__file__).parent / "torch_tutorial.py"), str(train / "images.npy"), str(train / "labels.npy")]
-        command += [str(config.train.batch_size), str(IMAGES_PER_ROUND // config.train.batch_size), compute.precision]
-        rows["PyTorch, no augmentation"] = lambda: float(
-            json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["images_per_second"]
-        )
+        steps = (str(config.train.batch_size), str(IMAGES_PER_ROUND // config.train.batch_size))
+        rows[TORCH] = lambda: child(torch, "torch_tutorial.py", *arrays, *steps, compute.precision)
     return rows
+
+
+def child(python: str, script: str, *arguments: str) -> float:
+    """The images/s that a script beside this one prints."""
+    command = [python, str(Path(__file__).parent / script), *arguments]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float(json.loads(printed)["images_per_second"])
 
 
 def changed(config: Config, **sections: dict[str, object]) -> Config:
@@ -122,36 +126,6 @@ def fit_speed(config: Config, training: TrainingSet, compute: Compute) -> Callab
     return measure
 
 
-def tutorial_script(training: TrainingSet) -> Callable[[], float]:
-    """Images/s of the tutorial's way: Keras's fit on an ImageDataGenerator, 100 steps of 32; validation passes are not counted."""
-    generator = ImageDataGenerator(
-        rescale=1 / 255,
-        rotation_range=20,
-        width_shift_range=0.1,
-        height_shift_range=0.1,
-        shear_range=10,
-        zoom_range=0.1,
-        horizontal_flip=True,
-    )
-    flow = generator.flow(np.asarray(training.images, np.float32), training.labels, batch_size=TUTORIAL_BATCH, seed=1)
-    layers = keras.layers
-    model = keras.Sequential([keras.Input(training.images.shape[1:])])
-    for filters in (32, 64, 64):
-        model.add(layers.Conv2D(filters, 3, activation="relu", padding="same"))
-        model.add(layers.MaxPooling2D(2, padding="same"))
-    for layer in (layers.Flatten(), layers.Dense(64, activation="relu"), layers.Dense(len(training.class_names), activation="softmax")):
-        model.add(layer)
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(flow, steps_per_epoch=5, verbose=0)
-
-    def measure() -> float:
-        started = time.perf_counter()
-        model.fit(flow, steps_per_epoch=TUTORIAL_STEPS, verbose=0)
-        return TUTORIAL_STEPS * TUTORIAL_BATCH / (time.perf_counter() - started)
-
-    return measure
-
-
 def training_flops(network: keras.Model) -> float:
     """Floating-point operations of one training step per image: forward, and twice that backward; the first layer needs no gradient of its input."""
     total = first = 0.0
@@ -184,10 +158,10 @@ def report(results: dict[str, list[tuple[float, float, float]]], config: Config,
         _, cpu, load = (statistics.median(column) for column in zip(*results[name], strict=True))
         print(f"| {name} | {value:,.0f} | {value * flops[network] / peak / 1e9:.0%} | {cpu:.1f} | {load:.1f} |")
     ours, moved = median["tutorial's network, no augmentation"], median["tutorial's network, tutorial's augmentation"]
-    script = median["tutorial's own script (ImageDataGenerator)"]
+    script = median[SCRIPT]
     print(f"\n- {moved / script:.1f} times the tutorial's own script, with the same augmentation")
-    if "PyTorch, no augmentation" in median:
-        print(f"- {ours / median['PyTorch, no augmentation']:.2f} times PyTorch, without augmentation on either side")
+    if TORCH in median:
+        print(f"- {ours / median[TORCH]:.2f} times PyTorch, without augmentation on either side")
     print(f"- the augmentation costs {1 - moved / ours:.1%} of the speed")
 
 
