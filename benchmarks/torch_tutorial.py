@@ -2,7 +2,7 @@
 
     python benchmarks/torch_tutorial.py IMAGES.npy LABELS.npy BATCH_SIZE STEPS PRECISION
 
-PRECISION: bfloat16, which is best where the processor multiplies it, or float32. Channels last: the faster layout in both.
+PRECISION: bfloat16, which is best where the processor multiplies it, or float32. In channels last, which is no slower in either.
 Prints one JSON line. Run by speed.py with an interpreter that has PyTorch, which this project does not need.
 """
 

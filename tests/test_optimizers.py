@@ -22,11 +22,12 @@ def test_every_optimizer_lowers_the_loss(name: str) -> None:
     assert history[-1].loss < 0.7 * history[0].loss
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("shape", [(3, 3, 8, 16), (1, 1, 32, 16), (3, 3, 1, 8)])
-def test_the_direction_of_a_kernel_is_nearly_orthogonal(shape: tuple[int, ...]) -> None:
+def test_the_direction_of_a_kernel_is_nearly_orthogonal(shape: tuple[int, ...], dtype: str) -> None:
     kernel = np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
-    matrix = np.asarray(orthogonalised(kernel)).reshape(-1, shape[-1])
+    matrix = np.asarray(orthogonalised(kernel, dtype)).reshape(-1, shape[-1])
 
     values = np.linalg.svd(matrix, compute_uv=False)
     assert values.min() > 0.6

@@ -32,7 +32,7 @@ class Trainer:
         self._strategy, self._towers = compute.strategy(), compute.towers
         with self._strategy.scope():
             self.network = build_to_fit(shape, class_count, config.model, compute.dtype_policy)
-            self._optimizer = build_optimizer(config.train)
+            self._optimizer = build_optimizer(config.train, compute.precision)
             if compute.precision == "float16":
                 self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
             self._optimizer.build(self.network.trainable_variables)
