@@ -8,7 +8,7 @@ import pytest
 from pipeline.config import Config, load_config
 from pipeline.paths import Paths
 from pipeline.stores.files import sha256_file
-from pipeline.stores.lineage import FOLDS_TAG, MODEL_TAG, finishing, open_run, pipeline_run, start_fold
+from pipeline.stores.lineage import FIT_TAG, FOLDS_TAG, MODEL_TAG, finishing, open_run, pipeline_run, start_fold
 from tests.fakes import FakeRun, FakeTracker
 
 ROOT = Path(__file__).parent.parent
@@ -131,3 +131,15 @@ def test_an_open_run_names_its_data_and_parameters(config: Config, paths: Paths,
     assert run.tags.items() >= {"data_digest": "d1", "device": "CPU", "dvc_experiment": "hot-cat", "kind": "pipeline"}.items()
     assert run.datasets[0].digest == "d1"
     assert run.last("data_leak") == 2
+
+
+def test_a_run_that_was_broken_off_goes_on_but_not_with_other_parameters(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    stricter = config.model_copy(update={"register_": config.register_.model_copy(update={"margin": 0.1})})
+
+    for each in (config, config, stricter):
+        with pytest.raises(KeyboardInterrupt), open_run(tracker, "pipeline", each, paths, {FIT_TAG: "same"}):
+            raise KeyboardInterrupt
+
+    first, second = tracker.runs
+    assert (first.params["register.margin"], second.params["register.margin"]) == (0.0, 0.1)

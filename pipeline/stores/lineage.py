@@ -5,6 +5,8 @@ restored from DVC's cache), one is made from the files. The folds that `cross_va
 """
 
 import csv
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,10 +36,13 @@ def open_run(
 ) -> Iterator[Run]:
     """A run with parameters, data set and provenance; it ends as what happened inside: finished, failed or killed.
 
-    Where `tags` name a fit that was broken off, its run goes on; with `finished` also one that was about to end.
+    Where `tags` name a fit that was broken off, its run goes on; with `finished` also one that was about to end. Not where a parameter has changed
+    since, if only of another stage: MLflow takes a run's parameters once.
     """
     spec = read_json(paths.stage("preprocess") / "spec.json")
     every = {"kind": kind, "data_digest": spec["dataset_digest"], **code_tags(paths.root), **environment_tags(), **(tags or {})}
+    if FIT_TAG in every:
+        every[FIT_TAG] += f"-{hashlib.sha256(json.dumps(config.flat()).encode()).hexdigest()[:8]}"
     same_fit = {key: every[key] for key in ("kind", FIT_TAG) if key in every}
     run = tracker.resume_run(same_fit, finished=finished) if FIT_TAG in same_fit else None
     run = run or tracker.start_run(_run_name(config, spec, every), every)
