@@ -13,7 +13,7 @@ SETTINGS = {
     "DVC_NO_ANALYTICS": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "TF_ENABLE_ONEDNN_OPTS": "1",  # on by default with AVX512 only; with AVX2 a fit is 1.5 to 2 times as fast
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # on by default with AVX512 only; with AVX2 a fit is 1.4 to 2 times as fast
 }
 
 

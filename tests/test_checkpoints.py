@@ -119,6 +119,15 @@ def test_the_key_changes_with_everything_that_the_bits_depend_on() -> None:
     assert base == fit_key("train", configure(), "CPU", ARRAYS)
 
 
+def test_the_key_changes_with_the_kernels_that_tensorflow_is_told_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = []
+    for choice in ("0", "1"):
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", choice)
+        keys.append(fit_key("train", configure(), "CPU", ARRAYS))
+
+    assert keys[0] != keys[1]
+
+
 def test_a_finished_fit_leaves_nothing_and_a_failed_one_its_state(tmp_path: Path) -> None:
     def fit(key: str, fail: bool) -> bool:
         with Checkpoints.open(tmp_path, key) as checkpoints:
