@@ -5,6 +5,8 @@
 EXTRA ?= cpu
 INSTALLED := .venv/installed-$(EXTRA)
 BIN := .venv/bin
+# a file of tests is one process's, as its tests share what they have set up
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -14,10 +16,10 @@ run: $(INSTALLED)  ## the main job: from the images to a registered model; does 
 	@$(BIN)/pipeline run
 
 test: $(INSTALLED) lint  ## style, types and all tests but the slow ones
-	@$(BIN)/pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 test-all: $(INSTALLED) lint  ## every test
-	@$(BIN)/pytest
+	@$(PYTEST)
 
 lint: $(INSTALLED)  ## style and types
 	@$(BIN)/ruff check
