@@ -359,7 +359,9 @@ def test_a_tar_is_told_by_its_content(tmp_path: Path, ending: str) -> None:
     assert is_tar(path.rename(tmp_path / "unnamed"))
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"\0" * 512 + b"image" * 200, gzip.compress(b"idx" * 500, mtime=0), zstd(b"a,b\n" * 200)])
+@pytest.mark.parametrize(
+    "content", [b"", b"text", b"\0" * 512 + b"image" * 200, gzip.compress(b"idx" * 500, mtime=0), zstd(b"a,b\n" * 200)]
+)
 def test_what_is_no_tar_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
 
