@@ -12,6 +12,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def _show_ui(options: argparse.Namespace) -> int:
         f"$ {shlex.join(['mlflow', *arguments])}\nMLflow's UI is at http://127.0.0.1:{options.port} in a few seconds. Ctrl-C stops it.",
         flush=True,
     )
-    exit_code = run(bound_command("mlflow", *arguments), print)
+    exit_code = run(bound_command("mlflow", *arguments), partial(print, flush=True))
     raise PipelineError(
         f"MLflow's UI has ended with code {exit_code}: see above. Where port {options.port} is taken, give another with --port."
     )
