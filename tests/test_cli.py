@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -138,16 +139,19 @@ def test_a_stage_of_a_flow_that_has_died_ends_too(project: Path) -> None:
 @pytest.mark.slow
 def test_the_ui_shows_the_store_of_the_project_until_stopped(project: Path) -> None:
     port = free_port()
-    ui = start_pipeline(project, "ui", "--port", str(port))
+    ui = start_pipeline(project, "ui", "--port", str(port), PYTHONUNBUFFERED="")
+    assert ui.stdout
     try:
         assert wait_for(lambda: is_up(f"http://127.0.0.1:{port}/health"), 90)
+        while_running = list(takewhile(lambda line: "GET /health" not in line, ui.stdout))  # would wait for ever if lines were held back
     finally:
         ui.terminate()
-        output, _ = ui.communicate(timeout=30)
+        at_the_end = ui.stdout.readlines()
+        ui.stdout.close()
 
-    assert f"$ mlflow ui --backend-store-uri sqlite:///{project}/mlruns/mlflow.db" in output
-    assert ui.returncode == 143
-    assert output.splitlines()[-1] == "pipeline ui: stopped by SIGTERM"
+    assert any(f"$ mlflow ui --backend-store-uri sqlite:///{project}/mlruns/mlflow.db" in line for line in while_running)
+    assert ui.wait(30) == 143
+    assert at_the_end[-1] == "pipeline ui: stopped by SIGTERM\n"
     assert started_by(project) == []
 
 
