@@ -8,11 +8,9 @@ import contextlib
 import errno
 import importlib
 import os
-import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,9 +19,8 @@ from pipeline.config import load_config
 from pipeline.environment import apply_settings
 from pipeline.errors import PipelineError
 from pipeline.paths import STAGES, Paths, find_paths
-from pipeline.processes import Stopped, bound_command, callers, exit_with, one_at_a_time, run, stop_on_signals
+from pipeline.processes import Stopped, callers, exit_with, one_at_a_time, stop_on_signals
 from pipeline.stores.dvc_repro import FLOW_PID
-from pipeline.stores.tracking_server import tracking_uri
 from pipeline.summary import verdict
 
 TRACKED_STAGES = STAGES[2:]
@@ -96,9 +93,9 @@ def _run_flow(options: argparse.Namespace) -> int:
     from pipeline.serve import run_once
 
     run_once(paths, options.lock_timeout)
-    from pipeline.stores.registered import registered_model
+    from pipeline.stores.registered import registry_state
 
-    if outcome := verdict(paths, registered_model(paths)):
+    if outcome := verdict(paths, registry_state(paths)):
         print(f"\n{outcome}", flush=True)
     return 0
 
@@ -113,22 +110,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _show_ui(options: argparse.Namespace) -> int:
-    paths = find_paths(Path.cwd())
-    server = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if server.startswith("http"):
-        print(f"The runs are on the tracking server, which has its own UI: {server}")
-        return 0
-    _tracker("train", paths)  # creates the store where there is none
-    arguments = ["ui", "--backend-store-uri", tracking_uri(paths), "--artifacts-destination", str(paths.mlruns / "artifacts")]
-    arguments += ["--host", "127.0.0.1", "--port", str(options.port)]
-    print(
-        f"$ {shlex.join(['mlflow', *arguments])}\nMLflow's UI is at http://127.0.0.1:{options.port} in a few seconds. Ctrl-C stops it.",
-        flush=True,
-    )
-    exit_code = run(bound_command("mlflow", *arguments), partial(print, flush=True))
-    raise PipelineError(
-        f"MLflow's UI has ended with code {exit_code}: see above. Where port {options.port} is taken, give another with --port."
-    )
+    from pipeline.ui import show
+
+    show(find_paths(Path.cwd()), options.port)
+    return 0
 
 
 def _check(_: argparse.Namespace) -> int:
@@ -175,7 +160,7 @@ def _tracker(stage: str, paths: Paths) -> object:
         return None
     from pipeline.stores.mlflow_log import MlflowLog
 
-    return MlflowLog.connect(paths)
+    return MlflowLog.connect(paths, stage)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from pipeline.errors import PipelineError
 from pipeline.paths import Paths, find_paths
 from pipeline.processes import Stopped, stop_on_signals
 from pipeline.stores.dvc_repro import read_graph, reproduce
-from pipeline.stores.registered import is_lost, registered_model
+from pipeline.stores.registered import registry_state
+from pipeline.stores.run_log import RegistryState
 from pipeline.summary import StageResult, data_markdown, markdown
 
 SUMMARY_KEY = "pipeline-summary"
@@ -63,7 +64,7 @@ def _run_stages(paths: Paths, lock_timeout_seconds: float) -> State[Any]:
         results.append(StageResult(stage, state.name or "", time.monotonic() - started))
         if not state.is_completed():
             break
-    _publish(paths, results, registered_model(paths) if state.is_completed() else None)
+    _publish(paths, results, registry_state(paths) if state.is_completed() else None)
     return _conclude(state, results)
 
 
@@ -78,8 +79,8 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
     try:
         log = get_run_logger().info
         outcome = reproduce(stage, paths, log, lock_timeout_seconds)
-        if stage == "register" and outcome != "Ran" and is_lost(paths):
-            log("The registry does not have this model: registering it again")
+        if stage == "register" and outcome != "Ran" and (registry := registry_state(paths)) and not registry.is_current:
+            log(f"The registry is not as data/register/decision.json says ({registry.verdict}): running register again")
             outcome = reproduce(stage, paths, log, lock_timeout_seconds, force=True)
     except PipelineError as error:
         return Failed(message=str(error))
@@ -88,8 +89,8 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
     return Completed(name=outcome, message=SAID[outcome])
 
 
-def _publish(paths: Paths, results: list[StageResult], model_version: str | None) -> None:
-    create_markdown_artifact(markdown(paths, results, model_version), key=SUMMARY_KEY, description="What each stage did, and what came out")
+def _publish(paths: Paths, results: list[StageResult], registry: RegistryState | None) -> None:
+    create_markdown_artifact(markdown(paths, results, registry), key=SUMMARY_KEY, description="What each stage did, and what came out")
     if data := data_markdown(paths):
         create_markdown_artifact(data, key=DATA_KEY, description="What is in the images, and what was found there")
 

@@ -244,10 +244,9 @@ def one_at_a_time(name: str, workspace: Path, scratch: Path, timeout_seconds: fl
 
     A stage holds it, so that a new run waits until an orphan of the one before has gone.
     """
-    digest = hashlib.sha256(str(workspace).encode()).hexdigest()[:12]
     try:
         scratch.mkdir(parents=True, exist_ok=True)
-        with FileLock(scratch / f"{name}-{digest}.lock", timeout=timeout_seconds):
+        with FileLock(lock_file(name, workspace, scratch), timeout=timeout_seconds):
             yield
     except Timeout:
         raise BusyError(
@@ -255,6 +254,11 @@ def one_at_a_time(name: str, workspace: Path, scratch: Path, timeout_seconds: fl
         ) from None
     except PermissionError as error:
         raise StorageError(f"{error.filename} is not writable: {error.strerror}. The locks of running stages are kept there.") from None
+
+
+def lock_file(name: str, workspace: Path, scratch: Path) -> Path:
+    """The file whose lock the process of a workspace that runs `name` holds."""
+    return scratch / f"{name}-{hashlib.sha256(str(workspace).encode()).hexdigest()[:12]}.lock"
 
 
 def bound_command(module: str, *arguments: str) -> list[str]:

@@ -79,8 +79,8 @@ class Fold:
 class Report:
     """Everything that the page shows. `metrics` are the flat numbers of the test split, `cross_validation` those over the folds.
 
-    `overconfidence`: mean confidence minus accuracy, -1 to 1. `classes` come in the order in which they are shown. `params`: value by
-    section and key.
+    `warnings`: what must be known before any number. `overconfidence`: mean confidence minus accuracy, -1 to 1. `classes` come in the order in which
+    they are shown. `params`: value by section and key.
     """
 
     dataset_name: str
@@ -92,6 +92,7 @@ class Report:
     metrics: Mapping[str, float]
     cross_validation: Mapping[str, float]
     overconfidence: float
+    warnings: Sequence[str]
     classes: Sequence[ClassRow]
     confusions: Sequence[Confusion]
     folds: Sequence[Fold]

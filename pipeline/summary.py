@@ -4,7 +4,6 @@ Reads the stages' small result files; one that is missing or broken leaves its l
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 from pipeline.data_report import KINDS, counted
 from pipeline.ml.split_names import SPLITS
 from pipeline.paths import Paths
-from pipeline.stores.tracking_server import tracking_uri
+from pipeline.stores.run_log import RegistryState
+from pipeline.stores.tracking_server import given_uri, is_server
 
 
 @dataclass(frozen=True)
@@ -25,24 +25,24 @@ class StageResult:
     seconds: float
 
 
-def verdict(paths: Paths, model_version: str | None = None) -> str:
+def verdict(paths: Paths, registry: RegistryState | None = None) -> str:
     """The lines that a run ends with: accuracy, cross-validation, registry, report, MLflow. Empty where no stage has written a result."""
-    facts = _facts(paths, model_version)
+    facts = _facts(paths, registry)
     if not facts:
         return ""
-    facts["compare runs"] = mlflow_command(paths)
+    facts["compare runs"] = runs_address(registry)
     width = max(map(len, facts))
     return "\n".join(f"  {name:<{width}}  {value}" for name, value in facts.items())
 
 
-def markdown(paths: Paths, results: Sequence[StageResult], model_version: str | None = None) -> str:
-    """The summary that the Prefect UI shows: a table of the stages, a table of what came out, the MLflow command."""
+def markdown(paths: Paths, results: Sequence[StageResult], registry: RegistryState | None = None) -> str:
+    """The summary that the Prefect UI shows: a table of the stages, a table of what came out, where the runs are compared."""
     stages = "\n".join(f"| {result.stage} | {result.state} | {_duration(result.seconds)} |" for result in results)
-    facts = "\n".join(f"| {name} | {value} |" for name, value in _facts(paths, model_version).items())
+    facts = "\n".join(f"| {name} | {value} |" for name, value in _facts(paths, registry).items())
     outcome = f"\n\n| result | |\n|---|---|\n{facts}" if facts else ""
     return (
         f"| stage | state | time |\n|---|---|---|\n{stages}{outcome}\n\n"
-        f"Compare runs in MLflow, on the machine that ran them:\n\n```\n{mlflow_command(paths)}\n```\n"
+        f"Compare runs in MLflow, on the machine that ran them:\n\n```\n{runs_address(registry)}\n```\n"
     )
 
 
@@ -60,27 +60,27 @@ def data_markdown(paths: Paths) -> str:
     return f"{_cell(report['name'])}: {_images(report)}. With pictures: `{page}`\n\n{found}\n\n{table}\n"
 
 
-def mlflow_command(paths: Paths) -> str:
-    """The whole command that shows the runs, or the address of the tracking server in use."""
-    server = os.environ.get("MLFLOW_TRACKING_URI")
-    if server and server.startswith("http"):
-        return server
-    return f"mlflow ui --backend-store-uri {_quoted(tracking_uri(paths))}"
+def runs_address(registry: RegistryState | None) -> str:
+    """Where the runs are compared: a page of the tracking server, or the command that shows the project's own store."""
+    uri = given_uri()
+    if registry and is_server(uri):
+        return registry.page
+    return f"pipeline ui   ({registry.page})" if registry else "pipeline ui"
 
 
-def _facts(paths: Paths, model_version: str | None) -> dict[str, str]:
+def _facts(paths: Paths, registry: RegistryState | None) -> dict[str, str]:
     evaluation = _read(paths.stage("evaluate") / "metrics.json")
     folds = _read(paths.stage("cross_validate") / "metrics.json")
-    decision = _read(paths.stage("register") / "decision.json")
     report = paths.stage("evaluate") / "report.html"
     data, data_page = _read(paths.stage("ingest") / "report.json"), paths.stage("ingest") / "report.html"
     facts = {
         "data": _data(data, paths.relative(data_page)) if data_page.is_file() else "",
-        "test accuracy": _number(evaluation, "accuracy"),
-        "macro F1": _number(evaluation, "macro_f1"),
+        "test accuracy": _number(evaluation, "test_accuracy"),
+        "macro F1": _number(evaluation, "test_macro_f1"),
         "cross-validation": _mean_and_deviation(folds),
-        "model": model_version or "",
-        "registry": _registry(decision),
+        "warning": _never_predicted(paths),
+        "model": registry.model if registry else "",
+        "registry": registry.verdict if registry else "",
         "report": paths.relative(report) if report.is_file() else "",
     }
     return {name: value for name, value in facts.items() if value}
@@ -98,11 +98,11 @@ def _images(report: Mapping[str, Any]) -> str:
     return f"{report['images']:,} images of {len(report['class_names']):,} classes{left_out}"
 
 
-def _registry(decision: Mapping[str, Any]) -> str:
-    if "promoted" not in decision:
-        return ""
-    outcome = "champion" if decision["promoted"] else "not promoted"
-    return f"{outcome}: {decision['reason']}" if decision.get("reason") else outcome
+def _never_predicted(paths: Paths) -> str:
+    """The classes that have test images and that the model never predicts."""
+    decision = _read(paths.stage("register") / "decision.json").get("decision")
+    names = decision.get("never_predicted") if isinstance(decision, dict) else None
+    return f"never predicted: {', '.join(names)}" if names else ""
 
 
 def _number(metrics: Mapping[str, Any], name: str) -> str:
@@ -111,7 +111,7 @@ def _number(metrics: Mapping[str, Any], name: str) -> str:
 
 
 def _mean_and_deviation(folds: Mapping[str, Any]) -> str:
-    mean, deviation = _number(folds, "accuracy_mean"), _number(folds, "accuracy_std")
+    mean, deviation = _number(folds, "cv_accuracy_mean"), _number(folds, "cv_accuracy_std")
     return f"{mean} ± {deviation}" if mean and deviation else mean
 
 
@@ -135,7 +135,3 @@ def _row(*cells: str) -> str:
 def _cell(text: str) -> str:
     """Text that does not break a table."""
     return " ".join(text.replace("|", "\\|").split())
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if " " in text else text

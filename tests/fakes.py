@@ -1,14 +1,16 @@
-"""A log book in memory: the Protocols of pipeline/stores/run_log.py, complete, for tests that must not load MLflow.
+"""A tracker in memory: the Protocols of pipeline/stores/run_log.py, complete, for tests that must not load MLflow.
 
 It keeps what it is told in plain attributes, and refuses what MLflow refuses: a parameter logged twice with another value.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import TrackingError
-from pipeline.stores.run_log import Dataset, ModelVersion, Predictor, Run, Scalar, Status
+from pipeline.stores.run_log import Dataset, ModelVersion, Registered, Run, Scalar, Status
+
+Predictor = Callable[[Sequence[bytes]], list[str]]
 
 
 class FakeRun:
@@ -19,12 +21,18 @@ class FakeRun:
         self.name = name
         self.tags = dict(tags)
         self.parent = parent
-        self.params: dict[str, Scalar] = {}
+        self.params: dict[str, str] = {}
         self.metrics: dict[str, list[tuple[int, float]]] = {}
         self.files: dict[str, bytes] = {}
         self.datasets: list[Dataset] = []
         self.status = "RUNNING"
         self.logged: set[tuple[str, int]] = set()
+        self.description = ""
+        self.owed: list[str] = []
+
+    @property
+    def page(self) -> str:
+        return f"#/runs/{self.run_id}"
 
     @property
     def id(self) -> str:
@@ -32,7 +40,7 @@ class FakeRun:
 
     def log_params(self, params: Mapping[str, Scalar]) -> None:
         for key, value in params.items():
-            if self.params.setdefault(key, value) != value:
+            if self.params.setdefault(key, str(value)) != str(value):
                 raise ValueError(f"{key} was logged as {self.params[key]!r}, now as {value!r}")
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
@@ -49,8 +57,26 @@ class FakeRun:
     def set_tags(self, tags: Mapping[str, str]) -> None:
         self.tags.update(tags)
 
+    def describe(self, text: str) -> None:
+        self.description = text
+
+    def rename(self, name: str) -> None:
+        self.name = name
+
+    def check_artifacts(self, file: Path) -> None:
+        pass
+
+    def owe(self, reason: str) -> None:
+        self.owed.append(reason)
+
+    def settle(self) -> None:
+        if self.owed:
+            raise TrackingError(f"owed: {self.owed[0]}")
+
     def finish(self, status: Status = "FINISHED") -> None:
         self.status = status
+        if status == "FINISHED":
+            self.settle()
 
     def last(self, metric: str) -> float:
         """The value logged last under a name."""
@@ -65,6 +91,8 @@ class FakeTracker:
         self.deleted: list[FakeRun] = []
         self.versions: list[ModelVersion] = []
         self.champions: dict[str, ModelVersion] = {}
+        self.model_tags: dict[str, dict[str, str]] = {}
+        self.descriptions: dict[str, str] = {}
         self.predictors: dict[str, Predictor] = {}
         self._ids = itertools.count(1)
 
@@ -73,15 +101,22 @@ class FakeTracker:
         self.runs.append(run)
         return run
 
-    def resume_run(self, tags: Mapping[str, str], parent: Run | None = None, *, finished: bool = False) -> FakeRun | None:
+    def resume_run(
+        self, tags: Mapping[str, str], parent: Run | None = None, *, finished: bool = False, known: str | None = None
+    ) -> FakeRun | None:
         candidates = self.children(parent) if parent else self.runs
         states = {"FAILED", "KILLED", "FINISHED"} if finished else {"FAILED", "KILLED"}
         for run in map(self._own, reversed(candidates)):
-            if tags.items() <= run.tags.items() and run.status in states:
+            if tags.items() <= run.tags.items() and (run.status in states or run.id == known):
                 run.status = "RUNNING"
                 run.logged = {(name, step) for name, values in run.metrics.items() for step, _ in values}
                 return run
         return None
+
+    def reopen(self, run: Run) -> FakeRun:
+        own = self._own(run)
+        own.status = "RUNNING"
+        return own
 
     def find_runs(self, tags: Mapping[str, str]) -> list[Run]:
         return [run for run in reversed(self.runs) if tags.items() <= run.tags.items()]
@@ -101,8 +136,10 @@ class FakeTracker:
         matches = [v for v in self.versions if v.name == model_name and tags.items() <= v.tags.items()]
         return matches[-1] if matches else None
 
-    def champion(self, model_name: str) -> ModelVersion | None:
-        return self.champions.get(model_name)
+    def registered(self, model_name: str) -> Registered | None:
+        if not any(version.name == model_name for version in self.versions):
+            return None
+        return Registered(model_name, self.champions.get(model_name), self.model_tags.get(model_name, {}))
 
     def log_model(self, run: Run, files: list[Path]) -> None:
         own = self._own(run)
@@ -117,8 +154,9 @@ class FakeTracker:
         self.versions.append(ModelVersion(model_name, str(number), dict(tags)))
         return self.versions[-1]
 
-    def promote(self, version: ModelVersion) -> None:
+    def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         self.champions[version.name] = version
+        self.model_tags.setdefault(version.name, {}).update(tags)
 
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         tagged = ModelVersion(version.name, version.version, {**version.tags, **tags})
@@ -126,10 +164,16 @@ class FakeTracker:
         self.champions = {name: tagged if known == version else known for name, known in self.champions.items()}
         return tagged
 
-    def load_predictor(self, version: ModelVersion) -> Predictor:
+    def describe_version(self, version: ModelVersion, text: str) -> None:
+        self.descriptions[version.version] = text
+
+    def describe_model(self, model_name: str, text: str) -> None:
+        self.descriptions[model_name] = text
+
+    def predict(self, version: ModelVersion, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
         if version.version not in self.predictors:
             raise TrackingError(f"{version.name} version {version.version} cannot be loaded")
-        return self.predictors[version.version]
+        yield from map(self.predictors[version.version], batches)
 
     def _own(self, run: Run) -> FakeRun:
         return next(own for own in self.runs if own.id == run.id)

@@ -28,12 +28,14 @@ LAYERS = {
     "pipeline.stores": 3,
     "pipeline.report": 3,
     "pipeline.data_report": 4,
+    "pipeline.gate": 4,
     "pipeline.findings": 5,
     "pipeline.served_model": 4,
     "pipeline.fold_fits": 4,
     "pipeline.stages": 6,
     "pipeline.summary": 6,
     "pipeline.check": 6,
+    "pipeline.ui": 6,
     "pipeline.flow": 7,
     "pipeline.serve": 7,
     "pipeline.__main__": 8,
@@ -41,7 +43,7 @@ LAYERS = {
 ONLY_IN = {
     "tensorflow": r"pipeline\.ml\.(augmenter|rand_augment|device|fit|trainer|layers|warp)",
     "keras": r"pipeline\.(ml\.(augmenter|fit|trainer|optimizers|layers|network|predict|models\..*)|served_model)",
-    "mlflow": r"pipeline\.stores\.mlflow_log",
+    "mlflow": r"pipeline\.stores\.(mlflow_(client|log|model|run|store)|champion_process)",
     "prefect": r"pipeline\.(flow|serve)",
 }
 

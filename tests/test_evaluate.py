@@ -21,7 +21,7 @@ PROBABILITIES = np.array(
     [[0.7, 0.1, 0.1, 0.1], [0.5, 0.3, 0.1, 0.1], [0.2, 0.6, 0.1, 0.1], [0.1, 0.8, 0.06, 0.04], [0.05, 0.02, 0.9, 0.03]], np.float32
 )
 MODEL = b"a kept model"
-OUTPUTS = ["confusion_matrix.png", "metrics.json", "predictions.parquet", "reliability.png", "report.html"]
+OUTPUTS = ["confusion_matrix.png", "metrics.json", "per_class.csv", "predictions.parquet", "reliability.png", "report.html"]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def write_folds(folder: Path) -> None:
     folder.mkdir()
     (folder / "folds.csv").write_text("fold,images,accuracy,loss\n0,2,0.5,0.9\n1,2,1.0,0.2\n", encoding="utf-8")
     pq.write_table(out_of_fold(), folder / "out_of_fold.parquet")
-    summary = {"accuracy_mean": 0.75, "accuracy_std": 0.353553, "accuracy_low": 0.0, "accuracy_high": 1.0, "folds": 2}
+    summary = {"cv_accuracy_mean": 0.75, "cv_accuracy_std": 0.353553, "cv_accuracy_low": 0.0, "cv_accuracy_high": 1.0}
     (folder / "metrics.json").write_text(json.dumps(summary), encoding="utf-8")
 
 
@@ -101,12 +101,42 @@ def test_it_writes_its_outs_and_nothing_else(config: Config, paths: Paths) -> No
 def test_metrics_json_has_flat_numbers_first_and_six_decimals(config: Config, paths: Paths) -> None:
     run_stage(config, paths)
     found = json.loads(paths.stage("evaluate").joinpath("metrics.json").read_text(encoding="utf-8"))
-    assert found["accuracy"] == 0.8  # four of five
-    assert found["top_3_accuracy"] == 1.0
-    assert found["macro_f1"] == 0.822222  # (0.8 + 2/3 + 1) / 3, eel occurring nowhere
-    assert found["images"] == 5
-    assert list(found)[-1] == "per_class"
-    assert found["per_class"]["eel"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    assert found["test_accuracy"] == 0.8  # four of five
+    assert found["test_top_3_accuracy"] == 1.0
+    assert found["test_macro_f1"] == 0.822222  # (0.8 + 2/3 + 1) / 3, eel occurring nowhere
+    assert next(iter(found)) == "test_accuracy"
+    assert all(name.startswith("test_") and isinstance(value, float) for name, value in found.items())
+
+
+def test_numbers_per_class_are_a_table_of_their_own(config: Config, paths: Paths) -> None:
+    run_stage(config, paths)
+    lines = paths.stage("evaluate").joinpath("per_class.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "class,precision,recall,f1,support"
+    assert lines[-1] == "eel,0.0,0.0,0.0,0"
+    assert len(lines) == 5
+
+
+def test_the_accuracy_comes_before_the_name_of_the_run_once(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    run = tracker.start_run("animals resnet", {MODEL_TAG: hashlib.sha256(MODEL).hexdigest(), "name": "animals resnet"})
+    for _ in range(2):
+        evaluate.run(config, paths, tracker, predict_images=predict_as_told)
+    assert run.name == "80.0% animals resnet"
+
+
+def test_a_collapsed_model_is_warned_of_on_the_page_and_in_the_terminal(
+    config: Config, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracker = FakeTracker()
+    tracker.start_run("fit", {MODEL_TAG: hashlib.sha256(MODEL).hexdigest()})
+    always_path = np.tile(np.array([0.7, 0.1, 0.1, 0.1], np.float32), (5, 1))
+
+    evaluate.run(config, paths, tracker, predict_images=lambda model, images: always_path)
+
+    html = paths.stage("evaluate").joinpath("report.html").read_text(encoding="utf-8")
+    assert "No better than always guessing path, which is right for 3 of 5 test images." in html
+    assert "Never predicted: &lt;b&gt; (1 test image), owl (1 test image)." in html
+    assert "warning: Never predicted: <b> (1 test image), owl (1 test image)." in capsys.readouterr().err
 
 
 def test_predictions_name_the_classes(config: Config, paths: Paths) -> None:

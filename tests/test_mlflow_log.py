@@ -1,4 +1,4 @@
-"""The log book kept by MLflow, on a real SQLite store: created once, found again, moved with its project."""
+"""The tracker on MLflow, on a real SQLite store: created once, found again, moved with its project."""
 
 import os
 import shutil
@@ -13,7 +13,10 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.errors import TrackingError
 from pipeline.paths import Paths
-from pipeline.stores.mlflow_log import MlflowLog, MlflowRun
+from pipeline.processes import one_at_a_time
+from pipeline.stores.mlflow_client import GuardedClient
+from pipeline.stores.mlflow_log import MlflowLog
+from pipeline.stores.mlflow_run import MlflowRun
 from pipeline.stores.run_log import Dataset
 from pipeline.stores.tracking_server import tracking_uri
 
@@ -123,13 +126,37 @@ def test_a_run_whose_process_is_gone_is_closed_when_the_next_one_starts(root: Pa
     abandoned, alive = log.start_run("abandoned", {}), log.start_run("alive", {})
     gone = subprocess.Popen(["true"])
     gone.wait()
-    host = alive.tags["process"].rpartition(":")[0]
-    abandoned.set_tags({"process": f"{host}:{gone.pid}"})
+    system, _, started = alive.tags["owner"].split("/")
+    abandoned.set_tags({"owner": f"{system}/{gone.pid}/{started}"})
 
     log.start_run("next", {})
 
     assert client(root).get_run(abandoned.id).info.status == "KILLED"
     assert client(root).get_run(alive.id).info.status == "RUNNING"
+
+
+def test_a_run_of_another_machine_or_container_with_the_same_name_is_left_open(root: Path) -> None:
+    log = MlflowLog.connect(Paths(root))
+    other = log.start_run("elsewhere", {})
+    _, pid, started = other.tags["owner"].split("/")
+    other.set_tags({"owner": f"another-start-of-a-system/{pid}/{started}"})
+
+    log.start_run("next", {})
+
+    assert client(root).get_run(other.id).info.status == "RUNNING"
+
+
+def test_a_run_of_before_a_restart_is_closed_where_the_lock_of_its_stage_is_free(root: Path) -> None:
+    paths = Paths(root)
+    log = MlflowLog.connect(paths, "train")
+    before = log.start_run("before the restart", {})
+    before.set_tags({"owner": "an-earlier-start/1/2"})
+
+    with one_at_a_time("train", paths.root, paths.scratch):
+        MlflowLog.connect(paths, "cross_validate").start_run("next", {})
+        assert client(root).get_run(before.id).info.status == "RUNNING"
+    MlflowLog.connect(paths, "cross_validate").start_run("next", {})
+    assert client(root).get_run(before.id).info.status == "KILLED"
 
 
 def test_an_unreachable_tracking_server_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,28 +168,93 @@ def test_an_unreachable_tracking_server_is_one_clear_line(tmp_path: Path, monkey
     assert "\n" not in str(caught.value)
 
 
+class FailsAtFirst(GuardedClient):
+    """A store that does not take the first entries."""
+
+    left = 2
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "log_batch" and self.left > 0:
+            self.left -= 1
+            raise TrackingError("no route to host.")
+        return super().__getattr__(name)
+
+
 def test_a_store_that_fails_in_a_fit_costs_a_warning_and_the_entries_are_offered_again(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = MlflowLog.connect(Paths(root))
-    run = log.start_run("run", {})
+    run = MlflowLog.connect(Paths(root)).start_run("run", {})
+    frail = MlflowRun(FailsAtFirst(tracking_uri(Paths(root))), run.id)
 
-    class FailsTwice(MlflowClient):
-        left = 2
-
-        def log_batch(self, *args: Any, **kwargs: Any) -> None:
-            self.left -= 1
-            if self.left >= 0:
-                raise OSError("no route to host")
-            super().log_batch(*args, **kwargs)
-
-    frail = MlflowRun(FailsTwice(tracking_uri(Paths(root))), run.id)
     for epoch in (1, 2, 3):
         frail.log_metrics({"loss": 1 / epoch}, step=epoch)
     frail.finish()
 
     assert [m.step for m in client(root).get_metric_history(run.id, "loss")] == [1, 2, 3]
     assert capsys.readouterr().err.count("no route to host") == 1
+
+
+def test_what_is_owed_at_the_end_is_an_error(root: Path) -> None:
+    run = MlflowLog.connect(Paths(root)).start_run("run", {})
+    down = FailsAtFirst(tracking_uri(Paths(root)))
+    down.left = 1000
+    frail = MlflowRun(down, run.id)
+    frail.log_metrics({"loss": 1.0}, step=1)
+
+    with pytest.raises(TrackingError, match=r"has not taken all.*no route to host.*run the same command again"):
+        frail.finish()
+
+
+def test_what_a_fold_owes_is_told_by_the_run_above_it(root: Path) -> None:
+    log = MlflowLog.connect(Paths(root))
+    down = FailsAtFirst(tracking_uri(Paths(root)))
+    down.left = 1000
+    parent = log.start_run("run", {})
+    fold = MlflowRun(down, log.start_run("fold 0", {}, parent).id, parent=parent)
+    fold.log_metrics({"loss": 1.0}, step=1)
+
+    fold.finish()
+
+    with pytest.raises(TrackingError, match="no route to host"):
+        parent.finish()
+
+
+def test_an_experiment_that_was_deleted_is_named_with_the_way_back(root: Path) -> None:
+    client(root).delete_experiment("1")
+
+    with pytest.raises(TrackingError, match=r"'image-classifier' has been deleted.*mlflow experiments restore --experiment-id 1"):
+        MlflowLog.connect(Paths(root))
+
+
+def test_a_blank_address_or_experiment_counts_as_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", " ")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "")
+
+    run = MlflowLog.connect(Paths(root)).start_run("run", {})
+
+    assert client(root).get_run(run.id).info.experiment_id == "1"
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "quoted" name', "100%", "Füße", 'it\'s "both" 50%'])
+def test_a_model_of_any_name_is_found_and_promoted(root: Path, name: str) -> None:
+    log = MlflowLog.connect(Paths(root))
+    run = log.start_run("run", {"dvc_experiment": name})
+    model = client(root).create_logged_model("1", source_run_id=run.id)
+    run.set_tags({"model_id": model.model_id})
+
+    version = log.register(name, run, {"model_sha256": "abc", "said": name})
+    log.promote(version, {})
+
+    found = log.find_version(name, {"model_sha256": "abc", "said": name})
+    assert found is not None
+    assert found.version == "1"
+    registered = log.registered(name)
+    assert registered is not None
+    assert registered.champion is not None
+    assert registered.champion.version == "1"
+    assert log.find_version(name, {"model_sha256": "other"}) is None
+    assert log.registered("nothing of this name") is None
+    assert [found.id for found in log.find_runs({"dvc_experiment": name})] == [run.id]
 
 
 def test_an_inherited_run_id_changes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

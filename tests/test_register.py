@@ -1,4 +1,4 @@
-"""A model becomes champion only through the gate, once, and never from within an experiment."""
+"""A model becomes champion only through the gate, once, and never from within an experiment; what is written is what is true now."""
 
 import json
 from dataclasses import replace
@@ -8,15 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import Config, Register, load_config
+from pipeline.config import Config, load_config
 from pipeline.errors import TrackingError
 from pipeline.paths import Paths
 from pipeline.stages import register
-from pipeline.stores.run_log import ModelVersion, Predictor
+from pipeline.stages.register import WAS_CHAMPION
+from pipeline.stores.run_log import ModelVersion, Registered
 from tests.fakes import FakeTracker
 
 ROOT = Path(__file__).parent.parent
-OPEN_GATE = Register(model_name="auto", min_accuracy=0.0, margin=0.0)
+LABELS = ["a"] * 5 + ["b"] * 5
 
 
 @pytest.fixture(autouse=True)
@@ -29,15 +30,16 @@ def config() -> Config:
     return load_config(ROOT / "params.yaml")
 
 
-def make_workspace(root: Path, accuracy: float = 0.9, model: str = "weights", test_image: str = "i1") -> Paths:
-    """What the stages before `register` leave behind, as far as it looks at them."""
+def make_workspace(
+    root: Path, hits: int = 9, model: str = "weights", test_images: str = "i", classes: tuple[str, ...] = ("a", "b")
+) -> Paths:
+    """What the stages before `register` leave behind, as far as it looks at them: ten test images, of which the model gets `hits` right."""
+    spec = {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": list(classes), "data_counts": {}}
     texts = {
-        "ingest/report.json": "{}",
+        "ingest/report.json": json.dumps({"class_names": list(classes)}),
         "ingest/report.html": "",
         "ingest/findings.csv": "",
-        "preprocess/spec.json": json.dumps(
-            {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": ["a", "b"], "data_counts": {}}
-        ),
+        "preprocess/spec.json": json.dumps(spec),
         "preprocess/augmented.png": "picture",
         "train/model.keras": model,
         "train/history.csv": "epoch,loss\n1,0.5\n",
@@ -45,38 +47,31 @@ def make_workspace(root: Path, accuracy: float = 0.9, model: str = "weights", te
         "train/curves.png": "picture",
         "cross_validate/folds.csv": "fold,images,accuracy,loss\n0,10,0.9,0.3\n",
         "cross_validate/out_of_fold.parquet": "predictions",
-        "cross_validate/metrics.json": json.dumps({"accuracy_mean": 0.9, "accuracy_std": 0.01}),
-        "evaluate/metrics.json": json.dumps({"accuracy": accuracy, "per_class": {"a": {"support": 5}, "b": {"support": 5}}}),
+        "cross_validate/metrics.json": json.dumps({"cv_accuracy_mean": 0.9, "cv_accuracy_std": 0.01}),
+        "evaluate/metrics.json": json.dumps({"test_accuracy": hits / 10, "test_accuracy_low": 0.5, "test_accuracy_high": 1.0}),
     }
     for name, text in texts.items():
         (root / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "data" / name).write_text(text, encoding="utf-8")
-    pq.write_table(pa.table({"sha256": [test_image], "label": ["a"]}), root / "data" / "evaluate" / "predictions.parquet")
+    (root / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
+    wrong = {"a": "b", "b": "a"}
+    predicted = [label if i < hits else wrong[label] for i, label in enumerate(LABELS)]
+    table = {"sha256": [f"{test_images}{i}" for i in range(10)], "label": LABELS, "predicted": predicted}
+    pq.write_table(pa.table(table), root / "data" / "evaluate" / "predictions.parquet")
     return Paths(root)
 
 
-def decision(paths: Paths) -> dict[str, object]:
+def written(paths: Paths) -> dict[str, object]:
     values: dict[str, object] = json.loads((paths.stage("register") / "decision.json").read_text(encoding="utf-8"))
     return values
 
 
-@pytest.mark.parametrize(
-    ("accuracy", "champion", "gate", "promoted"),
-    [
-        (0.90, None, OPEN_GATE, True),
-        (0.50, None, OPEN_GATE, False),  # as good as always guessing the commonest class
-        (0.90, None, Register(model_name="auto", min_accuracy=0.95, margin=0.0), False),
-        (0.89, 0.90, OPEN_GATE, False),
-        (0.90, 0.90, OPEN_GATE, True),
-        (0.905, 0.90, Register(model_name="auto", min_accuracy=0.0, margin=0.01), False),
-        (0.92, 0.90, Register(model_name="auto", min_accuracy=0.0, margin=0.01), True),
-    ],
-)
-def test_the_gate(accuracy: float, champion: float | None, gate: Register, promoted: bool) -> None:
-    passed, reason = register.pass_gate(accuracy, champion, 0.5, gate)
-
-    assert passed is promoted
-    assert f"{accuracy:.4f}" in reason
+def write_test_images(paths: Paths) -> None:
+    folder = paths.stage("ingest") / "images.parquet"
+    folder.mkdir()
+    pq.write_table(pa.table({"bytes": [b"image"] * 11}), folder / "00000.parquet")
+    index = {"label": ["a", *LABELS], "split": [None, *["test"] * 10]}  # the first image is left out
+    pq.write_table(pa.table(index), paths.stage("ingest") / "index.parquet")
 
 
 def test_the_first_model_is_registered_under_the_name_of_its_data_and_becomes_champion(tmp_path: Path, config: Config) -> None:
@@ -87,6 +82,19 @@ def test_the_first_model_is_registered_under_the_name_of_its_data_and_becomes_ch
     assert (report["model"], report["version"], report["promoted"]) == ("flowers", "1", "true")
     assert tracker.champions["flowers"].version == "1"
     assert tracker.versions[0].tags["data_digest"] == "d1"
+    assert json.loads(tracker.versions[0].tags["class_names"]) == ["a", "b"]
+
+
+def test_the_version_and_the_run_are_described_for_people(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path), tracker)
+
+    text = tracker.descriptions["1"]
+    assert text.startswith("**Champion:** accuracy 0.9000, and there is no champion yet.\n")
+    assert "test accuracy **0.9000**, 95 % interval 0.5000 to 1.0000, on 10 images" in text
+    assert tracker.runs[0].page in text
+    assert tracker.runs[0].description == text
+    assert "flowers: a, b" in tracker.descriptions["flowers"]
 
 
 def test_registering_the_same_model_again_changes_nothing(tmp_path: Path, config: Config) -> None:
@@ -103,11 +111,20 @@ def test_registering_the_same_model_again_changes_nothing(tmp_path: Path, config
 
 def test_a_worse_model_is_registered_but_not_promoted(tmp_path: Path, config: Config) -> None:
     tracker = FakeTracker()
-    register.run(config, make_workspace(tmp_path, 0.9, "good"), tracker)
+    register.run(config, make_workspace(tmp_path, 9, "good"), tracker)
 
-    report = register.run(config, make_workspace(tmp_path, 0.8, "worse"), tracker)
+    report = register.run(config, make_workspace(tmp_path, 8, "worse"), tracker)
 
     assert (report["version"], report["promoted"]) == ("2", "false")
+    assert tracker.champions["flowers"].version == "1"
+
+
+def test_an_equal_model_does_not_replace_the_champion(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 9, "first"), tracker)
+
+    register.run(config, make_workspace(tmp_path, 9, "equal"), tracker)
+
     assert tracker.champions["flowers"].version == "1"
 
 
@@ -116,23 +133,83 @@ def test_a_model_promoted_but_killed_before_the_alias_moved_is_finished(tmp_path
     paths = make_workspace(tmp_path)
     register.run(config, paths, tracker)
     tracker.champions.clear()
-    tracker.versions[0] = replace(
-        tracker.versions[0], tags={k: v for k, v in tracker.versions[0].tags.items() if k != "champion_since_decision"}
-    )
+    tracker.model_tags.clear()
+    tags = {key: value for key, value in tracker.versions[0].tags.items() if key != WAS_CHAMPION}
+    tracker.versions[0] = replace(tracker.versions[0], tags=tags)
 
     register.run(config, paths, tracker)
 
     assert tracker.champions["flowers"].version == "1"
 
 
-def test_an_older_model_that_comes_back_does_not_take_the_alias_from_its_successor(tmp_path: Path, config: Config) -> None:
+def test_a_promotion_that_was_never_carried_out_is_decided_anew_against_todays_champion(tmp_path: Path, config: Config) -> None:
     tracker = FakeTracker()
-    register.run(config, make_workspace(tmp_path, 0.8, "old"), tracker)
-    register.run(config, make_workspace(tmp_path, 0.9, "new"), tracker)
+    register.run(config, make_workspace(tmp_path, 8, "killed before its alias"), tracker)
+    tags = {key: value for key, value in tracker.versions[0].tags.items() if key != WAS_CHAMPION}
+    tracker.versions[0] = replace(tracker.versions[0], tags=tags)
+    tracker.champions.clear()
+    tracker.model_tags.clear()
+    register.run(config, make_workspace(tmp_path, 9, "better"), tracker)
 
-    register.run(config, make_workspace(tmp_path, 0.8, "old"), tracker)
+    report = register.run(config, make_workspace(tmp_path, 8, "killed before its alias"), tracker)
 
     assert tracker.champions["flowers"].version == "2"
+    assert report["promoted"] == "false"
+
+
+def test_an_older_model_that_comes_back_says_that_another_is_champion_now(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 8, "old"), tracker)
+    register.run(config, make_workspace(tmp_path, 9, "new"), tracker)
+
+    report = register.run(config, paths := make_workspace(tmp_path, 8, "old"), tracker)
+
+    assert tracker.champions["flowers"].version == "2"
+    assert report["promoted"] == "false"
+    assert written(paths)["promoted"] is False
+    assert written(paths)["champion"] == {"model_sha256": tracker.versions[1].tags["model_sha256"]}
+    assert written(paths)["reason"] == (
+        "it was promoted earlier (accuracy 0.8000, and there is no champion yet), but another model has become champion since"
+    )
+
+
+def test_an_alias_that_a_person_removed_stays_removed_and_that_is_said(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    paths = make_workspace(tmp_path)
+    register.run(config, paths, tracker)
+    tracker.champions.clear()
+
+    report = register.run(config, paths, tracker)
+
+    assert tracker.champions == {}
+    assert report["promoted"] == "false"
+    assert "the alias champion was removed by hand, and stays removed" in str(report["because"])
+
+
+def test_a_new_model_does_not_bring_back_an_alias_that_was_removed(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 8, "old"), tracker)
+    old = tracker.champions.pop("flowers")
+
+    report = register.run(config, paths := make_workspace(tmp_path, 9, "new"), tracker)
+    assert tracker.champions == {}
+    assert "it passes, but the alias champion was removed by hand" in str(report["because"])
+
+    tracker.champions["flowers"] = old  # set again by hand: from now on the gate decides
+    register.run(config, paths, tracker)
+    assert tracker.champions["flowers"].version == "2"
+
+
+def test_an_alias_set_by_hand_is_told_as_such(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 9, "good"), tracker)
+    register.run(config, paths := make_workspace(tmp_path, 8, "worse"), tracker)
+    tracker.champions["flowers"] = tracker.versions[1]
+
+    register.run(config, paths, tracker)
+
+    assert written(paths)["promoted"] is True
+    assert str(written(paths)["reason"]).endswith("; the alias champion was set on it by hand")
 
 
 def test_an_experiment_registers_a_candidate_and_moves_no_alias(tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,45 +225,62 @@ def test_an_experiment_registers_a_candidate_and_moves_no_alias(tmp_path: Path, 
     assert register.run(config, paths, tracker)["promoted"] == "true"
 
 
-class ScoresChampion(FakeTracker):
-    """A registry whose champion can be asked, and always answers `a`."""
+def test_an_empty_name_is_no_experiment(tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", " ")
 
-    def load_predictor(self, version: ModelVersion) -> Predictor:
-        return lambda images: ["a"] * len(images)
-
-
-class LostChampion(FakeTracker):
-    """A registry whose champion's files are gone."""
-
-    def load_predictor(self, version: ModelVersion) -> Predictor:
-        raise TrackingError("flowers version 1 cannot be loaded: no such file")
-
-
-def write_test_images(paths: Paths, labels: list[str]) -> None:
-    folder = paths.stage("ingest") / "images.parquet"
-    folder.mkdir()
-    count = len(labels) + 1
-    pq.write_table(pa.table({"bytes": [b"image"] * count}), folder / "00000.parquet")
-    index = {"label": ["a", *labels], "split": [None, *["test"] * len(labels)]}  # the first image is left out
-    pq.write_table(pa.table(index), paths.stage("ingest") / "index.parquet")
+    assert register.run(config, make_workspace(tmp_path), FakeTracker())["promoted"] == "true"
 
 
 def test_a_champion_scored_on_other_images_is_scored_again_on_these(tmp_path: Path, config: Config) -> None:
-    tracker = ScoresChampion()
-    register.run(config, make_workspace(tmp_path, 0.9, "old", test_image="i1"), tracker)
-    paths = make_workspace(tmp_path, 0.7, "new", test_image="i2")
-    write_test_images(paths, ["a", "a", "b", "b", "b"])
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 9, "old", test_images="i"), tracker)
+    tracker.predictors["1"] = lambda images: ["a"] * len(images)
+    paths = make_workspace(tmp_path, 7, "new", test_images="j")
+    write_test_images(paths)
 
     report = register.run(config, paths, tracker)
 
     assert report["promoted"] == "true"
-    assert "0.7000 against the champion's 0.4000" in str(decision(paths)["reason"])
+    assert "0.7000 against the champion's 0.5000" in str(report["because"])
 
 
-def test_a_champion_that_cannot_be_loaded_is_not_replaced_blindly(tmp_path: Path, config: Config) -> None:
-    tracker = LostChampion()
-    register.run(config, make_workspace(tmp_path, 0.9, "old", test_image="i1"), tracker)
-    paths = make_workspace(tmp_path, 0.99, "new", test_image="i2")
+def test_a_champion_that_cannot_be_loaded_stops_the_stage_and_nothing_is_registered(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 9, "old", test_images="i"), tracker)
+    paths = make_workspace(tmp_path, 10, "new", test_images="j")
+    write_test_images(paths)
 
-    assert register.run(config, paths, tracker)["promoted"] == "false"
-    assert "cannot be loaded" in str(decision(paths)["reason"])
+    with pytest.raises(TrackingError, match=r"champion cannot be scored.*cannot be loaded.*Put its files back"):
+        register.run(config, paths, tracker)
+
+    assert (len(tracker.versions), tracker.champions["flowers"].version) == (1, "1")
+
+
+@pytest.mark.parametrize("method", ["registered", "find_version"])
+def test_a_registry_that_cannot_be_read_is_never_taken_for_an_empty_one(tmp_path: Path, config: Config, method: str) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 9, "good"), tracker)
+
+    def fail(*_: object) -> Registered | ModelVersion | None:
+        raise TrackingError("503")
+
+    setattr(tracker, method, fail)
+    with pytest.raises(TrackingError):
+        register.run(config, make_workspace(tmp_path, 8, "worse"), tracker)
+
+    assert (len(tracker.versions), tracker.champions["flowers"].version) == (1, "1")
+
+
+def test_a_model_without_a_class_of_the_champion_does_not_replace_it(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 8, "old", classes=("a", "b", "fox")), tracker)
+
+    report = register.run(config, paths := make_workspace(tmp_path, 10, "new"), tracker)
+    assert report["promoted"] == "false"
+    assert "the champion knows fox" in str(report["because"])
+
+    (paths.stage("ingest") / "report.json").write_text(
+        json.dumps({"class_names": ["a", "b"], "removed_classes": ["fox"]}), encoding="utf-8"
+    )
+    (paths.stage("train") / "model.keras").write_text("newer", encoding="utf-8")
+    assert register.run(config, paths, tracker)["promoted"] == "true"

@@ -31,6 +31,7 @@ REPORT = Report(
     metrics=METRICS,
     cross_validation=CROSS_VALIDATION,
     overconfidence=0.005,
+    warnings=[],
     classes=[
         ClassRow("shirt", 0.8, 0.7, 0.75, 1000, "coat", 0.2),
         ClassRow("coat", 0.9, 0.95, 0.92, 1000, "", 0.0),

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.paths import Paths
-from pipeline.summary import StageResult, data_markdown, markdown, mlflow_command, verdict
+from pipeline.stores.run_log import RegistryState
+from pipeline.summary import StageResult, data_markdown, markdown, runs_address, verdict
 
 
 @pytest.fixture(autouse=True)
@@ -22,22 +23,27 @@ def write(paths: Paths, stage: str, file: str, content: object) -> None:
 @pytest.fixture
 def finished(tmp_path: Path) -> Paths:
     paths = Paths(tmp_path)
-    write(paths, "evaluate", "metrics.json", {"accuracy": 0.93124, "macro_f1": 0.9305})
+    write(paths, "evaluate", "metrics.json", {"test_accuracy": 0.93124, "test_macro_f1": 0.9305})
     write(paths, "evaluate", "report.html", "")
-    write(paths, "cross_validate", "metrics.json", {"accuracy_mean": 0.92876, "accuracy_std": 0.0021})
-    write(paths, "register", "decision.json", {"promoted": False, "reason": "accuracy 0.9312 is below register.min_accuracy 0.95"})
+    write(paths, "cross_validate", "metrics.json", {"cv_accuracy_mean": 0.92876, "cv_accuracy_std": 0.0021})
+    write(paths, "register", "decision.json", {"promoted": False, "decision": {"never_predicted": ["bag"]}})
     return paths
 
 
+PAGE = "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+REGISTRY = RegistryState("3", True, "fashion-mnist version 3", "not promoted: it is worse; champion is version 2", PAGE)
+
+
 def test_the_verdict_says_all_that_came_out(finished: Paths) -> None:
-    assert verdict(finished, model_version="fashion-mnist version 3") == (
+    assert verdict(finished, REGISTRY) == (
         "  test accuracy     0.9312\n"
         "  macro F1          0.9305\n"
         "  cross-validation  0.9288 ± 0.0021\n"
+        "  warning           never predicted: bag\n"
         "  model             fashion-mnist version 3\n"
-        "  registry          not promoted: accuracy 0.9312 is below register.min_accuracy 0.95\n"
+        "  registry          not promoted: it is worse; champion is version 2\n"
         "  report            data/evaluate/report.html\n"
-        f"  compare runs      mlflow ui --backend-store-uri sqlite:///{finished.root}/mlruns/mlflow.db"
+        f"  compare runs      pipeline ui   ({PAGE})"
     )
 
 
@@ -98,11 +104,7 @@ def test_the_artifact_has_a_row_per_stage(tmp_path: Path) -> None:
     assert text.startswith("| stage | state | time |\n|---|---|---|\n| ingest | Unchanged | 0.4 s |\n| train | Ran | 1 min 1 s |\n\n")
 
 
-def test_a_tracking_server_is_shown_by_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tracking_server_is_shown_by_the_page_with_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
 
-    assert mlflow_command(Paths(tmp_path)) == "http://tracking:5000"
-
-
-def test_a_path_with_a_space_is_quoted(tmp_path: Path) -> None:
-    assert mlflow_command(Paths(tmp_path / "my project")).endswith(f'"sqlite:///{tmp_path}/my project/mlruns/mlflow.db"')
+    assert runs_address(REGISTRY) == PAGE

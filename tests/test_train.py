@@ -91,18 +91,29 @@ def test_the_run_has_curves_files_and_the_digest_of_the_model(trained: tuple[Pat
     paths, tracker = trained
     (run,) = tracker.runs
 
-    assert [step for step, _ in run.metrics["validation_accuracy"]][:2] == [1, 2]
+    assert [step for step, _ in run.metrics["val_accuracy"]] == [1, 2]
     assert {"train/history.csv", "train/curves.png", "preprocess/augmented.png"} <= set(run.files)
     assert run.tags[MODEL_TAG] == sha256_file(paths.stage("train") / "model.keras")
     assert (run.status, run.tags["device"], run.tags["precision"]) == ("FINISHED", "CPU", "float32")
 
 
+def test_a_curve_starts_at_the_first_epoch_and_no_end_result_is_in_it(trained: tuple[Paths, FakeTracker]) -> None:
+    (run,) = trained[1].runs
+    results = read_json(trained[0].stage("train") / "metrics.json")
+
+    curves = {name: [step for step, _ in values] for name, values in run.metrics.items() if name not in results}
+    assert curves == {key: [1, 2] for key in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "images_per_second")}
+    assert list(results) == ["validation_accuracy", "validation_loss", "train_accuracy", "train_loss"]
+    assert {name: run.metrics[name] for name in results} == {name: [(0, value)] for name, value in results.items()}
+
+
 def test_a_tenth_is_held_out_unless_the_source_says_which(tmp_path: Path, trained: tuple[Paths, FakeTracker]) -> None:
     marked = make_workspace(tmp_path, validation=True)
-    train.run(configure(epochs=1), marked, FakeTracker())
+    tracker = FakeTracker()
+    train.run(configure(epochs=1), marked, tracker)
 
-    assert read_json(trained[0].stage("train") / "metrics.json")["validation_images"] == 6
-    assert read_json(marked.stage("train") / "metrics.json")["validation_images"] == 12
+    assert trained[1].runs[0].params["validation_images"] == "6"
+    assert tracker.runs[0].params["validation_images"] == "12"
 
 
 def test_a_fit_that_fails_closes_its_run(tmp_path: Path) -> None:

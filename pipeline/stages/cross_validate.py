@@ -1,6 +1,6 @@
 """Fit k folds with the same function that `train` uses, and predict each training image by the model that has not seen it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -18,8 +18,11 @@ from pipeline.progress import Progress
 from pipeline.stores.arrays import TrainingSet, read_index, read_training_set
 from pipeline.stores.checkpoints import Checkpoints, fit_key
 from pipeline.stores.files import sha256_file, write_bytes, write_json, write_table
-from pipeline.stores.lineage import FIT_TAG, FOLDS_TAG, finishing, log_epoch, open_run, start_fold
+from pipeline.stores.lineage import FIT_TAG, FOLDS_TAG, finishing, log_epoch, log_fold_score, open_cross_validation, start_fold
 from pipeline.stores.run_log import Run, Scalar, Tracker
+
+StartFold = Callable[[int], Run]
+"""Gives the run in the tracker for a fold."""
 
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
@@ -41,26 +44,25 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     probabilities = np.zeros((len(folds), len(training.class_names)), np.float32)
     with (
         Checkpoints.open(paths.scratch, key) as checkpoints,
-        open_run(tracker, "cross_validation", config, paths, tags, finished=checkpoints.resumed) as log,
+        open_cross_validation(tracker, config, paths, tags, checkpoints) as log,
         Progress("cross_validate", sum(plan.steps for plan in plans.values()), "steps") as progress,
     ):
         params, images = config.model_dump_json(by_alias=True), paths.stage("preprocess")
         jobs = [FoldJob(fold, folds, params, images, checkpoints.folder, workers) for fold in numbers]
         fit = _one_by_one if workers == 1 else _in_parallel
-        for result in fit(jobs, training, plans, tracker, log, progress):
+        for result in fit(jobs, training, plans, partial(start_fold, tracker, log, fit=key), progress):
             probabilities[folds == result.fold] = result.probabilities
         summary = _save(probabilities, index, training, paths)
-        log.log_metrics({f"cv_{name}": value for name, value in summary.items() if name.startswith("accuracy")})
         log.set_tags({FOLDS_TAG: sha256_file(paths.stage("cross_validate") / "out_of_fold.parquet")})
-    return {"folds": len(numbers), "accuracy": f"{summary['accuracy_mean']:.4f} ± {summary['accuracy_std']:.4f}"}
+    return {"folds": len(numbers), "accuracy": f"{summary['cv_accuracy_mean']:.4f} ± {summary['cv_accuracy_std']:.4f}"}
 
 
 def _one_by_one(
-    jobs: Sequence[FoldJob], training: TrainingSet, plans: Mapping[int, Plan], tracker: Tracker, parent: Run, progress: Progress
+    jobs: Sequence[FoldJob], training: TrainingSet, plans: Mapping[int, Plan], start: StartFold, progress: Progress
 ) -> Iterator[FoldResult]:
     """Fit in this process, and log each epoch as it ends."""
     for job in jobs:
-        log = start_fold(tracker, parent, job.fold)
+        log = start(job.fold)
         with finishing(log):
             result = fit_fold(
                 job,
@@ -73,11 +75,11 @@ def _one_by_one(
 
 
 def _in_parallel(
-    jobs: Sequence[FoldJob], training: TrainingSet, plans: Mapping[int, Plan], tracker: Tracker, parent: Run, progress: Progress
+    jobs: Sequence[FoldJob], training: TrainingSet, plans: Mapping[int, Plan], start: StartFold, progress: Progress
 ) -> Iterator[FoldResult]:
     """Fit in workers, and log each fold as it ends."""
     for job, result in zip(jobs, fit_folds_in_parallel(jobs), strict=True):
-        log = start_fold(tracker, parent, job.fold)
+        log = start(job.fold)
         with finishing(log):
             for epoch in result.history:
                 _log_epoch(epoch, log)
@@ -100,7 +102,7 @@ def _log_epoch(epoch: Epoch, log: Run) -> None:
 def _log_score(result: FoldResult, training: TrainingSet, job: FoldJob, log: Run, progress: Progress) -> None:
     """Log how good a fold's model is on its images, and tell the person who waits."""
     score = _score(result.probabilities, training.labels[job.folds == job.fold])
-    log.log_metrics(score)
+    log_fold_score(log, score)
     progress.note(f"fold {job.fold}: accuracy {score['accuracy']:.4f}, loss {score['loss']:.4f}, {len(result.probabilities):,} images")
 
 
@@ -118,11 +120,12 @@ def _save(probabilities: np.ndarray, index: dict[str, list[object]], training: T
     folds = np.array(index["fold"])
     folder = paths.stage("cross_validate")
     scores = [(int(fold), _score(probabilities[folds == fold], training.labels[folds == fold])) for fold in np.unique(folds)]
-    summary = {name: round(value, 6) for name, value in cross_validation_summary([score["accuracy"] for _, score in scores]).items()}
+    found = cross_validation_summary([score["accuracy"] for _, score in scores])
+    summary = {f"cv_{name}": round(value, 6) for name, value in found.items()}
     lines = [f"{fold},{score['images']},{score['accuracy']:.6f},{score['loss']:.6f}" for fold, score in scores]
     write_bytes(folder / "folds.csv", "\n".join(["fold,images,accuracy,loss", *lines, ""]).encode())
     write_table(folder / "out_of_fold.parquet", _out_of_fold(probabilities, index, training))
-    write_json(folder / "metrics.json", {**summary, "folds": len(scores)})
+    write_json(folder / "metrics.json", summary)
     return summary
 
 

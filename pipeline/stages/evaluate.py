@@ -3,7 +3,10 @@
 Reads what preprocess, train and cross_validate wrote; writes data/evaluate/; logs to the run that made the model. Same inputs, same bytes.
 """
 
-from collections.abc import Callable
+import csv
+import io
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +20,13 @@ import pyarrow.parquet as pq
 from pipeline.config import Config, Scalar
 from pipeline.errors import StageError
 from pipeline.ml import metrics, pictures
+from pipeline.ml.counts import count_hits, warnings
 from pipeline.ml.pictures import DARK, LIGHT, Theme
 from pipeline.ml.predict import load_model, predict
 from pipeline.paths import Paths
 from pipeline.report import ClassRow, Doubt, Fold, Mistake, Picture, Report, render
 from pipeline.stores.files import read_json, sha256_file, write_bytes, write_json, write_table
-from pipeline.stores.lineage import pipeline_run, read_history
+from pipeline.stores.lineage import NAME_TAG, pipeline_run, read_history
 from pipeline.stores.run_log import Run, Tracker
 
 PredictImages = Callable[[Path, np.ndarray], np.ndarray]
@@ -31,7 +35,8 @@ DECIMALS = 6
 CONFUSIONS_SHOWN = 10
 MISTAKES_SHOWN = 24
 DOUBTS_SHOWN = 12
-OUTPUTS = ("predictions.parquet", "metrics.json", "confusion_matrix.png", "reliability.png", "report.html")
+OUTPUTS = ("predictions.parquet", "metrics.json", "per_class.csv", "confusion_matrix.png", "reliability.png", "report.html")
+PER_CLASS_COLUMNS = ("precision", "recall", "f1", "support")
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,30 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     report = build_report(config, paths, scored, values)
     folder = paths.stage("evaluate")
     write_table(folder / "predictions.parquet", predictions_table(scored))
-    write_json(folder / "metrics.json", values)
+    write_json(folder / "metrics.json", test_metrics(values))
+    write_bytes(folder / "per_class.csv", per_class_csv(values["per_class"]))
     write_bytes(folder / "confusion_matrix.png", report.confusion_matrix.light)
     write_bytes(folder / "reliability.png", report.reliability.light)
     write_bytes(folder / "report.html", render(report).encode())
-    log_evaluation(pipeline_run(tracker, paths, config), report, folder)
+    for warning in report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    numbers = {**test_metrics(values), **read_json(paths.stage("cross_validate") / "metrics.json")}
+    log_evaluation(pipeline_run(tracker, paths, config), numbers, folder)
     return {"images": values["images"], "accuracy": f"{values['accuracy']:.4f}", "report": paths.relative(folder / "report.html")}
+
+
+def test_metrics(values: dict[str, Any]) -> dict[str, float]:
+    """The metrics of the stage, by the names that MLflow has, too; what is no measure of the model, and what is per class, is left out."""
+    return {f"test_{name}": value for name, value in values.items() if name not in ("per_class", "images")}
+
+
+def per_class_csv(per_class: dict[str, dict[str, float]]) -> bytes:
+    """One line a class: its name, precision, recall, F1, and images."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["class", *PER_CLASS_COLUMNS])
+    writer.writerows([name, *(numbers[column] for column in PER_CLASS_COLUMNS)] for name, numbers in per_class.items())
+    return text.getvalue().encode()
 
 
 def score_test_split(paths: Paths, predict_images: PredictImages) -> Scored:
@@ -120,7 +143,8 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
     matrix = metrics.confusion_matrix(scored.labels, scored.predicted, len(names))
     bins = metrics.reliability_bins(scored.labels, scored.probabilities)
     fold_rows = read_history(folds / "folds.csv")
-    cross_validation = read_json(folds / "metrics.json")
+    cross_validation = {name.removeprefix("cv_"): value for name, value in read_json(folds / "metrics.json").items()}
+    score = count_hits([names[i] for i in scored.labels], [names[i] for i in scored.predicted])
     return Report(
         dataset_name=scored.spec["dataset_name"],
         dataset_digest=scored.spec["dataset_digest"],
@@ -131,6 +155,7 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
         metrics={key: value for key, value in values.items() if key != "per_class"},
         cross_validation=cross_validation,
         overconfidence=metrics.overconfidence(bins),
+        warnings=warnings(score),
         classes=class_rows(values["per_class"], matrix),
         confusions=metrics.top_confusions(matrix, names, CONFUSIONS_SHOWN),
         folds=[Fold(int(row["fold"]), int(row["images"]), row["accuracy"], row["loss"]) for row in fold_rows],
@@ -216,9 +241,10 @@ def in_both_themes(draw: Callable[..., bytes], alt: str) -> Picture:
     return Picture(draw(theme=LIGHT), draw(theme=DARK), alt)
 
 
-def log_evaluation(run: Run, report: Report, folder: Path) -> None:
-    """Add the test's and the folds' numbers and the stage's files to the run that made the model."""
-    run.log_metrics({f"test_{name}": value for name, value in report.metrics.items() if name != "images"})
-    run.log_metrics({f"cv_{name}": report.cross_validation[name] for name in ("accuracy_mean", "accuracy_std")})
+def log_evaluation(run: Run, values: Mapping[str, float], folder: Path) -> None:
+    """Add the test's and the folds' numbers and the stage's files to the run that made the model, and its accuracy to the run's name."""
+    run.log_metrics(values)
     for name in OUTPUTS:
         run.log_file(folder / name, "evaluate")
+    run.rename(f"{values['test_accuracy']:.1%} {run.tags.get(NAME_TAG, run.name)}")
+    run.settle()

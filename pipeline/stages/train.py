@@ -24,6 +24,14 @@ from pipeline.stores.run_log import Run, Scalar, Tracker
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
 
+END_RESULTS = {
+    "validation_accuracy": "validation_accuracy",
+    "validation_loss": "validation_loss",
+    "train_accuracy": "accuracy",
+    "train_loss": "loss",
+}
+"""The metrics of the stage, and the columns of the history that they come from."""
+
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     """Write data/train/: model.keras, history.csv, metrics.json, curves.png. Reports accuracy and speed.
@@ -40,8 +48,9 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     tags = {"device": compute.device, "precision": compute.precision, FIT_TAG: key}
     with (
         Checkpoints.open(paths.scratch, key) as checkpoints,
-        open_run(tracker, "pipeline", config, paths, tags, finished=checkpoints.resumed) as log,
+        open_run(tracker, "pipeline", config, paths, tags, checkpoints) as log,
     ):
+        log.log_params({"train_images": len(rows), "validation_images": len(watched)})
         plan = plan_fit(len(rows), config)
         print(fit_notice("train", plan, compute), flush=True)
         fitter = Fitter(training.images.shape[1:], len(training.class_names), config, compute)
@@ -56,7 +65,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
                 on_steps=progress.advance,
                 on_epoch=lambda epoch: _tell(epoch, plan.epochs, progress, log),
             )
-        _save(fitted, len(rows), len(watched), paths)
+        _save(fitted, paths)
         log_training(tracker, log, paths)
     return _summary(fitted)
 
@@ -90,15 +99,16 @@ def _tell(epoch: Epoch, epochs: int, progress: Progress, log: Run) -> None:
     )
 
 
-def _save(fitted: Fitted, image_count: int, validation_count: int, paths: Paths) -> None:
+def _save(fitted: Fitted, paths: Paths) -> None:
+    """Write the stage's files. metrics.json has the end results of the epoch that is kept, by the names that MLflow and the report have, too."""
     folder = paths.stage("train")
     rows = [{name: value for name, value in asdict(epoch).items() if name in HISTORY_COLUMNS} for epoch in fitted.history]
     kept = rows[fitted.epoch - 1]
-    metrics = {name: round(kept[name], 6) for name in HISTORY_COLUMNS if name not in ("epoch", "learning_rate")}
+    metrics = {name: round(kept[column], 6) for name, column in END_RESULTS.items()}
     write_bytes(folder / "model.keras", to_bytes(fitted.model))
     write_bytes(folder / "history.csv", _csv(rows))
     write_bytes(folder / "curves.png", learning_curves(rows))
-    write_json(folder / "metrics.json", {**metrics, "images": image_count, "validation_images": validation_count})
+    write_json(folder / "metrics.json", metrics)
 
 
 def _csv(rows: list[dict[str, float]]) -> bytes:

@@ -19,23 +19,29 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from pipeline.config import Config
-from pipeline.stores.files import written_beside
+from pipeline.stores.files import write_bytes, written_beside
 
 PACKAGES = ("tensorflow", "keras", "numpy")
 COST_SHARE = 0.02
 KEPT_DAYS = 14.0
+RUN_FILE = "run"
 State = Mapping[str, np.ndarray]
 
 
 class Checkpoints:
     """The kept states of the fits of one stage, by name: `fold-0` and so on.
 
-    `resumed`: whether an earlier run of the same left something behind.
+    `resumed`: whether an earlier run of the same left something behind. `run_id`: the id that it had in the tracker.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.resumed = folder.exists()
+        self.run_id = _text(folder / RUN_FILE)
+
+    def keep_run(self, run_id: str) -> None:
+        """Note which run in the tracker this fit belongs to: after a kill its process is known to have ended."""
+        write_bytes(self.folder / RUN_FILE, run_id.encode())
 
     @classmethod
     @contextmanager
@@ -63,6 +69,13 @@ class Checkpoints:
 
     def of(self, name: str) -> "FileCheckpoint":
         return FileCheckpoint(self.folder / f"{name}.npz")
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 class FileCheckpoint:

@@ -1,36 +1,59 @@
-"""Whether the registry holds what data/register/decision.json says: a stage that DVC skipped or restored cannot know."""
+"""What the registry says today of the model in data/register/decision.json: a stage that DVC skipped or restored cannot know."""
 
+import json
 from typing import Any
 
 from pipeline.paths import Paths
 from pipeline.stores.files import read_json
 from pipeline.stores.lineage import MODEL_TAG
 from pipeline.stores.mlflow_log import MlflowLog
+from pipeline.stores.run_log import ModelVersion, Registered, RegistryState
+from pipeline.stores.tracking_server import is_server, runs_page, tracking_uri
+
+LOCAL_UI = "http://127.0.0.1:5000"
 
 
-def registered_model(paths: Paths) -> str | None:
-    """`NAME version N` of the model that was decided on, or None where there is no decision or the registry does not have the model.
-
-    Raises TrackingError where the registry cannot be reached.
-    """
+def registry_state(paths: Paths) -> RegistryState | None:
+    """The state of the model that was decided on; None where nothing has been decided. Raises TrackingError where the registry cannot be read."""
     decision = _decision(paths)
     if not decision:
         return None
     tracker = MlflowLog.connect(paths)
     name = decision["model_name"]
     version = tracker.find_version(name, {MODEL_TAG: decision["model_sha256"]})
-    if version is None or (decision["promoted"] and tracker.champion(name) is None):
-        return None
-    return f"{name} version {version.version}"
+    registered = tracker.registered(name)
+    uri = tracking_uri(paths)
+    page = runs_page(uri if is_server(uri) else LOCAL_UI, tracker.experiment_id)
+    if version is None:
+        return RegistryState(None, False, "", "the registry does not have this model", page)
+    champion = registered.champion if registered else None
+    recorded = (decision["champion"] or {}).get("model_sha256")
+    promoted = champion is not None and champion.version == version.version
+    is_current = decision["promoted"] == promoted and recorded == (champion.tags.get(MODEL_TAG) if champion else None)
+    return RegistryState(version.version, is_current, f"{name} version {version.version}", _verdict(decision, version, registered), page)
 
 
-def is_lost(paths: Paths) -> bool:
-    """Whether a model was decided on that the registry does not have: it was emptied, or is another one."""
-    return bool(_decision(paths)) and registered_model(paths) is None
+def _verdict(decision: dict[str, Any], version: ModelVersion, registered: Registered | None) -> str:
+    """Whether the model is the champion and why, or which version is, with the time of an earlier decision."""
+    champion = registered.champion if registered else None
+    if champion is not None and champion.version == version.version:
+        return f"champion: {decision['reason']}{_when(version)}"
+    accuracy = champion.tags.get("test_accuracy", "") if champion else ""
+    scored = f" (test accuracy {float(accuracy):.4f} when it was registered)" if accuracy else ""
+    now = f"champion is version {champion.version}{scored}" if champion else "there is no champion"
+    return f"not promoted: {decision['reason']}{_when(version)}; {now}"
+
+
+def _when(version: ModelVersion) -> str:
+    at = version.tags.get("decided_at") or version.made.isoformat(timespec="minutes")
+    return f" (decided {at[:16].replace('T', ' ')} UTC)"
 
 
 def _decision(paths: Paths) -> dict[str, Any]:
     """The decision, or nothing where there is none of this kind."""
     file = paths.stage("register") / "decision.json"
-    decision = read_json(file) if file.is_file() else {}
-    return decision if {"model_name", "model_sha256", "promoted"} <= decision.keys() else {}
+    try:
+        decision = read_json(file) if file.is_file() else {}
+    except json.JSONDecodeError:
+        return {}
+    return decision if {"model_name", "model_sha256", "promoted", "champion", "reason"} <= decision.keys() else {}

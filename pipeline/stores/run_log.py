@@ -1,17 +1,19 @@
-"""What a stage may ask of the log book, whoever keeps it: runs with parameters, metrics, tags and files; a registry of models.
+"""What a stage may ask of the tracker, whoever keeps it: runs with parameters, metrics, tags and files; a registry of models.
 
-MLflow implements it in `mlflow_log.py`; tests implement it by hand. A log book is never a stage's input: decisions read files or the registry.
+MLflow implements it in `mlflow_log.py`; tests implement it by hand. What it holds is never a stage's input: decisions read files or the registry.
+Every method that asks the tracker raises TrackingError where it fails; of a run under way, entries that are not taken wait until `settle`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 Scalar = str | int | float | bool
-Predictor = Callable[[Sequence[bytes]], list[str]]
-"""From encoded images to class names."""
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,35 @@ class Dataset:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered model: `tags` hold where it came from."""
+    """A registered model: `tags` hold where it came from. `made`: when it was registered."""
 
     name: str
     version: str
     tags: Mapping[str, str]
+    made: datetime = EPOCH
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What the registry says of a model by name: the version with the alias `champion`, and the model's own tags."""
+
+    name: str
+    champion: ModelVersion | None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RegistryState:
+    """`version`: that of the model decided on, None where the registry does not have it. `is_current`: whether decision.json says what is true now.
+
+    `model`, `verdict`: lines for people. `page`: the address of the runs in MLflow's UI.
+    """
+
+    version: str | None
+    is_current: bool
+    model: str
+    verdict: str
+    page: str
 
 
 class Run(Protocol):
@@ -38,7 +64,15 @@ class Run(Protocol):
     @property
     def id(self) -> str: ...
     @property
+    def name(self) -> str: ...
+    @property
     def tags(self) -> Mapping[str, str]: ...
+    @property
+    def params(self) -> Mapping[str, str]: ...
+    @property
+    def page(self) -> str:
+        """Where the tracker's UI shows the run, as an address within it."""
+
     def log_params(self, params: Mapping[str, Scalar]) -> None: ...
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None: ...
     def log_file(self, path: Path, folder: str = "") -> None:
@@ -46,18 +80,63 @@ class Run(Protocol):
 
     def log_dataset(self, dataset: Dataset) -> None: ...
     def set_tags(self, tags: Mapping[str, str]) -> None: ...
+    def describe(self, text: str) -> None:
+        """Set the description that people read, in Markdown."""
+
+    def rename(self, name: str) -> None: ...
+    def check_artifacts(self, file: Path) -> None:
+        """Copy a file into the run's artifacts now. Raises TrackingError where they cannot be written."""
+
+    def owe(self, reason: str) -> None:
+        """Note that a run beneath this one has entries that were not taken."""
+
+    def settle(self) -> None:
+        """Offer once more what was not taken. Raises TrackingError where that fails."""
+
+    def finish(self, status: Status = "FINISHED") -> None:
+        """End the run; with FINISHED it is settled, too."""
+
+
+class OwedRun:
+    """A run that could not be started, since the tracker does not answer: it takes everything and keeps nothing.
+
+    Used for a fold only. The run above it owes what is missing, and the same command, run again, logs it from the results that are kept.
+    """
+
+    id = ""
+    name = ""
+    page = ""
+    tags: Mapping[str, str] = MappingProxyType({})
+    params: Mapping[str, str] = MappingProxyType({})
+
+    def log_params(self, params: Mapping[str, Scalar]) -> None: ...
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None: ...
+    def log_file(self, path: Path, folder: str = "") -> None: ...
+    def log_dataset(self, dataset: Dataset) -> None: ...
+    def set_tags(self, tags: Mapping[str, str]) -> None: ...
+    def describe(self, text: str) -> None: ...
+    def rename(self, name: str) -> None: ...
+    def check_artifacts(self, file: Path) -> None: ...
+    def owe(self, reason: str) -> None: ...
+    def settle(self) -> None: ...
     def finish(self, status: Status = "FINISHED") -> None: ...
 
 
 class Tracker(Protocol):
-    """The log book of one project."""
+    """The tracker of one project."""
 
     def start_run(self, name: str, tags: Mapping[str, str], parent: Run | None = None) -> Run: ...
-    def resume_run(self, tags: Mapping[str, str], parent: Run | None = None, *, finished: bool = False) -> Run | None:
+    def resume_run(
+        self, tags: Mapping[str, str], parent: Run | None = None, *, finished: bool = False, known: str | None = None
+    ) -> Run | None:
         """The newest run with all of `tags` (beneath `parent`) that was broken off, open again; with `finished` one that was not, too.
 
-        It takes each metric once per step: what it has is not logged again.
+        `known`: the id of a run whose process is known to have ended, though it is marked as running. It takes each metric once per step: what it
+        has is not logged again.
         """
+
+    def reopen(self, run: Run) -> Run:
+        """A run that has ended, open again."""
 
     def find_runs(self, tags: Mapping[str, str]) -> list[Run]:
         """The runs that carry all of `tags`, newest first; deleted ones are left out."""
@@ -70,20 +149,27 @@ class Tracker(Protocol):
         """Move a run to MLflow's trash."""
 
     def find_version(self, model_name: str, tags: Mapping[str, str]) -> ModelVersion | None:
-        """The newest registered version that carries all of `tags`."""
+        """The newest registered version that carries all of `tags`; None only where the registry says that there is none."""
 
-    def champion(self, model_name: str) -> ModelVersion | None: ...
+    def registered(self, model_name: str) -> Registered | None:
+        """What the registry says of a model; None only where it says that there is none of this name."""
+
     def log_model(self, run: Run, files: list[Path]) -> None:
         """Log the model as people call it, made of `files`, unless the run has one already."""
 
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
         """Make a version of the model that the run has logged."""
 
-    def promote(self, version: ModelVersion) -> None:
-        """Point the alias `champion` at a version."""
+    def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        """Point the alias `champion` at a version, then tag the model with `tags`."""
 
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         """The version with more tags."""
 
-    def load_predictor(self, version: ModelVersion) -> Predictor:
-        """The registered model itself. Raises TrackingError where it cannot be loaded."""
+    def describe_version(self, version: ModelVersion, text: str) -> None: ...
+    def describe_model(self, model_name: str, text: str) -> None: ...
+    def predict(self, version: ModelVersion, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
+        """The class names that a registered model gives to batches of encoded images, by its own code and files.
+
+        Raises TrackingError where it cannot be loaded.
+        """

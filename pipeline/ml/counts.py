@@ -1,0 +1,56 @@
+"""How many images a model labels right, in whole numbers, beside what needs no model: always guessing the commonest class.
+
+Pure functions of labels. Counts are compared, never rounded shares: 10 of 19 rounded to six decimals is more than 10/19.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Score:
+    """`hits` of `images` are right. `majority_images`: those of the commonest class, `majority_class`, which always guessing it gets right.
+
+    `never_predicted`: the classes that have images and that no image is predicted as, in alphabetical order, each with its images.
+    """
+
+    images: int
+    hits: int
+    majority_class: str
+    majority_images: int
+    never_predicted: dict[str, int]
+
+    @property
+    def accuracy(self) -> float:
+        return self.hits / self.images
+
+    @property
+    def beats_guessing(self) -> bool:
+        return self.hits > self.majority_images
+
+
+def count_hits(labels: Iterable[str], predicted: Iterable[str]) -> Score:
+    """The score of predicted class names against labels, N each, N at least 1."""
+    pairs = list(zip(labels, predicted, strict=True))
+    by_label = Counter(label for label, _ in pairs)
+    said = {guess for _, guess in pairs}
+    name, most = min(by_label.items(), key=lambda item: (-item[1], item[0]))
+    never = {label: by_label[label] for label in sorted(by_label) if label not in said}
+    return Score(len(pairs), sum(label == guess for label, guess in pairs), name, most, never)
+
+
+def warnings(score: Score) -> list[str]:
+    """What a person must know of a model before its accuracy, in one sentence each; nothing where there is nothing."""
+    found = []
+    if not score.beats_guessing:
+        found.append(
+            f"No better than always guessing {score.majority_class}, which is right for {score.majority_images:,} of {score.images:,} test images."
+        )
+    if score.never_predicted:
+        named = ", ".join(
+            f"{name} ({count:,} test image{'s' if count > 1 else ''})" for name, count in list(score.never_predicted.items())[:10]
+        )
+        more = f" and {len(score.never_predicted) - 10} more classes" if len(score.never_predicted) > 10 else ""
+        found.append(f"Never predicted: {named}{more}.")
+    return found

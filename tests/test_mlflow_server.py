@@ -1,0 +1,181 @@
+"""What a tracking server may answer when it is not well: an error of a server is never taken for "nothing there"."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import TrackingError
+from pipeline.paths import Paths
+from pipeline.stores.mlflow_client import GuardedClient
+from pipeline.stores.mlflow_log import MlflowLog
+from pipeline.stores.mlflow_run import MlflowRun
+from pipeline.stores.run_owner import this_process
+from pipeline.stores.tracking_server import check_reachable, is_own_store, masked, runs_page
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+Answer = tuple[int, bytes]
+MODEL = {"registered_model": {"name": "pets", "aliases": [{"alias": "champion", "version": "2"}]}}
+VERSION = {"model_version": {"name": "pets", "version": "2", "creation_timestamp": 1}}
+NOT_THERE = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Registered Model with name=pets not found"}).encode()
+
+
+class Server:
+    """A server on loopback that answers as a test says: by the end of the path, a status and a body."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[str] = []
+        answers, asked = self.answers, self.asked
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                path = self.path.partition("?")[0]
+                asked.append(path)
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                status, body = next((answers[end] for end in answers if path.endswith(end)), (404, b"not found"))
+                if status == 0:
+                    self.connection.close()
+                    return
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+def log_of(server: Server, root: Path) -> MlflowLog:
+    return MlflowLog(GuardedClient(server.url), "1", this_process("", Paths(root), shares_locks=False))
+
+
+def test_a_champion_is_read_from_the_server(server: Server, tmp_path: Path) -> None:
+    server.answers.update(
+        {"/registered-models/get": (200, json.dumps(MODEL).encode()), "/model-versions/get": (200, json.dumps(VERSION).encode())}
+    )
+
+    found = log_of(server, tmp_path).registered("pets")
+
+    assert found is not None
+    assert found.champion is not None
+    assert found.champion.version == "2"
+
+
+def test_only_the_servers_own_word_means_that_a_model_does_not_exist(server: Server, tmp_path: Path) -> None:
+    server.answers["/registered-models/get"] = (404, NOT_THERE)
+
+    assert log_of(server, tmp_path).registered("pets") is None
+    assert log_of(server, tmp_path).find_version("pets", {"model_sha256": "a"}) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (503, b"<html>Service Unavailable</html>"),
+        (503, b"{}"),
+        (500, json.dumps({"error_code": "INTERNAL_ERROR", "message": "oops"}).encode()),
+        (403, b"forbidden"),
+        (403, json.dumps({"error_code": "PERMISSION_DENIED", "message": "no"}).encode()),
+        (401, b"who are you?"),
+        (429, b"slow down"),
+        (404, b"<html>no such page</html>"),  # of a proxy
+        (404, json.dumps({"detail": "Not Found"}).encode()),
+        (302, b""),
+        (200, b"<html>please log in</html>"),
+        (200, b'{"registered_model": {"name": "pe'),
+        (200, b"{}"),
+        (200, b""),
+        (200, b"[]"),
+        (0, b""),
+    ],
+)
+@pytest.mark.parametrize("endpoint", ["/registered-models/get", "/model-versions/get"])
+def test_any_other_answer_is_an_error(server: Server, tmp_path: Path, answer: Answer, endpoint: str) -> None:
+    server.answers.update(
+        {"/registered-models/get": (200, json.dumps(MODEL).encode()), "/model-versions/get": (200, json.dumps(VERSION).encode())}
+    )
+    server.answers[endpoint] = answer
+
+    with pytest.raises(TrackingError) as caught:
+        log_of(server, tmp_path).registered("pets")
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failed_search_is_no_empty_one(server: Server, tmp_path: Path) -> None:
+    server.answers.update(
+        {"/registered-models/get": (200, json.dumps(MODEL).encode()), "/model-versions/get": (200, json.dumps(VERSION).encode())}
+    )
+    server.answers["/model-versions/search"] = (503, b"")
+
+    with pytest.raises(TrackingError):
+        log_of(server, tmp_path).find_version("pets", {"model_sha256": "a"})
+
+
+def test_a_server_that_is_down_is_not_asked_at_every_epoch(server: Server) -> None:
+    server.answers["/runs/log-batch"] = (503, b"")
+    run = MlflowRun(GuardedClient(server.url), "0" * 32)
+
+    for epoch in range(1, 50):
+        run.log_metrics({"loss": 1.0}, step=epoch)
+
+    assert len(server.asked) == 1
+
+
+def test_what_waited_is_delivered_at_the_end(server: Server) -> None:
+    server.answers["/runs/log-batch"] = (503, b"")
+    run = MlflowRun(GuardedClient(server.url), "0" * 32)
+    for epoch in (1, 2, 3):
+        run.log_metrics({"loss": 1.0}, step=epoch)
+    server.answers["/runs/log-batch"] = (200, b"{}")
+
+    run.settle()
+
+    assert len(server.asked) == 4
+
+
+def test_a_password_is_never_printed() -> None:
+    assert masked("http://u:secret@host:5000/x and ftp://a:b@c") == "http://…@host:5000/x and ftp://…@c"
+    assert runs_page("http://u:secret@host:5000/ml/", "7") == "http://…@host:5000/ml/#/experiments/7/runs?workflowType=machine_learning"
+    with pytest.raises(TrackingError) as caught:
+        check_reachable("http://u:secret@127.0.0.1:9")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:port", "http://127.0.0.1:99999", "http://", "https:///path", "http://[::1"])
+def test_an_address_that_is_none_is_one_line(address: str) -> None:
+    with pytest.raises(TrackingError, match="MLFLOW_TRACKING_URI"):
+        check_reachable(address)
+
+
+def test_the_own_database_is_known_however_its_address_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = Paths(tmp_path)
+
+    assert is_own_store(f"sqlite:///{tmp_path}/mlruns/mlflow.db", paths)
+    assert is_own_store("sqlite:///mlruns/mlflow.db", paths)
+    assert is_own_store(f"sqlite:///{tmp_path}/docs/../mlruns/mlflow.db?timeout=5", paths)
+    assert not is_own_store("sqlite:////srv/mlflow.db", paths)
+    assert not is_own_store("http://127.0.0.1:5000", paths)
