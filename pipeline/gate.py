@@ -34,7 +34,7 @@ def _compare(score: Score, champion_hits: int | None, gate: Register, lost_class
             "another register.model_name; else set the alias champion by hand"
         )
     if champion_hits is None:
-        return True, f"{accuracy}, and there is no champion yet"
+        return True, f"{accuracy}; there was no champion before"
     lead = score.hits - champion_hits
     against = f"{accuracy} against the champion's {champion_hits / score.images:.4f}, on the same images"
     if lead == 0:

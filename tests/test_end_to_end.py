@@ -131,7 +131,7 @@ def test_one_command_ends_with_a_verdict(project: Project, first_run: subprocess
 
     assert f"{metrics['accuracy']:.4f}"[:5] in first_run.stdout
     assert "report.html" in first_run.stdout
-    assert "mlflow ui --backend-store-uri" in first_run.stdout
+    assert "pipeline ui" in first_run.stdout
     assert "photographs version 1" in first_run.stdout
 
 
@@ -155,7 +155,7 @@ def test_one_row_in_mlflow_is_one_pipeline_run_with_its_folds_beneath(
     assert {run.data.tags["mlflow.parentRunId"] for run in folds} == {row.info.run_id}
     assert sorted(run.data.tags["fold"] for run in folds) == ["0", "1"]
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert {"test_accuracy", "cv_accuracy_mean", "cv_accuracy_std", "validation_accuracy"} <= set(row.data.metrics)
+    assert {"test_accuracy", "cv_accuracy_mean", "cv_accuracy_std", "validation_accuracy", "train_accuracy"} <= set(row.data.metrics)
     assert row.data.params["train.epochs"] == "12"
     assert {"mlflow.source.git.commit", "git_dirty", "dvc_lock_digest", "device", "data_digest"} <= set(row.data.tags)
     assert [given.dataset.name for given in (row.inputs.dataset_inputs if row.inputs else [])] == ["photographs"]

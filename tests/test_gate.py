@@ -50,7 +50,7 @@ def test_a_class_that_is_never_predicted_is_part_of_the_reason() -> None:
     promoted, reason = pass_gate(score(90, never={"red": 3}), None, OPEN_GATE)
 
     assert promoted
-    assert reason == "accuracy 0.9000, and there is no champion yet; it never predicts red"
+    assert reason == "accuracy 0.9000; there was no champion before; it never predicts red"
 
 
 def test_a_model_that_lost_a_class_of_the_champion_does_not_replace_it() -> None:

@@ -90,7 +90,7 @@ def test_the_version_and_the_run_are_described_for_people(tmp_path: Path, config
     register.run(config, make_workspace(tmp_path), tracker)
 
     text = tracker.descriptions["1"]
-    assert text.startswith("**Champion:** accuracy 0.9000, and there is no champion yet.\n")
+    assert text.startswith("**Champion:** accuracy 0.9000; there was no champion before.\n")
     assert "test accuracy **0.9000**, 95 % interval 0.5000 to 1.0000, on 10 images" in text
     assert tracker.runs[0].page in text
     assert tracker.runs[0].description == text
@@ -169,7 +169,7 @@ def test_an_older_model_that_comes_back_says_that_another_is_champion_now(tmp_pa
     assert written(paths)["promoted"] is False
     assert written(paths)["champion"] == {"model_sha256": tracker.versions[1].tags["model_sha256"]}
     assert written(paths)["reason"] == (
-        "it was promoted earlier (accuracy 0.8000, and there is no champion yet), but another model has become champion since"
+        "it was promoted earlier (accuracy 0.8000; there was no champion before), but another model has become champion since"
     )
 
 

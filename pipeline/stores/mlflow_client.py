@@ -5,6 +5,7 @@ answer, calls end at once and it is asked again now and then only, so that a fit
 """
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -95,7 +96,21 @@ def _tracking_error(error: Exception, uri: str, action: str) -> TrackingError:
     if full := _full_disk(uri):
         return TrackingError(f"The disk is full: MLflow's store in {full} could not be written. Make room and run the same command again.")
     where = "MLflow's tracking server" if is_server(uri) else "MLflow's store"
-    return TrackingError(f"{where} {masked(uri)} failed ({action}): {first_line(error)[:300].rstrip('.')}.")
+    return TrackingError(f"{where} {masked(uri)} failed ({action}): {_reason(error)}.")
+
+
+def _reason(error: Exception) -> str:
+    """Why a call failed, in a few words where requests takes hundreds."""
+    text = first_line(error)
+    if refused := re.findall(r"\[Errno -?\d+\] ([^'\")\]]+)", text):
+        return str(refused[-1])
+    if "timed out" in text.lower() and "HTTP" in text:
+        return "no answer in time"
+    if status := re.search(r"failed with error code (\d{3}) !=", text):
+        return f"it answered with status {status[1]}"
+    if status := re.search(r"too many (\d{3}) error responses", text):
+        return f"it answered with status {status[1]}"
+    return text[:300].rstrip(".")
 
 
 def _error_code(error: BaseException | None) -> str:

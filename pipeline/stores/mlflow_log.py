@@ -31,7 +31,11 @@ CHAMPION = "champion"
 MODEL_ID_TAG = "model_id"
 PAGE = 200
 QUIET = ("mlflow", "alembic")
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 
 
 class MlflowLog:
@@ -48,7 +52,7 @@ class MlflowLog:
         uri = tracking_uri(paths)
         for name in QUIET:
             logging.getLogger(name).setLevel(logging.WARNING)
-        for name, value in PATIENCE.items():
+        for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         given = os.environ.get("MLFLOW_TRACKING_URI")
         mlflow.set_tracking_uri(uri)

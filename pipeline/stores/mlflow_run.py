@@ -85,7 +85,13 @@ class MlflowRun:
         self._offer(lambda: self._client.update_run(self.id, name=name))
 
     def check_artifacts(self, file: Path) -> None:
-        self._client.log_artifact(self.id, str(file))
+        try:
+            self._client.log_artifact(self.id, str(file))
+        except TrackingError as error:
+            raise TrackingError(
+                f"{error} Nothing has been computed yet: the run's artifacts could not be stored. Make MLflow's artifact store writable, or give "
+                "its credentials, and run the same command again."
+            ) from None
 
     def owe(self, reason: str) -> None:
         self._owed_by_children = self._owed_by_children or reason
@@ -106,15 +112,16 @@ class MlflowRun:
         )
 
     def finish(self, status: Status = "FINISHED") -> None:
-        self._offer(lambda: self._client.set_terminated(self.id, status))
+        self._client.try_again()
+        self._offer(lambda: self._client.set_terminated(self.id, status), quietly=status != "FINISHED")
         if status == "FINISHED":
             self.settle()
 
-    def _offer(self, entry: Callable[[], object]) -> None:
+    def _offer(self, entry: Callable[[], object], *, quietly: bool = False) -> None:
         self._waiting.append(entry)
-        self._flush()
+        self._flush(quietly)
 
-    def _flush(self) -> None:
+    def _flush(self, quietly: bool = False) -> None:
         """Log what waits, in order, until something is not taken."""
         try:
             while self._waiting:
@@ -122,6 +129,6 @@ class MlflowRun:
                 self._waiting.pop(0)
         except TrackingError as error:
             self._failure = str(error)
-            if not self._client.has_warned:
+            if not (quietly or self._client.has_warned):
                 print(f"warning: {error} The work goes on; entries are kept and offered again.", file=sys.stderr, flush=True)
             self._client.has_warned = True
