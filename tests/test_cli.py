@@ -143,13 +143,14 @@ def test_the_ui_shows_the_store_of_the_project_until_stopped(project: Path) -> N
     assert ui.stdout
     try:
         assert wait_for(lambda: is_up(f"http://127.0.0.1:{port}/health"), 90)
-        while_running = list(takewhile(lambda line: "GET /health" not in line, ui.stdout))  # would wait for ever if lines were held back
+        while_running = list(takewhile(lambda line: "Ctrl-C" not in line, ui.stdout))  # would wait for ever if lines were held back
     finally:
         ui.terminate()
         at_the_end = ui.stdout.readlines()
         ui.stdout.close()
 
-    assert any(f"$ mlflow ui --backend-store-uri sqlite:///{project}/mlruns/mlflow.db" in line for line in while_running)
+    assert while_running[0].startswith(f"$ mlflow server --backend-store-uri sqlite:///{project}/mlruns/mlflow.db")
+    assert f"  runs      http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning\n" in while_running
     assert ui.wait(30) == 143
     assert at_the_end[-1] == "pipeline ui: stopped by SIGTERM\n"
     assert started_by(project) == []

@@ -1,14 +1,17 @@
 """One row in the log book is one pipeline run, found by the content of what it produced, with its folds beneath it."""
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import Config, load_config
+from pipeline.errors import TrackingError
 from pipeline.paths import Paths
+from pipeline.stores.checkpoints import Checkpoints
 from pipeline.stores.files import sha256_file
-from pipeline.stores.lineage import FIT_TAG, FOLDS_TAG, MODEL_TAG, finishing, open_run, pipeline_run, start_fold
+from pipeline.stores.lineage import FIT_TAG, FOLDS_TAG, MODEL_TAG, finishing, open_cross_validation, open_run, pipeline_run, start_fold
 from tests.fakes import FakeRun, FakeTracker
 
 ROOT = Path(__file__).parent.parent
@@ -147,3 +150,99 @@ def test_a_run_that_was_broken_off_goes_on_but_not_with_other_parameters(config:
 
     first, second = tracker.runs
     assert (first.params["register.margin"], second.params["register.margin"]) == ("0.0", "0.1")
+
+
+def open_folds(tracker: FakeTracker, config: Config, paths: Paths, key: str = "key") -> FakeRun:
+    """The run that the folds of a cross-validation hang beneath."""
+    with Checkpoints.open(paths.scratch, key) as kept, open_cross_validation(tracker, config, paths, {FIT_TAG: key}, kept) as run:
+        start_fold(tracker, run, 0, key).finish()
+    return next(own for own in tracker.runs if own.id == run.id)
+
+
+def fitted(tracker: FakeTracker, config: Config, paths: Paths) -> FakeRun:
+    """The run of `train` that has made the model."""
+    with open_run(tracker, "pipeline", config, paths, {MODEL_TAG: digests(paths)[0]}):
+        pass
+    return tracker.runs[0]
+
+
+def test_while_folds_are_fitted_there_is_one_row(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    training = fitted(tracker, config, paths)
+
+    assert open_folds(tracker, config, paths) is training
+    assert [(run.name, run.parent) for run in tracker.runs] == [("flowers resnet", None), ("fold 0", training)]
+    assert training.status == "FINISHED"
+
+
+def test_folds_of_other_parameters_get_a_row_of_their_own(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    training = fitted(tracker, config, paths)
+    more_folds = config.model_copy(update={"cross_validate": config.cross_validate.model_copy(update={"folds": 7})})
+
+    assert open_folds(tracker, more_folds, paths) is not training
+
+
+def test_folds_that_an_abandoned_cross_validation_left_go(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    training = fitted(tracker, config, paths)
+    abandoned = start_fold(tracker, training, 4, "another fit")
+
+    open_folds(tracker, config, paths)
+
+    assert [run.id for run in tracker.deleted] == [abandoned.id]
+
+
+def test_a_fold_whose_run_cannot_be_started_is_owed_and_the_fit_goes_on(config: Config, paths: Paths) -> None:
+    class Down(FakeTracker):
+        def resume_run(self, *args: object, **named: object) -> FakeRun | None:
+            raise TrackingError("no route to host")
+
+    tracker = Down()
+    parent = tracker.start_run("training", {})
+
+    fold = start_fold(tracker, parent, 0, "fit")
+    fold.log_metrics({"loss": 1.0}, step=1)
+    fold.finish()
+
+    with pytest.raises(TrackingError, match="no route to host"):
+        parent.finish()
+
+
+def test_a_run_whose_process_was_killed_is_known_by_what_its_fit_has_left(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    with contextlib.suppress(SystemError), Checkpoints.open(paths.scratch, "key") as kept:
+        with open_run(tracker, "pipeline", config, paths, {FIT_TAG: "key"}, kept):
+            pass
+        tracker.runs[0].status = "RUNNING"  # as a machine leaves it that was switched off
+        raise SystemError
+
+    with Checkpoints.open(paths.scratch, "key") as kept, open_run(tracker, "pipeline", config, paths, {FIT_TAG: "key"}, kept):
+        pass
+
+    assert [run.status for run in tracker.runs] == ["FINISHED"]
+
+
+def test_a_run_is_named_by_what_differs_from_the_one_before(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    faster = config.model_copy(update={"train": config.train.model_copy(update={"learning_rate": 0.1}), "seed": 2})
+
+    for each in (config, config, faster):
+        with open_run(tracker, "pipeline", each, paths):
+            pass
+    spec = paths.stage("preprocess") / "spec.json"
+    spec.write_text(spec.read_text(encoding="utf-8").replace("d1", "d2"), encoding="utf-8")
+    with open_run(tracker, "pipeline", faster, paths):
+        pass
+
+    names = [run.name for run in tracker.runs]
+    assert names == ["flowers resnet", "flowers resnet", "flowers resnet: seed 2, train.learning_rate 0.1", "flowers resnet: other images"]
+
+
+def test_what_does_not_change_is_no_metric(config: Config, paths: Paths) -> None:
+    tracker = FakeTracker()
+    with open_run(tracker, "pipeline", config, paths):
+        pass
+
+    assert tracker.runs[0].metrics == {}
+    assert tracker.runs[0].params["data_images"] == "70"
