@@ -284,3 +284,21 @@ def test_a_model_without_a_class_of_the_champion_does_not_replace_it(tmp_path: P
     )
     (paths.stage("train") / "model.keras").write_text("newer", encoding="utf-8")
     assert register.run(config, paths, tracker)["promoted"] == "true"
+
+
+def test_a_version_that_an_older_project_registered_keeps_its_decision(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    paths = make_workspace(tmp_path)
+    register.run(config, paths, tracker)
+    old = {
+        "promoted": True,
+        "reason": "accuracy 0.9000",
+        "champion": None,
+        "experiment": False,
+        "accuracy": 0.9,
+        "model_sha256": "s",
+        "test_sha256": "t",
+    }
+    tracker.tag_version(tracker.versions[0], {"decision": json.dumps(old)})
+
+    assert register.run(config, paths, tracker)["because"] == "accuracy 0.9000"
