@@ -16,8 +16,10 @@ from pathlib import Path
 from pipeline.config import Config, load_config
 from pipeline.errors import PipelineError, SourceError
 from pipeline.paths import Paths
+from pipeline.stores.decision import read_decision
+from pipeline.stores.local_registry import registry_problem
 from pipeline.stores.records import readable
-from pipeline.stores.tracking_server import check_reachable, tracking_uri
+from pipeline.stores.tracking_server import check_reachable, is_server, tracking_uri
 
 PACKAGES = ("tensorflow", "keras", "mlflow", "dvc", "prefect", "scikit-learn")
 MIN_FREE_GIB = 2.0
@@ -80,7 +82,7 @@ def _unreadable(folder: str) -> Iterator[str]:
 def check_machine(paths: Paths) -> list[Finding]:
     """Everything that a run needs, one finding each."""
     checks: list[Callable[[Paths], Finding]] = [
-        _check_python, _check_packages, _check_device, _check_git, _check_dvc, _check_disk, _check_store, _check_inputs,
+        _check_python, _check_packages, _check_device, _check_git, _check_dvc, _check_disk, _check_store, _check_registry, _check_inputs,
     ]  # fmt: skip
     return [check(paths) for check in checks]
 
@@ -157,6 +159,17 @@ def _check_store(paths: Paths) -> Finding:
     folder = next(folder for folder in (paths.mlruns, *paths.mlruns.parents) if folder.exists())
     writable = os.access(folder, os.W_OK)
     return Finding("MLflow", str(paths.mlruns), "" if writable else f"make {folder} writable: MLflow keeps its runs there")
+
+
+def _check_registry(paths: Paths) -> Finding:
+    decision = read_decision(paths)
+    if not decision:
+        return Finding("registry", "nothing registered by this project yet")
+    if is_server(tracking_uri(paths)):
+        return Finding("registry", "on the tracking server; not asked")
+    problem = registry_problem(paths)
+    fix = "run `pipeline run`: it brings data/register/decision.json and the registry together" if problem else ""
+    return Finding("registry", problem or f"{decision['model_name']}: as data/register/decision.json says", fix)
 
 
 def _check_inputs(paths: Paths) -> Finding:

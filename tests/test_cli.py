@@ -55,7 +55,7 @@ def test_the_version_is_that_of_the_package(project: Path) -> None:
 def test_check_finds_nothing_wrong_with_a_project_as_it_should_be(project: Path) -> None:
     findings = {finding.subject: finding for finding in check_machine(Paths(project))}
 
-    assert list(findings) == ["Python", "packages", "device", "git", "DVC", "disk", "MLflow", "parameters"]
+    assert list(findings) == ["Python", "packages", "device", "git", "DVC", "disk", "MLflow", "registry", "parameters"]
     assert [finding for finding in findings.values() if finding.fix and finding.subject != "disk"] == []
     assert findings["parameters"].found == "valid, images in source"
 

@@ -129,7 +129,7 @@ def test_a_misspelt_parameter_stops_before_anything_is_spent(project: Project) -
 def test_one_command_ends_with_a_verdict(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
     metrics = json.loads((project.root / "data" / "evaluate" / "metrics.json").read_text(encoding="utf-8"))
 
-    assert f"{metrics['accuracy']:.4f}"[:5] in first_run.stdout
+    assert f"{metrics['test_accuracy']:.4f}" in first_run.stdout
     assert "report.html" in first_run.stdout
     assert "pipeline ui" in first_run.stdout
     assert "photographs version 1" in first_run.stdout

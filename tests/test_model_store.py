@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from pipeline.paths import Paths
+from pipeline.stores.local_registry import registry_problem
 from pipeline.stores.mlflow_log import MlflowLog
 from pipeline.stores.tracking_server import tracking_uri
 from tests.sample_images import draw
@@ -297,3 +298,30 @@ def test_an_experiment_that_somebody_keeps_elsewhere_is_left_alone(tmp_path: Pat
     MlflowLog.connect(Paths(tmp_path / "project"))
 
     assert log._client.get_experiment(kept).artifact_location == elsewhere.as_uri()
+
+
+def decide(root: Path, model: str, champion: str | None) -> None:
+    """What `register` would write of a model and of the champion that there is."""
+    file = Paths(root).stage("register") / "decision.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    now = {"model_sha256": champion} if champion else None
+    values = {"model_name": NAME, "model_sha256": model, "promoted": model == champion, "reason": "", "champion": now}
+    file.write_text(json.dumps(values), encoding="utf-8")
+
+
+def test_the_check_reads_from_the_database_whether_the_registry_is_as_decided(made: dict[str, tuple[Path, str]], tmp_path: Path) -> None:
+    root = made["moved_then_retrained"][0]
+    cases = {
+        ("2", "2"): "",
+        ("1", "2"): "",
+        ("1", "1"): "version 2 is champion, which",
+        ("3", "2"): "does not have the model",
+        ("2", None): "version 2 is champion",
+    }
+    for (model, champion), expected in cases.items():
+        decide(root, model, champion)
+        assert expected in registry_problem(Paths(root)) if expected else registry_problem(Paths(root)) == ""
+
+    decide(tmp_path, "1", "1")
+    assert "mlruns/ does not have the model" in registry_problem(Paths(tmp_path))
+    assert registry_problem(Paths(tmp_path / "nothing yet")) == ""

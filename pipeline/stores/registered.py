@@ -1,10 +1,9 @@
 """What the registry says today of the model in data/register/decision.json: a stage that DVC skipped or restored cannot know."""
 
-import json
 from typing import Any
 
 from pipeline.paths import Paths
-from pipeline.stores.files import read_json
+from pipeline.stores.decision import read_decision
 from pipeline.stores.lineage import MODEL_TAG
 from pipeline.stores.mlflow_log import MlflowLog
 from pipeline.stores.run_log import ModelVersion, Registered, RegistryState
@@ -15,7 +14,7 @@ LOCAL_UI = "http://127.0.0.1:5000"
 
 def registry_state(paths: Paths) -> RegistryState | None:
     """The state of the model that was decided on; None where nothing has been decided. Raises TrackingError where the registry cannot be read."""
-    decision = _decision(paths)
+    decision = read_decision(paths)
     if not decision:
         return None
     tracker = MlflowLog.connect(paths)
@@ -47,13 +46,3 @@ def _verdict(decision: dict[str, Any], version: ModelVersion, registered: Regist
 def _when(version: ModelVersion) -> str:
     at = version.tags.get("decided_at") or version.made.isoformat(timespec="minutes")
     return f" (decided {at[:16].replace('T', ' ')} UTC)"
-
-
-def _decision(paths: Paths) -> dict[str, Any]:
-    """The decision, or nothing where there is none of this kind."""
-    file = paths.stage("register") / "decision.json"
-    try:
-        decision = read_json(file) if file.is_file() else {}
-    except json.JSONDecodeError:
-        return {}
-    return decision if {"model_name", "model_sha256", "promoted", "champion", "reason"} <= decision.keys() else {}
