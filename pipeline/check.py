@@ -16,8 +16,10 @@ from pathlib import Path
 from pipeline.config import Config, load_config
 from pipeline.errors import PipelineError, SourceError
 from pipeline.paths import Paths
+from pipeline.stores.merge_conflicts import refuse_merge_conflicts
 from pipeline.stores.records import readable
 from pipeline.stores.tracking_server import check_reachable, tracking_uri
+from pipeline.stores.written_places import refuse_links, refuse_other_files, refuse_shared_source
 
 PACKAGES = ("tensorflow", "keras", "mlflow", "dvc", "prefect", "scikit-learn")
 MIN_FREE_GIB = 2.0
@@ -36,19 +38,33 @@ class Finding:
 
 def check_inputs(paths: Paths) -> Config:
     """The checked parameters. Raises ConfigError, SourceError where the images are not there, TrackingError where MLflow's server is not."""
-    config = load_config(paths.params)
+    config = check_places(paths)
     source = config.source_path(paths.root)
     if "://" not in config.ingest.source and not source.exists():
         raise SourceError(
             f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist (looked for {source}). "
             "Set it to a folder of class folders, or to another layout of docs/data.md."
         )
+    refuse_other_files(paths)
     _refuse_what_dvc_cannot_read(source)
     for file in (paths.ledger, paths.classes):
         if not file.is_file():
             name = paths.relative(file)
             raise SourceError(f"{name} is not there: it records what earlier runs decided. Take it from git: `git checkout -- {name}`.")
     check_reachable(tracking_uri(paths))
+    return config
+
+
+def check_places(paths: Paths) -> Config:
+    """The checked parameters, before a stage touches anything. Raises ConfigError for them and for an unfinished merge, SourceError and StorageError
+
+    where images lie where the project writes, or a folder that it writes to is a link.
+    """
+    refuse_merge_conflicts(paths)
+    config = load_config(paths.params)
+    refuse_links(paths)
+    if "://" not in config.ingest.source:
+        refuse_shared_source(config.source_path(paths.root), paths)
     return config
 
 

@@ -145,7 +145,7 @@ def test_a_finished_fit_leaves_nothing_and_a_failed_one_its_state(tmp_path: Path
 
 
 def test_what_is_older_than_two_weeks_goes(tmp_path: Path) -> None:
-    old, new = tmp_path / "fits" / "old", tmp_path / "fits" / "new"
+    old, new = tmp_path / "fits" / ("a" * 32), tmp_path / "fits" / ("b" * 32)
     for folder in (old, new):
         folder.mkdir(parents=True)
     os.utime(old, (time.time() - 15 * 86400,) * 2)

@@ -25,13 +25,25 @@ from pipeline.paths import Paths
 from pipeline.stores.arrays import MappedRows
 from pipeline.stores.class_folders import similar_names
 from pipeline.stores.columns import integers, texts
-from pipeline.stores.files import empty_folder, folder_beside, write_json
+from pipeline.stores.continuity import Changes, Recorded, compare, refuse_unconfirmed, unknown_confirmations
+from pipeline.stores.files import folder_beside, write_json
 from pipeline.stores.intake import Images, take_images
-from pipeline.stores.ledger import Ledger, extend_ledger, ordered_classes, read_ledger, record_classes
+from pipeline.stores.ledger import (
+    Ledger,
+    extend_ledger,
+    known_images,
+    ordered_classes,
+    read_ledger,
+    record_classes,
+    record_known_images,
+    recorded_classes,
+)
+from pipeline.stores.own_files import MADE, clear
 from pipeline.stores.records import LeftOut, Source
 from pipeline.stores.remote import is_url, local_copy
 from pipeline.stores.shards import shard_files, write_index
 from pipeline.stores.sources import open_source
+from pipeline.stores.written_places import refuse_links, refuse_shared_source
 
 NAMED_REJECTIONS = 10
 
@@ -42,35 +54,46 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     Reports how many images were taken and left out, and what was found.
     """
     source = open_source(_location(config, paths), config.ingest.format)
-    folder = empty_folder(paths.stage("ingest"))
+    recorded = Recorded(recorded_classes(paths.classes, source.name), known_images(paths.known_images, source.name))
+    folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
         images, near = _take(source, shards, paths)
         copies = without_crowds(len(images.facts), near)
         sides = _decide_sides(images, copies, read_ledger(paths.ledger), config.ingest.test_fraction)
         judged = Judged(images, shard_files(shards), sides.splits, np.ones(len(images.facts), bool))
         order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
-        findings = _judge(judged, near, order, config.ingest)
+        findings, changes = _judge(judged, near, order, config.ingest, recorded, source.name)
         digest = _write_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = _describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
+        report["removed_classes"] = changes.removed
         _tell(folder, judged, findings, report)
+        _refuse_changes(changes, judged, config.ingest)
         _refuse(findings, judged, report, config.ingest)
     write_json(folder / "report.json", report)
     extend_ledger(paths.ledger, sides.new_keys, sides.new_founders)
-    if source.class_names is None:
-        record_classes(paths.classes, source.name, order)
+    record_classes(paths.classes, source.name, [*recorded.classes, *changes.new])
+    record_known_images(paths.known_images, source.name, _keys(images))
     return {"images": report["images"], "classes": len(report["class_names"]), "rejected": report["rejected"], **report["findings"]}
 
 
 def _location(config: Config, paths: Paths) -> Path:
     """Where the images are on this machine: a URL is copied first, as far as it has changed."""
+    refuse_links(paths)
     if is_url(config.ingest.source):
         return local_copy(config.ingest.source, paths.scratch / "sources")
-    return config.source_path(paths.root)
+    source = config.source_path(paths.root)
+    refuse_shared_source(source, paths)
+    if not source.exists() and paths.root != paths.project and (elsewhere := config.source_path(paths.project)).exists():
+        raise SourceError(
+            f"ingest.source: {config.ingest.source} is in the project, but not in the copy that this experiment runs in, since git ignores it. "
+            f"Run `dvc add {config.ingest.source}`, or set ingest.source to {elsewhere}."
+        )
+    return source
 
 
 def _take(source: Source, shards: Path, paths: Paths) -> tuple[Images, np.ndarray]:
     """The images, and the pairs of near duplicates among them, int64 (M, 2)."""
-    with tempfile.TemporaryFile(dir=shards.parent) as file:
+    with tempfile.TemporaryFile(dir=shards.parent, prefix=".fingerprints.") as file:
         images = take_images(source, shards, file, paths.scratch)
         if not len(images.facts):
             example = f"{images.left_out[0].path}: {images.left_out[0].reason}"
@@ -80,20 +103,37 @@ def _take(source: Source, shards: Path, paths: Paths) -> tuple[Images, np.ndarra
 
 
 def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fraction: float) -> Sides:
-    facts = images.facts
-    keys = np.frombuffer(facts["pixels"].tobytes(), ">u8")[::2].astype(np.uint64)
+    facts, keys = images.facts, _keys(images)
     recorded, earlier = ledger.find(keys)
     return decide_sides(keys, facts["label"], facts["split"], facts["group"], near, recorded, earlier, test_fraction=test_fraction)
 
 
-def _judge(judged: Judged, near: np.ndarray, order: Sequence[str], policies: Ingest) -> list[Finding]:
-    """Everything that was found; `judged.kept` loses what is left out for it."""
+def _keys(images: Images) -> np.ndarray:
+    """What tells the images apart, uint64 (N,): the first 64 bits of the sha256 of each one's pixels."""
+    return np.frombuffer(images.facts["pixels"].tobytes(), ">u8")[::2].astype(np.uint64)
+
+
+def _judge(
+    judged: Judged, near: np.ndarray, order: Sequence[str], policies: Ingest, recorded: Recorded, name: str
+) -> tuple[list[Finding], Changes]:
+    """(everything that was found, what has changed since earlier runs); `judged.kept` loses what is left out for it."""
     facts = judged.images.facts
     misnamed = Copies("wrong_type", np.empty((0, 2), np.int64), np.flatnonzero(facts["misnamed"]), policies.wrong_type)
     if policies.wrong_type == "reject":
         judged.kept[misnamed.rows] = False
     copies = find_copies(facts["pixels"], facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
-    return list_findings(judged, misnamed, copies, _check_classes(judged, order), policies.model_dump())
+    found = _present(_counts(judged, order), order)
+    changes = compare(name, recorded, found, _keys(judged.images), policies.removed_classes)
+    actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep"}
+    return list_findings(judged, misnamed, copies, [*_changed(changes), *_check_classes(judged, order)], actions), changes
+
+
+def _changed(changes: Changes) -> list[ClassProblem]:
+    """What has changed since earlier runs, as findings."""
+    problems = [ClassProblem("removed_class", (name,), "had images in earlier runs") for name in changes.unconfirmed or changes.removed]
+    if changes.replaced and changes.shared:
+        problems.append(ClassProblem("replaced_images", (), f"none of {changes.replaced:,} images of the last run is there"))
+    return problems
 
 
 def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
@@ -178,6 +218,13 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
         print(f"ingest: left out {len(left_out) - NAMED_REJECTIONS:,} more, see data/ingest/rejected.csv", file=sys.stderr)
     if report["findings"]:
         print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
+
+
+def _refuse_changes(changes: Changes, judged: Judged, policies: Ingest) -> None:
+    """Raise SourceError where classes or all images have gone since earlier runs, and params.yaml does not confirm it."""
+    for line in unknown_confirmations(changes, policies.removed_classes):
+        print(f"warning: {line}", file=sys.stderr)
+    refuse_unconfirmed(changes, judged.images.labels, policies.removed_classes, policies.replaced_images)
 
 
 def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest) -> None:
