@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Config, Ingest, Scalar
+from pipeline.earlier_runs import class_problems, keys_of, read_recorded, record, refuse_changes
 from pipeline.errors import SourceError
 from pipeline.findings import Finding, Judged, count_findings, list_findings, rejections, write_findings, write_page
 from pipeline.ml.class_checks import ClassProblem, check_counts, find_shortcuts
@@ -25,19 +26,10 @@ from pipeline.paths import Paths
 from pipeline.stores.arrays import MappedRows
 from pipeline.stores.class_folders import similar_names
 from pipeline.stores.columns import integers, texts
-from pipeline.stores.continuity import Changes, Recorded, compare, refuse_unconfirmed, unknown_confirmations
+from pipeline.stores.continuity import Changes, Recorded, compare
 from pipeline.stores.files import folder_beside, write_json
 from pipeline.stores.intake import Images, take_images
-from pipeline.stores.ledger import (
-    Ledger,
-    extend_ledger,
-    known_images,
-    ordered_classes,
-    read_ledger,
-    record_classes,
-    record_known_images,
-    recorded_classes,
-)
+from pipeline.stores.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
 from pipeline.stores.own_files import MADE, clear
 from pipeline.stores.records import LeftOut, Source
 from pipeline.stores.remote import is_url, local_copy
@@ -54,7 +46,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     Reports how many images were taken and left out, and what was found.
     """
     source = open_source(_location(config, paths), config.ingest.format)
-    recorded = Recorded(recorded_classes(paths.classes, source.name), known_images(paths.known_images, source.name))
+    recorded = read_recorded(source, paths)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
         images, near = _take(source, shards, paths)
@@ -67,12 +59,11 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
         report = _describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report["removed_classes"] = changes.removed
         _tell(folder, judged, findings, report)
-        _refuse_changes(changes, judged, config.ingest)
+        refuse_changes(changes, judged, config.ingest)
         _refuse(findings, judged, report, config.ingest)
     write_json(folder / "report.json", report)
     extend_ledger(paths.ledger, sides.new_keys, sides.new_founders)
-    record_classes(paths.classes, source.name, [*recorded.classes, *changes.new])
-    record_known_images(paths.known_images, source.name, _keys(images))
+    record(source, recorded, changes, judged, paths)
     return {"images": report["images"], "classes": len(report["class_names"]), "rejected": report["rejected"], **report["findings"]}
 
 
@@ -103,14 +94,9 @@ def _take(source: Source, shards: Path, paths: Paths) -> tuple[Images, np.ndarra
 
 
 def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fraction: float) -> Sides:
-    facts, keys = images.facts, _keys(images)
+    facts, keys = images.facts, keys_of(images)
     recorded, earlier = ledger.find(keys)
     return decide_sides(keys, facts["label"], facts["split"], facts["group"], near, recorded, earlier, test_fraction=test_fraction)
-
-
-def _keys(images: Images) -> np.ndarray:
-    """What tells the images apart, uint64 (N,): the first 64 bits of the sha256 of each one's pixels."""
-    return np.frombuffer(images.facts["pixels"].tobytes(), ">u8")[::2].astype(np.uint64)
 
 
 def _judge(
@@ -123,17 +109,9 @@ def _judge(
         judged.kept[misnamed.rows] = False
     copies = find_copies(facts["pixels"], facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
     found = _present(_counts(judged, order), order)
-    changes = compare(name, recorded, found, _keys(judged.images), policies.removed_classes)
+    changes = compare(name, recorded, found, keys_of(judged.images), policies.removed_classes)
     actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep"}
-    return list_findings(judged, misnamed, copies, [*_changed(changes), *_check_classes(judged, order)], actions), changes
-
-
-def _changed(changes: Changes) -> list[ClassProblem]:
-    """What has changed since earlier runs, as findings."""
-    problems = [ClassProblem("removed_class", (name,), "had images in earlier runs") for name in changes.unconfirmed or changes.removed]
-    if changes.replaced and changes.shared:
-        problems.append(ClassProblem("replaced_images", (), f"none of {changes.replaced:,} images of the last run is there"))
-    return problems
+    return list_findings(judged, misnamed, copies, [*class_problems(changes), *_check_classes(judged, order)], actions), changes
 
 
 def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
@@ -218,13 +196,6 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
         print(f"ingest: left out {len(left_out) - NAMED_REJECTIONS:,} more, see data/ingest/rejected.csv", file=sys.stderr)
     if report["findings"]:
         print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
-
-
-def _refuse_changes(changes: Changes, judged: Judged, policies: Ingest) -> None:
-    """Raise SourceError where classes or all images have gone since earlier runs, and params.yaml does not confirm it."""
-    for line in unknown_confirmations(changes, policies.removed_classes):
-        print(f"warning: {line}", file=sys.stderr)
-    refuse_unconfirmed(changes, judged.images.labels, policies.removed_classes, policies.replaced_images)
 
 
 def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest) -> None:

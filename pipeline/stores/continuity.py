@@ -1,6 +1,6 @@
 """Whether a source is still the data set that earlier runs recorded under its name, or has lost classes or all of its images since.
 
-Pure functions of values; knows no file. Recorded are the classes (data/classes.json) and some images of the last run (data/known_images.csv).
+Pure functions of values. Recorded are the classes that the data set has had, and some images of its last run.
 """
 
 import difflib
@@ -21,10 +21,11 @@ PLAIN_IN_YAML = re.compile(r"(?!(?:true|false|yes|no|on|off|null|nan|y|n)$)[A-Za
 
 @dataclass(frozen=True)
 class Recorded:
-    """What earlier runs recorded of a data set. images: uint64 (N,), keys of some of its images at the last run."""
+    """What earlier runs recorded of a data set. images: uint64 (N,), keys of some of its images at the last run. file: where the classes stand."""
 
     classes: list[str]
     images: np.ndarray
+    file: str
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Changes:
     """
 
     name: str
+    file: str
     removed: list[str]
     unconfirmed: list[str]
     new: list[str]
@@ -56,6 +58,7 @@ def compare(name: str, recorded: Recorded, found: Sequence[str], keys: np.ndarra
     is_replaced = len(recorded.images) > 0 and not np.isin(recorded.images, keys).any()
     return Changes(
         name,
+        recorded.file,
         removed,
         [label for label in removed if label not in confirmed],
         [label for label in found if label not in recorded.classes],
@@ -104,7 +107,7 @@ def _lost(changes: Changes, unusable: Collection[str], confirmation: str) -> str
     ]
     if not changes.shared and changes.replaced and not spelled:
         return (
-            f"{changes.name} is another data set than earlier runs recorded under this name (data/classes.json): it has {_named(changes.new)}, and no "
+            f"{changes.name} is another data set than earlier runs recorded under this name ({changes.file}): it has {_named(changes.new)}, and no "
             f"image of {lost}. Give its folder or file another name, which becomes the name of the data set and of its model (where "
             f"register.model_name is set, change that, too). If it is to take the old one's place, confirm it in params.yaml: {confirmation}."
         )
@@ -113,7 +116,7 @@ def _lost(changes: Changes, unusable: Collection[str], confirmation: str) -> str
         *(f"all files of {label} are left out: see data/ingest/rejected.csv" for label in changes.unconfirmed if label in unusable),
     ]
     return (
-        f"{changes.name} has no image of {lost} any more, which data/classes.json has from earlier runs: a model fitted now would not know "
+        f"{changes.name} has no image of {lost} any more, which {changes.file} has from earlier runs: a model fitted now would not know "
         f"{'it' if len(changes.unconfirmed) == 1 else 'them'}. {''.join(f'{hint[0].upper() + hint[1:]}. ' for hint in hints)}"
         f"{_others(changes, spelled)}Put the images back, or, if this is meant, confirm it in params.yaml: {confirmation}."
     )

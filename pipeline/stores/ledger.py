@@ -1,13 +1,14 @@
 """What earlier runs decided and later ones keep: the order of the classes, and on which side of the test split an image is.
 
 Small files that belong into git: `data/classes.json` (the names of the classes by data set, in order) and `data/splits.csv` (`image`, the first
-64 bits of the sha256 of its pixels, and `follows`: what decides its side, empty for itself) only ever grow. `data/known_images.csv` has, by data set,
-the smallest of these numbers at its last run: by these a later run sees whether it is still the same data set. It may be missing.
+64 bits of the sha256 of its pixels, and `follows`: what decides its side, empty for itself) only ever grow. `data/known_images.csv` has the smallest
+of these numbers in each class of a data set at its last run: by these a later run sees whether it is still the same one. It may be missing.
 """
 
 import csv
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pipeline.stores.files import write_bytes
 
 HEADER = b"image,follows\n"
 DIGITS = 16
-KNOWN_HEADER = ["dataset", "image"]
+KNOWN_HEADER = ["dataset", "class", "image"]
 MOST_KNOWN = 256
 CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
 
@@ -92,33 +93,37 @@ def record_classes(path: Path, dataset: str, names: list[str]) -> None:
         write_bytes(path, content.encode())
 
 
-def known_images(path: Path, dataset: str) -> np.ndarray:
-    """uint64 (N,): some images of the last run of a data set; none where nothing is recorded. Raises StorageError where the file is damaged."""
-    return _read_known(path).get(dataset, np.empty(0, np.uint64))
+def known_images(path: Path, dataset: str) -> dict[str, np.ndarray]:
+    """By class, some images of the last run of a data set, uint64 (N,); nothing where none is recorded. Raises StorageError for a damaged file."""
+    return _read_known(path).get(dataset, {})
 
 
-def record_known_images(path: Path, dataset: str, keys: np.ndarray) -> None:
-    """Record the smallest of a data set's keys, uint64 (N,), in place of those of its last run."""
-    known = _read_known(path)
-    smallest = np.unique(keys)[:MOST_KNOWN]
-    if dataset in known and np.array_equal(known[dataset], smallest):
-        return
+def record_known_images(path: Path, dataset: str, by_class: Mapping[str, np.ndarray]) -> None:
+    """Record the smallest of the keys, uint64 (N,), of each class of a data set, in place of those of its last run."""
+    recorded = _read_known(path)
+    most = max(1, MOST_KNOWN // max(1, len(by_class)))
+    smallest = {label: np.unique(keys)[:most] for label, keys in by_class.items() if len(keys)}
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(KNOWN_HEADER)
-    writer.writerows((name, f"{key:016x}") for name, some in sorted({**known, dataset: smallest}.items()) for key in some)
-    write_bytes(path, text.getvalue().encode())
+    for name, classes in sorted({**recorded, dataset: smallest}.items()):
+        writer.writerows((name, label, f"{key:016x}") for label, keys in sorted(classes.items()) for key in keys)
+    content = text.getvalue().encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_bytes(path, content)
 
 
-def _read_known(path: Path) -> dict[str, np.ndarray]:
+def _read_known(path: Path) -> dict[str, dict[str, np.ndarray]]:
     try:
         rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
-        if rows[:1] != [KNOWN_HEADER]:
+        if rows and rows[0] != KNOWN_HEADER:
             raise ValueError(f"its first line is not {','.join(KNOWN_HEADER)}")
-        texts: dict[str, list[str]] = {}
-        for dataset, image in rows[1:]:
-            texts.setdefault(dataset, []).append(image)
-        return {dataset: np.unique(_numbers(images)) for dataset, images in texts.items()}
+        texts: dict[str, dict[str, list[str]]] = {}
+        for number, row in enumerate(rows[1:], 2):
+            if len(row) != len(KNOWN_HEADER):
+                raise ValueError(f"line {number} is not {','.join(KNOWN_HEADER)}")
+            texts.setdefault(row[0], {}).setdefault(row[1], []).append(row[2])
+        return {name: {label: np.unique(_numbers(images)) for label, images in classes.items()} for name, classes in texts.items()}
     except FileNotFoundError:
         return {}
     except (ValueError, csv.Error) as error:
@@ -146,7 +151,8 @@ LOST = {
 
 def _damaged(path: Path, reason: str) -> StorageError:
     return StorageError(
-        f"{path} is damaged: {reason}. Mend it; or keep a copy, and take the last committed one from git: `git checkout -- data/{path.name}` ({LOST[path.name]})."
+        f"{path} is damaged: {reason}. Mend it; or keep a copy, and take the last committed one from git: "
+        f"`git checkout -- data/{path.name}` ({LOST[path.name]})."
     )
 
 
