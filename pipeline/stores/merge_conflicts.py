@@ -18,8 +18,9 @@ BY_HAND = "Decide what is to stand there, delete the marks (<<<<<<<, =======, >>
 
 def refuse_merge_conflicts(paths: Paths) -> None:
     """Raise ConfigError with a line for each file that a run reads or writes and in which git's marks stand."""
+    tracked = sorted([*paths.root.glob("[!.]*.dvc"), *paths.root.glob("data/[!.]*.dvc")])
     advice = {
-        **dict.fromkeys((paths.params, paths.root / "dvc.yaml", paths.root / ".dvc" / "config"), BY_HAND),
+        **dict.fromkeys((paths.params, paths.root / "dvc.yaml", paths.root / ".dvc" / "config", *tracked), BY_HAND),
         paths.ledger: BOTH_SIDES,
         paths.known_images: BOTH_SIDES,
         paths.classes: CLASSES,

@@ -37,12 +37,12 @@ def refuse_shared_source(source: Path, paths: Paths) -> None:
             if (found := _identity(written)) is not None and found in around:
                 relation = "is" if found == itself else "lies in"
                 raise SourceError(
-                    f"ingest.source: {_described(source)} {relation} {shown}, which belongs to the project and is written to by it. "
+                    f"ingest.source: {_described(source)} {relation} {shown}, where the pipeline and its tools write and remove files. "
                     "Move the images to a place of their own, data/photos for example, and set ingest.source to that."
                 )
             if itself is not None and any(itself in _upwards(place, None) for place in _ways(written)):
                 raise SourceError(
-                    f"ingest.source: {_described(source)} holds {shown}, which belongs to the project and is written to by it. "
+                    f"ingest.source: {_described(source)} holds {shown}, where the pipeline and its tools write and remove files. "
                     "Put the images into a folder of their own, data/photos for example, and set ingest.source to that."
                 )
 
@@ -100,7 +100,9 @@ def _linked(path: Path, paths: Paths) -> StorageError:
 
 def _written(root: Path) -> Iterator[Path]:
     yield from (root / "data" / name for name in STAGES)
-    yield from (root / name for name in ("mlruns", ".checkpoints", ".dvc", ".git", "data/splits.csv", "data/classes.json"))
+    yield from (
+        root / name for name in ("mlruns", ".checkpoints", ".dvc", ".git", "data/splits.csv", "data/classes.json", "data/known_images.csv")
+    )
 
 
 def _described(source: Path) -> str:
