@@ -100,7 +100,7 @@ def refuse_unconfirmed(
 def _lost(changes: Changes, unusable: Collection[str], confirmation: str) -> str:
     lost = _named(changes.unconfirmed)
     spelled = [
-        f"{new} differs from it in spelling alone: rename {_quoted(new)} to {_quoted(label)}"
+        f"{_quoted(new)} differs from {_quoted(label)} in spelling alone: rename {_quoted(new)} to {_quoted(label)}"
         for label in changes.unconfirmed
         for new in changes.new
         if similar_names([label, new])
@@ -123,11 +123,10 @@ def _lost(changes: Changes, unusable: Collection[str], confirmation: str) -> str
 
 
 def _others(changes: Changes, spelled: Sequence[str]) -> str:
-    """The classes that are new, where these may be the old ones by another name, or another data set."""
-    if not changes.new or spelled:
-        return ""
-    another = "" if changes.shared else "; if it is another data set, give its folder or file another name"
-    return f"New: {_named(changes.new)}{another}. "
+    """What else tells a class by another name, or another data set."""
+    new = f"New: {_named(changes.new)}. " if changes.new and not spelled else ""
+    another = "None of the images of the last run is left either: if it is another data set, give its folder or file another name. "
+    return new + (another if changes.replaced else "")
 
 
 def _named(labels: Sequence[str]) -> str:
