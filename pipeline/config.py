@@ -81,7 +81,7 @@ def _source_path(source: str) -> str:
         raise ValueError("should be one line of text, without control characters")
     if source.startswith("~"):
         raise ValueError(f"should be a whole path, {os.path.expanduser(source)} for example: ~ is not expanded")  # noqa: PTH111 - never raises
-    if re.match(r"(file|local):", source, re.IGNORECASE):
+    if re.match(r"file:|local://", source, re.IGNORECASE):
         raise ValueError(
             f"should be a path without {source.split(':')[0]}://, as in {re.sub('^[a-z]+:/*', '/', source, flags=re.IGNORECASE)}"
         )

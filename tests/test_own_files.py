@@ -70,7 +70,7 @@ def test_anything_else_stops_the_stage_is_named_and_stays(tmp_path: Path, name: 
         clear(folder, INGEST)
 
     assert f"data/ingest/{name.split('/')[0]}" in str(caught.value)
-    assert "Nothing was removed. Move it elsewhere" in str(caught.value)
+    assert "It was left as it is. Move it elsewhere" in str(caught.value)
     assert files(folder) == before
 
 

@@ -121,7 +121,7 @@ def test_pictures_beside_the_files_of_a_stage_stop_a_run_that_reads_others(proje
     code, output = project.run(command)
 
     assert code != 0
-    assert "there is something else in it: data/ingest/mine. Nothing was removed." in output
+    assert "there is something else in it: data/ingest/mine. It was left as it is." in output
     assert contents(project.root) == before
 
 

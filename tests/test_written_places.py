@@ -114,6 +114,16 @@ def test_a_source_anywhere_else_is_fine(project: Paths, tmp_path: Path) -> None:
         refuse_shared_source(project.root / source, project)
 
 
+def test_an_archive_that_dvc_has_linked_to_its_cache_is_fine(project: Paths) -> None:
+    cached = project.root / ".dvc" / "cache" / "files" / "md5" / "0a" / "1b"
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    (project.root / "data" / "photos.zip").symlink_to(cached)
+
+    refuse_shared_source(project.root / "data" / "photos.zip", project)
+    assert "lies in .dvc" in refused(cached, project)
+
+
 def test_a_loop_of_links_is_nowhere(project: Paths) -> None:
     (project.root / "loop").symlink_to("loop")
 

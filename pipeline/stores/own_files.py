@@ -4,6 +4,7 @@ A folder is known by patterns of the paths below it, `train/images.npy` or `imag
 name as `.NAME.partial`. Nothing is known of what the files hold.
 """
 
+import contextlib
 import fnmatch
 import os
 import re
@@ -55,19 +56,21 @@ def refuse_others(folder: Path, made: Sequence[str]) -> None:
         more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
         raise StorageError(
             f"{shown} is where stage {folder.name} keeps its own files, and there is something else in it: {named}{more}. "
-            "Nothing was removed. Move it elsewhere, and run the same command again."
+            "It was left as it is. Move it elsewhere, and run the same command again."
         )
 
 
 def remove_matching(folder: Path, name: re.Pattern[str]) -> None:
-    """Remove the files of a folder whose whole names match, then the folder itself if nothing is left in it. A link to a folder is not entered."""
-    if folder.is_symlink() or not folder.is_dir():
-        return
-    for file in list(folder.iterdir()):
-        if name.fullmatch(file.name) and not file.is_dir():
-            file.unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    """Remove the files of a folder whose whole names match, then the folder itself if nothing is left in it. A link to a folder is not entered.
+
+    What cannot be removed stays: another process may be at work there.
+    """
+    with contextlib.suppress(OSError):
+        for file in [] if folder.is_symlink() else list(folder.iterdir()):
+            if name.fullmatch(file.name) and not file.is_dir():
+                file.unlink(missing_ok=True)
+        if not folder.is_symlink():
+            folder.rmdir()  # fails where something else is in it
 
 
 def _not_usable(error: OSError, folder: Path) -> StorageError:

@@ -29,7 +29,10 @@ def refuse_shared_source(source: Path, paths: Paths) -> None:
     """Raise SourceError where the images lie in a place that the project writes to, are one, or hold one. Touches nothing."""
     roots = dict.fromkeys((paths.root, paths.project))
     own_copy = _identity(paths.root) if paths.root != paths.project else None  # what lies in it lies in .dvc of the project, too
-    around = {found for place in _ways(source) for found in _upwards(place, own_copy)}
+    places = _ways(source)
+    if len(places) > 1:  # DVC itself links files to its cache where cache.type says so, and nothing is written over there
+        places = [place for place in places if not place.is_relative_to(paths.project / ".dvc" / "cache")]
+    around = {found for place in places for found in _upwards(place, own_copy)}
     itself = _identity(source)
     for root in roots:
         for written in _written(root):
@@ -76,7 +79,7 @@ def _refuse_folders_for_files(stage: str, paths: Paths) -> None:
     for out in _outs(stage, paths):
         if out.suffix and out.is_dir() and not out.is_symlink():
             raise StorageError(
-                f"{paths.relative(out)} is a folder, where stage {stage} writes a file of that name. Nothing was removed. Move it elsewhere."
+                f"{paths.relative(out)} is a folder, where stage {stage} writes a file of that name. It was left as it is. Move it elsewhere."
             )
 
 
