@@ -154,6 +154,17 @@ def test_other_classes_under_the_same_name_are_another_data_set(project: Project
     assert report["class_names"] == ["stripes", "triangle"]
 
 
+def test_another_data_set_that_shares_a_class_is_said_to_have_other_images(project: Project, tmp_path: Path) -> None:
+    other = write_class_folders(tmp_path / "elsewhere" / "photos", classes=4, per_class=8, seed=5)
+    for name in ("circle", "cross"):
+        remove(other / name)
+
+    message = project.refusal(other)
+
+    assert "no image of circle, cross any more" in message
+    assert "New: stripes. None of the images of the last run is left either: if it is another data set, give its folder" in message
+
+
 def test_the_same_images_in_classes_of_other_names_are_named(project: Project) -> None:
     for number, name in enumerate(("circle", "cross", "square")):
         (project.source / name).rename(project.source / f"kind {number}")

@@ -37,7 +37,13 @@ def test_every_out_of_a_stage_is_known_as_its_own(stage: str) -> None:
 def test_a_stage_begins_with_nothing_of_its_earlier_runs(tmp_path: Path) -> None:
     folder = fill(
         tmp_path / "data" / "ingest",
-        *("images.parquet/00000.parquet", "images.parquet/.00001.parquet.partial", "index.parquet", ".report.html.partial"),
+        *(
+            "images.parquet/00000.parquet",
+            "images.parquet/.00001.parquet.partial",
+            "index.parquet",
+            ".report.html.partial",
+            ".fingerprints.x1",
+        ),
         *(".images.parquet.partial/00000.parquet", ".images.parquet.partial/.00001.parquet.partial", "report.json"),
     )
 
