@@ -178,6 +178,14 @@ def test_links_where_the_project_keeps_caches_are_fine(project: Paths, tmp_path:
     refuse_links(project)
 
 
+def test_an_out_that_dvc_yaml_has_besides_is_no_strange_file(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {ingest: {cmd: x, outs: [data/ingest/more.csv: {cache: false}]}}", encoding="utf-8")
+    (tmp_path / "data" / "ingest").mkdir(parents=True)
+    (tmp_path / "data" / "ingest" / "more.csv").touch()
+
+    refuse_other_files(Paths(tmp_path))
+
+
 def test_a_folder_of_pictures_where_dvc_would_remove_a_file_is_named(project: Paths) -> None:
     for stage in ("ingest", "preprocess"):
         (project.stage(stage) / "photos" / "cat").rmdir()

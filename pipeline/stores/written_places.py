@@ -72,7 +72,11 @@ def refuse_links(paths: Paths) -> None:
 def refuse_other_files(paths: Paths) -> None:
     """Raise StorageError where something that is not the project's lies where stages, or DVC before they start, remove their own files."""
     for name in STAGES:
-        refuse_others(paths.stage(name), MADE[name]) if name in MADE else _refuse_folders_for_files(name, paths)
+        if name in MADE:
+            outs = [out.relative_to(paths.stage(name)).as_posix() for out in _outs(name, paths) if out.is_relative_to(paths.stage(name))]
+            refuse_others(paths.stage(name), [*MADE[name], *outs])
+        else:
+            _refuse_folders_for_files(name, paths)
 
 
 def _refuse_folders_for_files(stage: str, paths: Paths) -> None:
