@@ -141,7 +141,7 @@ def _run_stage(options: argparse.Namespace) -> int:
     if "DVC_STAGE" in os.environ:
         exit_with(*callers(), *map(int, filter(None, [os.environ.get(FLOW_PID)])))
     paths = find_paths(Path.cwd())
-    config = check_places(paths)
+    config = check_places(paths, [options.name])
     with one_at_a_time(options.name, paths.root, paths.scratch):
         with _greetings_kept_back():
             module = importlib.import_module(f"pipeline.stages.{options.name}")

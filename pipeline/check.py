@@ -8,14 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline.config import Config, load_config
 from pipeline.errors import PipelineError, SourceError
-from pipeline.paths import Paths
+from pipeline.paths import STAGES, Paths
 from pipeline.stores.merge_conflicts import refuse_merge_conflicts
 from pipeline.stores.records import readable
 from pipeline.stores.tracking_server import check_reachable, tracking_uri
@@ -45,7 +45,6 @@ def check_inputs(paths: Paths) -> Config:
             f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist (looked for {source}). "
             "Set it to a folder of class folders, or to another layout of docs/data.md."
         )
-    refuse_other_files(paths)
     _refuse_what_dvc_cannot_read(source)
     for file in (paths.ledger, paths.classes):
         if not file.is_file():
@@ -55,16 +54,17 @@ def check_inputs(paths: Paths) -> Config:
     return config
 
 
-def check_places(paths: Paths) -> Config:
-    """The checked parameters, before a stage touches anything. Raises ConfigError for them and for an unfinished merge, SourceError and StorageError
+def check_places(paths: Paths, stages: Sequence[str] = STAGES) -> Config:
+    """The checked parameters, before any of the stages touches anything. Raises ConfigError for them and for an unfinished merge.
 
-    where images lie where the project writes, or a folder that it writes to is a link.
+    Raises SourceError where the images lie where the project writes, StorageError where a folder that it writes to is a link or holds other files.
     """
     refuse_merge_conflicts(paths)
     config = load_config(paths.params)
     refuse_links(paths)
     if "://" not in config.ingest.source:
         refuse_shared_source(config.source_path(paths.root), paths)
+    refuse_other_files(paths, stages)
     return config
 
 

@@ -138,6 +138,17 @@ def test_a_stage_folder_that_is_a_link_is_told_before_anything_is_spent(project:
     assert len(list((project.root.parent / "disk").rglob("*.jpg"))) == 9
 
 
+def test_a_folder_of_pictures_where_a_stage_writes_a_file_is_told_before_anything_is_spent(project: Project) -> None:
+    write_class_folders(project.root / "data" / "train" / "model.keras", per_class=3)
+    project.use(str(write_class_folders(project.root.parent / "photos", per_class=3)))
+
+    for command in ("check", "run", "stage train"):
+        code, output = project.run(command)
+        assert code == 2
+        assert "data/train/model.keras is a folder, where stage train writes a file of that name" in output
+    assert len(contents(project.root)) == 9
+
+
 def test_an_unfinished_merge_is_told_before_anything_starts(project: Project) -> None:
     project.use(str(write_class_folders(project.root.parent / "photos", per_class=3)))
     (project.root / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> other\n", encoding="utf-8")

@@ -4,7 +4,7 @@ Places are compared by device and inode, all the way up, so that neither links n
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,9 +69,9 @@ def refuse_links(paths: Paths) -> None:
             )
 
 
-def refuse_other_files(paths: Paths) -> None:
+def refuse_other_files(paths: Paths, stages: Sequence[str] = STAGES) -> None:
     """Raise StorageError where something that is not the project's lies where stages, or DVC before they start, remove their own files."""
-    for name in STAGES:
+    for name in stages:
         if name in MADE:
             outs = [out.relative_to(paths.stage(name)).as_posix() for out in _outs(name, paths) if out.is_relative_to(paths.stage(name))]
             refuse_others(paths.stage(name), [*MADE[name], *outs])
