@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline.check import check_inputs, check_machine, table
-from pipeline.config import load_config
+from pipeline.check import check_inputs, check_machine, check_places, table
 from pipeline.environment import apply_settings
 from pipeline.errors import PipelineError
 from pipeline.paths import STAGES, Paths, find_paths
@@ -127,8 +126,8 @@ def _run_stage(options: argparse.Namespace) -> int:
     if "DVC_STAGE" in os.environ:
         exit_with(*callers(), *map(int, filter(None, [os.environ.get(FLOW_PID)])))
     paths = find_paths(Path.cwd())
+    config = check_places(paths, [options.name])
     with one_at_a_time(options.name, paths.root, paths.scratch):
-        config = load_config(paths.params)
         with _greetings_kept_back():
             module = importlib.import_module(f"pipeline.stages.{options.name}")
         report = module.run(config, paths, _tracker(options.name, paths))

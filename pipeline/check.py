@@ -8,18 +8,20 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline.config import Config, load_config
 from pipeline.errors import PipelineError, SourceError
-from pipeline.paths import Paths
+from pipeline.paths import STAGES, Paths
 from pipeline.stores.decision import read_decision
 from pipeline.stores.local_registry import registry_problem
+from pipeline.stores.merge_conflicts import refuse_merge_conflicts
 from pipeline.stores.records import readable
 from pipeline.stores.tracking_server import check_reachable, is_server, tracking_uri
+from pipeline.stores.written_places import refuse_links, refuse_other_files, refuse_shared_source
 
 PACKAGES = ("tensorflow", "keras", "mlflow", "dvc", "prefect", "scikit-learn")
 MIN_FREE_GIB = 2.0
@@ -38,7 +40,7 @@ class Finding:
 
 def check_inputs(paths: Paths) -> Config:
     """The checked parameters. Raises ConfigError, SourceError where the images are not there, TrackingError where MLflow's server is not."""
-    config = load_config(paths.params)
+    config = check_places(paths)
     source = config.source_path(paths.root)
     if "://" not in config.ingest.source and not source.exists():
         raise SourceError(
@@ -51,6 +53,20 @@ def check_inputs(paths: Paths) -> Config:
             name = paths.relative(file)
             raise SourceError(f"{name} is not there: it records what earlier runs decided. Take it from git: `git checkout -- {name}`.")
     check_reachable(tracking_uri(paths))
+    return config
+
+
+def check_places(paths: Paths, stages: Sequence[str] = STAGES) -> Config:
+    """The checked parameters, before any of the stages touches anything. Raises ConfigError for them and for an unfinished merge.
+
+    Raises SourceError where the images lie where the project writes, StorageError where a folder that it writes to is a link or holds other files.
+    """
+    refuse_merge_conflicts(paths)
+    config = load_config(paths.params)
+    refuse_links(paths)
+    if "://" not in config.ingest.source:
+        refuse_shared_source(config.source_path(paths.root), paths)
+    refuse_other_files(paths, stages)
     return config
 
 

@@ -7,13 +7,14 @@ place. All problems are found at once, each with its line. Knows nothing of DVC,
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError
@@ -76,12 +77,24 @@ def _weights_exist(weights: str, info: ValidationInfo) -> str:
 def _source_path(source: str) -> str:
     if not source.strip():
         raise ValueError("should be the path of a folder or an archive")
+    if any(ord(sign) < 32 or ord(sign) == 127 for sign in source):
+        raise ValueError("should be one line of text, without control characters")
     if source.startswith("~"):
-        raise ValueError("should be a whole path: ~ is not expanded")
+        raise ValueError(f"should be a whole path, {os.path.expanduser(source)} for example: ~ is not expanded")  # noqa: PTH111 - never raises
+    if re.match(r"file:|local://", source, re.IGNORECASE):
+        raise ValueError(
+            f"should be a path without {source.split(':')[0]}://, as in {re.sub('^[a-z]+:/*', '/', source, flags=re.IGNORECASE)}"
+        )
     url = urlsplit(source) if "://" in source else None
     if url and (url.password or SECRET_IN_QUERY.search(url.query)):
         raise ValueError("should hold no password or signature, since params.yaml and dvc.lock are kept in git")
     return source
+
+
+def _class_names(names: object) -> object:
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ValueError('should be a list of class names, as in [cat, "7"], or [] for none; quotes make a number a name')
+    return names
 
 
 class Section(BaseModel):
@@ -107,6 +120,8 @@ class Ingest(Section):
     near_conflict: Policy
     near_leak: Policy
     class_problem: Literal["keep", "fail"]
+    removed_classes: Annotated[list[str], BeforeValidator(_class_names)]
+    replaced_images: Literal["fail", "keep"]
 
 
 class Preprocess(Section):

@@ -121,6 +121,20 @@ KINDS: Mapping[str, Kind] = {
         "The class has few training images: too few to learn it well, perhaps too few for every fold of the cross-validation.",
         "Add images, merge the class with another, or lower the number of folds.",
     ),
+    "removed_class": Kind(
+        "Classes of earlier runs that have no image any more",
+        "removed class",
+        "removed classes",
+        "Earlier runs recorded images of the class; now it has none, and the model will not know it.",
+        "Put the images back, or name the class in ingest.removed_classes, which confirms that it is to go.",
+    ),
+    "replaced_images": Kind(
+        "All images are others than at the last run",
+        "replaced data set",
+        "replaced data sets",
+        "None of the images that were noted at the last run is there: it may be another data set under the same name.",
+        "Give another data set another name; ingest.replaced_images confirms that the images of this one were replaced.",
+    ),
     "imbalance": Kind(
         "Classes of very different size",
         "class out of balance",

@@ -104,7 +104,8 @@ def list_findings(
         findings += _copies(found, subjects)
     for problem in problems:
         about = Subject("", ", ".join(problem.classes))
-        findings.append(Finding(problem.kind, ACTIONS[policies["class_problem"]], about, None, problem.note, rejected=False))
+        policy = policies.get(problem.kind, policies["class_problem"])
+        findings.append(Finding(problem.kind, ACTIONS[policy], about, None, problem.note, rejected=False))
     return findings
 
 

@@ -38,6 +38,11 @@ class Paths:
         return self.root / "data" / "classes.json"
 
     @property
+    def known_images(self) -> Path:
+        """Some images of each data set at its last run."""
+        return self.root / "data" / "known_images.csv"
+
+    @property
     def dvc_lock(self) -> Path:
         return self.root / "dvc.lock"
 

@@ -145,7 +145,7 @@ def test_a_finished_fit_leaves_nothing_and_a_failed_one_its_state(tmp_path: Path
 
 
 def test_what_is_older_than_two_weeks_goes(tmp_path: Path) -> None:
-    old, new = tmp_path / "fits" / "old", tmp_path / "fits" / "new"
+    old, new = tmp_path / "fits" / ("a" * 32), tmp_path / "fits" / ("b" * 32)
     for folder in (old, new):
         folder.mkdir(parents=True)
     os.utime(old, (time.time() - 15 * 86400,) * 2)
@@ -160,3 +160,19 @@ def test_what_is_older_than_two_weeks_goes(tmp_path: Path) -> None:
 def test_two_processes_at_the_same_fit_keep_apart(tmp_path: Path) -> None:
     with Checkpoints.open(tmp_path, "same") as first, Checkpoints.open(tmp_path, "same") as second:
         assert first.folder != second.folder
+
+
+def test_what_is_no_fit_is_left_alone_however_old_it_is(tmp_path: Path) -> None:
+    album, fit = tmp_path / "fits" / "album", tmp_path / "fits" / ("a" * 32)
+    for path in (album / "cat.jpg", album / "arrays.npz", fit / "cat.jpg", fit / "train.npz"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "fits" / "notes.txt").touch()
+    for path in (album, fit, tmp_path / "fits" / "notes.txt"):
+        os.utime(path, (time.time() - 15 * 86400,) * 2)
+
+    with Checkpoints.open(tmp_path, "b" * 32):
+        pass
+
+    kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    assert kept == {"fits/album/cat.jpg", "fits/album/arrays.npz", f"fits/{'a' * 32}/cat.jpg", "fits/notes.txt"}

@@ -1,5 +1,6 @@
 """Parameters are checked all at once, with file, line and the nearest known name."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,26 @@ def test_the_check_loads_neither_tensorflow_nor_mlflow_nor_prefect() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
 
     assert not {"tensorflow", "keras", "mlflow", "prefect", "matplotlib"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("~/photos", r"should be a whole path, /.*/photos for example: ~ is not expanded; found '~/photos'"),
+        ("file:///data/photos", r"should be a path without file://, as in /data/photos; found"),
+        ("FILE:/data/photos", r"should be a path without FILE://, as in /data/photos; found"),
+        ("local://data/photos", r"should be a path without local://, as in /data/photos; found"),
+        ('"/data/a\\nb"', r"should be one line of text, without control characters; found"),
+    ],
+)
+def test_a_source_that_dvc_would_look_for_elsewhere_is_one_line(tmp_path: Path, source: str, words: str) -> None:
+    (problem,) = problems(tmp_path, ("source: data/fashion-mnist", f"source: {source}"))
+
+    assert re.search(rf"^params\.yaml:{line_of('source:')}: ingest\.source {words}", problem)
+
+
+@pytest.mark.parametrize("value", ["fox", "[7]", "[fox, null]", "{fox: 1}", "null"])
+def test_removed_classes_are_a_list_of_names(tmp_path: Path, value: str) -> None:
+    (problem,) = problems(tmp_path, ("removed_classes: []", f"removed_classes: {value}"))
+
+    assert 'ingest.removed_classes should be a list of class names, as in [cat, "7"], or [] for none' in problem

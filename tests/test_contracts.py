@@ -30,6 +30,7 @@ LAYERS = {
     "pipeline.data_report": 4,
     "pipeline.gate": 4,
     "pipeline.findings": 5,
+    "pipeline.earlier_runs": 5,
     "pipeline.served_model": 4,
     "pipeline.fold_fits": 4,
     "pipeline.stages": 6,

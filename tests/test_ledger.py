@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import StorageError
-from pipeline.stores.ledger import extend_ledger, ordered_classes, read_ledger, record_classes
+from pipeline.stores.ledger import extend_ledger, known_images, ordered_classes, read_ledger, record_classes, record_known_images
 
 
 def uint64(*values: int) -> np.ndarray:
@@ -87,3 +87,35 @@ def test_a_class_that_goes_and_comes_back_keeps_its_place(tmp_path: Path) -> Non
     record_classes(path, "animals", ordered_classes(path, "animals", {"ant", "dog"}))
 
     assert ordered_classes(path, "animals", {"cat", "dog", "ant"}) == ["cat", "dog", "ant"]
+
+
+def test_the_smallest_keys_of_each_class_are_known_at_the_next_run(tmp_path: Path) -> None:
+    path = tmp_path / "known_images.csv"
+    many = np.arange(1000, 0, -1, dtype=np.uint64)
+
+    record_known_images(path, "pets", {"cat": many, 'a "dog", small': uint64(7, 7, 5), "lost": uint64()})
+    record_known_images(path, "plants", {"oak": uint64(3)})
+
+    known = known_images(path, "pets")
+    assert {label: keys.tolist() for label, keys in known.items()} == {"cat": list(range(1, 86)), 'a "dog", small': [5, 7]}
+    assert known_images(path, "plants")["oak"].tolist() == [3]
+    assert known_images(path, "birds") == {}
+
+
+def test_what_two_branches_know_is_known_after_git_has_joined_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "known_images.csv"
+    path.write_text(
+        "dataset,class,image\npets,cat,0000000000000009\npets,cat,0000000000000003\npets,dog,0000000000000003\n", encoding="utf-8"
+    )
+
+    assert {label: keys.tolist() for label, keys in known_images(path, "pets").items()} == {"cat": [3, 9], "dog": [3]}
+
+
+@pytest.mark.parametrize(
+    "text", ["hello\n", "dataset,class,image\npets,cat\n", "dataset,class,image\npets,cat,xyz\n", "dataset,class,image\n\n"]
+)
+def test_a_damaged_list_of_known_images_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "known_images.csv").write_text(text, encoding="utf-8")
+
+    with pytest.raises(StorageError, match=r"known_images\.csv is damaged: .*or delete it"):
+        known_images(tmp_path / "known_images.csv", "pets")

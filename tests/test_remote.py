@@ -365,3 +365,15 @@ def test_a_file_that_became_a_folder_is_replaced(memory: MemoryFileSystem, tmp_p
     memory.pipe("/set/a/b.png", b"2")
 
     assert files(local_copy("memory://set", tmp_path)) == {"a/b.png": b"2"}
+
+
+def test_a_file_that_was_not_fetched_stops_the_run_and_stays(memory: MemoryFileSystem, tmp_path: Path) -> None:
+    memory.pipe({"/flowers/a.jpg": b"a", "/flowers/b.jpg": b"b"})
+    folder = local_copy("memory://flowers", tmp_path)
+    (folder / "mine.jpg").write_bytes(b"mine")
+    memory.rm("/flowers/b.jpg")
+
+    with pytest.raises(SourceError, match=r"mine\.jpg was not fetched from the URL that this folder mirrors\. Move it elsewhere"):
+        local_copy("memory://flowers", tmp_path)
+
+    assert sorted(file.name for file in folder.iterdir()) == ["a.jpg", "b.jpg", "mine.jpg"]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Config, Ingest, Scalar
+from pipeline.earlier_runs import class_problems, keys_of, read_recorded, record, refuse_changes
 from pipeline.errors import SourceError
 from pipeline.findings import Finding, Judged, count_findings, list_findings, rejections, write_findings, write_page
 from pipeline.ml.class_checks import ClassProblem, check_counts, find_shortcuts
@@ -25,13 +26,16 @@ from pipeline.paths import Paths
 from pipeline.stores.arrays import MappedRows
 from pipeline.stores.class_folders import similar_names
 from pipeline.stores.columns import integers, texts
-from pipeline.stores.files import empty_folder, folder_beside, write_json
+from pipeline.stores.continuity import Changes, Recorded, compare
+from pipeline.stores.files import folder_beside, write_json
 from pipeline.stores.intake import Images, take_images
-from pipeline.stores.ledger import Ledger, extend_ledger, ordered_classes, read_ledger, record_classes
+from pipeline.stores.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
+from pipeline.stores.own_files import MADE, clear
 from pipeline.stores.records import LeftOut, Source
 from pipeline.stores.remote import is_url, local_copy
 from pipeline.stores.shards import shard_files, write_index
 from pipeline.stores.sources import open_source
+from pipeline.stores.written_places import refuse_links, refuse_shared_source
 
 NAMED_REJECTIONS = 10
 
@@ -42,35 +46,45 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     Reports how many images were taken and left out, and what was found.
     """
     source = open_source(_location(config, paths), config.ingest.format)
-    folder = empty_folder(paths.stage("ingest"))
+    recorded = read_recorded(source, paths)
+    folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
         images, near = _take(source, shards, paths)
         copies = without_crowds(len(images.facts), near)
         sides = _decide_sides(images, copies, read_ledger(paths.ledger), config.ingest.test_fraction)
         judged = Judged(images, shard_files(shards), sides.splits, np.ones(len(images.facts), bool))
         order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
-        findings = _judge(judged, near, order, config.ingest)
+        findings, changes = _judge(judged, near, order, config.ingest, recorded, source.name)
         digest = _write_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = _describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
+        report["removed_classes"] = changes.removed
         _tell(folder, judged, findings, report)
+        refuse_changes(changes, judged, config.ingest)
         _refuse(findings, judged, report, config.ingest)
     write_json(folder / "report.json", report)
     extend_ledger(paths.ledger, sides.new_keys, sides.new_founders)
-    if source.class_names is None:
-        record_classes(paths.classes, source.name, order)
+    record(source, recorded, changes, judged, paths)
     return {"images": report["images"], "classes": len(report["class_names"]), "rejected": report["rejected"], **report["findings"]}
 
 
 def _location(config: Config, paths: Paths) -> Path:
     """Where the images are on this machine: a URL is copied first, as far as it has changed."""
+    refuse_links(paths)
     if is_url(config.ingest.source):
         return local_copy(config.ingest.source, paths.scratch / "sources")
-    return config.source_path(paths.root)
+    source = config.source_path(paths.root)
+    refuse_shared_source(source, paths)
+    if not source.exists() and paths.root != paths.project and (elsewhere := config.source_path(paths.project)).exists():
+        raise SourceError(
+            f"ingest.source: {config.ingest.source} is in the project, but not in the copy that this experiment runs in, since git ignores it. "
+            f"Run `dvc add {config.ingest.source}`, or set ingest.source to {elsewhere}."
+        )
+    return source
 
 
 def _take(source: Source, shards: Path, paths: Paths) -> tuple[Images, np.ndarray]:
     """The images, and the pairs of near duplicates among them, int64 (M, 2)."""
-    with tempfile.TemporaryFile(dir=shards.parent) as file:
+    with tempfile.TemporaryFile(dir=shards.parent, prefix=".fingerprints.") as file:
         images = take_images(source, shards, file, paths.scratch)
         if not len(images.facts):
             example = f"{images.left_out[0].path}: {images.left_out[0].reason}"
@@ -80,20 +94,24 @@ def _take(source: Source, shards: Path, paths: Paths) -> tuple[Images, np.ndarra
 
 
 def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fraction: float) -> Sides:
-    facts = images.facts
-    keys = np.frombuffer(facts["pixels"].tobytes(), ">u8")[::2].astype(np.uint64)
+    facts, keys = images.facts, keys_of(images)
     recorded, earlier = ledger.find(keys)
     return decide_sides(keys, facts["label"], facts["split"], facts["group"], near, recorded, earlier, test_fraction=test_fraction)
 
 
-def _judge(judged: Judged, near: np.ndarray, order: Sequence[str], policies: Ingest) -> list[Finding]:
-    """Everything that was found; `judged.kept` loses what is left out for it."""
+def _judge(
+    judged: Judged, near: np.ndarray, order: Sequence[str], policies: Ingest, recorded: Recorded, name: str
+) -> tuple[list[Finding], Changes]:
+    """(everything that was found, what has changed since earlier runs); `judged.kept` loses what is left out for it."""
     facts = judged.images.facts
     misnamed = Copies("wrong_type", np.empty((0, 2), np.int64), np.flatnonzero(facts["misnamed"]), policies.wrong_type)
     if policies.wrong_type == "reject":
         judged.kept[misnamed.rows] = False
     copies = find_copies(facts["pixels"], facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
-    return list_findings(judged, misnamed, copies, _check_classes(judged, order), policies.model_dump())
+    found = _present(_counts(judged, order), order)
+    changes = compare(name, recorded, found, keys_of(judged.images), policies.removed_classes)
+    actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep"}
+    return list_findings(judged, misnamed, copies, [*class_problems(changes), *_check_classes(judged, order)], actions), changes
 
 
 def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:

@@ -26,7 +26,8 @@ from pipeline.progress import Progress
 from pipeline.stores.arrays import ArrayFile, packed_array, read_array, write_array
 from pipeline.stores.columns import integers
 from pipeline.stores.content_cache import ContentCache, cache_folder, drop_others
-from pipeline.stores.files import empty_folder, read_json, write_bytes, write_json, write_table_in_parts
+from pipeline.stores.files import read_json, write_bytes, write_json, write_table_in_parts
+from pipeline.stores.own_files import MADE, clear
 from pipeline.stores.packing import Prepare, ShardToPack
 from pipeline.stores.shards import read_index_batches, shard_files
 
@@ -46,7 +47,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     images = _read_index(paths.stage("ingest"), report["class_names"])
     training = images.rows("train")
     folds = _folds(images.labels[training], images.groups[training], config, report["class_names"])
-    folder = empty_folder(paths.stage("preprocess"))
+    folder = clear(paths.stage("preprocess"), MADE["preprocess"])
     _pack(spec, images, paths)
     _write_indexes(paths, images, folds)
     write_json(folder / "spec.json", {**asdict(spec), **_described(report)})
@@ -164,6 +165,7 @@ def _described(report: Mapping[str, Any]) -> dict[str, Any]:
         "dataset_name": report["name"],
         "dataset_digest": report["digest"],
         "source": report["source"],
+        "removed_classes": report.get("removed_classes", []),
         "data_counts": {"images": report["images"], "rejected": report["rejected"], **report["findings"]},
     }
 

@@ -150,8 +150,8 @@ def _champion_hits(champion: ModelVersion, score: Score, paths: Paths, tracker: 
 def _lost_classes(champion: ModelVersion | None, paths: Paths) -> list[str]:
     """The classes that the champion knows and this model does not, but for those whose removal is confirmed."""
     known = json.loads(champion.tags.get("class_names", "[]")) if champion else []
-    report = read_json(paths.stage("ingest") / "report.json")
-    return sorted(set(known) - set(report["class_names"]) - set(report.get("removed_classes", [])))
+    spec = read_json(paths.stage("preprocess") / "spec.json")
+    return sorted(set(known) - set(spec["class_names"]) - set(spec.get("removed_classes", [])))
 
 
 def _register(

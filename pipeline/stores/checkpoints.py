@@ -7,7 +7,7 @@ processors is never found. Written whole or not at all, and no oftener than cost
 import hashlib
 import json
 import os
-import shutil
+import re
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -20,11 +20,14 @@ from filelock import FileLock, Timeout
 
 from pipeline.config import Config
 from pipeline.stores.files import write_bytes, written_beside
+from pipeline.stores.own_files import remove_matching
 
 PACKAGES = ("tensorflow", "keras", "numpy")
 COST_SHARE = 0.02
 KEPT_DAYS = 14.0
 RUN_FILE = "run"
+FIT = re.compile(r"[0-9a-f]{32}(-\d+)?(\.lock)?")
+STATE = re.compile(r"\.?([\w-]+\.npz|run)(\.partial)?")
 State = Mapping[str, np.ndarray]
 
 
@@ -52,9 +55,8 @@ class Checkpoints:
         """
         fits = scratch / "fits"
         fits.mkdir(parents=True, exist_ok=True)
-        for path in fits.iterdir():
-            if time.time() - path.stat().st_mtime > KEPT_DAYS * 86400:
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        for path in filter(_is_left_over, list(fits.iterdir())):
+            remove_matching(path, STATE) if path.is_dir() else path.unlink(missing_ok=True)
         lock = FileLock(fits / f"{key}.lock")
         try:
             lock.acquire(timeout=0)
@@ -63,7 +65,7 @@ class Checkpoints:
         try:
             checkpoints = cls(fits / key)
             yield checkpoints
-            shutil.rmtree(checkpoints.folder, ignore_errors=True)
+            remove_matching(checkpoints.folder, STATE)
         finally:
             lock.release()
 
@@ -76,6 +78,11 @@ def _text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a file or folder is by its name that of a fit, and by its age of one that nobody goes on with."""
+    return FIT.fullmatch(path.name) is not None and path.exists() and time.time() - path.stat().st_mtime > KEPT_DAYS * 86400
 
 
 class FileCheckpoint:

@@ -6,7 +6,7 @@ once. It can be deleted at any time, and lies in a folder named by whatever else
 
 import functools
 import hashlib
-import shutil
+import re
 import time
 import uuid
 from collections import OrderedDict
@@ -18,11 +18,13 @@ import numpy as np
 import PIL
 
 from pipeline.stores.files import written_beside
+from pipeline.stores.own_files import remove_matching
 
 KEY_BYTES = 16
 LEAST_USED_SHARE = 0.5
 MOST_OPENED = 4
 SECONDS_TO_WRITE = 3600.0
+SEGMENT_FILE = re.compile(r"\.?\w+\.(keys|rows)\.npy(\.partial)?")
 UNUSABLE = (OSError, ValueError, EOFError)  # dropped just now by another process, or damaged
 
 
@@ -90,7 +92,9 @@ class ContentCache:
         """Remove what processes left behind that were killed as they wrote."""
         finished = {file.name.removesuffix(".keys.npy") for file in self._folder.glob("[!.]*.keys.npy")}
         for file in self._folder.glob("*"):
-            if file.name.split(".")[0] not in finished and time.time() - file.stat().st_mtime > SECONDS_TO_WRITE:
+            if not SEGMENT_FILE.fullmatch(file.name) or file.name.split(".")[0] in finished:
+                continue
+            if time.time() - file.stat().st_mtime > SECONDS_TO_WRITE:
                 file.unlink(missing_ok=True)
 
     def _keys(self, name: str) -> np.ndarray:
@@ -127,10 +131,10 @@ def opened_cache(folder: Path, run: str) -> ContentCache:
 
 
 def drop_others(folder: Path) -> None:
-    """Remove the caches beside a folder: those of other image sizes, or of earlier code."""
+    """Remove the caches beside a folder: those of other image sizes, or of earlier code. Only their own files go."""
     for other in folder.parent.glob("*"):
         if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
+            remove_matching(other, SEGMENT_FILE)
 
 
 def _prefixes(keys: np.ndarray) -> np.ndarray:

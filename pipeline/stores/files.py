@@ -40,9 +40,9 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """A folder to fill; it becomes `path`, which must not exist, when all went well, and is removed when not."""
+    """A folder to fill; it becomes `path`, which must not exist, when all went well, and is removed when not. Nor may `.NAME.partial` exist."""
     beside = path.with_name(f".{path.name}.partial")
-    empty_folder(beside)
+    beside.mkdir(parents=True)
     try:
         yield beside
         beside.rename(path)
@@ -83,13 +83,6 @@ def write_table_in_parts(path: Path, parts: Iterator[pa.Table]) -> None:
     with written_beside(path) as beside, pq.ParquetWriter(beside, first.schema, compression="zstd") as writer:
         for part in itertools.chain([first], parts):
             writer.write_table(part)
-
-
-def empty_folder(path: Path) -> Path:
-    """The folder, there and with nothing in it: what an interrupted stage left behind goes."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    return path
 
 
 def sha256_file(path: Path) -> str:

@@ -11,8 +11,7 @@ import json
 import os
 import posixpath
 import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,11 +22,14 @@ import fsspec
 
 from pipeline.errors import SourceError
 from pipeline.progress import Progress
-from pipeline.stores.class_folders import is_escaping
+from pipeline.stores.class_folders import is_escaping, is_visible
 from pipeline.stores.files import write_bytes
+from pipeline.stores.own_files import remove_matching
+from pipeline.stores.records import readable
 
 FileSystem: TypeAlias = Any  # fsspec has no types
 MARKS = ("ETag", "etag", "Content-MD5", "md5Hash", "content_hash", "Last-Modified", "LastModified", "mtime", "created")
+PARTIAL_FILE = re.compile(r"[0-9a-f]{24}")
 BLOCK_BYTES = 16 * 2**20
 FETCHED_AT_ONCE = 32
 OBJECTS_IN_FLIGHT = 256
@@ -61,14 +63,17 @@ def local_copy(source: str, folder: Path) -> Path:
         file_system, root = _connect(source, shown)
         name, objects = _list(file_system, root, shown)
     mirror = _Mirror(folder / hashlib.sha256(shown.rstrip("/").encode()).hexdigest()[:12])
-    known = {path: found for path, found in mirror.read_known().items() if path in objects}
-    mirror.keep_only(known)
+    fetched = mirror.read_known()
+    mirror.refuse_others(fetched.keys() | objects.keys())
+    known = {path: found for path, found in fetched.items() if path in objects}
+    mirror.remove(fetched.keys() - known.keys())
+    mirror.start_list(known)
     changed = {path: found for path, found in objects.items() if not mirror.has(path, found, known)}
     with mirror.list_file.open("a", encoding="utf-8") as list_file:
         for path, size_bytes in _fetch_all(file_system, changed, mirror, shown):
             list_file.write(_line(path, size_bytes, objects[path].mark))
             list_file.flush()
-    shutil.rmtree(mirror.partial, ignore_errors=True)
+    remove_matching(mirror.partial, PARTIAL_FILE)
     return mirror.files / name
 
 
@@ -105,16 +110,30 @@ class _Mirror:
                 known[path] = (size_bytes, mark)
         return known
 
-    def keep_only(self, known: Mapping[str, tuple[int, str]]) -> None:
-        """Remove the files that are not known, and the folders that become empty; the list has those that are, one line each."""
-        self.partial.mkdir(parents=True, exist_ok=True)
-        write_bytes(self.list_file, "".join(_line(path, *found) for path, found in known.items()).encode())
-        for folder, _, names in os.walk(self.files, topdown=False):
+    def refuse_others(self, own: Collection[str]) -> None:
+        """Raise SourceError where a file lies in the mirror that is neither of an earlier fetch nor about to be fetched: it is somebody else's."""
+        for folder, _, names in os.walk(self.files):
             for name in names:
-                if (Path(folder) / name).relative_to(self.files).as_posix() not in known:
-                    (Path(folder) / name).unlink()
+                file = Path(folder) / name
+                if file.relative_to(self.files).as_posix() not in own and is_visible(name):
+                    raise SourceError(
+                        f"ingest.source: {readable(str(file))} was not fetched from the URL that this folder mirrors. Move it elsewhere, "
+                        f"or delete {self.folder} to have all of it fetched again."
+                    )
+
+    def remove(self, gone: Collection[str]) -> None:
+        """Remove files that were fetched earlier, and the folders that become empty."""
+        for path in gone:
+            if not is_escaping(path) and (self.files / path).is_file():
+                (self.files / path).unlink()
+        for folder, _, _ in os.walk(self.files, topdown=False):
             with contextlib.suppress(OSError):  # it is not empty
                 Path(folder).rmdir()
+
+    def start_list(self, known: Mapping[str, tuple[int, str]]) -> None:
+        """Make the list anew, with the files that are known, one line each."""
+        self.partial.mkdir(parents=True, exist_ok=True)
+        write_bytes(self.list_file, "".join(_line(path, *found) for path, found in known.items()).encode())
 
     def has(self, path: str, found: Object, known: Mapping[str, tuple[int, str]]) -> bool:
         """Whether a file is here as it is there."""
