@@ -258,8 +258,8 @@ def one_at_a_time(name: str, workspace: Path, scratch: Path, timeout_seconds: fl
 
 
 def bound_command(module: str, *arguments: str) -> list[str]:
-    """A command that runs a Python module which ends when this process does, even by SIGKILL."""
-    return [sys.executable, "-m", "pipeline.processes", str(os.getpid()), module, *arguments]
+    """A command that runs a Python module which ends when this process does, even by SIGKILL. -P: a `pipeline.py` in the folder is not taken for ours."""
+    return [sys.executable, "-P", "-m", "pipeline.processes", str(os.getpid()), module, *arguments]
 
 
 def _run_bound(pid: int, module: str, arguments: Sequence[str]) -> None:

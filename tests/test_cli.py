@@ -55,7 +55,9 @@ def test_the_version_is_that_of_the_package(project: Path) -> None:
 def test_check_finds_nothing_wrong_with_a_project_as_it_should_be(project: Path) -> None:
     findings = {finding.subject: finding for finding in check_machine(Paths(project))}
 
-    assert list(findings) == ["Python", "packages", "device", "git", "DVC", "disk", "MLflow", "parameters"]
+    assert list(findings) == [
+        *("project", "Python", "packages", "device", "home", "git", "DVC", "disk", "MLflow", "Prefect", "parameters"),
+    ]
     assert [finding for finding in findings.values() if finding.fix and finding.subject != "disk"] == []
     assert findings["parameters"].found == "valid, images in source"
 
@@ -68,7 +70,7 @@ def test_check_names_a_fix_per_problem_and_fails(tmp_path: Path) -> None:
 
     fixes = [line for line in output.splitlines() if line.startswith("Fix: ")]
     assert code == 2
-    assert "Fix: run `git init`, or clone the project" in fixes
+    assert any(line.startswith("Fix: clone the project; or, for a copy without history, run `git init` here") for line in fixes)
     assert "Fix: run `dvc init`" in fixes
     assert "Fix: params.yaml:1: sed is not a parameter. Did you mean seed?" in fixes
 

@@ -18,6 +18,9 @@ DVC_STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8
 LAYERS = {
     "pipeline.errors": 1,
     "pipeline.environment": 1,
+    "pipeline.python_path": 1,
+    "pipeline.terminal": 1,
+    "pipeline.git": 1,
     "pipeline.config": 2,
     "pipeline.paths": 2,
     "pipeline.parallel": 2,
@@ -32,6 +35,8 @@ LAYERS = {
     "pipeline.served_model": 4,
     "pipeline.fold_fits": 4,
     "pipeline.stages": 6,
+    "pipeline.command_line": 3,
+    "pipeline.surroundings": 4,
     "pipeline.summary": 6,
     "pipeline.check": 6,
     "pipeline.flow": 7,

@@ -14,6 +14,7 @@ from typing import Literal
 
 import psutil
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline.environment import SETTINGS
 from pipeline.errors import BusyError, ConfigError, StageError
@@ -36,10 +37,23 @@ _EXIT_CODE = re.compile(r"exited with (-?\d+)$")
 
 
 def read_graph(paths: Paths) -> dict[str, list[str]]:
-    """The stages of dvc.yaml in its order, each with those whose outs it reads."""
-    stages = YAML(typ="safe").load(paths.root / "dvc.yaml")["stages"]
-    made_by = {_path(out): name for name, stage in stages.items() for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])}
-    return {name: sorted({made_by[dep] for dep in map(_path, stage.get("deps", [])) if dep in made_by}) for name, stage in stages.items()}
+    """The stages of dvc.yaml in its order, each with those whose outs it reads. Raises ConfigError where it cannot be read."""
+    file = paths.root / "dvc.yaml"
+    try:
+        stages = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["stages"]
+        outs = {
+            name: [_path(out) for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])] for name, stage in stages.items()
+        }
+        deps = {name: [_path(dep) for dep in stage.get("deps", [])] for name, stage in stages.items()}
+    except (OSError, ValueError, YAMLError, KeyError, TypeError, AttributeError, StopIteration, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = str(getattr(error, "problem", None) or getattr(error, "strerror", None) or "it has no stages as DVC writes them")
+        raise ConfigError(
+            f"dvc.yaml{f':{mark.line + 1}' if mark else ''}: the graph cannot be read: {reason.splitlines()[0]}. "
+            "Mend it, or take it from git: `git checkout -- dvc.yaml`."
+        ) from None
+    made_by = {out: name for name, paths_out in outs.items() for out in paths_out}
+    return {name: sorted({made_by[dep] for dep in deps[name] if dep in made_by}) for name in stages}
 
 
 def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout_seconds: float, *, force: bool = False) -> Outcome:
