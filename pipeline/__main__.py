@@ -31,7 +31,7 @@ from pipeline.processes import Stopped, bound_command, callers, exit_with, one_a
 from pipeline.stores.dvc_repro import FLOW_PID
 from pipeline.stores.tracking_server import tracking_uri
 from pipeline.summary import verdict
-from pipeline.surroundings import foreign_code, refuse_what_stops_a_run, settle_home
+from pipeline.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
 from pipeline.terminal import CLOSED_PIPE, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
 
 TRACKED_STAGES = STAGES[2:]
@@ -71,6 +71,8 @@ def _run(options: argparse.Namespace) -> int:
     try:
         with contextlib.suppress(PipelineError):  # the command says what is wrong with the project
             settle_home(find_paths(_here()))
+            if options.command != "check":
+                make_homes()
         with stop_on_signals():
             return int(options.run(options))
     except Stopped as stopped:

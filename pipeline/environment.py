@@ -13,6 +13,7 @@ from collections.abc import MutableMapping
 SETTINGS = {
     "DO_NOT_TRACK": "true",  # MLflow takes `true` only, not 1
     "DVC_NO_ANALYTICS": "1",
+    "GIT_PYTHON_REFRESH": "quiet",  # of a missing git MLflow would say 40 lines
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "TF_ENABLE_ONEDNN_OPTS": "1",  # on by default with AVX512 only; with AVX2 a fit is 1.4 to 2 times as fast

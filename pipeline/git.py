@@ -10,6 +10,7 @@ TIMEOUT_SECONDS = 30.0
 # Set inside a git hook, where they would send git to another repository than the folder's
 OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 IS_MISSING = "git is not installed"
+NO_REPOSITORY = "no git repository here"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def _refusal(folder: Path, said: str) -> Answer:
         return Answer(fault=owner, fix=f"if you trust it, run `git config --global --add safe.directory '{place}'`")
     if "not a git repository" in said and "not a git repository:" not in said:  # with a colon: a .git that leads nowhere
         return Answer(
-            fault="no git repository here",
+            fault=NO_REPOSITORY,
             fix="clone the project; or, for a copy without history, run `git init` here, or `dvc config --local core.no_scm true`",
         )
     if "unknown revision" in said or "Needed a single revision" in said:

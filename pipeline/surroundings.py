@@ -3,6 +3,8 @@
 Each fault says what was found and what to do about it. Takes a tenth of a second: no heavy package is imported.
 """
 
+import configparser
+import contextlib
 import os
 import re
 import sys
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError, StorageError
-from pipeline.git import IS_MISSING, ask_git
+from pipeline.git import IS_MISSING, NO_REPOSITORY, ask_git
 from pipeline.paths import STAGES, Paths
 from pipeline.stores.dvc_repro import read_graph
 
@@ -44,8 +46,11 @@ def foreign_code(paths: Paths) -> str:
 
 def refuse_what_stops_a_run(paths: Paths) -> None:
     """Raise StorageError for the first thing around the project that would break off a run; `pipeline check` names them all."""
-    for look in (home, temporary_files, folders, graph):
-        if (finding := look(paths)).fix:
+    for look in (home, temporary_files, folders, repository, graph):
+        finding = look(paths)
+        if look is repository and NO_REPOSITORY not in finding.found:
+            continue  # DVC reads the repository in its own way, and models say what git did not
+        if finding.fix:
             raise StorageError(f"{finding.subject}: {finding.found}. Fix: {finding.fix}.")
 
 
@@ -56,6 +61,14 @@ def settle_home(paths: Paths) -> None:
     if "PREFECT_HOME" not in os.environ and cannot_hold_files(default):
         os.environ["PREFECT_HOME"] = str(paths.scratch / "prefect")
         os.environ.setdefault("MPLCONFIGDIR", str(paths.scratch / "matplotlib"))
+
+
+def make_homes() -> None:
+    """Make the home folders where they are not there: Prefect does not start without its own, and makes no folder above it."""
+    for folder in (os.environ.get("HOME"), os.environ.get("PREFECT_HOME")):
+        if folder:
+            with contextlib.suppress(OSError):  # `home` says what is wrong with it
+                Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
 
 
 def home(_: Paths) -> Finding:
@@ -117,8 +130,22 @@ def repository(paths: Paths) -> Finding:
     answer = ask_git(paths.project, "rev-parse", "--git-dir", timeout_seconds=SECONDS_FOR_GIT)
     if answer.fault == IS_MISSING:
         return Finding("git", "not found", answer.fix)
+    if answer.fault == NO_REPOSITORY and _works_without_git(paths):
+        return Finding("git", "no repository here: DVC works without one (core.no_scm), and models do not say which code made them")
     version = ask_git(Path("/"), "--version").text.removeprefix("git version ")
-    return Finding("git", f"{version}, but {answer.fault}" if answer.fault else version, answer.fix)
+    if answer.fault:
+        return Finding("git", f"{version}, but {answer.fault}", answer.fix)
+    commit = ask_git(paths.project, "rev-parse", "--verify", "HEAD", timeout_seconds=SECONDS_FOR_GIT)
+    return Finding("git", f"{version}, but {commit.fault}" if commit.fault else version)
+
+
+def _works_without_git(paths: Paths) -> bool:
+    """Whether DVC is told to do without git."""
+    settings = configparser.ConfigParser(strict=False, interpolation=None)
+    with contextlib.suppress(configparser.Error, UnicodeDecodeError, ValueError):
+        settings.read([paths.project / ".dvc" / "config", paths.project / ".dvc" / "config.local"], encoding="utf-8")
+        return settings.getboolean("core", "no_scm", fallback=False)
+    return False
 
 
 def graph(paths: Paths) -> Finding:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.check import Finding, check_inputs, check_machine, table
+from pipeline.check import check_inputs, check_machine, table
 from pipeline.errors import SourceError
 from pipeline.paths import Paths
+from pipeline.surroundings import Finding
 from tests.dummy_project import create_project, environment, free_port, run_pipeline, start_pipeline, started_by, wait_for
 
 HEAVY = {"tensorflow", "keras", "mlflow", "prefect"}
