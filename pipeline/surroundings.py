@@ -46,7 +46,7 @@ def foreign_code(paths: Paths) -> str:
 
 def refuse_what_stops_a_run(paths: Paths) -> None:
     """Raise StorageError for the first thing around the project that would break off a run; `pipeline check` names them all."""
-    for look in (home, temporary_files, folders, repository, graph):
+    for look in (folders, home, temporary_files, repository, graph):
         finding = look(paths)
         if look is repository and NO_REPOSITORY not in finding.found:
             continue  # DVC reads the repository in its own way, and models say what git did not
@@ -76,7 +76,7 @@ def home(_: Paths) -> Finding:
     user = next((os.environ[name] for name in ("LOGNAME", "USER", "LNAME", "USERNAME") if name in os.environ), "")
     folder = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
     if fault := cannot_hold_files(folder):
-        return Finding("home", f"Prefect keeps its history in {folder}: {fault}", "set PREFECT_HOME to a folder that you may write to")
+        return Finding("home", f"Prefect keeps its history in {folder}, but {fault}", "set PREFECT_HOME to a folder that you may write to")
     return Finding("home", f"{user}, Prefect's history in {folder}")
 
 
@@ -105,10 +105,11 @@ def folders(paths: Paths) -> Finding:
         written.append(paths.mlruns)
     for folder in written:
         if fault := cannot_hold_files(folder):
-            return Finding("folders", f"{folder}: {fault}", f"see that {folder} is a folder that you may write to")
-    for file in (paths.dvc_lock, paths.ledger, paths.classes):
+            return Finding("folders", fault, f"see that {folder} is a folder that you may write to: `ls -ld {folder}`")
+    database = [] if os.environ.get("MLFLOW_TRACKING_URI") else [paths.mlruns / "mlflow.db"]
+    for file in (paths.dvc_lock, paths.ledger, paths.classes, *database):
         if file.exists() and not (file.is_file() and os.access(file, os.R_OK | os.W_OK)):
-            return Finding("folders", f"{file}: not a file that can be read and written", "see whose it is: `ls -l`, `chmod u+rw`, `chown`")
+            return Finding("folders", f"{file} is no file that you may read and write", f"see whose it is: `ls -ld {file}`")
     return Finding("folders", "")
 
 
@@ -117,7 +118,7 @@ def cannot_hold_files(folder: Path) -> str:
     try:
         for place in (folder, *folder.parents):
             if place.is_dir():
-                return "" if os.access(place, os.W_OK | os.X_OK) else f"{place} is not writable"
+                return "" if os.access(place, os.W_OK | os.X_OK) else f"you may not write to {place}"
             if os.path.lexists(place):
                 return f"{place} is not a folder"
     except OSError as error:
@@ -169,4 +170,4 @@ def masked(text: str) -> str:
     return re.sub(r"://[^/@\s]*@", "://…@", re.sub(r"(://[^?\s]*\?)[^'\"\s]*", r"\1…", text))
 
 
-LOOKS: tuple[Callable[[Paths], Finding], ...] = (home, temporary_files, folders, repository, graph)
+LOOKS: tuple[Callable[[Paths], Finding], ...] = (folders, home, temporary_files, repository, graph)

@@ -16,19 +16,20 @@ from pipeline.git import ask_git
 from pipeline.paths import STAGES
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
+WRITTEN_BY_A_RUN = ("dvc.lock", "data/splits.csv", "data/classes.json", "data/known_images.csv")
 
 
 def code_tags(root: Path) -> dict[str, str]:
     """Git commit and whether code or parameters differ from it, under the names that MLflow's UI shows; `git_error` where git cannot say.
 
-    What a run itself writes does not make it dirty: dvc.lock, the two lists that `ingest` extends, the stages' own folders. `dvc_lock_digest` covers
+    What a run itself writes does not make it dirty: dvc.lock, the lists that `ingest` extends, the stages' own folders. `dvc_lock_digest` covers
     those. Files that git does not know count where they may be code.
     """
     commit = ask_git(root, "rev-parse", "--verify", "HEAD")
     if commit.fault:
         print(f"warning: the commit is not recorded: {commit.fault}. Fix: {commit.fix}.", file=sys.stderr)
         return {"git_error": commit.fault}
-    by_a_run = [f":!{name}" for name in ("dvc.lock", "data/splits.csv", "data/classes.json", *(f"data/{stage}" for stage in STAGES))]
+    by_a_run = [f":!{name}" for name in (*WRITTEN_BY_A_RUN, *(f"data/{stage}" for stage in STAGES))]
     edited = ask_git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *by_a_run)
     added = ask_git(root, "status", "--porcelain", "--untracked-files=normal", "--", "pipeline")
     tags = {"mlflow.source.git.commit": commit.text}
