@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline.errors import PipelineError, StorageError
 from pipeline.git import IS_MISSING, NO_REPOSITORY, ask_git
 from pipeline.paths import STAGES, Paths
-from pipeline.stores.dvc_repro import read_graph
+from pipeline.stores.dvc_repro import check_lock, read_graph
 
 SECONDS_FOR_GIT = 5.0
 
@@ -156,9 +156,11 @@ def graph(paths: Paths) -> Finding:
     if not (paths.project / ".dvc").is_dir():
         return Finding("DVC", "not set up here", "run `dvc init`")
     try:
+        check_lock(paths)
         stages = read_graph(paths)
     except PipelineError as error:
-        return Finding("DVC", "dvc.yaml cannot be used", str(error).rstrip("."))
+        found, _, advice = str(error).rstrip(".").partition(". ")
+        return Finding("DVC", found, advice[:1].lower() + advice[1:])
     missing = [stage for stage in STAGES if stage not in stages]
     if missing:
         return Finding("DVC", f"dvc.yaml lacks {', '.join(missing)}", "take dvc.yaml from git: `git checkout -- dvc.yaml`")
