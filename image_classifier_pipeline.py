@@ -15,9 +15,9 @@ def main() -> int:
         print("error: The current folder is not there any more. Change into the project.", file=sys.stderr)
         return 2
     sys.path.insert(0, str(code_of(here)))
-    from pipeline.python_path import foreign_module
+    from pipeline.python_path import foreign_module, missing_package
 
-    if fault := foreign_module():
+    if fault := foreign_module() or missing_package():
         print(f"error: {fault}", file=sys.stderr)
         return 2
     from pipeline.__main__ import main as run_command_line

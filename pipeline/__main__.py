@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from pipeline.python_path import CODE, foreign_module
+from pipeline.python_path import CODE, foreign_module, missing_package
 
-if __name__ == "__main__" and (fault := foreign_module()):  # asked before the modules of other people are imported
+if __name__ == "__main__" and (fault := foreign_module() or missing_package()):  # asked before the modules of other people are imported
     sys.exit(print(f"error: {fault}", file=sys.stderr) or 2)
 
 from pipeline.check import check_inputs, check_machine, table

@@ -1,6 +1,7 @@
-"""What PYTHONPATH puts in the place of installed packages. Imports the standard library only: it is asked before anything else is imported."""
+"""Packages that are missing, or taken from PYTHONPATH instead of the installed ones. Asked before anything else is imported: standard library only."""
 
 import importlib.machinery
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -21,6 +22,14 @@ def foreign_module() -> str:
     for name in MODULES:
         if file := _find(name, foreign):
             return f"PYTHONPATH has another {name}, which takes the place of the installed one: {file}. Run `unset PYTHONPATH`, or take it out."
+    return ""
+
+
+def missing_package() -> str:
+    """What to say, in one line, where this Python lacks a package that the command line needs; empty where it has them."""
+    for name in ("pydantic", "ruamel", "filelock", "psutil", "numpy", "PIL", "pyarrow", "jinja2"):
+        if importlib.util.find_spec(name) is None:
+            return f"{name} is not installed for {sys.executable}. Run `make install`, then `.venv/bin/pipeline`, or `. .venv/bin/activate` first."
     return ""
 
 

@@ -20,6 +20,7 @@ LAYERS = {
     "pipeline.environment": 1,
     "pipeline.python_path": 1,
     "pipeline.terminal": 1,
+    "pipeline.installation": 1,
     "pipeline.git": 1,
     "pipeline.field_words": 1,
     "pipeline.yaml_file": 2,

@@ -66,7 +66,7 @@ def _stages(file: Path, advice: str) -> dict[str, Any]:
         reason = "it has no stages"
     except (OSError, ValueError, YAMLError, KeyError, TypeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        said = getattr(error, "problem", None) or getattr(error, "strerror", None)
+        said = getattr(error, "problem", None) or getattr(error, "strerror", None) or getattr(error, "reason", None)
         reason = f"{f'line {mark.line + 1}: ' if mark else ''}{str(said).splitlines()[0]}" if said else "it has no stages"
     raise ConfigError(f"{file.name} cannot be read: {reason}. {advice}")
 
