@@ -31,7 +31,7 @@ from pipeline.processes import Stopped, bound_command, callers, exit_with, one_a
 from pipeline.stores.dvc_repro import FLOW_PID
 from pipeline.stores.tracking_server import tracking_uri
 from pipeline.summary import verdict
-from pipeline.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
+from pipeline.surroundings import foreign_code, make_homes, masked, refuse_what_stops_a_run, settle_home
 from pipeline.terminal import CLOSED_PIPE, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
 
 TRACKED_STAGES = STAGES[2:]
@@ -106,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _fail(message: str) -> int:
     for line in message.splitlines():
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {masked(line)}", file=sys.stderr)
     return 2
 
 

@@ -208,5 +208,5 @@ def _shown(value: object) -> str:
 
 
 def _without_secrets(text: str) -> str:
-    """Addresses without user, password and query."""
-    return re.sub(r"://[^/@\s]*@", "://…@", re.sub(r"(://[^?\s]*\?)[^'\"]*", r"\1…", text))
+    text = re.sub(r"(?<=://)[^/\s'\"]*@", "…@", text)
+    return re.sub(r"(://[^?\s]*\?)[^'\"]*", r"\1…", text)

@@ -169,7 +169,8 @@ def graph(paths: Paths) -> Finding:
 
 def masked(text: str) -> str:
     """An address, or text with one in it, without user, password and token."""
-    return re.sub(r"://[^/@\s]*@", "://…@", re.sub(r"(://[^?\s]*\?)[^'\"\s]*", r"\1…", text))
+    text = re.sub(r"(?<=://)[^/\s'\"]*@", "…@", text)
+    return re.sub(r"(://[^?\s'\"]*\?)[^\s'\"]*", r"\1…", text)
 
 
 LOOKS: tuple[Callable[[Paths], Finding], ...] = (folders, home, temporary_files, repository, graph)
