@@ -161,12 +161,12 @@ def test_a_stage_waits_for_the_one_before_to_be_gone(tmp_path: Path) -> None:
 def test_a_folder_for_locks_that_is_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "scratch").touch()
 
-    with pytest.raises(StorageError, match=r"scratch cannot be used: File exists\. The locks of running stages are kept in"):
-        with one_at_a_time("train", tmp_path, tmp_path / "scratch"):
-            pass
+    lock = one_at_a_time("train", tmp_path, tmp_path / "scratch")
+
+    with pytest.raises(StorageError, match=r"scratch cannot be used: File exists\. The locks of running stages are kept in"), lock:
+        pass
 
 
 def test_what_goes_wrong_in_a_stage_is_not_taken_for_a_fault_of_the_lock(tmp_path: Path) -> None:
-    with pytest.raises(PermissionError, match="of the stage"):
-        with one_at_a_time("train", tmp_path, tmp_path / "scratch"):
-            raise PermissionError("of the stage")
+    with pytest.raises(PermissionError, match="of the stage"), one_at_a_time("train", tmp_path, tmp_path / "scratch"):
+        raise PermissionError("of the stage")
