@@ -88,7 +88,7 @@ def temporary_files(_: Paths) -> Finding:
     except OSError:
         return Finding("temporary files", "no folder for them can be written to", "set TMPDIR to a folder that you may write to")
     if asked and os.path.realpath(folder) != os.path.realpath(asked):
-        return Finding("temporary files", f"TMPDIR is {asked}, which cannot be used", "set it to a folder that is there, or unset it")
+        return Finding("temporary files", f"TMPDIR is {asked}, which cannot be used", "set TMPDIR to a folder that is there, or unset it")
     return Finding("temporary files", "")
 
 

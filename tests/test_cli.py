@@ -133,6 +133,14 @@ def test_what_is_not_the_address_of_a_server_is_told(project: Path) -> None:
     assert "Fix: set it to an address such as http://127.0.0.1:4200/api, or unset it" in output
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:abc", "127.0.0.1:5000", "http://", "http://[::1"])
+def test_a_tracking_server_without_a_whole_address_is_one_line(project: Path, address: str) -> None:
+    code, output = run_pipeline(project, "run", MLFLOW_TRACKING_URI=address)
+
+    assert (code, len(output.splitlines())) == (2, 1)
+    assert output.startswith("error: MLFLOW_TRACKING_URI is no address. Set it to one such as http://127.0.0.1:5000")
+
+
 def test_a_report_of_a_stage_is_in_words() -> None:
     said = [_said("images", 1), _said("near_leak", 44), _said("folds", 2), _said("accuracy", "0.9257"), _said("images/s", 187)]
 
