@@ -31,18 +31,21 @@ ui: $(INSTALLED)  ## compare runs in the MLflow UI
 
 install: $(INSTALLED)  ## only the installation: .venv with the exact versions of locks/
 
+# An installation knows the folder that it was made for: in another one, as after a move or a copy, it is made anew
+ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(CURDIR))
+$(INSTALLED): ALWAYS
+endif
+.PHONY: ALWAYS
+
 # pip compiles bytecode as it installs: without it TensorFlow takes 12 s to import instead of 5
-$(INSTALLED): locks/$(EXTRA).txt pyproject.toml
-	@set -e; for candidate in $(PYTHON) $(BIN)/python python3.12 python3.11 python3 python; do \
+$(INSTALLED): locks/$(EXTRA).txt pyproject.toml pipeline/environment.py
+	@set -e; unset PYTHONPATH PYTHONHOME PYTHONSAFEPATH; \
+	for candidate in $(PYTHON) $(BIN)/python python3.12 python3.11 python3 python; do \
 	  if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then found="$$candidate"; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then echo "error: no Python 3.11 or 3.12 found. Install one, or name it: make PYTHON=/path/to/python3.12 run" >&2; exit 2; fi; \
 	echo "Installing into .venv with $$($$found --version), a few minutes once ..."; \
-	[ -x $(BIN)/python ] || "$$found" -m venv .venv; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r locks/$(EXTRA).txt; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
-	$(BIN)/python -m pipeline.environment
-	@touch $@
+	"$$found" -m pipeline.installation $(EXTRA)
 
 lock:  ## resolve the newest versions that pyproject.toml allows into locks/ (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

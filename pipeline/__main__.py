@@ -11,84 +11,115 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
+from pipeline.python_path import CODE, foreign_module, missing_package
+
+if __name__ == "__main__" and (fault := foreign_module() or missing_package()):  # asked before the modules of other people are imported
+    sys.exit(print(f"error: {fault}", file=sys.stderr) or 2)
+
 from pipeline.check import check_inputs, check_machine, check_places, table
+from pipeline.command_line import create_parser
+from pipeline.data_report import KINDS, counted
 from pipeline.environment import apply_settings
-from pipeline.errors import PipelineError
+from pipeline.errors import ConfigError, PipelineError, StorageError
 from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, callers, exit_with, one_at_a_time, stop_on_signals
 from pipeline.stores.dvc_repro import FLOW_PID
+from pipeline.stores.tracking_server import masked
 from pipeline.summary import verdict
+from pipeline.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
+from pipeline.terminal import CLOSED_PIPE, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
 
 TRACKED_STAGES = STAGES[2:]
-EXAMPLES = """\
-examples:
-  pipeline check                          what this machine has, and what to mend
-  pipeline run                            bring everything up to date
-  pipeline serve --cron "0 6 * * 1"       the same every Monday at 6, until stopped
-  pipeline ui                             compare runs in MLflow
-"""
+WORDS = {"images": ("image", "images"), "classes": ("class", "classes"), "epochs": ("epoch", "epochs"), "folds": ("fold", "folds")}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0 done, 2 a problem that the user can mend, told in one line, 130 or 143 stopped by Ctrl-C or SIGTERM."""
+    prepare_streams()
+    if arguments is None:
+        restart_in_utf8(sys.orig_argv[1:])
     apply_settings()
-    options = build_parser().parse_args(arguments)
+    _lead_children()
     try:
-        with stop_on_signals():
-            return int(options.run(options))
+        options = build_parser().parse_args(arguments)
+        exit_code = _run(options)
+        sys.stdout.flush()
+        return exit_code
+    except SystemExit as ended:  # argparse has printed help, or what is wrong
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()
+            raise
+        return _end_unread(ended.code)
     except PipelineError as error:
         return _fail(str(error))
-    except Stopped as stopped:
-        print(f"pipeline {options.command}: stopped by {stopped}", file=sys.stderr)
-        return stopped.exit_code
+    except BrokenPipeError:
+        if not nobody_reads():
+            raise
+        return _end_unread(CLOSED_PIPE)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         return _fail(f"The disk is full: {error.filename or 'a file'} could not be written. Make room and run the same command again.")
 
 
+def _run(options: argparse.Namespace) -> int:
+    try:
+        with contextlib.suppress(PipelineError):  # the command says what is wrong with the project
+            settle_home(find_paths(_here()))
+            if options.command != "check":
+                make_homes()
+        with stop_on_signals():
+            return int(options.run(options))
+    except Stopped as stopped:
+        print(f"pipeline {options.command}: stopped by {stopped}", file=sys.stderr)
+        return stopped.exit_code
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        raise StorageError("The current folder is not there any more. Change into the project.") from None
+
+
+def _end_unread(exit_code: object) -> int:
+    stop_printing()
+    return exit_code if isinstance(exit_code, int) else CLOSED_PIPE
+
+
+def _lead_children() -> None:
+    """Have every Python that this starts find this code first, whatever else PYTHONPATH has."""
+    os.environ.pop("PYTHONSAFEPATH", None)
+    others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder and folder != str(CODE)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(CODE), *others])
+
+
 def build_parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
-    parser = argparse.ArgumentParser(
-        prog="pipeline",
-        description="Point it at labelled images, and it keeps a trustworthy classifier in the registry.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('image-classifier-pipeline')}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    once = commands.add_parser("run", help="bring every stage up to date, as a Prefect flow; does only what is not done yet")
-    once.add_argument(
-        "--lock-timeout", type=float, default=60.0, metavar="SECONDS", help="wait so long for another DVC command (default: 60)"
-    )
-    once.set_defaults(run=_run_flow)
-    schedule = commands.add_parser("serve", help="the same on a schedule, until stopped")
-    schedule.add_argument("--cron", required=True, metavar='"M H DOM MON DOW"', help='when, as in "0 6 * * 1": Mondays at 6')
-    schedule.add_argument("--timezone", metavar="NAME", help="of the schedule, as in Europe/Berlin (default: this machine's)")
-    schedule.add_argument("--port", type=int, help="of the Prefect server that it starts where none is configured (default: 4200, if free)")
-    schedule.set_defaults(run=_serve)
-    ui = commands.add_parser("ui", help="show runs, curves and the registry in MLflow's UI, until stopped")
-    ui.add_argument("--port", type=int, default=5000, help="on 127.0.0.1 (default: 5000)")
-    ui.set_defaults(run=_show_ui)
-    commands.add_parser("check", help="the machine, the tools and the parameters, with a fix per problem").set_defaults(run=_check)
-    stage = commands.add_parser("stage", help="run one stage; dvc.yaml calls this")
-    stage.add_argument("name", choices=STAGES, metavar="NAME", help=", ".join(STAGES))
-    stage.set_defaults(run=_run_stage)
-    return parser
+    """All commands, their options and what each of them runs."""
+    return create_parser({"run": _run_flow, "serve": _serve, "ui": _show_ui, "check": _check, "stage": _run_stage})
 
 
 def _fail(message: str) -> int:
     for line in message.splitlines():
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {masked(line)}", file=sys.stderr)
     return 2
 
 
+def _project() -> Paths:
+    """The project to work on; one that the current folder is not in is named."""
+    here = _here()
+    paths = find_paths(here)
+    if not here.resolve().is_relative_to(paths.root):
+        print(f"note: {here} is in no project, so this works on {paths.root}", file=sys.stderr)
+    return paths
+
+
 def _run_flow(options: argparse.Namespace) -> int:
-    paths = find_paths(Path.cwd())
+    paths = _project()
     check_inputs(paths)
+    refuse_what_stops_a_run(paths)
     from pipeline.serve import run_once
 
     run_once(paths, options.lock_timeout)
@@ -100,8 +131,9 @@ def _run_flow(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    paths = find_paths(Path.cwd())
+    paths = _project()
     check_inputs(paths)
+    refuse_what_stops_a_run(paths)
     from pipeline.serve import serve
 
     serve(paths, options.cron, options.timezone, options.port)
@@ -116,7 +148,7 @@ def _show_ui(options: argparse.Namespace) -> int:
 
 
 def _check(_: argparse.Namespace) -> int:
-    findings = check_machine(find_paths(Path.cwd()))
+    findings = check_machine(_project())
     print(table(findings))
     return 2 if any(finding.fix for finding in findings) else 0
 
@@ -125,14 +157,22 @@ def _run_stage(options: argparse.Namespace) -> int:
     """Run a stage, alone of its name, for as long as those live who wait for it: DVC and the flow."""
     if "DVC_STAGE" in os.environ:
         exit_with(*callers(), *map(int, filter(None, [os.environ.get(FLOW_PID)])))
-    paths = find_paths(Path.cwd())
+    paths = _project()
+    if fault := foreign_code(paths):
+        raise ConfigError(f"stage {options.name}: {fault}.")
     config = check_places(paths, [options.name])
     with one_at_a_time(options.name, paths.root, paths.scratch):
         with _greetings_kept_back():
             module = importlib.import_module(f"pipeline.stages.{options.name}")
         report = module.run(config, paths, _tracker(options.name, paths))
-    print(f"{options.name}: {', '.join(f'{key} {value}' for key, value in report.items())}", flush=True)
+    print(f"{options.name}: {', '.join(_said(key, value) for key, value in report.items())}", flush=True)
     return 0
+
+
+def _said(key: str, value: object) -> str:
+    """One entry of a stage's report: `44 near leaks`, `accuracy 0.9257`."""
+    words = WORDS.get(key) or ((KINDS[key].one, KINDS[key].many) if key in KINDS else None)
+    return counted(value, *words) if words and isinstance(value, int) else f"{key.replace('_', ' ')} {value}"
 
 
 @contextlib.contextmanager

@@ -6,12 +6,13 @@ Takes well under a second: no TensorFlow, MLflow or Prefect is imported, version
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.config import Config, load_config
 from pipeline.errors import PipelineError, SourceError
@@ -20,22 +21,15 @@ from pipeline.stores.decision import read_decision
 from pipeline.stores.local_registry import registry_problem
 from pipeline.stores.merge_conflicts import refuse_merge_conflicts
 from pipeline.stores.records import readable
-from pipeline.stores.tracking_server import check_reachable, is_server, tracking_uri
+from pipeline.stores.tracking_server import check_reachable, is_server, masked, tracking_uri
 from pipeline.stores.written_places import refuse_links, refuse_other_files, refuse_shared_source
+from pipeline.surroundings import LOOKS, Finding, foreign_code
 
 PACKAGES = ("tensorflow", "keras", "mlflow", "dvc", "prefect", "scikit-learn")
 MIN_FREE_GIB = 2.0
 SECONDS_PER_TOOL = 5
+SECONDS_FOR_A_SERVER = 2
 NAMED_FAULTS = 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the table: what was looked at, what was found, and how to mend it where it is wrong."""
-
-    subject: str
-    found: str
-    fix: str = ""
 
 
 def check_inputs(paths: Paths) -> Config:
@@ -96,18 +90,23 @@ def _unreadable(folder: str) -> Iterator[str]:
 
 
 def check_machine(paths: Paths) -> list[Finding]:
-    """Everything that a run needs, one finding each."""
+    """Everything that a run needs, one finding each; of what gets in the way only where it is there only if it is."""
     checks: list[Callable[[Paths], Finding]] = [
-        _check_python, _check_packages, _check_device, _check_git, _check_dvc, _check_disk, _check_store, _check_registry, _check_inputs,
+        *(_check_project, _check_python, _check_packages, _check_device, *LOOKS, _check_disk, _check_store, _check_registry),
+        *(_check_prefect, _check_inputs),
     ]  # fmt: skip
-    return [check(paths) for check in checks]
+    return [finding for finding in (check(paths) for check in checks) if finding.found]
 
 
 def table(findings: list[Finding]) -> str:
     """The findings as a table, and beneath it one `Fix:` line per problem."""
     width = max(len(finding.subject) for finding in findings)
-    rows = [f"{'!' if finding.fix else '✓'} {finding.subject:<{width}}  {finding.found}" for finding in findings]
-    return "\n".join(rows + [f"Fix: {line}" for finding in findings for line in finding.fix.splitlines()])
+    rows = [f"{'!' if finding.fix else '✓'} {finding.subject:<{width}}  {masked(finding.found)}" for finding in findings]
+    return "\n".join(rows + [f"Fix: {masked(line)}" for finding in findings for line in finding.fix.splitlines()])
+
+
+def _check_project(paths: Paths) -> Finding:
+    return Finding("project", str(paths.root), foreign_code(paths))
 
 
 def _check_python(_: Paths) -> Finding:
@@ -120,7 +119,21 @@ def _check_packages(_: Paths) -> Finding:
     versions = dict(_versions())
     missing = [name for name, found in versions.items() if not found]
     found = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
-    return Finding("packages", found, f"run `make install`: missing {', '.join(missing)}" if missing else "")
+    if missing:
+        return Finding("packages", found or "none", f"run `make install`: missing {', '.join(missing)}")
+    if not _starts_here(Path(sys.executable).with_name("mlflow")):
+        return Finding("packages", f"{found}, but installed for another folder", "run `make install`: the project has been moved or copied")
+    return Finding("packages", found)
+
+
+def _starts_here(script: Path) -> bool:
+    """False where a command of the environment calls the Python of another folder, as it does once the project has been moved."""
+    try:
+        with script.open("rb") as file:
+            head = file.read(1024)
+    except OSError:
+        return True  # a missing one is told by the other checks
+    return not head.startswith(b"#!") or os.fsencode(sys.executable) in head or os.fsencode(os.path.realpath(sys.executable)) in head
 
 
 def _versions() -> Iterator[tuple[str, str]]:
@@ -145,23 +158,6 @@ def _bfloat16() -> str:
     return " with bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else ""
 
 
-def _check_git(paths: Paths) -> Finding:
-    installed = _said(["git", "--version"]).removeprefix("git version ")
-    if not installed:
-        return Finding("git", "not found", "install git: DVC keeps its history in it")
-    if not _said(["git", "-C", str(paths.project), "rev-parse", "--git-dir"]):
-        return Finding("git", f"{installed}, but no repository here", "run `git init`, or clone the project")
-    return Finding("git", installed)
-
-
-def _check_dvc(paths: Paths) -> Finding:
-    if not Path(sys.executable).with_name("dvc").exists():
-        return Finding("DVC", f"no dvc beside {sys.executable}", "run `make install`")
-    if not (paths.project / ".dvc").is_dir():
-        return Finding("DVC", "not set up here", "run `dvc init`")
-    return Finding("DVC", "set up" if paths.dvc_lock.exists() else "set up, no run yet")
-
-
 def _check_disk(paths: Paths) -> Finding:
     free_gib = shutil.disk_usage(paths.root).free / 2**30
     fix = f"make room: at least {MIN_FREE_GIB:g} GiB for data, models and their history" if free_gib < MIN_FREE_GIB else ""
@@ -170,11 +166,26 @@ def _check_disk(paths: Paths) -> Finding:
 
 def _check_store(paths: Paths) -> Finding:
     server = os.environ.get("MLFLOW_TRACKING_URI")
-    if server:
-        return Finding("MLflow", f"MLFLOW_TRACKING_URI is {server}")
-    folder = next(folder for folder in (paths.mlruns, *paths.mlruns.parents) if folder.exists())
-    writable = os.access(folder, os.W_OK)
-    return Finding("MLflow", str(paths.mlruns), "" if writable else f"make {folder} writable: MLflow keeps its runs there")
+    return Finding("MLflow", f"MLFLOW_TRACKING_URI is {server}" if server else str(paths.mlruns))
+
+
+def _check_prefect(_: Paths) -> Finding:
+    server = os.environ.get("PREFECT_API_URL")
+    if not server:
+        return Finding("Prefect", "a server of its own for each run, unless the active profile names one")
+    found, fix = f"PREFECT_API_URL is {server}", "start that server, or run `unset PREFECT_API_URL` to run without one"
+    try:
+        address = urlsplit(server)
+        port = address.port or (443 if address.scheme == "https" else 80)
+    except ValueError:
+        return Finding("Prefect", found, "set it to an address such as http://127.0.0.1:4200/api, or unset it")
+    if address.scheme not in ("http", "https") or not address.hostname:
+        return Finding("Prefect", found, "set it to an address such as http://127.0.0.1:4200/api, or unset it")
+    try:
+        socket.create_connection((address.hostname, port), SECONDS_FOR_A_SERVER).close()
+    except OSError as error:
+        return Finding("Prefect", f"{found}, which cannot be reached: {error}", fix)
+    return Finding("Prefect", found)
 
 
 def _check_registry(paths: Paths) -> Finding:

@@ -6,20 +6,18 @@ place. All problems are found at once, each with its line. Knows nothing of DVC,
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
 
+from pipeline.config_messages import explain
 from pipeline.errors import ConfigError
+from pipeline.yaml_file import read_document
 
 SECRET_IN_QUERY = re.compile(r"signature|token|\bsig=|password|secret", re.IGNORECASE)
 Scalar = str | int | float | bool
@@ -32,13 +30,6 @@ Policy = Literal["reject", "keep", "fail"]
 Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "tanh", "sigmoid"]
 Optimizer = Literal["sgd", "rmsprop", "adam", "adamw", "nadam", "lion", "muon"]
 Schedule = Literal["linear", "cosine", "constant"]
-
-AUTO_OR = {
-    "image_size": "[height, width] in px, each 8 to 1024",
-    "learning_rate": "a number above 0",
-    "weight_decay": "a number from 0 to 1",
-}
-"""What else a parameter may be that can be found out."""
 
 APPLICATIONS = (
     *("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge", "DenseNet121", "DenseNet169", "DenseNet201"),
@@ -59,11 +50,7 @@ def model_names() -> list[str]:
 
 def _known_model(name: str) -> str:
     if name not in (*model_names(), *APPLICATIONS):
-        near = difflib.get_close_matches(name, [*model_names(), *APPLICATIONS], n=1)
-        suggestion = f" Did you mean {near[0]}?" if near else ""
-        raise ValueError(
-            f"should be one of {', '.join(model_names())}, or a network of keras.applications, as in docs/models.md.{suggestion}"
-        )
+        raise ValueError(f"should be one of {', '.join(model_names())}, or a network of keras.applications, as in docs/models.md")
     return name
 
 
@@ -225,32 +212,31 @@ def params_schema() -> dict[str, Any]:
 
 def load_config(path: Path) -> Config:
     """The checked parameters of a params.yaml. Raises ConfigError with all its problems, one line each."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = YAML(typ="rt").load(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: the parameters cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path.name}: expected UTF-8 text. Save the file as UTF-8.") from None
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path.name}:{line}: not valid YAML: {str(error.problem).splitlines()[0]}.") from None
-    if not isinstance(document, CommentedMap):
-        raise ConfigError(f"{path.name}:1: expected sections such as `train:`, found {type(document).__name__}.")
+    document = read_document(path)
     try:
         return Config.model_validate(_plain(document))
     except ValidationError as error:
-        problems = [_explain(dict(problem), document, path.name) for problem in error.errors()]
-        unique = dict.fromkeys(sorted(problems))
-        raise ConfigError("\n".join(text for _, text in unique)) from None
+        problems = [dict(problem) for problem in error.errors()]
+        raise ConfigError("\n".join(explain(problems, document, path.name, Config, model_choices()))) from None
 
 
-def _plain(node: Any) -> Any:
-    """YAML's annotated values as plain Python ones."""
-    if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(value) for value in node]
+def model_choices() -> dict[str, list[str]]:
+    """What a parameter may be that its type does not say, for suggestions."""
+    return {"model.name": [*model_names(), *APPLICATIONS]}
+
+
+def _plain(node: Any, known: dict[int, Any] | None = None) -> Any:
+    """YAML's annotated values as plain Python ones; what stands there once and is referred to is made once."""
+    known = {} if known is None else known
+    if isinstance(node, dict | list):
+        if id(node) not in known:
+            known[id(node)] = None  # what holds itself
+            known[id(node)] = (
+                {str(key): _plain(value, known) for key, value in node.items()}
+                if isinstance(node, dict)
+                else [_plain(value, known) for value in node]
+            )
+        return known[id(node)]
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)
@@ -263,93 +249,3 @@ def _flatten(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Scal
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield prefix + key, str(value) if isinstance(value, list | tuple) else value
-
-
-def _explain(problem: dict[str, Any], document: CommentedMap, file: str) -> tuple[int, str]:
-    """(line, message) of one of pydantic's findings."""
-    keys = [str(part) for part in problem["loc"] if _is_key(part, document)]
-    line, value = _locate(document, keys)
-    name = ".".join(keys)
-    if problem["type"] == "extra_forbidden":
-        return line, f"{file}:{line}: {name} is not a parameter.{_suggest(keys)}"
-    if problem["type"] == "missing":
-        return line, f"{file}:{line}: {name} is missing. Add it, as in the project's own params.yaml."
-    return line, f"{file}:{line}: {name} {_expectation(keys, problem)}; found {_without_secrets(repr(value))}."
-
-
-def _without_secrets(text: str) -> str:
-    return re.sub(r"://[^/@\s]*@", "://…@", re.sub(r"(://[^?\s]*\?)[^'\"]*", r"\1…", text))
-
-
-def _is_key(part: object, document: CommentedMap) -> bool:
-    return isinstance(part, str) and (part in _all_keys() or _contains(document, part))
-
-
-def _contains(node: Any, key: str) -> bool:
-    return isinstance(node, dict) and (key in node or any(_contains(value, key) for value in node.values()))
-
-
-def _locate(document: CommentedMap, keys: list[str]) -> tuple[int, Any]:
-    """The 1-based line of a key (of its section where the key is absent) and its value."""
-    node: Any = document
-    line = 1
-    for key in keys:
-        if not isinstance(node, CommentedMap) or key not in node:
-            return line, None
-        line = node.lc.key(key)[0] + 1
-        node = node[key]
-    return line, list(node) if isinstance(node, CommentedSeq) else node
-
-
-def _section_of(keys: list[str]) -> type[BaseModel] | None:
-    """The model that should hold the last of `keys`."""
-    if len(keys) == 1:
-        return Config
-    return _sections().get(keys[0])
-
-
-def _sections() -> dict[str, type[Section]]:
-    found = {}
-    for name, field in Config.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            found[field.alias or name] = field.annotation
-    return found
-
-
-def _keys_of(section: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in section.model_fields.items()]
-
-
-def _all_keys() -> set[str]:
-    sections: list[type[BaseModel]] = [Config, *_sections().values()]
-    return {key for section in sections for key in _keys_of(section)}
-
-
-def _suggest(keys: list[str]) -> str:
-    """The nearest known key of the same section, or the section that has a key of that name."""
-    section = _section_of(keys)
-    candidates = _keys_of(section) if section else []
-    near = difflib.get_close_matches(keys[-1], candidates, n=1)
-    if near:
-        return f" Did you mean {near[0]}?"
-    homes = [name for name, model in _sections().items() if keys[-1] in _keys_of(model)]
-    if homes:
-        return f" Did you mean {homes[0]}.{keys[-1]}?"
-    return f" Known here: {', '.join(candidates)}." if candidates else ""
-
-
-def _expectation(keys: list[str], problem: dict[str, Any]) -> str:
-    """What the field wants, in words."""
-    section = _section_of(keys)
-    name = keys[-1]
-    field = next((f for n, f in section.model_fields.items() if (f.alias or n) == name), None) if section else None
-    if name in AUTO_OR:
-        return f"should be auto or {AUTO_OR[name]}"
-    if problem["type"] == "value_error":
-        return str(problem["ctx"]["error"])
-    choices = get_args(field.annotation) if field and "Literal" in str(field.annotation) else ()
-    if choices:
-        return f"should be one of {', '.join(map(str, choices))}"
-    if problem["type"] == "string_pattern_mismatch":
-        return "should be a name without / and :"
-    return str(problem["msg"]).replace("Input should be", "should be")

@@ -4,6 +4,7 @@ They differ only inside a queued DVC experiment, which runs in a copy under `.dv
 in the copy (the workspace), while MLflow's store and checkpoints are those of the project.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,10 +73,17 @@ class Paths:
 def find_paths(start: Path) -> Paths:
     """The workspace that holds `start`, or else the one that this package lies in.
 
-    Raises ConfigError where neither has a dvc.yaml and a params.yaml.
+    Raises ConfigError where neither has a dvc.yaml and a params.yaml, and for a project that lacks one of them.
     """
     package_root = Path(__file__).resolve().parent.parent
     for folder in [start.resolve(), *start.resolve().parents, package_root]:
-        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+        there = [name for name in ("dvc.yaml", "params.yaml") if os.path.isfile(folder / name)]  # noqa: PTH113 (no error where one may not look)
+        if len(there) == 2:
             return Paths(folder)
+        if there and os.path.isdir(folder / ".dvc"):  # noqa: PTH112
+            (lacking,) = {"dvc.yaml", "params.yaml"} - set(there)
+            raise ConfigError(
+                f"{folder / lacking} {'is not a file' if os.path.lexists(folder / lacking) else 'is not there'}. "
+                f"Take it from git: `git checkout -- {lacking}`."
+            )
     raise ConfigError(f"No project here: neither {start} nor a folder above it has dvc.yaml and params.yaml. Change into the project.")

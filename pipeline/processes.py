@@ -6,6 +6,7 @@ is written late lands in the outs of the next run, where DVC caches it. Knows no
 
 import codecs
 import contextlib
+import errno
 import hashlib
 import os
 import runpy
@@ -31,6 +32,7 @@ PROGRESS_SECONDS = 5.0
 POLL_SECONDS = 0.25
 LAST_WORDS_SECONDS = 1.0
 ENDED_WITH_PARENT = 143
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Stopped(KeyboardInterrupt):
@@ -244,16 +246,27 @@ def one_at_a_time(name: str, workspace: Path, scratch: Path, timeout_seconds: fl
 
     A stage holds it, so that a new run waits until an orphan of the one before has gone.
     """
+    lock = FileLock(lock_file(name, workspace, scratch), timeout=timeout_seconds)
     try:
         scratch.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock_file(name, workspace, scratch), timeout=timeout_seconds):
-            yield
+        lock.acquire()
     except Timeout:
         raise BusyError(
             f"{name} is still being run by another process in {workspace}; waited {timeout_seconds:g} s. Wait for it, or stop it."
         ) from None
-    except PermissionError as error:
-        raise StorageError(f"{error.filename} is not writable: {error.strerror}. The locks of running stages are kept there.") from None
+    except OSError as error:
+        if error.errno in FULL:
+            raise StorageError(
+                f"The disk is full: {lock.lock_file} could not be written. Make room and run the same command again."
+            ) from None
+        raise StorageError(
+            f"{error.filename or lock.lock_file} cannot be used: {error.strerror}. The locks of running stages are kept in {scratch}, "
+            "which must be a folder that you may write to."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def lock_file(name: str, workspace: Path, scratch: Path) -> Path:
@@ -262,8 +275,8 @@ def lock_file(name: str, workspace: Path, scratch: Path) -> Path:
 
 
 def bound_command(module: str, *arguments: str) -> list[str]:
-    """A command that runs a Python module which ends when this process does, even by SIGKILL."""
-    return [sys.executable, "-m", "pipeline.processes", str(os.getpid()), module, *arguments]
+    """A command that runs a Python module which ends when this process does, even by SIGKILL. -P: a `pipeline.py` in the folder is not taken for ours."""
+    return [sys.executable, "-P", "-m", "pipeline.processes", str(os.getpid()), module, *arguments]
 
 
 def _run_bound(pid: int, module: str, arguments: Sequence[str]) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.check import Finding, check_inputs, check_machine, table
+from pipeline.__main__ import _said, build_parser
+from pipeline.check import check_inputs, check_machine, table
 from pipeline.errors import SourceError
 from pipeline.paths import Paths
-from tests.dummy_project import create_project, environment, free_port, run_pipeline, start_pipeline, started_by, wait_for
+from pipeline.surroundings import Finding
+from tests.dummy_project import BIN, ROOT, create_project, environment, free_port, run_pipeline, start_pipeline, started_by, wait_for
 
 HEAVY = {"tensorflow", "keras", "mlflow", "prefect"}
 
@@ -48,6 +50,103 @@ def test_help_shows_the_commands_with_examples(project: Path) -> None:
     assert all(f"\n    {command} " in output for command in ("run", "serve", "ui", "check", "stage"))
 
 
+@pytest.mark.parametrize("command", ["run", "serve", "ui", "check", "stage"])
+def test_the_help_of_a_command_begins_with_what_it_does(project: Path, command: str) -> None:
+    code, output = run_pipeline(project, command, "--help")
+
+    assert code == 0
+    assert output.split("\n\n")[1][0].isupper()
+
+
+def test_the_command_alone_shows_the_help_and_fails(project: Path) -> None:
+    code, output = run_pipeline(project)
+
+    assert code == 2
+    assert output.startswith("usage: pipeline ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["rn"], "there is no command rn. Did you mean run? `pipeline --help` shows what there is."),
+        (["Check"], "there is no command Check. Did you mean check? `pipeline --help` shows what there is."),
+        (["predikt"], "there is no command predikt. There are run, serve, ui, check, stage. `pipeline --help` shows what there is."),
+        (["stage", "tran"], "there is no stage tran. Did you mean train? `pipeline stage --help` shows what there is."),
+        (
+            ["run", "--lock-timout=5"],
+            "--lock-timout=5 was not expected. Did you mean --lock-timeout? `pipeline --help` shows what there is.",
+        ),
+        (["run", "now"], "now was not expected. `pipeline --help` shows what there is."),
+        (["ui", "--port", "0"], "argument --port: expected a port from 1 to 65535; found '0'. `pipeline ui --help` shows what there is."),
+        (
+            ["run", "--lock-timeout", "nan"],
+            "argument --lock-timeout: expected seconds, 0 or more; found 'nan'. `pipeline run --help` shows what there is.",
+        ),
+        (["serve"], "the following arguments are required: --cron. `pipeline serve --help` shows what there is."),
+    ],
+)
+def test_a_mistyped_command_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], line: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args(arguments)
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_work_outside_of_the_current_folder_is_told(tmp_path: Path) -> None:
+    _, output = run_pipeline(tmp_path, "check")
+
+    assert output.splitlines()[0] == f"note: {tmp_path} is in no project, so this works on {ROOT}"
+
+
+def test_a_current_folder_that_is_gone_is_one_line(project: Path, tmp_path: Path) -> None:
+    command = f"mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone; exec {BIN}/pipeline check"
+
+    done = subprocess.run(command, shell=True, env=environment(project), capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (2, "error: The current folder is not there any more. Change into the project.\n")
+
+
+def test_a_project_without_parameters_is_told(tmp_path: Path) -> None:
+    root = create_project(tmp_path / "project")
+    (root / "params.yaml").unlink()
+
+    code, output = run_pipeline(root, "run")
+
+    assert (code, output) == (2, f"error: {root}/params.yaml is not there. Take it from git: `git checkout -- params.yaml`.\n")
+
+
+def test_a_password_in_an_address_is_never_printed(project: Path) -> None:
+    hidden = {"MLFLOW_TRACKING_URI": "http://me:secret@127.0.0.1:9", "PREFECT_API_URL": "http://me:secret@127.0.0.1:9/api"}
+
+    code, output = run_pipeline(project, "check", **hidden)
+
+    assert code == 2
+    assert "PREFECT_API_URL is http://…@127.0.0.1:9/api, which cannot be reached" in output
+    assert "secret" not in output
+
+
+def test_what_is_not_the_address_of_a_server_is_told(project: Path) -> None:
+    code, output = run_pipeline(project, "check", PREFECT_API_URL="127.0.0.1:4200")
+
+    assert code == 2
+    assert "Fix: set it to an address such as http://127.0.0.1:4200/api, or unset it" in output
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:abc", "127.0.0.1:5000", "http://", "http://[::1"])
+def test_a_tracking_server_without_a_whole_address_is_one_line(project: Path, address: str) -> None:
+    code, output = run_pipeline(project, "run", MLFLOW_TRACKING_URI=address)
+
+    assert (code, len(output.splitlines())) == (2, 1)
+    assert output.startswith("error: MLFLOW_TRACKING_URI is no address. Set it to one such as http://127.0.0.1:5000")
+
+
+def test_a_report_of_a_stage_is_in_words() -> None:
+    said = [_said("images", 1), _said("near_leak", 44), _said("folds", 2), _said("accuracy", "0.9257"), _said("images/s", 187)]
+
+    assert said == ["1 image", "44 near leaks", "2 folds", "accuracy 0.9257", "images/s 187"]
+
+
 def test_the_version_is_that_of_the_package(project: Path) -> None:
     assert run_pipeline(project, "--version") == (0, "pipeline 0.1.0\n")
 
@@ -55,7 +154,9 @@ def test_the_version_is_that_of_the_package(project: Path) -> None:
 def test_check_finds_nothing_wrong_with_a_project_as_it_should_be(project: Path) -> None:
     findings = {finding.subject: finding for finding in check_machine(Paths(project))}
 
-    assert list(findings) == ["Python", "packages", "device", "git", "DVC", "disk", "MLflow", "registry", "parameters"]
+    assert list(findings) == [
+        *("project", "Python", "packages", "device", "home", "git", "DVC", "disk", "MLflow", "registry", "Prefect", "parameters"),
+    ]
     assert [finding for finding in findings.values() if finding.fix and finding.subject != "disk"] == []
     assert findings["parameters"].found == "valid, images in source"
 
@@ -68,7 +169,7 @@ def test_check_names_a_fix_per_problem_and_fails(tmp_path: Path) -> None:
 
     fixes = [line for line in output.splitlines() if line.startswith("Fix: ")]
     assert code == 2
-    assert "Fix: run `git init`, or clone the project" in fixes
+    assert any(line.startswith("Fix: clone the project; or, for a copy without history, run `git init` here") for line in fixes)
     assert "Fix: run `dvc init`" in fixes
     assert "Fix: params.yaml:1: sed is not a parameter. Did you mean seed?" in fixes
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import BusyError
+from pipeline.errors import BusyError, StorageError
 from pipeline.processes import POLITELY, one_at_a_time, run, session, stop_session
 from tests.dummy_project import has_ended, wait_for
 
@@ -156,3 +156,17 @@ def test_a_stage_waits_for_the_one_before_to_be_gone(tmp_path: Path) -> None:
 
         with one_at_a_time("train", Path("here"), tmp_path, timeout_seconds=20):
             assert orphan.wait(timeout=20) == -signal.SIGKILL
+
+
+def test_a_folder_for_locks_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "scratch").touch()
+
+    lock = one_at_a_time("train", tmp_path, tmp_path / "scratch")
+
+    with pytest.raises(StorageError, match=r"scratch cannot be used: File exists\. The locks of running stages are kept in"), lock:
+        pass
+
+
+def test_what_goes_wrong_in_a_stage_is_not_taken_for_a_fault_of_the_lock(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError, match="of the stage"), one_at_a_time("train", tmp_path, tmp_path / "scratch"):
+        raise PermissionError("of the stage")

@@ -36,7 +36,7 @@ def make_workspace(
     """What the stages before `register` leave behind, as far as it looks at them: ten test images, of which the model gets `hits` right."""
     spec = {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": list(classes), "data_counts": {}}
     texts = {
-        "ingest/report.json": json.dumps({"class_names": list(classes)}),
+        "ingest/report.json": "{}",
         "ingest/report.html": "",
         "ingest/findings.csv": "",
         "preprocess/spec.json": json.dumps(spec),
@@ -279,9 +279,8 @@ def test_a_model_without_a_class_of_the_champion_does_not_replace_it(tmp_path: P
     assert report["promoted"] == "false"
     assert "the champion knows fox" in str(report["because"])
 
-    (paths.stage("ingest") / "report.json").write_text(
-        json.dumps({"class_names": ["a", "b"], "removed_classes": ["fox"]}), encoding="utf-8"
-    )
+    spec = paths.stage("preprocess") / "spec.json"
+    spec.write_text(json.dumps({**json.loads(spec.read_text(encoding="utf-8")), "removed_classes": ["fox"]}), encoding="utf-8")
     (paths.stage("train") / "model.keras").write_text("newer", encoding="utf-8")
     assert register.run(config, paths, tracker)["promoted"] == "true"
 

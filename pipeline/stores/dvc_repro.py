@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline.environment import SETTINGS
 from pipeline.errors import BusyError, ConfigError, StageError
@@ -36,10 +37,38 @@ _EXIT_CODE = re.compile(r"exited with (-?\d+)$")
 
 
 def read_graph(paths: Paths) -> dict[str, list[str]]:
-    """The stages of dvc.yaml in its order, each with those whose outs it reads."""
-    stages = YAML(typ="safe").load(paths.root / "dvc.yaml")["stages"]
-    made_by = {_path(out): name for name, stage in stages.items() for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])}
-    return {name: sorted({made_by[dep] for dep in map(_path, stage.get("deps", [])) if dep in made_by}) for name, stage in stages.items()}
+    """The stages of dvc.yaml in its order, each with those whose outs it reads. Raises ConfigError where it cannot be read."""
+    advice = "Mend it, or take it from git: `git checkout -- dvc.yaml`."
+    stages = _stages(paths.root / "dvc.yaml", advice)
+    try:
+        made_by = {
+            _path(out): name for name, stage in stages.items() for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])
+        }
+        return {
+            name: sorted({made_by[dep] for dep in map(_path, stage.get("deps", [])) if dep in made_by}) for name, stage in stages.items()
+        }
+    except (TypeError, AttributeError, StopIteration):
+        raise ConfigError(f"dvc.yaml cannot be read: its stages are not as DVC writes them. {advice}") from None
+
+
+def check_lock(paths: Paths) -> None:
+    """Raise ConfigError where there is a dvc.lock that DVC cannot read."""
+    if paths.dvc_lock.exists():
+        _stages(paths.dvc_lock, "Take it from git: `git checkout -- dvc.lock`; or delete it, and every stage is run again.")
+
+
+def _stages(file: Path, advice: str) -> dict[str, Any]:
+    """What a file of DVC's says of its stages."""
+    try:
+        stages = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["stages"]
+        if isinstance(stages, dict):
+            return stages
+        reason = "it has no stages"
+    except (OSError, ValueError, YAMLError, KeyError, TypeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or getattr(error, "strerror", None) or getattr(error, "reason", None)
+        reason = f"{f'line {mark.line + 1}: ' if mark else ''}{str(said).splitlines()[0]}" if said else "it has no stages"
+    raise ConfigError(f"{file.name} cannot be read: {reason}. {advice}")
 
 
 def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout_seconds: float, *, force: bool = False) -> Outcome:

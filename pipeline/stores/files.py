@@ -1,5 +1,7 @@
 """Files that are whole or not there: written beside, flushed to the disk, then renamed."""
 
+import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -15,21 +17,33 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import StorageError
 
+CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+
+_AGAIN = "Delete it, and `dvc repro` makes it anew."
+
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
-    """A path to write a file to; it takes the place of `path` when all went well, and is removed when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A path to write a file to; it takes the place of `path` when all went well, and is removed when not.
+
+    Raises StorageError where the file cannot be written.
+    """
     beside = path.with_name(f".{path.name}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         sync(beside)
         beside.replace(path)
     except OSError as error:
         error.filename = error.filename or str(path)  # of a full disk not every library says which file
+        if error.errno in CANNOT_WRITE:
+            raise StorageError(
+                f"{error.filename} cannot be written: {error.strerror}. See that it lies in a folder that you may write to: `ls -ld {path.parent}`."
+            ) from None
         raise
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
@@ -67,7 +81,14 @@ def read_json(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise StorageError(f"{path} is not there. `dvc repro` runs the stage that makes it, and this one after it.") from None
-    values: dict[str, Any] = json.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}. {_AGAIN}") from None
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"{path} is not what the stage wrote: {error}. {_AGAIN}") from None
+    if not isinstance(values, dict):
+        raise StorageError(f"{path} is not what the stage wrote: it holds {type(values).__name__}. {_AGAIN}")
     return values
 
 

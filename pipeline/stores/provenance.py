@@ -4,23 +4,39 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import StorageError
+from pipeline.git import ask_git
+from pipeline.paths import STAGES
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
+WRITTEN_BY_A_RUN = ("dvc.lock", "data/splits.csv", "data/classes.json", "data/known_images.csv")
 
 
 def code_tags(root: Path) -> dict[str, str]:
-    """Git commit and whether files differ from it, under the names that MLflow's UI shows; empty outside a git repository."""
-    commit = _git(root, "rev-parse", "HEAD")
-    if commit is None:
-        return {}
-    # dvc.lock, metrics and decisions are what a run itself writes
-    changes = _git(root, "status", "--porcelain", "--", ".", ":!dvc.lock", ":!data/*/*.json")
-    return {"mlflow.source.git.commit": commit, "git_dirty": str(bool(changes)).lower()}
+    """Git commit and whether code or parameters differ from it, under the names that MLflow's UI shows; `git_error` where git cannot say.
+
+    What a run itself writes does not make it dirty: dvc.lock, the lists that `ingest` extends, the stages' own folders. `dvc_lock_digest` covers
+    those. Files that git does not know count where they may be code.
+    """
+    commit = ask_git(root, "rev-parse", "--verify", "HEAD")
+    if commit.fault:
+        print(f"warning: the commit is not recorded: {commit.fault}. Fix: {commit.fix}.", file=sys.stderr)
+        return {"git_error": commit.fault}
+    by_a_run = [f":!{name}" for name in (*WRITTEN_BY_A_RUN, *(f"data/{stage}" for stage in STAGES))]
+    edited = ask_git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *by_a_run)
+    added = ask_git(root, "status", "--porcelain", "--untracked-files=normal", "--", "pipeline")
+    tags = {"mlflow.source.git.commit": commit.text}
+    if fault := edited.fault or added.fault:
+        print(f"warning: whether files differ from the commit is not recorded: {fault}.", file=sys.stderr)
+        return {**tags, "git_error": fault}
+    return {**tags, "git_dirty": str(bool(edited.text or added.text)).lower()}
 
 
 def environment_tags() -> dict[str, str]:
@@ -36,17 +52,20 @@ def lock_digest(dvc_lock: Path, stages: tuple[str, ...]) -> str | None:
     """sha256 over what dvc.lock says of `stages`, the same for the same content whatever its layout; None where one is missing."""
     if not dvc_lock.is_file():
         return None
-    entries = YAML(typ="safe", pure=True).load(dvc_lock.read_text(encoding="utf-8")).get("stages", {})
+    entries = _stages_of(dvc_lock)
     if any(stage not in entries for stage in stages):
         return None
     text = json.dumps({stage: entries[stage] for stage in stages}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """What git prints, or None where it fails or is not there."""
+def _stages_of(dvc_lock: Path) -> dict[str, object]:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+        document = YAML(typ="safe", pure=True).load(dvc_lock.read_text(encoding="utf-8"))
+        stages = (document or {}).get("stages", {})
+    except (OSError, ValueError, YAMLError, AttributeError, RecursionError) as error:
+        raise StorageError(
+            f"{dvc_lock} cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__}). Where a merge has left both "
+            "versions in it, take one of them: `git checkout --ours dvc.lock`, then run again."
+        ) from None
+    return stages if isinstance(stages, dict) else {}

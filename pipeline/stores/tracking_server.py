@@ -37,8 +37,9 @@ def is_own_store(uri: str, paths: Paths) -> bool:
 
 
 def masked(text: str) -> str:
-    """The text with user and password left out of every address in it."""
-    return re.sub(r"://[^/@\s]*@", "://…@", text)
+    """An address, or text with one in it, without user, password and query, which may hold a token."""
+    text = re.sub(r"(?<=://)[^/\s'\"]*@", "…@", text)
+    return re.sub(r"(://[^?#\s'\"]*\?)[^\s'\"]*", r"\1…", text)
 
 
 def runs_page(address: str, experiment_id: str) -> str:
@@ -51,13 +52,15 @@ def check_reachable(uri: str) -> None:
     try:
         address = urlsplit(uri)
         port = address.port or (443 if address.scheme == "https" else 80)
-    except ValueError as error:
-        raise TrackingError(f"MLFLOW_TRACKING_URI is {masked(uri)}: not an address: {error}. Expected http://HOST:PORT.") from None
+    except ValueError:
+        address, port = urlsplit(""), 0
+    if not port or re.fullmatch(r"[\w.-]+:\d+(/.*)?", uri) or (is_server(uri) and not address.hostname):
+        raise TrackingError(
+            "MLFLOW_TRACKING_URI is no address. Set it to one such as http://127.0.0.1:5000, or unset it to log to mlruns/."
+        )
     if not is_server(uri):
         return
-    if not address.hostname:
-        raise TrackingError(f"MLFLOW_TRACKING_URI is {masked(uri)}: an address without a host. Expected http://HOST:PORT.")
-    if problem := _connection_problem(address.hostname, port, CONNECT_TIMEOUT_SECONDS):
+    if problem := _connection_problem(address.hostname or "", port, CONNECT_TIMEOUT_SECONDS):
         raise TrackingError(
             f"MLflow's tracking server {masked(uri)} (MLFLOW_TRACKING_URI) cannot be reached: {problem}. "
             "Start it, or unset MLFLOW_TRACKING_URI to log to mlruns/."

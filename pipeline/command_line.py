@@ -1,0 +1,157 @@
+"""The commands of `pipeline`, their options and their help. A mistake in what was typed is one line, with the nearest name. Runs nothing."""
+
+import argparse
+import difflib
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import NoReturn
+
+from pipeline.paths import STAGES
+
+Command = Callable[[argparse.Namespace], int]
+
+EXAMPLES = """\
+examples:
+  pipeline check                          check the machine and the parameters, with a fix per problem
+  pipeline run                            bring everything up to date
+  pipeline serve --cron "0 6 * * 1"       run every Monday at 6, until stopped
+  pipeline ui                             compare runs in MLflow
+"""
+RUN = """\
+Bring every stage up to date, as a Prefect flow. Only what is affected by a change since the last run is run again.
+
+examples:
+  pipeline run
+  pipeline run --lock-timeout 600         wait up to 10 minutes for another DVC command
+"""
+SERVE = """\
+Run the pipeline on a schedule, until stopped by Ctrl-C or SIGTERM. Where no Prefect server is configured, one is started.
+
+examples:
+  pipeline serve --cron "0 6 * * 1"                             every Monday at 6
+  pipeline serve --cron "30 2 * * *" --timezone Europe/Berlin   every day at half past two
+"""
+UI = """\
+Show runs, curves and the registry in MLflow's UI, until stopped by Ctrl-C.
+
+examples:
+  pipeline ui
+  pipeline ui --port 5001
+"""
+CHECK = """\
+Check the machine, the tools, the environment and the parameters: a table, and one `Fix:` line per problem. Exit code 2 where there is one.
+Nothing is changed.
+"""
+STAGE = f"""\
+Run one stage, whether or not it is up to date. dvc.yaml calls this; `dvc repro NAME` is what a person wants.
+
+stages: {", ".join(STAGES)}
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            message = f"{unknown.split()[0]} was not expected.{self._nearest_option(unknown.split()[0])}"
+        sentence = message if message.endswith(("?", ".")) else f"{message}."
+        print(f"error: {sentence} `{self.prog} --help` shows what there is.", file=sys.stderr)
+        raise SystemExit(2)
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            names = [str(choice) for choice in action.choices]
+            suggestion = f"Did you mean {near[0]}?" if (near := _near(str(value), names)) else f"There are {', '.join(names)}"
+            what = "stage" if action.dest == "name" else "command"
+            raise argparse.ArgumentError(None, f"there is no {what} {value}. {suggestion}")
+
+    def _nearest_option(self, typed: str) -> str:
+        options = [option for parser in (self, *self.commands()) for action in parser._actions for option in action.option_strings]
+        near = _near(typed.split("=")[0], options) if typed.startswith("-") else []
+        return f" Did you mean {near[0]}?" if near else ""
+
+    def commands(self) -> list["_Parser"]:
+        """The parsers of the commands."""
+        return [
+            parser
+            for action in self._actions
+            if isinstance(action, argparse._SubParsersAction)
+            for parser in action.choices.values()
+            if isinstance(parser, _Parser)
+        ]
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: None = None) -> argparse.Namespace:  # type: ignore[override]
+        """As argparse does; no arguments at all show the help."""
+        if not (sys.argv[1:] if args is None else args):
+            self.print_help(sys.stderr)
+            raise SystemExit(2)
+        return super().parse_args(args, namespace)
+
+
+def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
+    """The parser of all commands; each sets `run` to what is to be called with the options."""
+    parser = _Parser(
+        prog="pipeline",
+        description="Point it at labelled images, and it keeps a trustworthy classifier in the registry.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+
+    def add(name: str, help_line: str, description: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=help_line, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        )
+        command.set_defaults(run=run[name])
+        return command
+
+    once = add("run", "bring every stage up to date, as a Prefect flow; runs only what is not up to date", RUN)
+    once.add_argument(
+        "--lock-timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long to wait for another DVC command (default: 60)"
+    )
+    schedule = add("serve", "run on a schedule, until stopped", SERVE)
+    schedule.add_argument("--cron", required=True, metavar='"M H DOM MON DOW"', help='when, as in "0 6 * * 1": Mondays at 6')
+    schedule.add_argument("--timezone", metavar="NAME", help="of the schedule, as in Europe/Berlin (default: this machine's)")
+    schedule.add_argument(
+        "--port", type=_port, metavar="PORT", help="of the Prefect server that it starts where none is configured (default: 4200, if free)"
+    )
+    ui = add("ui", "show runs, curves and the registry in MLflow's UI, until stopped", UI)
+    ui.add_argument("--port", type=_port, default=5000, metavar="PORT", help="on 127.0.0.1 (default: 5000)")
+    add("check", "check the machine, the tools and the parameters, with a fix per problem", CHECK)
+    stage = add("stage", "run one stage; dvc.yaml calls this", STAGE)
+    stage.add_argument("name", choices=STAGES, metavar="NAME", help=", ".join(STAGES))
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("image-classifier-pipeline")
+    except PackageNotFoundError:  # the code without its installation
+        return "of no installation"
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """Known names like this one, the nearest first; upper and lower case are the same."""
+    lower = {candidate.lower(): candidate for candidate in known}
+    return [lower[found] for found in difflib.get_close_matches(name.lower(), lower, n=1)]
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more; found {text!r}")
+    return seconds
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535; found {text!r}")
+    return int(text)

@@ -1,0 +1,123 @@
+"""`make install`: the exact packages of a lock file into .venv, whatever pip is told elsewhere. Only the standard library is there yet.
+
+Of pip's settings, in PIP_… variables and pip.conf, those count that say where packages come from: index, proxy, certificates, cache. Those that
+would put them in another place, or others in their place (user, target, prefix, no-binary, constraint, …), are left out.
+
+An installation that was broken off is begun anew, and so is one whose folder has been moved or copied: its commands know their Python by its path.
+"""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ORIGIN_OF_PACKAGES = (
+    *("index-url", "extra-index-url", "no-index", "find-links", "trusted-host", "proxy", "cert", "client-cert", "keyring-provider"),
+    *("cache-dir", "no-cache-dir", "timeout", "default-timeout", "retries", "resume-retries", "no-input", "use-deprecated", "use-feature"),
+)
+SECTIONS = ("global", "install", ":env:")  # a later one has the last word
+OTHER_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONSAFEPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+OPTIONS = ("--quiet", "--disable-pip-version-check", "--no-deps")
+
+
+class InstallationError(Exception):
+    """What to say in one line; the programs that ran have said the rest."""
+
+
+def main() -> int:
+    """The exit code: 0 done, 2 where something is to be mended first."""
+    try:
+        install(Path.cwd(), sys.argv[1])
+    except InstallationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error.filename or '.venv'} cannot be used: {error.strerror}. See that you may write there.", file=sys.stderr)
+        return 2
+    return 0
+
+
+def install(root: Path, extra: str) -> None:
+    """Bring .venv up to date with locks/EXTRA.txt and this project. Raises InstallationError."""
+    venv, unfinished = root / ".venv", root / ".checkpoints" / "installing"
+    if reason := reason_to_begin_anew(venv, unfinished.exists(), root):
+        if venv.is_symlink():
+            raise InstallationError(f".venv is a link to {venv.resolve()}, and {reason}. Remove the link, then run the same command again.")
+        print(f"{reason[:1].upper()}{reason[1:]}: making .venv anew ...", flush=True)
+    unfinished.parent.mkdir(exist_ok=True)
+    unfinished.touch()  # stays where this is killed: what pip had half written looks whole to it the next time
+    try:
+        python = _create(venv, clear=bool(reason))
+        environment = pip_environment(_settings(python))
+        pip = [str(python), "-I", "-m", "pip", "install", *OPTIONS]
+        _run([*pip, "--require-hashes", "-r", f"locks/{extra}.txt"], environment)
+        _run([*pip, "--no-build-isolation", "--editable", "."], environment)
+        _run([str(python), "-m", "pipeline.environment"], environment)
+    except InstallationError:
+        unfinished.unlink(missing_ok=True)  # pip has left whole packages, and goes on from there
+        raise
+    (venv / f"installed-{extra}").write_text(f"{root}\n", encoding="utf-8")
+    unfinished.unlink(missing_ok=True)
+
+
+def reason_to_begin_anew(venv: Path, broken_off: bool, root: Path) -> str:
+    """Why .venv cannot be gone on with; empty where it can, or where there is none."""
+    if not os.path.lexists(venv):
+        return ""
+    if broken_off:
+        return "an earlier installation was broken off"
+    places = {record.read_text(encoding="utf-8", errors="replace").strip() for record in sorted(venv.glob("installed-*"))} - {""}
+    other = sorted(places - {str(root)})
+    return f"it was made for {other[0]}" if other else ""
+
+
+def pip_environment(settings: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment in which pip installs here: of its settings, as `pip config list` prints them, those on where packages come from."""
+    kept = {}
+    for section in SECTIONS:
+        for line in settings.splitlines():
+            name, _, value = line.partition("=")
+            key = name.removeprefix(f"{section}.")
+            if key != name and key in ORIGIN_OF_PACKAGES and (text := str(ast.literal_eval(value)).strip()):
+                kept[f"PIP_{key.upper().replace('-', '_')}"] = text
+    others = {name: value for name, value in environ.items() if not name.upper().startswith("PIP_") and name not in OTHER_PYTHON}
+    return {**others, **kept, "PIP_CONFIG_FILE": os.devnull}
+
+
+def _create(venv: Path, *, clear: bool) -> Path:
+    """The Python of the virtual environment, which is made where it has none with pip."""
+    python = venv / "bin" / "python"
+    if clear or not _works([str(python), "-I", "-m", "pip", "--version"]):
+        base = getattr(sys, "_base_executable", sys.executable)
+        _run([base, "-I", "-m", "venv", *(["--clear"] if clear else []), str(venv)], os.environ)
+    return python
+
+
+def _settings(python: Path) -> str:
+    """What `pip config list` prints. Raises InstallationError where pip cannot read its settings."""
+    environment = {name: value for name, value in os.environ.items() if name.upper() not in ("PIP_QUIET", "PIP_VERBOSE", "PIP_LOG")}
+    listed = subprocess.run([str(python), "-I", "-m", "pip", "config", "list"], capture_output=True, text=True, env=environment)
+    if listed.returncode:
+        last = (listed.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise InstallationError(f"pip cannot read its settings: {last}. `pip config debug` names its files.")
+    return listed.stdout
+
+
+def _works(command: Sequence[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    if subprocess.run(command, env=environment).returncode:
+        what = "Python cannot make a virtual environment" if "venv" in command else "the installation ended with an error"
+        hint = " (on Debian and Ubuntu it needs the package python3-venv)" if "venv" in command else ""
+        raise InstallationError(f"{what}{hint}: see above. Mend it, then run the same command again.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

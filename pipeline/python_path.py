@@ -1,0 +1,48 @@
+"""Packages that are missing, or taken from PYTHONPATH instead of the installed ones. Asked before anything else is imported: standard library only."""
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+CODE = Path(__file__).parent.parent
+# What the pipeline is made of, by the names of its modules. Of another `pipeline` nothing comes: the project's own is put first
+MODULES = (
+    *("tensorflow", "keras", "numpy", "scipy", "sklearn", "pandas", "pyarrow", "PIL", "matplotlib", "mlflow", "prefect", "dvc"),
+    *("pydantic", "ruamel.yaml", "sqlalchemy", "fastapi", "filelock", "psutil", "joblib", "jinja2", "fsspec", "tqdm", "yaml"),
+)
+
+
+def foreign_module() -> str:
+    """What to say, in one line, where PYTHONPATH has a package of its own that the pipeline needs; empty where it has none."""
+    foreign = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder and not _is_own(folder)]
+    if not foreign:
+        return ""
+    for name in MODULES:
+        if file := _find(name, foreign):
+            return f"PYTHONPATH has another {name}, which takes the place of the installed one: {file}. Run `unset PYTHONPATH`, or take it out."
+    return ""
+
+
+def missing_package() -> str:
+    """What to say, in one line, where this Python lacks a package that the command line needs; empty where it has them."""
+    for name in ("pydantic", "ruamel", "filelock", "psutil", "numpy", "PIL", "pyarrow", "jinja2"):
+        if importlib.util.find_spec(name) is None:
+            return f"{name} is not installed for {sys.executable}. Run `make install`, then `.venv/bin/pipeline`, or `. .venv/bin/activate` first."
+    return ""
+
+
+def _is_own(folder: str) -> bool:
+    """Whether a folder is the project's, or one of this Python environment."""
+    real = os.path.realpath(folder)
+    return real == os.path.realpath(CODE) or real.startswith(os.path.realpath(sys.prefix) + os.sep)
+
+
+def _find(name: str, folders: list[str]) -> str:
+    """The file of a module in `folders`, empty where it is not there. A folder without code of its own hides nothing."""
+    *parents, last = name.split(".")
+    for parent in parents:
+        folders = [os.path.join(folder, parent) for folder in folders]  # noqa: PTH118 (folders of a module search are text)
+    spec = importlib.machinery.PathFinder.find_spec(last, folders)
+    return (spec.origin or "") if spec else ""

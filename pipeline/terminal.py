@@ -1,0 +1,50 @@
+"""The standard streams of a command: open, able to show any letter, and quiet where nobody reads on. Knows nothing of the project."""
+
+import os
+import select
+import sys
+from collections.abc import Sequence
+
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as of a command that the signal ends
+
+
+def prepare_streams() -> None:
+    """Open what the caller has closed (`>&-`): the next file opened would get the number, and take what others print."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 (stays open as long as the process)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
+def restart_in_utf8(command: Sequence[str]) -> None:
+    """Start this command anew in UTF-8 mode where names of files are read in another encoding; the terminal still gets its own."""
+    if sys.getfilesystemencoding().lower() == "utf-8" or sys.flags.utf8_mode:
+        return
+    os.environ.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:backslashreplace")
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, *command])  # noqa: S606 (this very command)
+
+
+def nobody_reads() -> bool:
+    """Whether the reader of what this prints has gone, as `head` does."""
+    for number in (1, 2):
+        poll = select.poll()
+        poll.register(number, 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            return True
+    return False
+
+
+def stop_printing() -> None:
+    """Let what is not printed yet go nowhere, so that Python does not complain of it as it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    os.close(nowhere)
