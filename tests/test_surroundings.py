@@ -11,6 +11,7 @@ from pipeline.errors import StorageError
 from pipeline.git import ask_git
 from pipeline.paths import Paths
 from pipeline.surroundings import (
+from pipeline.stores.tracking_server import masked
     folders,
     foreign_code,
     graph,
