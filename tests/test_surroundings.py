@@ -10,14 +10,13 @@ import pytest
 from pipeline.errors import StorageError
 from pipeline.git import ask_git
 from pipeline.paths import Paths
-from pipeline.surroundings import (
 from pipeline.stores.tracking_server import masked
+from pipeline.surroundings import (
     folders,
     foreign_code,
     graph,
     home,
     make_homes,
-    masked,
     refuse_what_stops_a_run,
     repository,
     settle_home,
