@@ -90,7 +90,7 @@ def test_the_version_and_the_run_are_described_for_people(tmp_path: Path, config
     register.run(config, make_workspace(tmp_path), tracker)
 
     text = tracker.descriptions["1"]
-    assert text.startswith("**Champion:** accuracy 0.9000; there was no champion before.\n")
+    assert text.startswith("**Promoted to champion:** accuracy 0.9000; there was no champion before.\n")
     assert "test accuracy **0.9000**, 95 % interval 0.5000 to 1.0000, on 10 images" in text
     assert tracker.runs[0].page in text
     assert tracker.runs[0].description == text

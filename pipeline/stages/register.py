@@ -51,7 +51,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
         version = tracker.tag_version(version, {WAS_CHAMPION: "true"})
     outcome = _outcome(decision, version, tracker.registered(name))
     write_json(paths.stage("register") / "decision.json", {"model_name": name, "model_sha256": digest, **outcome, "decision": decision})
-    _describe(tracker, log, version, score, outcome, paths)
+    _describe(tracker, log, version, score, decision, paths)
     return {"model": name, "version": version.version, "promoted": str(outcome["promoted"]).lower(), "because": outcome["reason"]}
 
 
@@ -196,9 +196,9 @@ def _outcome(decision: Decision, version: ModelVersion, registered: Registered |
     return {"promoted": False, "reason": decision["reason"], "champion": now}
 
 
-def _describe(tracker: Tracker, log: Run, version: ModelVersion, score: Score, outcome: Mapping[str, Any], paths: Paths) -> None:
+def _describe(tracker: Tracker, log: Run, version: ModelVersion, score: Score, decision: Decision, paths: Paths) -> None:
     """Write the descriptions that people read in MLflow's UI."""
-    text = describe_version(score, outcome, log, paths)
+    text = describe_version(score, decision, log, paths)
     log.describe(text)
     log.settle()
     tracker.describe_version(version, text)
