@@ -18,6 +18,8 @@ DVC_STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8
 LAYERS = {
     "pipeline.errors": 1,
     "pipeline.environment": 1,
+    "pipeline.network": 2,
+    "pipeline.timezones": 2,
     "pipeline.config": 2,
     "pipeline.paths": 2,
     "pipeline.parallel": 2,
