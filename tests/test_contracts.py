@@ -36,15 +36,23 @@ LAYERS = {
     "pipeline.stages": 6,
     "pipeline.summary": 6,
     "pipeline.check": 6,
+    "pipeline.project_name": 2,
+    "pipeline.prefect_home": 3,
+    "pipeline.prefect_server": 3,
+    "pipeline.deployment": 3,
+    "pipeline.runner_log": 3,
+    "pipeline.screen": 3,
     "pipeline.flow": 7,
-    "pipeline.serve": 7,
+    "pipeline.single_run": 8,
+    "pipeline.schedule": 8,
+    "pipeline.serve": 8,
     "pipeline.__main__": 8,
 }
 ONLY_IN = {
     "tensorflow": r"pipeline\.ml\.(augmenter|rand_augment|device|fit|trainer|layers|warp)",
     "keras": r"pipeline\.(ml\.(augmenter|fit|trainer|optimizers|layers|network|predict|models\..*)|served_model)",
     "mlflow": r"pipeline\.stores\.mlflow_log",
-    "prefect": r"pipeline\.(flow|serve)",
+    "prefect": r"pipeline\.(flow|single_run|schedule|deployment|prefect_home|prefect_server)",
 }
 
 

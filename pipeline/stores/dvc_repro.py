@@ -19,6 +19,7 @@ from pipeline.environment import SETTINGS
 from pipeline.errors import BusyError, ConfigError, StageError
 from pipeline.paths import Paths
 from pipeline.processes import run
+from pipeline.progress import read_record
 
 Outcome = Literal["Ran", "Unchanged", "Restored"]
 FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage whose run it belongs to, so that it ends with it
@@ -73,7 +74,9 @@ def _repro(stage: str, paths: Paths, log: Callable[[str], None], force: bool) ->
     lines: list[str] = []
 
     def take(line: str) -> None:
-        if not _HINT.match(line):
+        if read_record(line):
+            log(line)
+        elif not _HINT.match(line):
             lines.append(line)
             if not any(map(_BUSY.search, lines)):
                 log(line)
