@@ -13,11 +13,13 @@ import socket
 import time
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.context import get_settings_context, refresh_global_settings_context
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, temporary_settings
@@ -31,7 +33,6 @@ from pipeline.processes import bound_command, session
 DEFAULT_PORT = 4200
 START_SECONDS = 180  # 3 s on an idle machine; 77 s were seen on a busy one that creates the database
 CONNECT_SECONDS = 5
-NO_ANSWER = (OSError, ValueError, TypeError, RuntimeError, httpx.HTTPError, httpx.InvalidURL)
 RUN_ONLY = {  # what a server of one run does not need
     "PREFECT_SERVER_UI_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
@@ -39,6 +40,18 @@ RUN_ONLY = {  # what a server of one run does not need
     "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
 }
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process of Prefect's, and the file that has all that it prints."""
+
+    process: "Popen[bytes]"
+    log: Path
+
+    def cause(self) -> str:
+        """Why it has ended, in one line."""
+        return cause_in(self.log.read_text(encoding="utf-8", errors="replace"))
 
 
 def use_configured_server(paths: Paths) -> bool:
@@ -56,25 +69,27 @@ def use_configured_server(paths: Paths) -> bool:
     return True
 
 
-def start_server(paths: Paths, port: int, settings: Mapping[str, str], running: contextlib.ExitStack) -> tuple[str, "Popen[bytes]"]:
-    """(address of the API, process) of a server of this process's own, which uses it from now on; `running` ends it.
+def start_server(paths: Paths, port: int | None, settings: Mapping[str, str], running: contextlib.ExitStack) -> Server:
+    """A server of this process's own, which uses it from now on; `running` ends it. port: 0 for any, None for 4200 where that is free.
 
     Raises PipelineError with the cause where it does not start.
     """
     home = get_current_settings().home
     check_home(home)
-    site = f"http://127.0.0.1:{port}"
-    command = bound_command("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     paths.scratch.mkdir(parents=True, exist_ok=True)
     log = paths.scratch / "prefect-server.log"
     with one_start_at_a_time(home, START_SECONDS), log.open("wb") as output:
+        port = chosen_port(port)
+        site = f"http://127.0.0.1:{port}"
+        command = bound_command("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
         environment = {**os.environ, "PREFECT_SERVER_UI_API_URL": f"{site}/api", "NO_COLOR": "1", **settings}
-        server = running.enter_context(session(command, stdout=output, env=environment, signals=(signal.SIGTERM, signal.SIGKILL)))
-        _wait_until_healthy(f"{site}/api/health", server, log)
+        process = running.enter_context(session(command, stdout=output, env=environment, signals=(signal.SIGTERM, signal.SIGKILL)))
+        server = Server(process, log)
+        _wait_until_healthy(f"{site}/api/health", port, server)
     _use(f"{site}/api")
     if problem := _problem(f"{site}/api"):
         raise PipelineError(f"The Prefect server that was started {masked(problem)}. All that it said is in {log}.")
-    return f"{site}/api", server
+    return server
 
 
 def has_pages() -> bool:
@@ -90,24 +105,17 @@ def has_pages() -> bool:
 def chosen_port(port: int | None) -> int:
     """The port asked for, or else 4200 or another that is free. Raises ConfigError where the one asked for cannot be used."""
     if port is None:
-        return free_port(DEFAULT_PORT)
-    if not 0 < port < 2**16:
+        try:
+            return _probed(DEFAULT_PORT)
+        except OSError:
+            return _probed(0)
+    if not 0 <= port < 2**16:
         raise ConfigError(f"--port {port}: not a port. Expected a number from 1 to 65535.")
     try:
-        with _bound(port):
-            return port
+        return _probed(port)
     except OSError as error:
         fault = "not allowed" if isinstance(error, PermissionError) else "taken by another program"
         raise ConfigError(f"--port {port}: {fault}. Leave it out, or give another.") from None
-
-
-def free_port(preferred: int = 0) -> int:
-    """`preferred` where nothing listens there, or else any free port of loopback."""
-    try:
-        with _bound(preferred) as probe:
-            return int(probe.getsockname()[1])
-    except OSError:
-        return free_port()
 
 
 def cause_in(log: str) -> str:
@@ -119,15 +127,12 @@ def cause_in(log: str) -> str:
     return masked(said.removeprefix("ERROR:").strip().rstrip("."))
 
 
-def _bound(port: int) -> socket.socket:
-    probe = socket.socket()
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
+def _probed(port: int) -> int:
+    """The port, or any free one for 0. Raises OSError where something listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
-    except OSError:
-        probe.close()
-        raise
-    return probe
+        return int(probe.getsockname()[1])
 
 
 def _use(address: str) -> None:
@@ -184,13 +189,21 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def _wait_until_healthy(url: str, server: "Popen[bytes]", log: Path) -> None:
+def _wait_until_healthy(url: str, port: int, server: Server) -> None:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
+    while time.monotonic() < deadline and server.process.poll() is None:
         with contextlib.suppress(OSError), direct.open(url, timeout=CONNECT_SECONDS):
-            return
+            if _listens(server.process.pid, port):
+                return
         time.sleep(0.05)
-    slow = "" if server.poll() is not None else f" within {START_SECONDS} s"
-    said = log.read_text(encoding="utf-8", errors="replace")
-    raise PipelineError(f"The Prefect server did not start{slow}: {cause_in(said)}. All that it said is in {log}.")
+    slow = "" if server.process.poll() is not None else f" within {START_SECONDS} s"
+    raise PipelineError(f"The Prefect server did not start{slow}: {server.cause()}. All that it said is in {server.log}.")
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Whether it is this process, or one of its children, that answers on a port: another may have taken it a moment before."""
+    with contextlib.suppress(psutil.Error):
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        return any(connection.laddr.port == port for process in family for connection in process.net_connections("tcp") if connection.laddr)
+    return False

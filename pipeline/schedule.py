@@ -26,7 +26,7 @@ from pipeline.errors import ConfigError, PipelineError
 from pipeline.flow import retrain
 from pipeline.network import masked
 from pipeline.paths import Paths
-from pipeline.prefect_server import cause_in, chosen_port, start_server, use_configured_server
+from pipeline.prefect_server import Server, cause_in, chosen_port, start_server, use_configured_server
 from pipeline.processes import bound_command, session
 from pipeline.project_name import project_name
 from pipeline.runner_log import RunnerLog
@@ -39,10 +39,10 @@ SECONDS_BETWEEN_CHECKS = 60.0
 def run_by_schedule(paths: Paths, schedule: CronSchedule, port: int | None) -> None:
     """Run the flow by the schedule until Stopped; then nothing that this started is left."""
     name = f"{retrain.name}/{project_name(paths.root)}"
+    if port is not None:
+        chosen_port(port)
     with contextlib.ExitStack() as running:
-        servers = []
-        if not use_configured_server(paths):
-            servers.append(start_server(paths, chosen_port(port), {}, running)[1])
+        servers = [] if use_configured_server(paths) else [start_server(paths, port, {}, running)]
         before = read_deployment(name)
         missed = leave_out_missed_runs(before)
         log = RunnerLog(paths.scratch / "prefect-runner.log")
@@ -50,7 +50,7 @@ def run_by_schedule(paths: Paths, schedule: CronSchedule, port: int | None) -> N
         runner = running.enter_context(_runner(schedule, log.path))
         _wait_until_ready(name, schedule, runner, log)
         print(_announcement(name, schedule, before, missed), flush=True)
-        _watch(name, schedule, [*servers, runner], log)
+        _watch(name, schedule, [*servers, Server(runner, log.path)], log)
 
 
 def checked_schedule(cron: str, timezone: str) -> CronSchedule:
@@ -111,11 +111,11 @@ def _announcement(name: str, schedule: CronSchedule, before: DeploymentResponse 
     return "\n".join(lines)
 
 
-def _watch(name: str, schedule: CronSchedule, processes: Sequence["Popen[bytes]"], log: RunnerLog) -> None:
+def _watch(name: str, schedule: CronSchedule, servers: Sequence[Server], log: RunnerLog) -> None:
     """Show what the runner says, and say in one line if the schedule is paused or changed by somebody else; until a process ends."""
     told = ""
     check_at = time.monotonic() + SECONDS_BETWEEN_CHECKS
-    while all(process.poll() is None for process in processes):
+    while not (ended := [server for server in servers if server.process.poll() is not None]):
         log.show()
         if time.monotonic() > check_at:
             told = _tell(told, lambda: what_keeps_it_from_firing(name, schedule))
@@ -123,7 +123,8 @@ def _watch(name: str, schedule: CronSchedule, processes: Sequence["Popen[bytes]"
         time.sleep(0.5)
     log.show_rest()
     raise PipelineError(
-        f"The schedule has ended, as one of Prefect's processes did: {cause_in(log.text())}. Start it again. See {log.path}."
+        f"The schedule has ended, as one of Prefect's processes did: {ended[0].cause()}. "
+        f"Start it again. All that was said is in {ended[0].log}."
     )
 
 

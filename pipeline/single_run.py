@@ -7,7 +7,7 @@ import logging
 from pipeline.errors import StageError
 from pipeline.flow import retrain
 from pipeline.paths import Paths
-from pipeline.prefect_server import RUN_ONLY, free_port, has_pages, start_server, use_configured_server
+from pipeline.prefect_server import RUN_ONLY, has_pages, start_server, use_configured_server
 from pipeline.processes import raise_if_stopped
 from pipeline.screen import shown_to_people
 
@@ -30,7 +30,7 @@ def _connect(paths: Paths) -> None:
         return
     running = contextlib.ExitStack()
     atexit.register(running.close)
-    start_server(paths, free_port(), RUN_ONLY, running)
+    start_server(paths, 0, RUN_ONLY, running)
     logging.getLogger("prefect.flow_runs").addFilter(_is_no_link)
 
 
