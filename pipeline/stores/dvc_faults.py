@@ -78,6 +78,10 @@ FAULTS: tuple[tuple[str, Callable[[re.Match[str]], str] | str], ...] = (
     (r"^\[Errno 2\] No such file or directory: '([^']+)'", _missing),
     (r"^missing data 'source': (.+)", _missing),
     (
+        r"^unexpected error - \[Errno 2\] No such file or directory: '([^']+)'",
+        "DVC needs {1}, which does not exist and cannot be made.",
+    ),
+    (
         r"No space left on device|database or disk is full|Disk quota exceeded",
         "The disk is full. Make room and run the same command again.",
     ),
