@@ -4,8 +4,11 @@ Knows Prefect's files and variables, but does not import it.
 """
 
 import contextlib
+import io
 import os
+import sys
 import tomllib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,15 +47,16 @@ def prepare_prefect(root: Path) -> None:
 
 def import_prefect() -> None:
     """Raises ConfigError where Prefect cannot read its settings."""
-    import warnings
-
+    said = io.StringIO()
     try:
-        with warnings.catch_warnings(action="ignore"):  # of a home that cannot be made: told where it is needed
+        # A home that cannot be made is told where it is needed; of wrong settings Prefect's own account is longer than ours
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stderr(said):
             import prefect.settings
 
             prefect.settings.get_current_settings()
     except (ValueError, OSError, RuntimeError) as error:  # pydantic's and TOML's errors are ValueErrors
         raise ConfigError(f"Prefect's settings cannot be read: {_told(error)}") from None
+    sys.stderr.write(said.getvalue())
 
 
 def _told(error: Exception) -> str:

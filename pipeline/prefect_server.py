@@ -198,7 +198,10 @@ def _wait_until_healthy(url: str, port: int, server: Server) -> None:
                 return
         time.sleep(0.05)
     slow = "" if server.process.poll() is not None else f" within {START_SECONDS} s"
-    raise PipelineError(f"The Prefect server did not start{slow}: {server.cause()}. All that it said is in {server.log}.")
+    raise PipelineError(
+        f"The Prefect server did not start{slow}: {server.cause()}. Its database is in {get_current_settings().home}; "
+        f"all that it said is in {server.log}."
+    )
 
 
 def _listens(pid: int, port: int) -> bool:

@@ -56,6 +56,8 @@ def run_by_schedule(paths: Paths, schedule: CronSchedule, port: int | None) -> N
 def checked_schedule(cron: str, timezone: str) -> CronSchedule:
     """The schedule. Raises ConfigError for what is none, and for one that never fires."""
     try:
+        if not cron.startswith("@") and len(cron.split()) != 5:  # a sixth field would be seconds
+            raise ValueError(cron)
         schedule = CronSchedule(cron=cron, timezone=timezone)
     except ValueError:
         raise ConfigError(
@@ -66,7 +68,7 @@ def checked_schedule(cron: str, timezone: str) -> CronSchedule:
     except ValueError:  # CroniterBadDateError
         dates = []
     if not dates:
-        raise ConfigError(f'--cron "{cron}": never fires, as there is no such day. Expected a day of the month that it has.')
+        raise ConfigError(f'--cron "{cron}": never fires, as Prefect finds no such day. Expected a day that the month has.')
     return schedule
 
 

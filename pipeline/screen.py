@@ -111,12 +111,14 @@ class Screen(logging.Handler):
             self._take_bar_away()
         if progress.is_over:
             return
+        size = shutil.get_terminal_size()  # tqdm's own measure shows nothing where a terminal does not know its size
         if self._bar is None:
             self._label = progress.label
             self._bar = tqdm(
                 total=progress.total, initial=progress.skipped, desc=f"{progress.label:<{STAGE_WIDTH}} ", unit=f" {progress.unit}",
-                bar_format=BAR, leave=False, dynamic_ncols=True, file=sys.stderr, mininterval=0,
+                bar_format=BAR, leave=False, file=sys.stderr, mininterval=0, ncols=size.columns - 1, nrows=size.lines,
             )  # fmt: skip
+        self._bar.ncols = size.columns - 1
         self._bar.update(progress.done - self._bar.n)
 
     def _take_bar_away(self) -> None:
