@@ -180,7 +180,7 @@ def _refusal(status: int) -> str:
         api = get_current_settings().api
         name = "PREFECT_API_AUTH_STRING" if api.auth_string else "PREFECT_API_KEY" if api.key else ""
         return f"does not accept {name}" if name else "wants a password: set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY"
-    if status in (404, 405):
+    if status in (404, 405, 501):
         return f"is no Prefect API: it answered with {status}. The address of one usually ends in /api"
     return f"does not answer: HTTP status {status}"
 
