@@ -54,7 +54,7 @@ def what_keeps_it_from_firing(name: str, schedule: CronSchedule, *, planned: boo
             deployment = _read(client, name)
             if deployment is None:
                 return f"{name} is not in Prefect any more, so nothing is started. Stop and start `pipeline serve` again."
-            if fault := _fault(deployment, schedule):
+            if fault := fault_of(deployment, schedule):
                 return fault
             if planned and not _planned(client, deployment, after=datetime.now(UTC) - timedelta(seconds=60)):
                 return f"Prefect has not planned any run of {name}: is the scheduler of its server running?"
@@ -64,7 +64,8 @@ def what_keeps_it_from_firing(name: str, schedule: CronSchedule, *, planned: boo
     return ""
 
 
-def _fault(deployment: DeploymentResponse, schedule: CronSchedule) -> str:
+def fault_of(deployment: DeploymentResponse, schedule: CronSchedule) -> str:
+    """What somebody has done to the deployment that keeps the schedule from firing; empty where it stands as it was made."""
     if deployment.paused:
         return f"the schedule is paused in Prefect, so nothing is started. {RESUME}"
     active = [entry.schedule for entry in deployment.schedules if entry.active]
