@@ -1,13 +1,47 @@
-"""How long it still takes: a bar on a terminal, a plain line every few seconds anywhere else."""
+"""How long it still takes: a bar on a terminal, a plain line every few seconds anywhere else.
 
+Within `pipeline run` a stage has no terminal, but the run may have one: then each state is a record, a line that the run draws its bar from.
+"""
+
+import json
+import os
 import sys
 import time
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Self
 
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 15.0
+SECONDS_BETWEEN_RECORDS = 0.5
+WANTS_RECORDS = "PIPELINE_PROGRESS_RECORDS"  # set by a run that draws the bar
+RECORD = "::progress "
+
+
+@dataclass(frozen=True)
+class ProgressRecord:
+    """The state of one bar: `done` of `total` units, `skipped` of them by an earlier run; `is_over` takes the bar away."""
+
+    label: str
+    done: int
+    total: int
+    skipped: int
+    unit: str
+    is_over: bool = False
+
+    def line(self) -> str:
+        return RECORD + json.dumps(asdict(self))
+
+
+def read_record(line: str) -> ProgressRecord | None:
+    """The record that a line is, or None for any other line."""
+    if not line.startswith(RECORD):
+        return None
+    try:
+        return ProgressRecord(**json.loads(line.removeprefix(RECORD)))
+    except (ValueError, TypeError):
+        return None
 
 
 class Progress:
@@ -17,6 +51,7 @@ class Progress:
         self._label, self._total, self._unit = label, total, unit
         self._done = self._skipped = 0
         self._started = self._last_line = time.monotonic()
+        self._records = bool(os.environ.get(WANTS_RECORDS)) and not sys.stderr.isatty()
         self._bar = tqdm(total=total, desc=label, unit=f" {unit}", leave=False, dynamic_ncols=True) if sys.stderr.isatty() else None
 
     def advance(self, count: int) -> None:
@@ -24,6 +59,8 @@ class Progress:
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
+        elif self._records:
+            self._record_now_and_then()
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES and self._done < self._total:
             self._last_line = time.monotonic()
             self._print(self._describe())
@@ -37,13 +74,14 @@ class Progress:
             self._bar.update(count)
 
     def note(self, text: str) -> None:
-        """Show a line that stays, with the time left where it is known."""
+        """Show a line that stays, with the time left where it is known and no bar shows it."""
         if self._bar is not None:
             self._bar.write(f"{self._label}: {text}", file=sys.stderr)
-        else:
+            return
+        left = f" ({self._time_left()} left)" if self._skipped < self._done < self._total and not self._records else ""
+        if not self._records:
             self._last_line = time.monotonic()
-            left = f" ({self._time_left()} left)" if self._skipped < self._done < self._total else ""
-            self._print(f"{text}{left}")
+        self._print(f"{text}{left}")
 
     def __enter__(self) -> Self:
         return self
@@ -51,6 +89,17 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.close()
+        elif self._records:
+            self._record(is_over=True)
+
+    def _record_now_and_then(self) -> None:
+        if time.monotonic() - self._last_line >= SECONDS_BETWEEN_RECORDS:
+            self._last_line = time.monotonic()
+            self._record()
+
+    def _record(self, *, is_over: bool = False) -> None:
+        record = ProgressRecord(self._label, self._done, self._total, self._skipped, self._unit, is_over)
+        print(record.line(), file=sys.stderr, flush=True)
 
     def _describe(self) -> str:
         return f"{self._done:,}/{self._total:,} {self._unit}, {self._done / self._total:.0%}, {self._time_left()} left"

@@ -25,6 +25,8 @@ LAYERS = {
     "pipeline.field_words": 1,
     "pipeline.yaml_file": 2,
     "pipeline.config_messages": 2,
+    "pipeline.network": 2,
+    "pipeline.timezones": 2,
     "pipeline.config": 2,
     "pipeline.paths": 2,
     "pipeline.parallel": 2,
@@ -46,15 +48,23 @@ LAYERS = {
     "pipeline.summary": 6,
     "pipeline.check": 6,
     "pipeline.ui": 6,
+    "pipeline.project_name": 2,
+    "pipeline.prefect_home": 3,
+    "pipeline.prefect_server": 3,
+    "pipeline.deployment": 3,
+    "pipeline.runner_log": 3,
+    "pipeline.screen": 3,
     "pipeline.flow": 7,
-    "pipeline.serve": 7,
+    "pipeline.single_run": 8,
+    "pipeline.schedule": 8,
+    "pipeline.serve": 8,
     "pipeline.__main__": 8,
 }
 ONLY_IN = {
     "tensorflow": r"pipeline\.ml\.(augmenter|rand_augment|device|fit|trainer|layers|warp)",
     "keras": r"pipeline\.(ml\.(augmenter|fit|trainer|optimizers|layers|network|predict|models\..*)|served_model)",
     "mlflow": r"pipeline\.stores\.(mlflow_(client|log|model|run|store)|champion_process)",
-    "prefect": r"pipeline\.(flow|serve)",
+    "prefect": r"pipeline\.(flow|single_run|schedule|deployment|prefect_home|prefect_server)",
 }
 
 

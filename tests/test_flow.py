@@ -5,6 +5,7 @@ The commands run as processes, as a person starts them; one server is shared, as
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 
 from pipeline.errors import BusyError
 from pipeline.paths import Paths
+from pipeline.project_name import project_name
 from pipeline.stores.dvc_repro import read_graph, reproduce
 from tests.dummy_project import (
     BIN,
@@ -138,8 +140,15 @@ def test_a_first_run_runs_every_stage_and_streams_its_output(finished: tuple[Pat
 def test_the_summary_is_published_for_people(finished: tuple[Path, str], api: str) -> None:
     artifact = ask(api, "artifacts/filter", sort="CREATED_DESC", limit=1)[0]
 
-    assert artifact["key"] == "pipeline-summary"
+    assert artifact["key"] == f"{project_name(finished[0])}-summary"
     assert "| cross_validate | Ran | " in artifact["data"]
+    assert artifact["description"].endswith(
+        " image-classifier project: Updated: ingest, preprocess, train, cross_validate, evaluate, register"
+    )
+
+
+def test_a_run_is_named_by_time_and_folder(finished: tuple[Path, str]) -> None:
+    assert re.search(r"Beginning flow run '\d{4}-\d\d-\d\d \d\d:\d\d image-classifier project'", finished[1])
 
 
 def test_a_second_run_does_nothing(finished: tuple[Path, str], api: str) -> None:
@@ -169,6 +178,7 @@ def test_a_stage_that_fails_ends_the_flow_with_its_own_message(project: Path, ap
 
     assert code == 2
     assert output.splitlines()[-1] == "error: train: train.device: no GPU here. Set it to cpu."
+    assert output.count("no GPU here. Set it to cpu.") == 2  # the other one is the command that DVC names
     assert "Traceback" not in output
     assert last_run(api) == ("Failed", {"ingest": "Ran", "preprocess": "Ran", "train": "Failed"})
 
@@ -214,7 +224,10 @@ def test_a_server_that_does_not_answer_is_one_line(project: Path) -> None:
     code, output = run_pipeline(project, "run", PREFECT_API_URL="http://127.0.0.1:9/api")
 
     assert code == 2
-    assert output.startswith("error: The Prefect server at http://127.0.0.1:9/api (PREFECT_API_URL) does not answer: ")
+    assert output.startswith("error: The Prefect server at http://127.0.0.1:9/api does not answer: ")
+    assert output.endswith(
+        "The address is set by the variable PREFECT_API_URL. Correct it or start that server; to run without one, unset PREFECT_API_URL.\n"
+    )
     assert len(output.splitlines()) == 1
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from pipeline.progress import Progress
+from pipeline.progress import WANTS_RECORDS, Progress, ProgressRecord, read_record
 
 
 def test_a_log_gets_a_line_with_share_and_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,3 +41,27 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
     assert "train: 100%" in (written := capsys.readouterr().err)
     assert "train: epoch 1\n" in written
+
+
+def test_a_run_with_a_terminal_gets_records_instead(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv(WANTS_RECORDS, "1")
+    clock = iter([0.0, 1.0, 1.0, 1.2])
+    monkeypatch.setattr("pipeline.progress.time.monotonic", lambda: next(clock))
+
+    with Progress("train", 10, "steps") as shown:
+        shown.skip(2)
+        shown.advance(3)
+        shown.note("epoch 1")
+        shown.advance(1)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1] == "train: epoch 1"
+    assert [read_record(lines[0]), read_record(lines[2])] == [
+        ProgressRecord("train", 5, 10, 2, "steps"),
+        ProgressRecord("train", 6, 10, 2, "steps", is_over=True),
+    ]
+
+
+@pytest.mark.parametrize("line", ["train: epoch 1", "::progress ", "::progress {}", '::progress ["a"]', "::progress 1"])
+def test_another_line_is_no_record(line: str) -> None:
+    assert read_record(line) is None

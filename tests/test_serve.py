@@ -1,15 +1,28 @@
 """A schedule that fires, on a server that comes and goes with the command."""
 
 import contextlib
+import json
 import re
 import signal
 import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import DeploymentSchedule
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule
 
-from tests.dummy_project import create_project, free_port, run_pipeline, start_pipeline, started_by, wait_for
+from pipeline.deployment import fault_of
+from pipeline.project_name import project_name
+from tests.dummy_project import copy_project, create_project, free_port, run_pipeline, start_pipeline, started_by, wait_for
+
+
+def entry(cron: str, *, active: bool = True) -> DeploymentSchedule:
+    return DeploymentSchedule(schedule=CronSchedule(cron=cron, timezone="UTC"), active=active)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +45,9 @@ def usual_port_taken() -> Iterator[None]:
     ("arguments", "message"),
     [
         (["--cron", "every monday"], 'error: --cron "every monday": not a cron schedule. Expected minute, hour, day, month and weekday'),
+        (["--cron", "0 6 * * 1 0"], 'error: --cron "0 6 * * 1 0": not a cron schedule.'),
+        (["--cron", "0 0 30 2 *"], 'error: --cron "0 0 30 2 *": never fires, as Prefect finds no such day.'),
+        (["--cron", "0 6 * * 1", "--port", "70000"], "error: --port 70000: not a port."),
         (["--cron", "0 6 * * 1", "--timezone", "Mars/Base"], "error: --timezone Mars/Base: not a time zone."),
         (["--cron", "0 6 * * 1", "--port", "4200"], "error: --port 4200: taken by another program."),
     ],
@@ -74,3 +90,57 @@ def test_the_schedule_starts_a_run_by_itself(project: Path) -> None:
     assert "Task run 'register' - register works" in output
     assert process.returncode == 143
     assert started_by(project) == []
+
+
+def test_projects_on_one_database_keep_their_schedules_apart(project: Path, tmp_path: Path) -> None:
+    """Stopping one pauses its own schedule only; a second `serve` of the same project is refused."""
+    home, ports = str(tmp_path / "home"), [free_port(), free_port()]
+    roots = [project, copy_project(project, tmp_path / "project")]
+    running = [
+        start_pipeline(root, "serve", "--cron", "0 6 * * 1", "--port", str(port), PREFECT_HOME=home)
+        for root, port in zip(roots, ports, strict=True)
+    ]
+    try:
+        for process in running:
+            lines = [process.stdout.readline() for _ in range(5)] if process.stdout else []
+            assert lines[-1] == "Ctrl-C stops it.\n", lines
+        again = run_pipeline(project, "serve", "--cron", "0 7 * * 1", PREFECT_HOME=home)
+        running[0].send_signal(signal.SIGINT)
+        running[0].communicate(timeout=60)
+        paused = paused_deployments(ports[1])
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+
+    assert again == (
+        2,
+        f"error: This project's schedule is being served already, by PID {running[0].pid}. Stop that first: its Ctrl-C or SIGTERM.\n",
+    )
+    assert paused == {project_name(roots[0]): True, project_name(roots[1]): False}
+
+
+def paused_deployments(port: int) -> dict[str, bool]:
+    """Whether each deployment of a server is paused."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/deployments/filter", b"{}", {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return {deployment["name"]: deployment["paused"] for deployment in json.load(answer)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, ""),
+        ({"paused": True}, "the schedule is paused in Prefect, so nothing is started."),
+        ({"schedules": []}, "the schedule is switched off in Prefect, so nothing is started."),
+        ({"schedules": [entry("0 6 * * 1", active=False)]}, "the schedule is switched off in Prefect, so nothing is started."),
+        ({"schedules": [entry("0 7 * * 1")]}, "the schedule has been changed in Prefect, and runs start by that one."),
+    ],
+)
+def test_a_schedule_that_somebody_stopped_is_noticed(changed: dict[str, Any], said: str) -> None:
+    deployment = DeploymentResponse(name="flowers", flow_id=uuid4(), **{"paused": False, "schedules": [entry("0 6 * * 1")], **changed})
+
+    fault = fault_of(deployment, CronSchedule(cron="0 6 * * 1", timezone="UTC"))
+
+    assert fault.startswith(said)
+    assert bool(fault) == bool(said)

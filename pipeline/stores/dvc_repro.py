@@ -20,6 +20,8 @@ from pipeline.environment import SETTINGS
 from pipeline.errors import BusyError, ConfigError, StageError
 from pipeline.paths import Paths
 from pipeline.processes import run
+from pipeline.progress import read_record
+from pipeline.stores.dvc_faults import explain
 
 Outcome = Literal["Ran", "Unchanged", "Restored"]
 FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage whose run it belongs to, so that it ends with it
@@ -76,6 +78,7 @@ def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout
 
     Raises StageError with the stage's own message, BusyError where another command has held DVC's lock for longer than the timeout.
     """
+    _refuse_outs_elsewhere(stage, paths)
     started = time.monotonic()
     reported = False
     while True:
@@ -102,7 +105,9 @@ def _repro(stage: str, paths: Paths, log: Callable[[str], None], force: bool) ->
     lines: list[str] = []
 
     def take(line: str) -> None:
-        if not _HINT.match(line):
+        if read_record(line):
+            log(line)
+        elif not _HINT.match(line):
             lines.append(line)
             if not any(map(_BUSY.search, lines)):
                 log(line)
@@ -113,6 +118,16 @@ def _repro(stage: str, paths: Paths, log: Callable[[str], None], force: bool) ->
     options = ["--single-item", *(["--force"] if force else [])]
     exit_code = run([sys.executable, str(dvc), "repro", *options, stage], take, cwd=paths.root, env=dvc_environment())
     return lines, exit_code
+
+
+def _refuse_outs_elsewhere(stage: str, paths: Paths) -> None:
+    """Raise StageError for a link that leads out of the project: DVC would run the whole stage, and then refuse what it wrote."""
+    folder = paths.stage(stage)
+    if not folder.resolve().is_relative_to(paths.root.resolve()):
+        raise StageError(
+            f"{stage}: {paths.relative(folder)} lies in {folder.resolve()}, as it or a folder above it is a link. DVC keeps only files "
+            "within the project: put the folder itself there. (.dvc/cache and mlruns may be links.)"
+        )
 
 
 def _path(entry: object) -> str:
@@ -138,6 +153,8 @@ def _reason(lines: list[str], exit_code: int) -> str:
         return "\n".join(own)
     failures = [found[1] for line in lines if (found := _DVC_FAILURE.match(line))]
     said = [line.strip() for line in lines if not _DVC_FAILURE.match(line) and not line.startswith(("Running stage '", "> "))]
+    if (not failures or not _EXIT_CODE.search(failures[-1])) and (explained := explain(lines)):
+        return explained
     failure = failures[-1] if failures else f"DVC exited with {exit_code}"
     code = _EXIT_CODE.search(failure)
     if code is None:

@@ -1,0 +1,146 @@
+"""Where Prefect's server comes from, and why it cannot be used: one line that names the setting, never a traceback."""
+
+import http.server
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pipeline.prefect_home import origin_of_address
+from pipeline.prefect_server import cause_in
+from tests.dummy_project import BIN, copy_project, create_project, environment, run_pipeline
+
+GONE = "http://127.0.0.1:9/api"
+PROFILES = f'active = "old"\n\n[profiles.old]\nPREFECT_API_URL = "{GONE}"\n'
+TWO_SERVERS = """\
+INFO:     Application startup
+  File "sqlalchemy/engine/base.py", line 1, in execute
+sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) table block_type already exists
+[SQL: CREATE TABLE block_type]
+ERROR:    Application startup failed. Exiting.
+Server stopped!
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return create_project(tmp_path_factory.mktemp("server") / "project")
+
+
+@pytest.fixture
+def other_server() -> Iterator[str]:
+    """The address of a server that is not Prefect's: it answers 404 to everything."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/api"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def only_line(project: Path, **more: str) -> str:
+    code, output = run_pipeline(project, "run", **more)
+    assert code == 2, output
+    assert len(output.splitlines()) == 1, output
+    return output
+
+
+def test_an_address_in_a_profile_is_told_with_profile_and_file_and_the_remedy_works(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "profiles.toml").write_text(PROFILES, encoding="utf-8")
+
+    line = only_line(project, PREFECT_HOME=str(tmp_path))
+
+    assert f"The address is set by the Prefect profile old in {tmp_path / 'profiles.toml'}." in line
+    assert "run `prefect --profile old config unset -y PREFECT_API_URL`" in line
+    command = [str(BIN / "prefect"), "--profile", "old", "config", "unset", "-y", "PREFECT_API_URL"]
+    subprocess.run(command, env=environment(project, PREFECT_HOME=str(tmp_path)), check=True, capture_output=True)
+    assert "PREFECT_API_URL" not in (tmp_path / "profiles.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "origin"),
+    [
+        (".env", f"PREFECT_API_URL={GONE}\n", "PREFECT_API_URL in "),
+        ("prefect.toml", f'[api]\nurl = "{GONE}"\n', "api.url in "),
+        ("pyproject.toml", f'[tool.prefect.api]\nurl = "{GONE}"\n', "tool.prefect.api.url in "),
+    ],
+)
+def test_an_address_in_a_file_is_told_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, origin: str
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    assert origin_of_address(tmp_path, "ephemeral", None) == (f"{origin}{tmp_path / name}", "take that line out")
+
+
+def test_a_password_in_the_address_is_not_shown(project: Path) -> None:
+    line = only_line(project, PREFECT_API_URL="http://me:secret@127.0.0.1:9/api")
+
+    assert "http://…@127.0.0.1:9/api does not answer" in line
+    assert "secret" not in line
+
+
+def test_another_server_is_no_prefect_api(project: Path, other_server: str) -> None:
+    line = only_line(project, PREFECT_API_URL=other_server)
+
+    assert f"The Prefect server at {other_server} is no Prefect API: it answered with 404. The address of one usually ends in /api." in line
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:4200/api", "http://", "http://127.0.0.1:port/api"])
+def test_what_is_no_address_is_said(project: Path, address: str) -> None:
+    assert "has no usable address: expected http://HOST:PORT/api" in only_line(project, PREFECT_API_URL=address)
+
+
+def test_a_wrong_setting_of_prefect_is_one_line(project: Path) -> None:
+    line = only_line(project, PREFECT_LOGGING_LEVEL="loud")
+
+    assert line.startswith("error: Prefect's settings cannot be read: level: Input should be 'DEBUG', 'INFO', ")
+
+
+def test_a_home_that_is_not_writable_is_named(project: Path) -> None:
+    line = only_line(project, PREFECT_HOME="/proc/prefect")
+
+    assert line == (
+        "error: Prefect keeps its history in /proc/prefect, which is not writable. Set PREFECT_HOME to a folder that you may write to.\n"
+    )
+
+
+def test_a_proxy_and_an_empty_address_do_not_matter_to_a_server_of_its_own(project: Path) -> None:
+    proxy = "http://127.0.0.1:9"
+
+    code, output = run_pipeline(project, "run", http_proxy=proxy, HTTP_PROXY=proxy, ALL_PROXY=proxy, PREFECT_API_URL=" ")
+
+    assert code == 0, output
+
+
+def test_a_server_that_does_not_start_is_told_by_its_error(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "prefect.db").write_text("this is no database", encoding="utf-8")
+
+    line = only_line(project, PREFECT_HOME=str(tmp_path))
+
+    assert line.startswith(
+        "error: The Prefect server did not start: sqlalchemy.exc.DatabaseError: (sqlite3.DatabaseError) file is not a database."
+    )
+    assert f"Its database is in {tmp_path}; all that it said is in {project}/.checkpoints/prefect-server.log." in line
+
+
+def test_the_cause_is_the_last_error_and_not_the_last_line() -> None:
+    assert cause_in(TWO_SERVERS) == "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) table block_type already exists"
+    assert cause_in("Check out the dashboard at http://127.0.0.1:5205\n") == "Check out the dashboard at http://127.0.0.1:5205"
+    assert cause_in("ERROR: [Errno 98] address already in use\nServer stopped!\n") == "[Errno 98] address already in use"
+    assert cause_in("") == "it said nothing"
+
+
+def test_two_first_runs_at_once_both_work(project: Path, tmp_path: Path) -> None:
+    """Without the lock both servers create the tables of one database, and one of them ends."""
+    roots = [copy_project(project, tmp_path / name) for name in ("one", "two")]
+
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(lambda root: run_pipeline(root, "run", PREFECT_HOME=str(tmp_path / "home")), roots))
+
+    assert [code for code, _ in runs] == [0, 0], runs
