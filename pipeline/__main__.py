@@ -28,7 +28,7 @@ from pipeline.environment import apply_settings
 from pipeline.errors import ConfigError, PipelineError, StorageError
 from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, bound_command, callers, exit_with, one_at_a_time, run, stop_on_signals
-from pipeline.stores.dvc_repro import FLOW_PID
+from pipeline.stores.dvc_repro import FLOW_PID, missing_inputs
 from pipeline.stores.tracking_server import tracking_uri
 from pipeline.summary import verdict
 from pipeline.surroundings import foreign_code, make_homes, masked, refuse_what_stops_a_run, settle_home
@@ -175,6 +175,10 @@ def _run_stage(options: argparse.Namespace) -> int:
     paths = _project()
     if fault := foreign_code(paths):
         raise ConfigError(f"stage {options.name}: {fault}.")
+    if "DVC_STAGE" not in os.environ and (missing := missing_inputs(options.name, paths)):  # DVC looks itself
+        raise StorageError(
+            f"{missing[0]} is not there, which {options.name} reads. `dvc repro {options.name}` runs the stage that makes it first."
+        )
     with one_at_a_time(options.name, paths.root, paths.scratch):
         config = load_config(paths.params)
         with _greetings_kept_back():

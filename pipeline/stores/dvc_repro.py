@@ -51,6 +51,13 @@ def read_graph(paths: Paths) -> dict[str, list[str]]:
         raise ConfigError(f"dvc.yaml cannot be read: its stages are not as DVC writes them. {advice}") from None
 
 
+def missing_inputs(stage: str, paths: Paths) -> list[str]:
+    """What dvc.yaml says that a stage reads below data/, and that is not there."""
+    stages = _stages(paths.root / "dvc.yaml", "Take it from git: `git checkout -- dvc.yaml`.")
+    deps = map(_path, (stages.get(stage) or {}).get("deps") or [])
+    return [dep for dep in deps if dep.startswith("data/") and not (paths.root / dep).exists()]
+
+
 def check_lock(paths: Paths) -> None:
     """Raise ConfigError where there is a dvc.lock that DVC cannot read."""
     if paths.dvc_lock.exists():
