@@ -18,7 +18,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.environment import SETTINGS
 from pipeline.errors import BusyError, ConfigError, StageError
-from pipeline.paths import Paths
+from pipeline.paths import STAGES, Paths
 from pipeline.processes import run
 
 Outcome = Literal["Ran", "Unchanged", "Restored"]
@@ -52,10 +52,13 @@ def read_graph(paths: Paths) -> dict[str, list[str]]:
 
 
 def missing_inputs(stage: str, paths: Paths) -> list[str]:
-    """What dvc.yaml says that a stage reads below data/, and that is not there."""
-    stages = _stages(paths.root / "dvc.yaml", "Take it from git: `git checkout -- dvc.yaml`.")
-    deps = map(_path, (stages.get(stage) or {}).get("deps") or [])
-    return [dep for dep in deps if dep.startswith("data/") and not (paths.root / dep).exists()]
+    """What a stage reads of other stages, as dvc.yaml says, if it can be read, and that is not there."""
+    try:
+        deps = [_path(dep) for dep in _stages(paths.root / "dvc.yaml", "")[stage].get("deps", [])]
+    except (ConfigError, KeyError, TypeError, AttributeError, StopIteration):
+        return []  # a stage can run without a graph
+    made_by_stages = tuple(f"data/{name}/" for name in STAGES)
+    return [dep for dep in deps if dep.startswith(made_by_stages) and not (paths.root / dep).exists()]
 
 
 def check_lock(paths: Paths) -> None:
