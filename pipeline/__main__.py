@@ -23,10 +23,10 @@ from pipeline.command_line import create_parser
 from pipeline.data_report import KINDS, counted
 from pipeline.environment import apply_settings
 from pipeline.errors import ConfigError, PipelineError, StorageError
+from pipeline.network import masked, spare_loopback
 from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, callers, exit_with, one_at_a_time, stop_on_signals
-from pipeline.stores.dvc_repro import FLOW_PID
-from pipeline.stores.tracking_server import masked
+from pipeline.stores.dvc_repro import FLOW_PID, missing_inputs
 from pipeline.summary import verdict
 from pipeline.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
 from pipeline.terminal import CLOSED_PIPE, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments is None:
         restart_in_utf8(sys.orig_argv[1:])
     apply_settings()
+    spare_loopback(os.environ)
     _lead_children()
     try:
         options = build_parser().parse_args(arguments)
@@ -161,6 +162,10 @@ def _run_stage(options: argparse.Namespace) -> int:
     if fault := foreign_code(paths):
         raise ConfigError(f"stage {options.name}: {fault}.")
     config = check_places(paths, [options.name])
+    if "DVC_STAGE" not in os.environ and (missing := missing_inputs(options.name, paths)):  # DVC looks itself
+        raise StorageError(
+            f"{missing[0]} is not there, which {options.name} reads. `dvc repro {options.name}` runs the stage that makes it first."
+        )
     with one_at_a_time(options.name, paths.root, paths.scratch):
         with _greetings_kept_back():
             module = importlib.import_module(f"pipeline.stages.{options.name}")

@@ -15,13 +15,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.config import Config, load_config
-from pipeline.errors import PipelineError, SourceError
+from pipeline.errors import ConfigError, PipelineError, SourceError
+from pipeline.network import check_network, masked
 from pipeline.paths import STAGES, Paths
 from pipeline.stores.decision import read_decision
 from pipeline.stores.local_registry import registry_problem
 from pipeline.stores.merge_conflicts import refuse_merge_conflicts
 from pipeline.stores.records import readable
-from pipeline.stores.tracking_server import check_reachable, is_server, masked, tracking_uri
+from pipeline.stores.tracking_server import check_reachable, is_server, tracking_uri
 from pipeline.stores.written_places import refuse_links, refuse_other_files, refuse_shared_source
 from pipeline.surroundings import LOOKS, Finding, foreign_code
 
@@ -92,7 +93,7 @@ def _unreadable(folder: str) -> Iterator[str]:
 def check_machine(paths: Paths) -> list[Finding]:
     """Everything that a run needs, one finding each; of what gets in the way only where it is there only if it is."""
     checks: list[Callable[[Paths], Finding]] = [
-        *(_check_project, _check_python, _check_packages, _check_device, *LOOKS, _check_disk, _check_store, _check_registry),
+        *(_check_project, _check_python, _check_packages, _check_device, *LOOKS, _check_network, _check_disk, _check_store, _check_registry),
         *(_check_prefect, _check_inputs),
     ]  # fmt: skip
     return [finding for finding in (check(paths) for check in checks) if finding.found]
@@ -186,6 +187,14 @@ def _check_prefect(_: Paths) -> Finding:
     except OSError as error:
         return Finding("Prefect", f"{found}, which cannot be reached: {error}", fix)
     return Finding("Prefect", found)
+
+
+def _check_network(_: Paths) -> Finding:
+    try:
+        check_network()
+    except ConfigError as error:
+        return Finding("network", "a proxy or certificates that cannot be used", str(error))
+    return Finding("network", "")
 
 
 def _check_registry(paths: Paths) -> Finding:

@@ -54,7 +54,7 @@ def spare_loopback(environ: MutableMapping[str, str]) -> None:
 def masked(text: str) -> str:
     """The text with the user and password of every address in it, and whatever follows a `?`, replaced."""
     text = re.sub(r"(?<=://)[^/\s'\"]*@", "…@", text)
-    return re.sub(r"(://[^?\s'\"]*\?)[^\s'\"]*", r"\1…", text)
+    return re.sub(r"(://[^?#\s'\"]*\?)[^\s'\"]*", r"\1…", text)
 
 
 def _check_proxy(name: str, value: str) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,18 +98,26 @@ def folders(paths: Paths) -> Finding:
         paths.root / "data",
         *map(paths.stage, STAGES),
         paths.scratch,
-        *(paths.project / ".dvc" / name for name in ("tmp", "cache")),
+        *(paths.project / ".dvc" / name for name in ("tmp", "cache", "cache/files/md5")),
     ]
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         written.append(paths.mlruns)
     for folder in written:
         if fault := cannot_hold_files(folder):
             return Finding("folders", fault, f"see that {folder} is a folder that you may write to: `ls -ld {folder}`")
-    database = [] if os.environ.get("MLFLOW_TRACKING_URI") else [paths.mlruns / "mlflow.db"]
-    for file in (paths.dvc_lock, paths.ledger, paths.classes, *database):
-        if file.exists() and not (file.is_file() and os.access(file, os.R_OK | os.W_OK)):
+    for file in _written_files(paths):
+        if os.path.lexists(file) and not (file.is_file() and os.access(file, os.R_OK | os.W_OK)):
             return Finding("folders", f"{file} is no file that you may read and write", f"see whose it is: `ls -ld {file}`")
     return Finding("folders", "")
+
+
+def _written_files(paths: Paths) -> Iterator[Path]:
+    """Files that a run writes to as they are; a run by another user, as root in a container, may have left them."""
+    yield from (paths.dvc_lock, paths.ledger, paths.classes)
+    yield from (paths.project / ".dvc" / "tmp" / name for name in ("lock", "rwlock", "rwlock.lock"))
+    yield from paths.scratch.glob("*.lock")
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        yield from (paths.mlruns / name for name in ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", ".lock"))
 
 
 def cannot_hold_files(folder: Path) -> str:

@@ -13,11 +13,12 @@ from pathlib import Path
 from subprocess import Popen
 
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.network import masked
 from pipeline.paths import Paths
 from pipeline.processes import bound_command, raise_if_stopped, session
 from pipeline.stores.mlflow_log import MlflowLog
 from pipeline.stores.mlflow_store import artifacts
-from pipeline.stores.tracking_server import is_server, masked, runs_page, tracking_uri
+from pipeline.stores.tracking_server import is_server, runs_page, tracking_uri
 
 SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 

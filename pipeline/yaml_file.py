@@ -26,7 +26,7 @@ def read_document(path: Path) -> CommentedMap:
             content = file.read(LARGEST_BYTES + 1)
         text = content.decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"{path}: the parameters cannot be read: {error.strerror}.") from None
+        raise ConfigError(f"{path}: the parameters cannot be read: {error.strerror}. See whose file it is: `ls -l {path}`.") from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path.name}:{line}: expected UTF-8 text. Save the file as UTF-8.") from None

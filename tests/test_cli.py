@@ -23,7 +23,10 @@ HEAVY = {"tensorflow", "keras", "mlflow", "prefect"}
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return create_project(tmp_path_factory.mktemp("cli") / "project")
+    root = create_project(tmp_path_factory.mktemp("cli") / "project")
+    (root / "data" / "preprocess").mkdir()
+    (root / "data" / "preprocess" / "out").touch()  # what `train` reads
+    return root
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check"]])
@@ -139,6 +142,13 @@ def test_a_tracking_server_without_a_whole_address_is_one_line(project: Path, ad
 
     assert (code, len(output.splitlines())) == (2, 1)
     assert output.startswith("error: MLFLOW_TRACKING_URI is no address. Set it to one such as http://127.0.0.1:5000")
+
+
+def test_a_stage_whose_input_is_not_there_is_one_line(project: Path) -> None:
+    code, output = run_pipeline(project, "stage", "evaluate")
+
+    assert code == 2
+    assert output == "error: data/train/out is not there, which evaluate reads. `dvc repro evaluate` runs the stage that makes it first.\n"
 
 
 def test_a_report_of_a_stage_is_in_words() -> None:

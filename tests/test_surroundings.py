@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.errors import StorageError
 from pipeline.git import ask_git
+from pipeline.network import masked
 from pipeline.paths import Paths
-from pipeline.stores.tracking_server import masked
 from pipeline.surroundings import (
     folders,
     foreign_code,

@@ -18,7 +18,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.environment import SETTINGS
 from pipeline.errors import BusyError, ConfigError, StageError
-from pipeline.paths import Paths
+from pipeline.paths import STAGES, Paths
 from pipeline.processes import run
 from pipeline.progress import read_record
 from pipeline.stores.dvc_faults import explain
@@ -51,6 +51,16 @@ def read_graph(paths: Paths) -> dict[str, list[str]]:
         }
     except (TypeError, AttributeError, StopIteration):
         raise ConfigError(f"dvc.yaml cannot be read: its stages are not as DVC writes them. {advice}") from None
+
+
+def missing_inputs(stage: str, paths: Paths) -> list[str]:
+    """What a stage reads of other stages, as dvc.yaml says, if it can be read, and that is not there."""
+    try:
+        deps = [_path(dep) for dep in _stages(paths.root / "dvc.yaml", "")[stage].get("deps", [])]
+    except (ConfigError, KeyError, TypeError, AttributeError, StopIteration):
+        return []  # a stage can run without a graph
+    made_by_stages = tuple(f"data/{name}/" for name in STAGES)
+    return [dep for dep in deps if dep.startswith(made_by_stages) and not (paths.root / dep).exists()]
 
 
 def check_lock(paths: Paths) -> None:

@@ -17,7 +17,8 @@ from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 
 from pipeline.errors import TrackingError
-from pipeline.stores.tracking_server import answers_now, is_server, masked
+from pipeline.network import masked
+from pipeline.stores.tracking_server import answers_now, is_server
 
 SECONDS_BETWEEN_TRIES = 30.0
 FULL_DISK_BYTES = 1 << 20

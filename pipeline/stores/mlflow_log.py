@@ -18,6 +18,7 @@ import mlflow
 from mlflow.entities import ViewType
 
 from pipeline.errors import TrackingError
+from pipeline.network import check_network, masked
 from pipeline.paths import Paths
 from pipeline.stores.mlflow_client import AlreadyThereError, GuardedClient, NotThereError
 from pipeline.stores.mlflow_model import log_served_model, predict_apart
@@ -25,7 +26,7 @@ from pipeline.stores.mlflow_run import MlflowRun
 from pipeline.stores.mlflow_store import EXPERIMENT, artifacts, open_own_store
 from pipeline.stores.run_log import ModelVersion, Registered, Run
 from pipeline.stores.run_owner import Owner, read_owner, this_process
-from pipeline.stores.tracking_server import check_reachable, given_uri, is_own_store, is_server, masked, tracking_uri
+from pipeline.stores.tracking_server import check_reachable, given_uri, is_own_store, is_server, tracking_uri
 
 CHAMPION = "champion"
 MODEL_ID_TAG = "model_id"
@@ -61,6 +62,8 @@ class MlflowLog:
         own = not given_uri() or is_own_store(uri, paths)
         if own:
             open_own_store(paths)
+        if is_server(uri):
+            check_network()
         check_reachable(uri)
         client = GuardedClient(uri)
         location = None if is_server(uri) else artifacts(paths).as_uri()

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.errors import TrackingError
+from pipeline.network import masked
 from pipeline.paths import Paths
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -34,12 +35,6 @@ def is_own_store(uri: str, paths: Paths) -> bool:
     if not uri.startswith("sqlite:///"):
         return False
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]).resolve() == _own_database(paths).resolve()
-
-
-def masked(text: str) -> str:
-    """An address, or text with one in it, without user, password and query, which may hold a token."""
-    text = re.sub(r"(?<=://)[^/\s'\"]*@", "…@", text)
-    return re.sub(r"(://[^?#\s'\"]*\?)[^\s'\"]*", r"\1…", text)
 
 
 def runs_page(address: str, experiment_id: str) -> str:
