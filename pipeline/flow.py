@@ -51,7 +51,7 @@ def retrain(lock_timeout_seconds: float = 60.0) -> State[Any]:
     paths = find_paths(Path.cwd())
     try:
         if _supervised():
-            _refuse_foreign_code(paths)
+            refuse_foreign_code(paths)
         check_inputs(paths)
     except PipelineError as error:
         return Failed(message=str(error))
@@ -59,7 +59,7 @@ def retrain(lock_timeout_seconds: float = 60.0) -> State[Any]:
         return _run_stages(paths, lock_timeout_seconds)
 
 
-def _refuse_foreign_code(paths: Paths) -> None:
+def refuse_foreign_code(paths: Paths) -> None:
     """Raise ConfigError where this is the code of another project, as when a worker of that one takes a run of this one."""
     own, running = paths.root / "pipeline" / "flow.py", Path(__file__)
     if own.is_file() and not own.samefile(running):

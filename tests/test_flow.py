@@ -18,7 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline.errors import BusyError
+from pipeline.errors import BusyError, ConfigError
+from pipeline.flow import refuse_foreign_code
 from pipeline.paths import Paths
 from pipeline.project_name import project_name
 from pipeline.stores.dvc_repro import read_graph, reproduce
@@ -292,3 +293,12 @@ def test_a_stage_that_crashes_is_told_by_its_last_line(project: Path) -> None:
     )  # fmt: skip
 
     assert code.stderr.splitlines()[-1] == "pipeline.errors.StageError: ingest: exited with 1: ZeroDivisionError: division by zero"
+
+
+def test_a_worker_with_the_code_of_another_project_is_refused(tmp_path: Path) -> None:
+    own = tmp_path / "pipeline" / "flow.py"
+    own.parent.mkdir()
+    own.write_text("# the project's own\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=rf"^This is the code of .*, but the run is for {tmp_path}, which has its own\. Start the worker"):
+        refuse_foreign_code(Paths(tmp_path))
