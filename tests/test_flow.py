@@ -8,20 +8,19 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from pipeline.errors import BusyError
+from pipeline.errors import ConfigError
+from pipeline.flow import refuse_foreign_code
 from pipeline.paths import Paths
 from pipeline.project_name import project_name
-from pipeline.stores.dvc_repro import read_graph, reproduce
+from pipeline.stores.dvc_repro import read_graph
 from tests.dummy_project import (
     BIN,
     GRAPH,
@@ -102,21 +101,6 @@ def start_slow_stage(project: Path, api: str) -> "tuple[subprocess.Popen[str], i
         process.kill()
         pytest.fail(process.communicate()[0])
     return process, int(pid_file.read_text())
-
-
-def hold_dvc(project: Path) -> "subprocess.Popen[bytes]":
-    """A `dvc repro` of another terminal, in the middle of a stage."""
-    write_graph(project, ingest="touch held; sleep 60")
-    env = {**environment(project), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    command = [str(BIN / "dvc"), "repro", "--single-item", "ingest"]
-    holder = subprocess.Popen(command, cwd=project, env=env, stdout=subprocess.DEVNULL, start_new_session=True)
-    assert wait_for((project / "held").exists)
-    return holder
-
-
-def stop(holder: "subprocess.Popen[bytes]") -> None:
-    os.killpg(holder.pid, signal.SIGKILL)
-    holder.wait()
 
 
 @pytest.fixture(scope="module")
@@ -242,53 +226,10 @@ def test_the_order_and_the_edges_are_those_of_dvc_yaml(project: Path) -> None:
     }
 
 
-def test_a_busy_lock_is_waited_for_and_its_holder_named(project: Path) -> None:
-    holder = hold_dvc(project)
-    log: list[str] = []
-    try:
-        with pytest.raises(BusyError, match=rf"held by PID {holder.pid} \(.*dvc repro --single-item ingest\); waited 2 s"):
-            reproduce("ingest", Paths(project), log.append, lock_timeout_seconds=2)
-    finally:
-        stop(holder)
+def test_a_worker_with_the_code_of_another_project_is_refused(tmp_path: Path) -> None:
+    own = tmp_path / "pipeline" / "flow.py"
+    own.parent.mkdir()
+    own.write_text("# the project's own\n", encoding="utf-8")
 
-    assert [line.split(":")[0] for line in log] == ["DVC is busy"]
-
-
-def test_a_lock_is_taken_once_its_holder_has_gone(project: Path) -> None:
-    holder = hold_dvc(project)
-    log: list[str] = []
-
-    def release(line: str) -> None:
-        log.append(line)
-        if line.startswith("DVC is busy"):
-            stop(holder)
-
-    write_graph(project)
-
-    assert reproduce("ingest", Paths(project), release, lock_timeout_seconds=60) == "Ran"
-    assert "ingest works" in log
-
-
-def test_a_dead_holder_whose_parent_takes_no_note_is_not_waited_for(project: Path) -> None:
-    holder = hold_dvc(project)
-    os.killpg(holder.pid, signal.SIGKILL)
-    assert wait_for(lambda: psutil.Process(holder.pid).status() == psutil.STATUS_ZOMBIE)
-    started = time.monotonic()
-    try:
-        with pytest.raises(BusyError, match=r"has ended, but its parent has not taken note"):
-            reproduce("ingest", Paths(project), print, lock_timeout_seconds=60)
-    finally:
-        holder.wait()
-
-    assert time.monotonic() - started < 30
-
-
-def test_a_stage_that_crashes_is_told_by_its_last_line(project: Path) -> None:
-    write_graph(project, ingest="python -c '1/0'")
-
-    code = subprocess.run(
-        [sys.executable, "-c", "from pipeline.stores.dvc_repro import *; reproduce('ingest', Paths(Path.cwd()), print, 5)"],
-        cwd=project, env=environment(project), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-    assert code.stderr.splitlines()[-1] == "pipeline.errors.StageError: ingest: exited with 1: ZeroDivisionError: division by zero"
+    with pytest.raises(ConfigError, match=rf"^This is the code of .*, but the run is for {tmp_path}, which has its own\. Start the worker"):
+        refuse_foreign_code(Paths(tmp_path))
