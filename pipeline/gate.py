@@ -9,13 +9,17 @@ from pipeline.ml.counts import Score
 NAMED = 5
 
 
-def pass_gate(score: Score, champion_hits: int | None, gate: Register, lost_classes: Collection[str] = ()) -> tuple[bool, str]:
+def pass_gate(
+    score: Score, champion_hits: int | None, gate: Register, lost_classes: Collection[str] = (), removed_classes: Collection[str] = ()
+) -> tuple[bool, str]:
     """(promoted, reason) of a model with this score on the test images; `champion_hits` of the champion on the same, None where there is none.
 
-    `lost_classes`: those that the champion knows, the model does not, and nobody has confirmed as removed. An equal model does not replace the
-    champion.
+    `lost_classes`: those that the champion knows, the model does not, and nobody has confirmed as removed; `removed_classes`: those that somebody
+    has. An equal model does not replace the champion.
     """
     promoted, reason = _compare(score, champion_hits, gate, lost_classes)
+    if removed_classes:
+        reason += f"; it no longer knows {_named(removed_classes)}, which the champion knows"
     if score.never_predicted:
         reason += f"; it never predicts {_named(score.never_predicted)}"
     return promoted, reason

@@ -282,7 +282,9 @@ def test_a_model_without_a_class_of_the_champion_does_not_replace_it(tmp_path: P
     spec = paths.stage("preprocess") / "spec.json"
     spec.write_text(json.dumps({**json.loads(spec.read_text(encoding="utf-8")), "removed_classes": ["fox"]}), encoding="utf-8")
     (paths.stage("train") / "model.keras").write_text("newer", encoding="utf-8")
-    assert register.run(config, paths, tracker)["promoted"] == "true"
+    report = register.run(config, paths, tracker)
+    assert report["promoted"] == "true"
+    assert str(report["because"]).endswith("; it no longer knows fox, which the champion knows")
 
 
 def test_a_version_that_an_older_project_registered_keeps_its_decision(tmp_path: Path, config: Config) -> None:

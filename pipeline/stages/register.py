@@ -115,7 +115,7 @@ def _decide(score: Score, digest: str, registered: Registered | None, config: Co
             "hits": champion_hits,
             "accuracy": round(champion_hits / score.images, 6),
         }
-    promoted, reason = pass_gate(score, champion_hits, config.register_, _lost_classes(champion, paths))
+    promoted, reason = pass_gate(score, champion_hits, config.register_, *_lost_classes(champion, paths))
     if promoted and _is_removed(registered):
         return {
             **decision,
@@ -147,11 +147,12 @@ def _champion_hits(champion: ModelVersion, score: Score, paths: Paths, tracker: 
         ) from None
 
 
-def _lost_classes(champion: ModelVersion | None, paths: Paths) -> list[str]:
-    """The classes that the champion knows and this model does not, but for those whose removal is confirmed."""
+def _lost_classes(champion: ModelVersion | None, paths: Paths) -> tuple[set[str], set[str]]:
+    """The classes that the champion knows and this model does not: those that nobody has confirmed as removed, and those that somebody has."""
     known = json.loads(champion.tags.get("class_names", "[]")) if champion else []
     spec = read_json(paths.stage("preprocess") / "spec.json")
-    return sorted(set(known) - set(spec["class_names"]) - set(spec.get("removed_classes", [])))
+    lost = set(known) - set(spec["class_names"])
+    return lost - set(spec.get("removed_classes", [])), lost & set(spec.get("removed_classes", []))
 
 
 def _register(
