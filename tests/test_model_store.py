@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.errors import TrackingError
 from pipeline.paths import Paths
 from pipeline.stores.local_registry import registry_problem
 from pipeline.stores.mlflow_log import MlflowLog
+from pipeline.stores.run_log import ModelVersion
 from pipeline.stores.tracking_server import tracking_uri
 from tests.sample_images import draw
 
@@ -325,3 +327,38 @@ def test_the_check_reads_from_the_database_whether_the_registry_is_as_decided(ma
     decide(tmp_path, "1", "1")
     assert "mlruns/ does not have the model" in registry_problem(Paths(tmp_path))
     assert registry_problem(Paths(tmp_path / "nothing yet")) == ""
+
+
+def champion_of(root: Path) -> tuple[MlflowLog, ModelVersion]:
+    log = MlflowLog.connect(Paths(root))
+    registered = log.registered(NAME)
+    assert registered is not None
+    assert registered.champion is not None
+    return log, registered.champion
+
+
+def test_a_champion_is_asked_by_its_own_code_whatever_todays_does(models: Path, tmp_path: Path) -> None:
+    register_champion(tmp_path, models)
+    (code,) = (tmp_path / "mlruns" / "artifacts" / "models").glob("*/artifacts/code/pipeline/served_model.py")
+    text = code.read_text(encoding="utf-8")
+    code.write_text(
+        text.replace('"label": [self._class_names[i] for i in best]', '"label": [f"{i} by its own code" for i in best]'), encoding="utf-8"
+    )
+    image = (models / "image.png").read_bytes()
+
+    log, champion = champion_of(tmp_path)
+    answers = list(log.predict(champion, iter([[image, image], [image]])))
+
+    assert [len(batch) for batch in answers] == [2, 1]
+    assert all(label.endswith("by its own code") for batch in answers for label in batch)
+
+
+def test_a_champion_whose_files_are_gone_is_one_line(models: Path, tmp_path: Path) -> None:
+    register_champion(tmp_path, models)
+    shutil.rmtree(tmp_path / "mlruns" / "artifacts" / "models")
+
+    log, champion = champion_of(tmp_path)
+    with pytest.raises(TrackingError, match=r"it's 100% pets ü version 1 cannot be loaded: ") as caught:
+        list(log.predict(champion, iter([[b"image"]])))
+
+    assert "\n" not in str(caught.value)
