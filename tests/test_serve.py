@@ -47,7 +47,7 @@ def usual_port_taken() -> Iterator[None]:
         (["--cron", "every monday"], 'error: --cron "every monday": not a cron schedule. Expected minute, hour, day, month and weekday'),
         (["--cron", "0 6 * * 1 0"], 'error: --cron "0 6 * * 1 0": not a cron schedule.'),
         (["--cron", "0 0 30 2 *"], 'error: --cron "0 0 30 2 *": never fires, as Prefect finds no such day.'),
-        (["--cron", "0 6 * * 1", "--port", "70000"], "error: --port 70000: not a port."),
+        (["--cron", "0 6 * * 1", "--port", "70000"], "error: argument --port: expected a port from 1 to 65535; found '70000'."),
         (["--cron", "0 6 * * 1", "--timezone", "Mars/Base"], "error: --timezone Mars/Base: not a time zone."),
         (["--cron", "0 6 * * 1", "--port", "4200"], "error: --port 4200: taken by another program."),
     ],
