@@ -25,6 +25,16 @@ def pass_gate(
     return promoted, reason
 
 
+def confirm(score: Score, gate: Register) -> str:
+    """What to say of the champion itself on the present test images. It stays champion, whatever they show."""
+    said = f"accuracy {score.accuracy:.4f}; it is the champion already"
+    if not score.beats_guessing:
+        said += f", though no better than always guessing the commonest class, {score.majority_class}, {score.majority_images / score.images:.4f}"
+    elif Fraction(score.hits, score.images) < Fraction(str(gate.min_accuracy)):
+        said += f", though below register.min_accuracy {gate.min_accuracy:g}"
+    return said + (f"; it never predicts {_named(score.never_predicted)}" if score.never_predicted else "")
+
+
 def _compare(score: Score, champion_hits: int | None, gate: Register, lost_classes: Collection[str]) -> tuple[bool, str]:
     accuracy = f"accuracy {score.accuracy:.4f}"
     if not score.beats_guessing:

@@ -1,7 +1,6 @@
 """A model becomes champion only through the gate, once, and never from within an experiment; what is written is what is true now."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +11,6 @@ from pipeline.config import Config, load_config
 from pipeline.errors import TrackingError
 from pipeline.paths import Paths
 from pipeline.stages import register
-from pipeline.stages.register import WAS_CHAMPION
 from pipeline.stores.run_log import ModelVersion, Registered
 from tests.fakes import FakeTracker
 
@@ -134,8 +132,6 @@ def test_a_model_promoted_but_killed_before_the_alias_moved_is_finished(tmp_path
     register.run(config, paths, tracker)
     tracker.champions.clear()
     tracker.model_tags.clear()
-    tags = {key: value for key, value in tracker.versions[0].tags.items() if key != WAS_CHAMPION}
-    tracker.versions[0] = replace(tracker.versions[0], tags=tags)
 
     register.run(config, paths, tracker)
 
@@ -145,8 +141,6 @@ def test_a_model_promoted_but_killed_before_the_alias_moved_is_finished(tmp_path
 def test_a_promotion_that_was_never_carried_out_is_decided_anew_against_todays_champion(tmp_path: Path, config: Config) -> None:
     tracker = FakeTracker()
     register.run(config, make_workspace(tmp_path, 8, "killed before its alias"), tracker)
-    tags = {key: value for key, value in tracker.versions[0].tags.items() if key != WAS_CHAMPION}
-    tracker.versions[0] = replace(tracker.versions[0], tags=tags)
     tracker.champions.clear()
     tracker.model_tags.clear()
     register.run(config, make_workspace(tmp_path, 9, "better"), tracker)
@@ -168,9 +162,7 @@ def test_an_older_model_that_comes_back_says_that_another_is_champion_now(tmp_pa
     assert report["promoted"] == "false"
     assert written(paths)["promoted"] is False
     assert written(paths)["champion"] == {"model_sha256": tracker.versions[1].tags["model_sha256"]}
-    assert written(paths)["reason"] == (
-        "it was promoted earlier (accuracy 0.8000; there was no champion before), but another model has become champion since"
-    )
+    assert written(paths)["reason"] == "accuracy 0.8000 against the champion's 0.9000, on the same images"
 
 
 def test_an_alias_that_a_person_removed_stays_removed_and_that_is_said(tmp_path: Path, config: Config) -> None:
@@ -183,7 +175,7 @@ def test_an_alias_that_a_person_removed_stays_removed_and_that_is_said(tmp_path:
 
     assert tracker.champions == {}
     assert report["promoted"] == "false"
-    assert "the alias champion was removed by hand, and stays removed" in str(report["because"])
+    assert str(report["because"]).endswith("but the alias champion was removed by hand, and that stays")
 
 
 def test_a_new_model_does_not_bring_back_an_alias_that_was_removed(tmp_path: Path, config: Config) -> None:
@@ -209,7 +201,7 @@ def test_an_alias_set_by_hand_is_told_as_such(tmp_path: Path, config: Config) ->
     register.run(config, paths, tracker)
 
     assert written(paths)["promoted"] is True
-    assert str(written(paths)["reason"]).endswith("; the alias champion was set on it by hand")
+    assert str(written(paths)["reason"]).startswith("the alias was set on it by hand; by the gate: accuracy 0.8000 against")
 
 
 def test_an_experiment_registers_a_candidate_and_moves_no_alias(tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,19 +279,62 @@ def test_a_model_without_a_class_of_the_champion_does_not_replace_it(tmp_path: P
     assert str(report["because"]).endswith("; it no longer knows fox, which the champion knows")
 
 
-def test_a_version_that_an_older_project_registered_keeps_its_decision(tmp_path: Path, config: Config) -> None:
+def test_a_version_that_an_older_project_registered_is_decided_anew(tmp_path: Path, config: Config) -> None:
     tracker = FakeTracker()
     paths = make_workspace(tmp_path)
     register.run(config, paths, tracker)
-    old = {
-        "promoted": True,
-        "reason": "accuracy 0.9000",
-        "champion": None,
-        "experiment": False,
-        "accuracy": 0.9,
-        "model_sha256": "s",
-        "test_sha256": "t",
-    }
+    old = {"promoted": True, "reason": "accuracy 0.9000", "champion": None, "experiment": False, "accuracy": 0.9, "test_sha256": "t"}
     tracker.tag_version(tracker.versions[0], {"decision": json.dumps(old)})
 
-    assert register.run(config, paths, tracker)["because"] == "accuracy 0.9000"
+    assert register.run(config, paths, tracker)["because"] == "accuracy 0.9000; it is the champion already"
+
+
+def test_a_model_that_comes_back_is_compared_with_todays_champion_on_todays_images(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 9, "right", test_images="i"), tracker)
+    tracker.predictors["1"] = lambda images: ["a"] * len(images)
+    write_test_images(paths := make_workspace(tmp_path, 10, "of swapped labels", test_images="j"))
+    register.run(config, paths, tracker)
+    assert tracker.champions["flowers"].version == "2"
+    tracker.predictors["2"] = lambda images: ["b"] * len(images)
+
+    report = register.run(config, make_workspace(tmp_path, 9, "right", test_images="i"), tracker)
+
+    assert tracker.champions["flowers"].version == "1"
+    assert "0.9000 against the champion's 0.5000" in str(report["because"])
+
+
+def test_another_gate_decides_anew(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    strict = config.model_copy(update={"register_": config.register_.model_copy(update={"min_accuracy": 0.95})})
+    paths = make_workspace(tmp_path, 9)
+    assert register.run(strict, paths, tracker)["promoted"] == "false"
+
+    assert register.run(config, paths, tracker)["promoted"] == "true"
+
+
+def test_a_champion_on_other_test_images_is_told_with_todays_numbers(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 9, "model", test_images="i"), tracker)
+
+    report = register.run(config, make_workspace(tmp_path, 4, "model", test_images="j"), tracker)
+
+    assert str(report["because"]).startswith("accuracy 0.4000; it is the champion already, though no better than always guessing")
+    assert tracker.versions[0].tags["test_accuracy"] == "0.400000"
+    assert tracker.champions["flowers"].version == "1"
+
+
+def test_a_way_back_by_hand_stays(tmp_path: Path, config: Config) -> None:
+    tracker = FakeTracker()
+    register.run(config, make_workspace(tmp_path, 8, "old"), tracker)
+    register.run(config, make_workspace(tmp_path, 9, "new"), tracker)
+    tracker.champions["flowers"] = tracker.versions[0]
+
+    for images in ("i", "j"):
+        tracker.predictors["1"] = lambda batch: ["a"] * len(batch)
+        paths = make_workspace(tmp_path, 9, "new", test_images=images)
+        if images == "j":
+            write_test_images(paths)
+        report = register.run(config, paths, tracker)
+        assert tracker.champions["flowers"].version == "1"
+        assert str(report["because"]).endswith("but the alias champion was set on another version by hand, and that stays")

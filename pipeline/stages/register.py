@@ -1,7 +1,8 @@
 """Put the model into the registry, and make it the champion if it passes the gate.
 
-Idempotent by content: a model that is registered already keeps the decision it got, and nothing new is registered. In a DVC experiment a candidate
-is registered but no alias moves, so that a sweep never changes what is served. An alias that a person has removed stays removed.
+Idempotent by content: a model that is registered already is not registered again, and keeps its decision as long as test images, gate and champion are
+the same. In a DVC experiment a candidate is registered but no alias moves, so that a sweep never changes what is served. An alias that a person has
+removed, or taken from the version that the gate made champion last, stays where it is.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config import Config, Scalar
 from pipeline.errors import TrackingError
-from pipeline.gate import pass_gate
+from pipeline.gate import confirm, pass_gate
 from pipeline.ml.counts import Score, count_hits
 from pipeline.paths import STAGES, Paths
 from pipeline.stores.files import read_json, sha256_file, write_json
@@ -27,9 +28,19 @@ from pipeline.stores.run_log import ModelVersion, Registered, Run, Tracker
 from pipeline.stores.shards import read_encoded_images
 
 UPSTREAM = STAGES[: STAGES.index("register")]
-WAS_CHAMPION = "champion_since_decision"
 CHAMPION_TAG = "champion"
 """On the registered model: the version that was made champion last. Where it stands and the alias is gone, a person has removed the alias."""
+SCORE_TAGS = (
+    "decision",
+    "decided_at",
+    "test_accuracy",
+    "test_hits",
+    "test_images",
+    "test_sha256",
+    "cv_accuracy",
+    "data_digest",
+    "class_names",
+)
 Decision = dict[str, Any]
 
 
@@ -44,11 +55,10 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     score = test_score(paths)
     registered = tracker.registered(name)
     version = tracker.find_version(name, {MODEL_TAG: digest})
-    decision = _earlier_decision(version, registered) or _decide(score, digest, registered, config, paths, tracker)
+    decision = _earlier_decision(version, registered, config, paths) or _decide(score, version, registered, config, paths, tracker)
     version = _register(version, name, decision, score, log, paths, tracker)
-    if decision["promoted"] and WAS_CHAMPION not in version.tags and not _is_removed(registered):
+    if decision["promoted"] and not _stands_by_hand(version, registered) and not _is_champion(version, registered):
         tracker.promote(version, {CHAMPION_TAG: version.version})
-        version = tracker.tag_version(version, {WAS_CHAMPION: "true"})
     outcome = _outcome(decision, version, tracker.registered(name))
     write_json(paths.stage("register") / "decision.json", {"model_name": name, "model_sha256": digest, **outcome, "decision": decision})
     _describe(tracker, log, version, score, decision, paths)
@@ -73,21 +83,46 @@ def test_score(paths: Paths) -> Score:
     return count_hits(table["label"].to_pylist(), table["predicted"].to_pylist())
 
 
-def _earlier_decision(version: ModelVersion | None, registered: Registered | None) -> Decision | None:
-    """What was decided when this model was registered.
+def _earlier_decision(version: ModelVersion | None, registered: Registered | None, config: Config, paths: Paths) -> Decision | None:
+    """What was decided of this model on the same test images, by the same gate, against the champion that there is now, or that it has become.
 
-    A decision made in an experiment holds in experiments only. One that was put off, since a person had removed the alias, does not hold, nor
-    one that was never carried out and was made against another champion than today's.
+    A decision made in an experiment holds in experiments only; one that was put off, since a person had removed the alias, does not hold.
     """
     if version is None or "decision" not in version.tags:
         return None
     decision: Decision = json.loads(version.tags["decision"])
+    same_question = (decision.get("test_sha256"), decision.get("gate")) == (_test_digest(paths), _gate(config))
     champion = registered.champion if registered else None
-    same_champion = (decision["champion"] or {}).get("model_sha256") == (champion.tags.get(MODEL_TAG) if champion else None)
-    open_still = decision["promoted"] and WAS_CHAMPION not in version.tags and not same_champion
-    if decision.get("put_off") or open_still or (decision["experiment"] and not in_experiment()):
+    compared = (decision.get("champion") or {}).get("model_sha256")
+    same_champion = _is_champion(version, registered) or compared == (champion.tags.get(MODEL_TAG) if champion else None)
+    if decision.get("put_off") or not same_question or not (same_champion or _stands_by_hand(version, registered)):
         return None
-    return decision
+    return decision if in_experiment() or not decision["experiment"] else None
+
+
+def _gate(config: Config) -> dict[str, float]:
+    """The parameters that a decision depends on."""
+    return {"min_accuracy": config.register_.min_accuracy, "margin": config.register_.margin}
+
+
+def _is_champion(version: ModelVersion | None, registered: Registered | None) -> bool:
+    champion = registered.champion if registered else None
+    return version is not None and champion is not None and champion.version == version.version
+
+
+def _stands_by_hand(version: ModelVersion | None, registered: Registered | None) -> bool:
+    """Whether this version was made champion last, and a person has taken the alias from it since: that stays."""
+    return (
+        version is not None
+        and registered is not None
+        and not _is_champion(version, registered)
+        and _made_last(registered) == version.version
+    )
+
+
+def _made_last(registered: Registered) -> str | None:
+    """The version that the gate has made champion last."""
+    return registered.tags.get(CHAMPION_TAG)
 
 
 def _is_removed(registered: Registered | None) -> bool:
@@ -95,8 +130,10 @@ def _is_removed(registered: Registered | None) -> bool:
     return registered is not None and registered.champion is None and CHAMPION_TAG in registered.tags
 
 
-def _decide(score: Score, digest: str, registered: Registered | None, config: Config, paths: Paths, tracker: Tracker) -> Decision:
-    """What the gate says, and of what: the scores, the test images, the champion that it was compared with."""
+def _decide(
+    score: Score, version: ModelVersion | None, registered: Registered | None, config: Config, paths: Paths, tracker: Tracker
+) -> Decision:
+    """What the gate says, and of what: the scores, the test images, its parameters, the champion that the model was compared with."""
     champion = registered.champion if registered else None
     decision: Decision = {
         "accuracy": round(score.accuracy, 6),
@@ -104,17 +141,17 @@ def _decide(score: Score, digest: str, registered: Registered | None, config: Co
         "images": score.images,
         "never_predicted": list(score.never_predicted),
         "test_sha256": _test_digest(paths),
+        "gate": _gate(config),
         "champion": None,
         "experiment": in_experiment(),
     }
+    if _is_champion(version, registered):
+        return {**decision, "promoted": True, "reason": confirm(score, config.register_)}
     champion_hits = None
     if champion is not None:
         champion_hits = _champion_hits(champion, score, paths, tracker)
-        decision["champion"] = {
-            "model_sha256": champion.tags.get(MODEL_TAG),
-            "hits": champion_hits,
-            "accuracy": round(champion_hits / score.images, 6),
-        }
+        accuracy = round(champion_hits / score.images, 6)
+        decision["champion"] = {"model_sha256": champion.tags.get(MODEL_TAG), "hits": champion_hits, "accuracy": accuracy}
     promoted, reason = pass_gate(score, champion_hits, config.register_, *_lost_classes(champion, paths))
     if promoted and _is_removed(registered):
         return {
@@ -171,7 +208,7 @@ def _register(
         "test_sha256": decision["test_sha256"],
         "cv_accuracy": f"{folds['cv_accuracy_mean']:.4f} ± {folds['cv_accuracy_std']:.4f}",
         "class_names": json.dumps(spec["class_names"], ensure_ascii=False),
-        "data_digest": log.tags.get("data_digest", ""),
+        "data_digest": spec["dataset_digest"],
         **code_tags(paths.root),
     }
     if digest := lock_digest(paths.dvc_lock, UPSTREAM):
@@ -180,21 +217,26 @@ def _register(
     if version is None:
         return tracker.register(name, log, tags)
     if version.tags.get("decision") != tags["decision"]:
-        return tracker.tag_version(version, {key: tags[key] for key in ("decision", "decided_at")})
+        return tracker.tag_version(version, {key: tags[key] for key in SCORE_TAGS})
     return version
 
 
 def _outcome(decision: Decision, version: ModelVersion, registered: Registered | None) -> dict[str, Any]:
-    """What is true now, whatever was decided when: whether this model is the champion, why, and which one is."""
+    """What is true now: whether this model is the champion, why, and which one is."""
     champion = registered.champion if registered else None
     now = {"model_sha256": champion.tags.get(MODEL_TAG)} if champion else None
-    if champion and champion.version == version.version:
-        by_hand = "" if decision["promoted"] else "; the alias champion was set on it by hand"
-        return {"promoted": True, "reason": decision["reason"] + by_hand, "champion": now}
+    reason = str(decision["reason"])
+    if registered and _is_champion(version, registered):
+        by_hand = _made_last(registered) not in (None, version.version) or not decision["promoted"]
+        return {
+            "promoted": True,
+            "reason": f"the alias was set on it by hand; by the gate: {reason}" if by_hand else reason,
+            "champion": now,
+        }
     if decision["promoted"]:
-        since = "another model has become champion since" if champion else "the alias champion was removed by hand, and stays removed"
-        return {"promoted": False, "reason": f"it was promoted earlier ({decision['reason']}), but {since}", "champion": now}
-    return {"promoted": False, "reason": decision["reason"], "champion": now}
+        what = "set on another version" if champion else "removed"
+        return {"promoted": False, "reason": f"{reason}; but the alias champion was {what} by hand, and that stays", "champion": now}
+    return {"promoted": False, "reason": reason, "champion": now}
 
 
 def _describe(tracker: Tracker, log: Run, version: ModelVersion, score: Score, decision: Decision, paths: Paths) -> None:

@@ -37,9 +37,7 @@ def _verdict(decision: dict[str, Any], version: ModelVersion, registered: Regist
     champion = registered.champion if registered else None
     if champion is not None and champion.version == version.version:
         return f"champion: {decision['reason']}{_when(version)}"
-    accuracy = champion.tags.get("test_accuracy", "") if champion else ""
-    scored = f" (test accuracy {float(accuracy):.4f} when it was registered)" if accuracy else ""
-    now = f"champion is version {champion.version}{scored}" if champion else "there is no champion"
+    now = f"champion is version {champion.version}" if champion else "there is no champion"
     return f"not promoted: {decision['reason']}{_when(version)}; {now}"
 
 
