@@ -8,6 +8,7 @@ import contextlib
 import errno
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -126,7 +127,7 @@ def _run_flow(options: argparse.Namespace) -> int:
     run_once(paths, options.lock_timeout)
     from pipeline.stores.registered import registry_state
 
-    if outcome := verdict(paths, registry_state(paths)):
+    if outcome := verdict(paths, registry_state(paths), shutil.get_terminal_size().columns if sys.stdout.isatty() else 0):
         print(f"\n{outcome}", flush=True)
     return 0
 

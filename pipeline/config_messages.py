@@ -114,6 +114,10 @@ def _field(keys: Keys, config: Model) -> FieldInfo | None:
     return _fields(model).get(keys[-1]) if model else None
 
 
+OTHER_NAMES = {"swish": "silu", "nesterov": "sgd", "momentum": "sgd"}
+"""What some call a value that goes by another name here."""
+
+
 def _nearest(keys: Keys, config: Model, missing: set[Keys]) -> Keys | None:
     """The parameter that was meant by an unknown one: a name like it in the same section, or the same name elsewhere, those missing first."""
     sections = _sections(config)
@@ -129,6 +133,12 @@ def _nearest(keys: Keys, config: Model, missing: set[Keys]) -> Keys | None:
 def _near(name: str, known: Sequence[str], count: int = 1) -> list[str]:
     """Known names like this one, the nearest first; upper and lower case are the same."""
     lower = {candidate.lower(): candidate for candidate in known}
+    if (other := OTHER_NAMES.get(name.lower())) in known:
+        return [str(other)]
+    if longer := sorted(
+        (found for found in lower if len(name) > 4 and found.startswith(name.lower())), key=lambda found: (len(found), found)
+    ):
+        return [lower[found] for found in longer[:count]]
     return [lower[found] for found in difflib.get_close_matches(name.lower(), lower, n=count)]
 
 

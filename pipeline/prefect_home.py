@@ -63,8 +63,9 @@ def _told(error: Exception) -> str:
     """The error in one line; pydantic's says in its first line how many there are, and then where and what."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = ": ".join(lines[1:3]) if len(lines) > 2 and "validation error" in lines[0] else (lines or [type(error).__name__])[0]
+    here = ", ".join(sorted(name for name in os.environ if name.upper().startswith("PREFECT_")))
     return (
-        f"{told.partition(' [type=')[0].rstrip('.')}. They come from variables PREFECT_…, prefect.toml, pyproject.toml, "
+        f"{told.partition(' [type=')[0].rstrip('.')}. They come from variables ({here or 'none is set'}), prefect.toml, pyproject.toml, "
         ".env, or the active Prefect profile."
     )
 

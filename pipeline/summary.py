@@ -4,6 +4,7 @@ Reads the stages' small result files; one that is missing or broken leaves its l
 """
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +26,17 @@ class StageResult:
     seconds: float
 
 
-def verdict(paths: Paths, registry: RegistryState | None = None) -> str:
-    """The lines that a run ends with: accuracy, cross-validation, registry, report, MLflow. Empty where no stage has written a result."""
+def verdict(paths: Paths, registry: RegistryState | None = None, columns: int = 0) -> str:
+    """The lines that a run ends with: accuracy, cross-validation, registry, report, MLflow. Empty where no stage has written a result.
+
+    columns: of the terminal, at which lines are broken between words; 0: not at all.
+    """
     facts = _facts(paths, registry)
     if not facts:
         return ""
     facts["compare runs"] = runs_address(registry)
     width = max(map(len, facts))
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in facts.items())
+    return "\n".join(_wrapped(f"  {name:<{width}}  ", value, columns) for name, value in facts.items())
 
 
 def markdown(paths: Paths, results: Sequence[StageResult], registry: RegistryState | None = None) -> str:
@@ -113,6 +117,13 @@ def _number(metrics: Mapping[str, Any], name: str) -> str:
 def _mean_and_deviation(folds: Mapping[str, Any]) -> str:
     mean, deviation = _number(folds, "cv_accuracy_mean"), _number(folds, "cv_accuracy_std")
     return f"{mean} ± {deviation}" if mean and deviation else mean
+
+
+def _wrapped(start: str, value: str, columns: int) -> str:
+    if not columns:
+        return start + value
+    room = max(columns - len(start), 20)
+    return start + f"\n{' ' * len(start)}".join(textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False))
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Each fault says what was found and what to do about it. Takes a tenth of a secon
 import configparser
 import contextlib
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -104,10 +105,12 @@ def folders(paths: Paths) -> Finding:
         written.append(paths.mlruns)
     for folder in written:
         if fault := cannot_hold_files(folder):
-            return Finding("folders", fault, f"see that {folder} is a folder that you may write to: `ls -ld {folder}`")
+            return Finding("folders", fault, f"see that {folder} is a folder that you may write to: `ls -ld {shlex.quote(str(folder))}`")
     for file in _written_files(paths):
         if os.path.lexists(file) and not (file.is_file() and os.access(file, os.R_OK | os.W_OK)):
-            return Finding("folders", f"{file} is no file that you may read and write", f"see whose it is: `ls -ld {file}`")
+            return Finding(
+                "folders", f"{file} is no file that you may read and write", f"see whose it is: `ls -ld {shlex.quote(str(file))}`"
+            )
     return Finding("folders", "")
 
 

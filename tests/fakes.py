@@ -170,6 +170,9 @@ class FakeTracker:
     def describe_model(self, model_name: str, text: str) -> None:
         self.descriptions[model_name] = text
 
+    def has_files(self, version: ModelVersion) -> bool:
+        return True
+
     def predict(self, version: ModelVersion, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
         if version.version not in self.predictors:
             raise TrackingError(f"{version.name} version {version.version} cannot be loaded")

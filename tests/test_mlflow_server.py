@@ -180,3 +180,45 @@ def test_the_own_database_is_known_however_its_address_is_written(tmp_path: Path
     assert is_own_store(f"sqlite:///{tmp_path}/docs/../mlruns/mlflow.db?timeout=5", paths)
     assert not is_own_store("sqlite:////srv/mlflow.db", paths)
     assert not is_own_store("http://127.0.0.1:5000", paths)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((401, b"who are you?"), "status 401. Set MLFLOW_TRACKING_USERNAME"),
+        ((403, b"no"), "status 403. Set MLFLOW_TRACKING_USERNAME"),
+        ((404, b"<html>no such page</html>"), "status 404. Is it the address of an MLflow server"),
+        ((503, b""), "status 503. Try again"),
+        ((200, b"<html>please log in</html>"), "its answer is none of MLflow's"),
+        ((200, b"{}"), "its answer is none of MLflow's"),
+        ((0, b""), "no whole answer"),
+    ],
+)
+def test_a_server_that_is_no_mlflow_is_named_before_anything_starts(server: Server, answer: Answer, said: str) -> None:
+    server.answers["/experiments/get"] = answer
+
+    with pytest.raises(TrackingError) as caught:
+        check_reachable(server.url)
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [(200, b'{"experiment": {}}'), (404, NOT_THERE)])
+def test_a_server_that_answers_as_mlflow_does_is_taken(server: Server, answer: Answer) -> None:
+    server.answers["/experiments/get"] = answer
+
+    check_reachable(server.url)
+
+
+def test_a_database_in_a_folder_that_is_not_there_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nowhere/x.db")
+
+    with pytest.raises(TrackingError, match="there is no folder"):
+        check_reachable(f"sqlite:///{tmp_path}/nowhere/x.db")
+
+
+def test_another_registry_is_named_as_such(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"{server.url}/registry")
+
+    with pytest.raises(TrackingError, match=rf"MLflow's registry {server.url}/registry \(MLFLOW_REGISTRY_URI\) failed"):
+        log_of(server, tmp_path).registered("pets")

@@ -317,7 +317,7 @@ def test_the_check_reads_from_the_database_whether_the_registry_is_as_decided(ma
         ("2", "2"): "",
         ("1", "2"): "",
         ("1", "1"): "version 2 is champion, which",
-        ("3", "2"): "does not have the model",
+        ("3", "2"): "",
         ("2", None): "version 2 is champion",
     }
     for (model, champion), expected in cases.items():
@@ -325,8 +325,26 @@ def test_the_check_reads_from_the_database_whether_the_registry_is_as_decided(ma
         assert expected in registry_problem(Paths(root)) if expected else registry_problem(Paths(root)) == ""
 
     decide(tmp_path, "1", "1")
-    assert "mlruns/ does not have the model" in registry_problem(Paths(tmp_path))
-    assert registry_problem(Paths(tmp_path / "nothing yet")) == ""
+    assert registry_problem(Paths(tmp_path)) == ""  # a fresh clone
+    decide(root, "2", "2")
+    copy = shutil.copytree(root, tmp_path / "copy")
+    assert "was made in another folder" in registry_problem(Paths(copy))
+    MlflowLog.connect(Paths(copy))
+    shutil.rmtree(copy / "mlruns" / "artifacts")
+    assert "the files of version 2, the champion, are gone" in registry_problem(Paths(copy))
+
+
+def test_a_model_whose_files_are_gone_gets_them_back(models: Path, tmp_path: Path) -> None:
+    register_champion(tmp_path, models)
+    log, champion = champion_of(tmp_path)
+    assert log.has_files(champion)
+    shutil.rmtree(tmp_path / "mlruns" / "artifacts" / "models")
+    assert not log.has_files(champion)
+
+    log.log_model(log.find_runs({"kind": "pipeline"})[0], [tmp_path / "model.keras", models / "spec.json"])
+
+    assert log.has_files(champion)
+    assert len(list((tmp_path / "mlruns" / "artifacts" / "models").iterdir())) == 1
 
 
 def champion_of(root: Path) -> tuple[MlflowLog, ModelVersion]:

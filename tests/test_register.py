@@ -185,7 +185,7 @@ def test_a_new_model_does_not_bring_back_an_alias_that_was_removed(tmp_path: Pat
 
     report = register.run(config, paths := make_workspace(tmp_path, 9, "new"), tracker)
     assert tracker.champions == {}
-    assert "it passes, but the alias champion was removed by hand" in str(report["because"])
+    assert "it passes, but the alias champion, or the version that had it, was removed by hand: set it" in str(report["because"])
 
     tracker.champions["flowers"] = old  # set again by hand: from now on the gate decides
     register.run(config, paths, tracker)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Config, Ingest, Scalar
+from pipeline.data_report import KINDS, counted
 from pipeline.earlier_runs import class_problems, keys_of, read_recorded, record, refuse_changes
 from pipeline.errors import SourceError
 from pipeline.findings import Finding, Judged, count_findings, list_findings, rejections, write_findings, write_page
@@ -24,7 +25,7 @@ from pipeline.ml.split_names import SPLITS
 from pipeline.ml.splits import Sides, decide_sides, together, without_crowds
 from pipeline.paths import Paths
 from pipeline.stores.arrays import MappedRows
-from pipeline.stores.class_folders import similar_names
+from pipeline.stores.class_folders import LINKED_FOLDER, similar_names
 from pipeline.stores.columns import integers, texts
 from pipeline.stores.continuity import Changes, Recorded, compare
 from pipeline.stores.files import folder_beside, write_json
@@ -195,7 +196,8 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
     if len(left_out) > NAMED_REJECTIONS:
         print(f"ingest: left out {len(left_out) - NAMED_REJECTIONS:,} more, see data/ingest/rejected.csv", file=sys.stderr)
     if report["findings"]:
-        print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
+        found = ", ".join(counted(count, KINDS[kind].one, KINDS[kind].many) for kind, count in report["findings"].items())
+        print(f"ingest: found {found}: see data/ingest/report.html", file=sys.stderr)
 
 
 def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest) -> None:
@@ -208,6 +210,7 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
             f"ingest.source: {report['name']} has {_listed(failed)}, for example {about}: {example.note}. "
             "Mend them, or change what params.yaml says about them under ingest; data/ingest/report.html shows them all."
         )
+    _refuse_linked_folders(judged.images, report["name"])
     _refuse_too_many(rejections(findings), judged.images, limits, report["name"])
     counts, names = report["counts"], report["class_names"]
     if not names:
@@ -222,6 +225,17 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
     unseen = [name for name in names if not counts["train"][name] + counts["validation"][name]]
     if unseen:
         raise SourceError(f"ingest.source: {', '.join(unseen)} has test images but none to train on. Add some, or take the class out.")
+
+
+def _refuse_linked_folders(images: Images, name: str) -> None:
+    """Raise SourceError where a folder is a link: with it a whole class may be missing."""
+    linked = [fault.path for fault in images.left_out if fault.reason == LINKED_FOLDER]
+    if linked:
+        more = f" and {len(linked) - 3:,} more" if len(linked) > 3 else ""
+        raise SourceError(
+            f"ingest.source: {name} has folders that are links, and links to folders are not followed: {', '.join(linked[:3])}{more}. Their images "
+            "would be missing. Put the folders themselves there (`cp -rL` copies with what links lead to), or take the links out."
+        )
 
 
 def _refuse_too_many(left_out: Sequence[LeftOut], images: Images, limits: Ingest, name: str) -> None:

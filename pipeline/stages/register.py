@@ -42,6 +42,7 @@ SCORE_TAGS = (
     "class_names",
 )
 Decision = dict[str, Any]
+NO_ALIAS = "but the alias champion, or the version that had it, was removed by hand: set it by hand to have a champion again"
 
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
@@ -50,6 +51,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     Raises TrackingError where the registry cannot be read or the champion cannot be loaded: then nothing is decided.
     """
     log = pipeline_run(tracker, paths, config)
+    tracker.log_model(log, [paths.stage("train") / "model.keras", paths.stage("preprocess") / "spec.json"])
     name = registered_name(config, paths)
     digest = sha256_file(paths.stage("train") / "model.keras")
     score = test_score(paths)
@@ -158,7 +160,7 @@ def _decide(
             **decision,
             "put_off": True,
             "promoted": False,
-            "reason": f"{reason}; it passes, but the alias champion was removed by hand",
+            "reason": f"accuracy {score.accuracy:.4f}; it passes, {NO_ALIAS}",
         }
     if promoted and in_experiment():
         return {**decision, "promoted": False, "reason": f"{reason}; it passes, but an experiment moves no alias"}

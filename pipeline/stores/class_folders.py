@@ -396,9 +396,12 @@ def _kind(entry: os.DirEntry[str]) -> str | None:
     return "folder" if entry.is_dir(follow_symlinks=False) else None
 
 
+LINKED_FOLDER = "a link to a folder, not followed"
+
+
 def _reason_not_to_follow(mode: int) -> str:
     if stat.S_ISDIR(mode):
-        return "a link to a folder, not followed"
+        return LINKED_FOLDER
     return "a link that leads out of the source" if stat.S_ISREG(mode) else "a link to what is not a regular file"
 
 

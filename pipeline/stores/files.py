@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,8 +38,9 @@ def written_beside(path: Path) -> Iterator[Path]:
     except OSError as error:
         error.filename = error.filename or str(path)  # of a full disk not every library says which file
         if error.errno in CANNOT_WRITE:
+            look = f"`ls -ld {shlex.quote(str(path.parent))}`"
             raise StorageError(
-                f"{error.filename} cannot be written: {error.strerror}. See that it lies in a folder that you may write to: `ls -ld {path.parent}`."
+                f"{error.filename} cannot be written: {error.strerror}. See that it lies in a folder that you may write to: {look}."
             ) from None
         raise
     finally:

@@ -5,7 +5,8 @@ Reads; a database that it cannot read is left to the commands that use it.
 
 import sqlite3
 from contextlib import closing
-from urllib.parse import quote
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.paths import Paths
 from pipeline.stores.decision import read_decision
@@ -15,29 +16,53 @@ MODEL_TAG = "model_sha256"
 
 
 def registry_problem(paths: Paths) -> str:
-    """What differs, in a few words; empty where nothing does, or nothing has been decided."""
+    """What differs, in a few words; empty where nothing does, or the model is not there yet, as in a fresh clone."""
     decision = read_decision(paths)
     database = paths.mlruns / "mlflow.db"
-    if not decision:
+    if not decision or not database.is_file():
         return ""
-    if not database.is_file():
-        return f"mlruns/ does not have the model {decision['model_name']} of data/register/decision.json"
     try:
         with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=2)) as connection:
+            if _has_moved(connection, paths):
+                return f"{paths.mlruns} was made in another folder: until its paths are rewritten, MLflow finds no model in it"
             return _difference(connection, decision["model_name"], decision["model_sha256"], (decision["champion"] or {}).get(MODEL_TAG))
     except sqlite3.Error:
         return ""
 
 
+def is_registered(paths: Paths) -> bool:
+    """Whether the registry has the model that was decided on."""
+    decision, database = read_decision(paths), paths.mlruns / "mlflow.db"
+    if not decision or not database.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=2)) as connection:
+            return _version_of(connection, decision["model_name"], decision["model_sha256"]) is not None
+    except sqlite3.Error:
+        return False
+
+
+def _has_moved(connection: sqlite3.Connection, paths: Paths) -> bool:
+    rows = connection.execute("select artifact_location from experiments where artifact_location like '%/mlruns/artifacts'").fetchall()
+    return bool(rows) and (paths.mlruns / "artifacts").as_uri() not in {row[0] for row in rows}
+
+
 def _difference(connection: sqlite3.Connection, name: str, model: str, champion: str | None) -> str:
-    if _one(connection, "select version from model_version_tags where name = ? and key = ? and value = ?", name, MODEL_TAG, model) is None:
-        return f"the registry does not have the model {name} of data/register/decision.json"
+    if _version_of(connection, name, model) is None:
+        return ""
     version = _one(connection, "select version from registered_model_aliases where name = ? and alias = ?", name, CHAMPION)
     found = _one(connection, "select value from model_version_tags where name = ? and version = ? and key = ?", name, version, MODEL_TAG)
-    if found == champion:
-        return ""
-    now = f"version {version} is champion" if version is not None else "no version is champion"
-    return f"{now}, which data/register/decision.json does not say"
+    if found != champion:
+        now = f"version {version} is champion" if version is not None else "no version is champion"
+        return f"{now}, which data/register/decision.json does not say"
+    location = _one(connection, "select storage_location from model_versions where name = ? and version = ?", name, version)
+    if isinstance(location, str) and location.startswith("file:///") and not (Path(unquote(urlsplit(location).path)) / "MLmodel").is_file():
+        return f"the files of version {version}, the champion, are gone, so that it cannot be loaded"
+    return ""
+
+
+def _version_of(connection: sqlite3.Connection, name: str, model: str) -> object:
+    return _one(connection, "select version from model_version_tags where name = ? and key = ? and value = ?", name, MODEL_TAG, model)
 
 
 def _one(connection: sqlite3.Connection, query: str, *values: object) -> object:

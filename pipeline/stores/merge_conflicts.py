@@ -20,7 +20,16 @@ def refuse_merge_conflicts(paths: Paths) -> None:
     """Raise ConfigError with a line for each file that a run reads or writes and in which git's marks stand."""
     tracked = sorted([*paths.root.glob("[!.]*.dvc"), *paths.root.glob("data/[!.]*.dvc")])
     advice = {
-        **dict.fromkeys((paths.params, paths.root / "dvc.yaml", paths.root / ".dvc" / "config", *tracked), BY_HAND),
+        **dict.fromkeys(
+            (
+                paths.params,
+                paths.root / "dvc.yaml",
+                *(paths.root / name for name in ("pyproject.toml", "prefect.yaml", "Makefile")),
+                paths.root / ".dvc" / "config",
+                *tracked,
+            ),
+            BY_HAND,
+        ),
         paths.ledger: BOTH_SIDES,
         paths.known_images: BOTH_SIDES,
         paths.classes: CLASSES,

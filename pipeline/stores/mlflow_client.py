@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.errors import TrackingError
 from pipeline.network import masked
-from pipeline.stores.tracking_server import answers_now, is_server
+from pipeline.stores.tracking_server import answers_now, is_server, remedy
 
 SECONDS_BETWEEN_TRIES = 30.0
 FULL_DISK_BYTES = 1 << 20
@@ -96,8 +96,11 @@ def _tracking_error(error: Exception, uri: str, action: str) -> TrackingError:
         return AlreadyThereError(f"MLflow at {masked(uri)} has it already ({action}): {first_line(error)}")
     if full := _full_disk(uri):
         return TrackingError(f"The disk is full: MLflow's store in {full} could not be written. Make room and run the same command again.")
-    where = "MLflow's tracking server" if is_server(uri) else "MLflow's store"
-    return TrackingError(f"{where} {masked(uri)} failed ({action}): {_reason(error)}.")
+    where = f"MLflow's tracking server {masked(uri)}" if is_server(uri) else f"MLflow's store {masked(uri)}"
+    registry = os.environ.get("MLFLOW_REGISTRY_URI", "").strip()
+    if registry and ("registered_model" in action or "model_version" in action):
+        where = f"MLflow's registry {masked(registry)} (MLFLOW_REGISTRY_URI)"
+    return TrackingError(f"{where} failed ({action}): {_reason(error)}.")
 
 
 def _reason(error: Exception) -> str:
@@ -107,10 +110,12 @@ def _reason(error: Exception) -> str:
         return str(refused[-1])
     if "timed out" in text.lower() and "HTTP" in text:
         return "no answer in time"
-    if status := re.search(r"failed with error code (\d{3}) !=", text):
-        return f"it answered with status {status[1]}"
-    if status := re.search(r"too many (\d{3}) error responses", text):
-        return f"it answered with status {status[1]}"
+    if "RemoteDisconnected" in text or "Connection aborted" in text or "IncompleteRead" in text:
+        return "it closed the connection without a whole answer. Try again"
+    if status := re.search(r"failed with error code (\d{3}) !=", text) or re.search(r"too many (\d{3}) error responses", text):
+        return f"it answered with status {status[1]}. {remedy(int(status[1]))}"
+    if "not in a valid JSON format" in text:
+        return f"its answer is none of MLflow's. {remedy(404)}"
     return text[:300].rstrip(".")
 
 

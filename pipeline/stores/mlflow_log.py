@@ -31,7 +31,7 @@ from pipeline.stores.tracking_server import check_reachable, given_uri, is_own_s
 CHAMPION = "champion"
 MODEL_ID_TAG = "model_id"
 PAGE = 200
-QUIET = ("mlflow", "alembic")
+QUIET = {"mlflow": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.ERROR}
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
@@ -51,8 +51,8 @@ class MlflowLog:
     def connect(cls, paths: Paths, stage: str = "") -> "MlflowLog":
         """The project's tracker, for a stage that holds its lock; made where it is missing. Raises TrackingError where it cannot be used."""
         uri = tracking_uri(paths)
-        for name in QUIET:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        for name, level in QUIET.items():
+            logging.getLogger(name).setLevel(level)
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         given = os.environ.get("MLFLOW_TRACKING_URI")
@@ -156,9 +156,21 @@ class MlflowLog:
         except TrackingError as error:
             raise TrackingError(f"{version.name} version {version.version} cannot be loaded: {error}") from None
 
+    def has_files(self, version: ModelVersion) -> bool:
+        source = str(self._client.get_model_version(version.name, version.version).source)
+        return not source.startswith("models:/m-") or self._is_whole(source.removeprefix("models:/"))
+
     def log_model(self, run: Run, files: list[Path]) -> None:
-        if MODEL_ID_TAG not in run.tags:
-            run.set_tags({MODEL_ID_TAG: log_served_model(self._client, self.experiment_id, run.id, files)})
+        model_id = run.tags.get(MODEL_ID_TAG)
+        if model_id is None or not self._is_whole(model_id):
+            run.set_tags({MODEL_ID_TAG: log_served_model(self._client, self.experiment_id, run.id, files, model_id)})
+
+    def _is_whole(self, model_id: str) -> bool:
+        """Whether a logged model has its files. Of one that was deleted in MLflow nothing is known; registered versions keep theirs."""
+        try:
+            return any(item.path == "MLmodel" for item in self._client.list_logged_model_artifacts(model_id))
+        except NotThereError:
+            return True
 
     def _reopen(self, found: Any, parent: MlflowRun | None) -> MlflowRun:
         run_id = found.info.run_id

@@ -25,10 +25,13 @@ SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow"
 LAST_LINES = 3
 
 
-def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, files: Sequence[Path]) -> str:
-    """MLflow's id of the model that `files` make, logged in the project's experiment; it takes images as people have them."""
+def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, files: Sequence[Path], lost: str | None = None) -> str:
+    """MLflow's id of the model that `files` make, logged in the project's experiment; it takes images as people have them.
+
+    lost: the id of one that was logged before, and whose files are gone: it gets them back.
+    """
     params = {key: str(value) for key, value in client.get_run(run_id).data.params.items()}
-    logged = client.create_logged_model(experiment_id, name="model", source_run_id=run_id, params=params)
+    model_id = lost or client.create_logged_model(experiment_id, name="model", source_run_id=run_id, params=params).model_id
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), guarded(client.uri, "log the model"):
         warnings.filterwarnings("ignore", message=".*An input example was not provided")
         beside = Path(folder) / "model"
@@ -37,9 +40,9 @@ def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, fil
             (beside / file.name).write_bytes(file.read_bytes())
         Model.log(
             None,
-            model_id=logged.model_id,
+            model_id=model_id,
             flavor=mlflow.pyfunc,
-            run_id=run_id,
+            run_id=None if lost else run_id,  # a run that has it as its output takes no second entry
             loader_module="pipeline.served_model",
             data_path=str(beside),
             # The code that decodes and resizes travels with the model
@@ -48,7 +51,7 @@ def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, fil
             # Given, because finding them out takes MLflow five seconds
             pip_requirements=[f"{name}=={version(name)}" for name in SERVING_PACKAGES],
         )
-    return str(logged.model_id)
+    return str(model_id)
 
 
 def _signature() -> ModelSignature:

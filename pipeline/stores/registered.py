@@ -28,8 +28,20 @@ def registry_state(paths: Paths) -> RegistryState | None:
     champion = registered.champion if registered else None
     recorded = (decision["champion"] or {}).get("model_sha256")
     promoted = champion is not None and champion.version == version.version
-    is_current = decision["promoted"] == promoted and recorded == (champion.tags.get(MODEL_TAG) if champion else None)
-    return RegistryState(version.version, is_current, f"{name} version {version.version}", _verdict(decision, version, registered), page)
+    whole = tracker.has_files(version)
+    verdict = _verdict(decision, version, registered)
+    if champion is not None and not promoted and not tracker.has_files(champion):
+        verdict += (
+            f". WARNING: the files of version {champion.version} are gone: put them back from a backup of mlruns/, or set the alias anew"
+        )
+    is_current = whole and decision["promoted"] == promoted and recorded == (champion.tags.get(MODEL_TAG) if champion else None)
+    return RegistryState(
+        version.version,
+        is_current,
+        f"{name} version {version.version}",
+        verdict,
+        page,
+    )
 
 
 def _verdict(decision: dict[str, Any], version: ModelVersion, registered: Registered | None) -> str:

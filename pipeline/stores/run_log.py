@@ -155,7 +155,7 @@ class Tracker(Protocol):
         """What the registry says of a model; None only where it says that there is none of this name."""
 
     def log_model(self, run: Run, files: list[Path]) -> None:
-        """Log the model as people call it, made of `files`, unless the run has one already."""
+        """Log the model as people call it, made of `files`, unless the run has one already, with its files."""
 
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
         """Make a version of the model that the run has logged."""
@@ -168,6 +168,9 @@ class Tracker(Protocol):
 
     def describe_version(self, version: ModelVersion, text: str) -> None: ...
     def describe_model(self, model_name: str, text: str) -> None: ...
+    def has_files(self, version: ModelVersion) -> bool:
+        """Whether the files of a registered model are where the registry says."""
+
     def predict(self, version: ModelVersion, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
         """The class names that a registered model gives to batches of encoded images, by its own code and files.
 

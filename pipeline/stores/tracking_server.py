@@ -1,16 +1,23 @@
 """Where MLflow's store is, and whether it answers; without loading MLflow."""
 
+import base64
+import http.client
+import json
 import os
 import re
 import socket
+import urllib.error
+import urllib.request
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pipeline.errors import TrackingError
 from pipeline.network import masked
 from pipeline.paths import Paths
 
 CONNECT_TIMEOUT_SECONDS = 5
+ANSWER_TIMEOUT_SECONDS = 15
+REFUSED = (401, 403, 407)
 RUNS_PAGE = "#/experiments/{experiment_id}/runs?workflowType=machine_learning"
 """The page of MLflow's UI that lists runs: its start page is one for language models."""
 
@@ -53,6 +60,8 @@ def check_reachable(uri: str) -> None:
         raise TrackingError(
             "MLFLOW_TRACKING_URI is no address. Set it to one such as http://127.0.0.1:5000, or unset it to log to mlruns/."
         )
+    if folder := _missing_folder(uri):
+        raise TrackingError(f"MLFLOW_TRACKING_URI is {uri}, but there is no folder {folder}. Make it, or correct the address.")
     if not is_server(uri):
         return
     if problem := _connection_problem(address.hostname or "", port, CONNECT_TIMEOUT_SECONDS):
@@ -60,6 +69,54 @@ def check_reachable(uri: str) -> None:
             f"MLflow's tracking server {masked(uri)} (MLFLOW_TRACKING_URI) cannot be reached: {problem}. "
             "Start it, or unset MLFLOW_TRACKING_URI to log to mlruns/."
         )
+    _check_answer(uri)
+
+
+def _check_answer(uri: str) -> None:
+    """Raise TrackingError where what listens is no MLflow, or does not let this user in. By https nothing is asked: certificates are MLflow's matter."""
+    parts = urlsplit(uri)
+    if parts.scheme != "http":
+        return
+    site = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    request = urllib.request.Request(f"{site}/api/2.0/mlflow/experiments/get?experiment_id=0", headers=_credentials(parts))  # noqa: S310 (http)
+    try:
+        with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS) as answer:  # noqa: S310
+            problem = "" if _is_mlflows(answer.read()) else f"its answer is none of MLflow's. {remedy(404)}"
+    except urllib.error.HTTPError as error:
+        problem = (
+            "" if _is_mlflows(error.read()) and error.code not in REFUSED else f"it answered with status {error.code}. {remedy(error.code)}"
+        )
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        problem = f"no whole answer: {error or type(error).__name__}. Try again, or unset MLFLOW_TRACKING_URI"
+    if problem:
+        raise TrackingError(f"MLflow's tracking server {masked(uri)} (MLFLOW_TRACKING_URI) cannot be used: {problem}.")
+
+
+def _is_mlflows(body: bytes) -> bool:
+    """Whether an answer is an experiment, or an error in MLflow's words."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and bool(answer.keys() & {"experiment", "error_code"})
+
+
+def _credentials(parts: SplitResult) -> dict[str, str]:
+    """The header by which MLflow's client would show who asks."""
+    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        return {"Authorization": f"Bearer {token}"}
+    user = unquote(parts.username or "") or os.environ.get("MLFLOW_TRACKING_USERNAME", "")
+    password = unquote(parts.password or "") or os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"} if user else {}
+
+
+def remedy(status: int) -> str:
+    """What to do where a server answers with an HTTP status."""
+    if status in REFUSED:
+        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, or ask who runs the server"
+    if status < 500 and status != 429:
+        return "Is it the address of an MLflow server, with its whole path?"
+    return "Try again when the server is well"
 
 
 def answers_now(uri: str) -> bool:
@@ -68,6 +125,14 @@ def answers_now(uri: str) -> bool:
     if not is_server(uri) or not address.hostname:
         return True
     return not _connection_problem(address.hostname, address.port or (443 if address.scheme == "https" else 80), 1.0)
+
+
+def _missing_folder(uri: str) -> str:
+    """The folder of another database than the project's own that MLflow would make; empty where it is there."""
+    if uri != given_uri() or not uri.startswith("sqlite:///"):
+        return ""
+    folder = Path(uri.removeprefix("sqlite:///").partition("?")[0]).absolute().parent
+    return "" if folder.is_dir() or folder.name == "mlruns" else str(folder)
 
 
 def _connection_problem(host: str, port: int, timeout_seconds: float) -> str:

@@ -70,13 +70,22 @@ def refuse_links(paths: Paths) -> None:
 
 
 def refuse_other_files(paths: Paths, stages: Sequence[str] = STAGES) -> None:
-    """Raise StorageError where something that is not the project's lies where stages, or DVC before they start, remove their own files."""
-    for name in stages:
+    """Raise StorageError, with a line for each stage, where something that is not the project's lies where stages remove their own files, or DVC does."""
+    faults = [fault for name in stages if (fault := _other_files(name, paths))]
+    if faults:
+        raise StorageError("\n".join(faults))
+
+
+def _other_files(name: str, paths: Paths) -> str:
+    try:
         if name in MADE:
             outs = [out.relative_to(paths.stage(name)).as_posix() for out in _outs(name, paths) if out.is_relative_to(paths.stage(name))]
             refuse_others(paths.stage(name), [*MADE[name], *outs])
         else:
             _refuse_folders_for_files(name, paths)
+    except StorageError as error:
+        return str(error)
+    return ""
 
 
 def _refuse_folders_for_files(stage: str, paths: Paths) -> None:
