@@ -21,7 +21,15 @@ PROBABILITIES = np.array(
     [[0.7, 0.1, 0.1, 0.1], [0.5, 0.3, 0.1, 0.1], [0.2, 0.6, 0.1, 0.1], [0.1, 0.8, 0.06, 0.04], [0.05, 0.02, 0.9, 0.03]], np.float32
 )
 MODEL = b"a kept model"
-OUTPUTS = ["confusion_matrix.png", "metrics.json", "per_class.csv", "predictions.parquet", "reliability.png", "report.html"]
+OUTPUTS = [
+    "confusion_matrix.png",
+    "metrics.json",
+    "per_class.csv",
+    "predictions.parquet",
+    "reliability.png",
+    "report.html",
+    "uncertainty.json",
+]
 
 
 @pytest.fixture

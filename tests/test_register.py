@@ -46,7 +46,8 @@ def make_workspace(
         "cross_validate/folds.csv": "fold,images,accuracy,loss\n0,10,0.9,0.3\n",
         "cross_validate/out_of_fold.parquet": "predictions",
         "cross_validate/metrics.json": json.dumps({"cv_accuracy_mean": 0.9, "cv_accuracy_std": 0.01}),
-        "evaluate/metrics.json": json.dumps({"test_accuracy": hits / 10, "test_accuracy_low": 0.5, "test_accuracy_high": 1.0}),
+        "evaluate/metrics.json": json.dumps({"test_accuracy": hits / 10}),
+        "evaluate/uncertainty.json": json.dumps({"test_accuracy_low": 0.5, "test_accuracy_high": 1.0}),
     }
     for name, text in texts.items():
         (root / "data" / name).parent.mkdir(parents=True, exist_ok=True)

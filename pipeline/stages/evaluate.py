@@ -35,7 +35,17 @@ DECIMALS = 6
 CONFUSIONS_SHOWN = 10
 MISTAKES_SHOWN = 24
 DOUBTS_SHOWN = 12
-OUTPUTS = ("predictions.parquet", "metrics.json", "per_class.csv", "confusion_matrix.png", "reliability.png", "report.html")
+OUTPUTS = (
+    "predictions.parquet",
+    "metrics.json",
+    "uncertainty.json",
+    "per_class.csv",
+    "confusion_matrix.png",
+    "reliability.png",
+    "report.html",
+)
+UNCERTAINTY = ("test_accuracy_low", "test_accuracy_high", "test_calibration_error")
+"""In a file of their own, so that the table of `dvc metrics show` fits a terminal."""
 PER_CLASS_COLUMNS = ("precision", "recall", "f1", "support")
 
 
@@ -76,15 +86,17 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     report = build_report(config, paths, scored, values)
     folder = paths.stage("evaluate")
     write_table(folder / "predictions.parquet", predictions_table(scored))
-    write_json(folder / "metrics.json", test_metrics(values))
+    numbers = test_metrics(values)
+    write_json(folder / "metrics.json", {name: value for name, value in numbers.items() if name not in UNCERTAINTY})
+    write_json(folder / "uncertainty.json", {name: numbers[name] for name in UNCERTAINTY})
     write_bytes(folder / "per_class.csv", per_class_csv(values["per_class"]))
     write_bytes(folder / "confusion_matrix.png", report.confusion_matrix.light)
     write_bytes(folder / "reliability.png", report.reliability.light)
     write_bytes(folder / "report.html", render(report).encode())
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    numbers = {**test_metrics(values), **read_json(paths.stage("cross_validate") / "metrics.json")}
-    log_evaluation(pipeline_run(tracker, paths, config), numbers, folder)
+    folds = read_json(paths.stage("cross_validate") / "metrics.json")
+    log_evaluation(pipeline_run(tracker, paths, config), {**numbers, **folds}, folder)
     return {"images": values["images"], "accuracy": f"{values['accuracy']:.4f}", "report": paths.relative(folder / "report.html")}
 
 
