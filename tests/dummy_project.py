@@ -99,6 +99,7 @@ def start_pipeline(root: Path, *arguments: str, **more: str) -> "subprocess.Pope
         cwd=root,
         env=environment(root, **more),
         text=True,
+        errors="replace",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,

@@ -55,9 +55,6 @@ def test_a_file_that_could_not_be_written_leaves_the_old_one(tmp_path: Path) -> 
 
 
 def test_a_folder_is_there_once_it_is_full(tmp_path: Path) -> None:
-    (tmp_path / ".shards.partial").mkdir()
-    (tmp_path / ".shards.partial" / "left behind").touch()
-
     with folder_beside(tmp_path / "shards") as beside:
         (beside / "00000.parquet").touch()
 

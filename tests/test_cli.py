@@ -1,6 +1,7 @@
 """The command line as a person meets it: help, checks, one line per mistake, a stage that stops when told."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -103,7 +104,7 @@ def test_work_outside_of_the_current_folder_is_told(tmp_path: Path) -> None:
 
 
 def test_a_current_folder_that_is_gone_is_one_line(project: Path, tmp_path: Path) -> None:
-    command = f"mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone; exec {BIN}/pipeline check"
+    command = f"mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone; exec {shlex.quote(str(BIN))}/pipeline check"
 
     done = subprocess.run(command, shell=True, env=environment(project), capture_output=True, text=True)
 

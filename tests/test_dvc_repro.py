@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.errors import BusyError
+from pipeline.errors import BusyError, ConfigError
 from pipeline.paths import Paths
-from pipeline.stores.dvc_repro import reproduce
+from pipeline.stores.dvc_repro import check_lock, reproduce
 from tests.dummy_project import BIN, copy_project, create_project, environment, wait_for, write_graph
 
 
@@ -91,3 +91,30 @@ def test_a_stage_that_crashes_is_told_by_its_last_line(project: Path) -> None:
     )  # fmt: skip
 
     assert code.stderr.splitlines()[-1] == "pipeline.errors.StageError: ingest: exited with 1: ZeroDivisionError: division by zero"
+
+
+def test_a_lock_file_that_a_kill_has_cut_off_is_put_back(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = Paths(project)
+    for stage in ("ingest", "preprocess"):
+        reproduce(stage, paths, lambda line: None, lock_timeout_seconds=60)
+    whole = paths.dvc_lock.read_bytes()
+    reproduce("preprocess", paths, lambda line: None, lock_timeout_seconds=60)
+    paths.dvc_lock.write_bytes(whole[: len(whole) // 2] + b"\n  x")
+
+    check_lock(paths)
+
+    assert paths.dvc_lock.read_bytes() == whole
+    assert "half written when a run was killed" in capsys.readouterr().err
+
+
+def test_a_lock_file_that_somebody_has_edited_is_left_alone(project: Path) -> None:
+    paths = Paths(project)
+    reproduce("ingest", paths, lambda line: None, lock_timeout_seconds=60)
+    reproduce("ingest", paths, lambda line: None, lock_timeout_seconds=60)
+    edited = paths.dvc_lock.read_bytes() + b"  : [ broken\n"
+    paths.dvc_lock.write_bytes(edited)
+
+    with pytest.raises(ConfigError, match=r"dvc\.lock cannot be read"):
+        check_lock(paths)
+
+    assert paths.dvc_lock.read_bytes() == edited

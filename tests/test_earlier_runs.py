@@ -90,7 +90,7 @@ def test_a_confirmed_class_is_let_go_and_told_to_the_stages_that_follow(project:
     assert report["class_names"] == ["circle", "cross"]
     assert report["removed_classes"] == ["square"]
     assert report["findings"]["removed_class"] == 1
-    assert "1 removed_class" in capsys.readouterr().err
+    assert "1 removed class" in capsys.readouterr().err
     assert project.run(removed_classes=["square"])["removed_classes"] == ["square"]
 
 
@@ -188,7 +188,7 @@ def test_replaced_images_can_be_confirmed_and_are_told(project: Project, tmp_pat
     other = write_class_folders(tmp_path / "elsewhere" / "photos", per_class=10, seed=5)
 
     assert project.run(other, replaced_images="keep")["findings"]["replaced_images"] == 1
-    assert "1 replaced_images" in capsys.readouterr().err
+    assert "1 replaced data set" in capsys.readouterr().err
     assert "replaced_images" not in project.run(other)["findings"]
 
 

@@ -303,7 +303,7 @@ def test_weights_that_cannot_be_had_are_told_in_one_line(error: Exception, words
             ("name: resnet", "name: ResNet51"),
             "should be one of convnext, .*, or a network of keras.applications, .* Did you mean ResNet50?",
         ),
-        (("dropout: 0.0", "dropout: 1.0"), "dropout should be less than 1"),
+        (("dropout: 0.0", "dropout: 1.0"), "dropout should be a number of at least 0 and below 1"),
     ],
 )
 def test_a_wrong_choice_is_told_in_words(change: tuple[str, str], words: str, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -115,7 +116,10 @@ def test_records_move_a_bar_that_goes_away(capsys: pytest.CaptureFixture[str]) -
 def test_a_run_on_a_terminal_has_short_lines_a_bar_and_no_escape_codes(tmp_path: Path, columns: int) -> None:
     project = create_project(tmp_path / "flowers")
     (project / "with_bar.py").write_text(WITH_BAR, encoding="utf-8")
-    write_graph(project, train=f"mkdir -p data/train; PYTHONPATH={Path(__file__).parent.parent} {sys.executable} with_bar.py;:")
+    write_graph(
+        project,
+        train=f"mkdir -p data/train; PYTHONPATH={shlex.quote(str(Path(__file__).parent.parent))} {shlex.quote(sys.executable)} with_bar.py;:",
+    )
 
     code, shown = on_terminal(project, columns, NO_COLOR="1")
 

@@ -4,6 +4,7 @@ In: a stage's name and the workspace. Out: whether it ran, was unchanged or came
 DVC command holds is waited for. Knows nothing of Prefect.
 """
 
+import hashlib
 import os
 import re
 import sys
@@ -22,6 +23,7 @@ from pipeline.paths import STAGES, Paths
 from pipeline.processes import run
 from pipeline.progress import read_record
 from pipeline.stores.dvc_faults import explain
+from pipeline.stores.files import write_bytes
 
 Outcome = Literal["Ran", "Unchanged", "Restored"]
 FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage whose run it belongs to, so that it ends with it
@@ -64,9 +66,40 @@ def missing_inputs(stage: str, paths: Paths) -> list[str]:
 
 
 def check_lock(paths: Paths) -> None:
-    """Raise ConfigError where there is a dvc.lock that DVC cannot read."""
+    """Raise ConfigError where there is a dvc.lock that DVC cannot read. One that a killed DVC left half written is put back as it was before."""
+    _put_lock_back(paths)
     if paths.dvc_lock.exists():
         _stages(paths.dvc_lock, "Take it from git: `git checkout -- dvc.lock`; or delete it, and every stage is run again.")
+
+
+def _keep_lock(paths: Paths) -> None:
+    """Keep a copy of a dvc.lock that can be read: DVC writes it in place, and a kill at that moment leaves half of it."""
+    if paths.dvc_lock.is_file() and not _fault_of(paths.dvc_lock):
+        write_bytes(_kept_lock(paths), paths.dvc_lock.read_bytes())
+
+
+def _put_lock_back(paths: Paths) -> None:
+    """Replace a dvc.lock that was cut off in the middle of being written by the copy kept before; what is left of it stays beside the copy."""
+    kept = _kept_lock(paths)
+    if not (kept.is_file() and paths.dvc_lock.is_file() and _fault_of(paths.dvc_lock)):
+        return
+    content, before = paths.dvc_lock.read_bytes(), kept.read_bytes()
+    if not content.endswith(b"\n") or len(content) < len(before):  # cut off, and not edited or merged
+        write_bytes(kept.with_suffix(".cut-off"), content)
+        write_bytes(paths.dvc_lock, before)
+        print("note: dvc.lock was left half written when a run was killed; it is again as it was before that stage.", file=sys.stderr)
+
+
+def _kept_lock(paths: Paths) -> Path:
+    return paths.scratch / f"dvc-lock-{hashlib.sha256(str(paths.root).encode()).hexdigest()[:12]}"
+
+
+def _fault_of(lock: Path) -> str:
+    try:
+        _stages(lock, "")
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def _stages(file: Path, advice: str) -> dict[str, Any]:
@@ -88,6 +121,8 @@ def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout
 
     Raises StageError with the stage's own message, BusyError where another command has held DVC's lock for longer than the timeout.
     """
+    _put_lock_back(paths)
+    _keep_lock(paths)
     _refuse_outs_elsewhere(stage, paths)
     started = time.monotonic()
     reported = False
