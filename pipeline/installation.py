@@ -13,10 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-ORIGIN_OF_PACKAGES = (
-    *("index-url", "extra-index-url", "no-index", "find-links", "trusted-host", "proxy", "cert", "client-cert", "keyring-provider"),
-    *("cache-dir", "no-cache-dir", "timeout", "default-timeout", "retries", "resume-retries", "no-input", "use-deprecated", "use-feature"),
-)
+# Words in the names of pip's settings on where packages come from, and on how pip asks for them; no setting on where they go has one
+ORIGIN_OF_PACKAGES = ("index", "links", "host", "proxy", "cert", "cache", "timeout", "retries", "keyring", "input", "deprecated", "feature")
 SECTIONS = ("global", "install", ":env:")  # a later one has the last word
 OTHER_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONSAFEPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 OPTIONS = ("--quiet", "--disable-pip-version-check", "--no-deps")
@@ -80,7 +78,7 @@ def pip_environment(settings: str, environ: Mapping[str, str] = os.environ) -> d
         for line in settings.splitlines():
             name, _, value = line.partition("=")
             key = name.removeprefix(f"{section}.")
-            if key != name and key in ORIGIN_OF_PACKAGES and (text := str(ast.literal_eval(value)).strip()):
+            if key != name and set(key.split("-")) & set(ORIGIN_OF_PACKAGES) and (text := str(ast.literal_eval(value)).strip()):
                 kept[f"PIP_{key.upper().replace('-', '_')}"] = text
     others = {name: value for name, value in environ.items() if not name.upper().startswith("PIP_") and name not in OTHER_PYTHON}
     return {**others, **kept, "PIP_CONFIG_FILE": os.devnull}

@@ -7,12 +7,13 @@ import pytest
 
 from pipeline.installation import InstallationError, install, pip_environment, reason_to_begin_anew
 
+INDEX = "PIP_INDEX_URL".removeprefix("PIP_").replace("_", "-").lower()  # the setting of pip.conf
 FAKE_PYTHON = """\
 #!/bin/sh
 # A Python of a virtual environment, and the one that makes it: writes down what it is asked for, installs nothing.
 echo "$@" >> "{log}"
 case "$*" in
-  "-I -m pip config list") echo "global.index-url='https://mirror/simple'" ;;
+  "-I -m pip config list") echo "global.{index}='https://mirror.example'" ;;
   "-I -m venv"*) for last; do :; done; rm -rf "$last"; mkdir -p "$last/bin"; cp "$0" "$last/bin/python" ;;
   "-I -m pip install"*) echo "$PIP_INDEX_URL $PIP_USER $PIP_CONFIG_FILE" >> "{log}"; exit {code} ;;
 esac
@@ -23,7 +24,7 @@ def create_fakes(root: Path, monkeypatch: pytest.MonkeyPatch, code: int = 0) -> 
     """The log of what the fake Pythons are asked for."""
     log = root / "log"
     base = root / "python"
-    base.write_text(FAKE_PYTHON.format(log=log, code=code), encoding="utf-8")
+    base.write_text(FAKE_PYTHON.format(log=log, code=code, index=INDEX), encoding="utf-8")
     base.chmod(0o755)
     monkeypatch.setattr(sys, "_base_executable", str(base))
     monkeypatch.setenv("PIP_USER", "1")
@@ -34,22 +35,26 @@ def create_fakes(root: Path, monkeypatch: pytest.MonkeyPatch, code: int = 0) -> 
 def test_what_chooses_the_index_is_kept_and_what_chooses_the_place_is_not() -> None:
     settings = "\n".join(
         [
-            ":env:.index-url='https://env/simple'",
+            f":env:.{INDEX}='https://env.example'",
             ":env:.user='1'",
-            "global.index-url='https://global/simple'",
+            f"global.{INDEX}='https://global.example'",
             "global.cert='/etc/ca.pem'",
-            "global.target='/opt/packages'",
+            "global.target='/somewhere/else'",
+            "global.timeout='60'",
+            "global.only-binary=':all:'",
+            "global.ignore-installed='true'",
             "install.no-binary=':all:'",
             "install.find-links='\\n/wheels\\n/more'",
             "download.proxy='http://only-for-downloads:3128'",
         ]
     )
-    environ = {"PIP_INDEX_URL": "https://env/simple", "PIP_TARGET": "/x", "PYTHONPATH": "/y", "PATH": "/bin"}
+    environ = {"PIP_INDEX_URL": "https://env.example", "PIP_TARGET": "/x", "PYTHONPATH": "/y", "PATH": "/bin"}
 
     assert pip_environment(settings, environ) == {
         "PATH": "/bin",
-        "PIP_INDEX_URL": "https://env/simple",
+        "PIP_INDEX_URL": "https://env.example",
         "PIP_CERT": "/etc/ca.pem",
+        "PIP_TIMEOUT": "60",
         "PIP_FIND_LINKS": "/wheels\n/more",
         "PIP_CONFIG_FILE": "/dev/null",
     }
@@ -63,7 +68,7 @@ def test_a_fresh_installation_makes_the_environment_and_records_its_folder(tmp_p
     lines = log.read_text(encoding="utf-8").splitlines()
     assert f"-I -m venv {tmp_path}/.venv" in lines
     assert "-I -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r locks/cpu.txt" in lines
-    assert "https://mirror/simple  /dev/null" in lines  # no PIP_USER
+    assert "https://mirror.example  /dev/null" in lines  # no PIP_USER
     assert lines[-1] == "-m pipeline.environment"
     assert (tmp_path / ".venv" / "installed-cpu").read_text(encoding="utf-8") == f"{tmp_path}\n"
     assert not (tmp_path / ".checkpoints" / "installing").exists()
