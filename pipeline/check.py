@@ -19,7 +19,7 @@ from pipeline.errors import ConfigError, PipelineError, SourceError
 from pipeline.network import check_network, masked
 from pipeline.paths import STAGES, Paths
 from pipeline.stores.decision import read_decision
-from pipeline.stores.local_registry import is_registered, registry_problem
+from pipeline.stores.local_registry import registry_problem
 from pipeline.stores.merge_conflicts import refuse_merge_conflicts
 from pipeline.stores.records import readable
 from pipeline.stores.tracking_server import check_reachable, is_server, tracking_uri
@@ -203,9 +203,10 @@ def _check_registry(paths: Paths) -> Finding:
         return Finding("registry", "nothing registered by this project yet")
     if is_server(tracking_uri(paths)):
         return Finding("registry", "on the tracking server; not asked")
-    if problem := registry_problem(paths):
+    problem = registry_problem(paths)
+    if problem:
         return Finding("registry", problem, "run `pipeline run`, which brings data/register/decision.json and the registry together")
-    if not is_registered(paths):
+    if problem is None:
         return Finding("registry", f"does not have {decision['model_name']} yet; `pipeline run` registers it")
     return Finding("registry", f"{decision['model_name']}: as data/register/decision.json says")
 

@@ -118,3 +118,15 @@ def test_a_lock_file_that_somebody_has_edited_is_left_alone(project: Path) -> No
         check_lock(paths)
 
     assert paths.dvc_lock.read_bytes() == edited
+
+
+def test_a_lock_file_of_an_unfinished_merge_is_left_alone(project: Path) -> None:
+    paths = Paths(project)
+    for _ in range(2):
+        reproduce("ingest", paths, lambda line: None, lock_timeout_seconds=60)
+    paths.dvc_lock.write_bytes(b"<<<<<<< HEAD\nschema: '2.0'\n")
+
+    with pytest.raises(ConfigError, match=r"dvc\.lock cannot be read"):
+        check_lock(paths)
+
+    assert paths.dvc_lock.read_bytes() == b"<<<<<<< HEAD\nschema: '2.0'\n"

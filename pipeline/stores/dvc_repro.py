@@ -84,7 +84,8 @@ def _put_lock_back(paths: Paths) -> None:
     if not (kept.is_file() and paths.dvc_lock.is_file() and _fault_of(paths.dvc_lock)):
         return
     content, before = paths.dvc_lock.read_bytes(), kept.read_bytes()
-    if not content.endswith(b"\n") or len(content) < len(before):  # cut off, and not edited or merged
+    cut_off = not content.endswith(b"\n") or len(content) < len(before)
+    if cut_off and b"<<<<<<<" not in content:  # an unfinished merge is a person's to finish
         write_bytes(kept.with_suffix(".cut-off"), content)
         write_bytes(paths.dvc_lock, before)
         print("note: dvc.lock was left half written when a run was killed; it is again as it was before that stage.", file=sys.stderr)

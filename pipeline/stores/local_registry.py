@@ -15,31 +15,18 @@ CHAMPION = "champion"
 MODEL_TAG = "model_sha256"
 
 
-def registry_problem(paths: Paths) -> str:
-    """What differs, in a few words; empty where nothing does, or the model is not there yet, as in a fresh clone."""
-    decision = read_decision(paths)
-    database = paths.mlruns / "mlflow.db"
+def registry_problem(paths: Paths) -> str | None:
+    """What differs, in a few words; empty where nothing does, None where the registry does not have the model yet, as in a fresh clone."""
+    decision, database = read_decision(paths), paths.mlruns / "mlflow.db"
     if not decision or not database.is_file():
-        return ""
+        return None
     try:
         with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=2)) as connection:
             if _has_moved(connection, paths):
                 return f"{paths.mlruns} was made in another folder: until its paths are rewritten, MLflow finds no model in it"
             return _difference(connection, decision["model_name"], decision["model_sha256"], (decision["champion"] or {}).get(MODEL_TAG))
     except sqlite3.Error:
-        return ""
-
-
-def is_registered(paths: Paths) -> bool:
-    """Whether the registry has the model that was decided on."""
-    decision, database = read_decision(paths), paths.mlruns / "mlflow.db"
-    if not decision or not database.is_file():
-        return False
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=2)) as connection:
-            return _version_of(connection, decision["model_name"], decision["model_sha256"]) is not None
-    except sqlite3.Error:
-        return False
+        return None
 
 
 def _has_moved(connection: sqlite3.Connection, paths: Paths) -> bool:
@@ -47,9 +34,9 @@ def _has_moved(connection: sqlite3.Connection, paths: Paths) -> bool:
     return bool(rows) and (paths.mlruns / "artifacts").as_uri() not in {row[0] for row in rows}
 
 
-def _difference(connection: sqlite3.Connection, name: str, model: str, champion: str | None) -> str:
-    if _version_of(connection, name, model) is None:
-        return ""
+def _difference(connection: sqlite3.Connection, name: str, model: str, champion: str | None) -> str | None:
+    if _one(connection, "select version from model_version_tags where name = ? and key = ? and value = ?", name, MODEL_TAG, model) is None:
+        return None
     version = _one(connection, "select version from registered_model_aliases where name = ? and alias = ?", name, CHAMPION)
     found = _one(connection, "select value from model_version_tags where name = ? and version = ? and key = ?", name, version, MODEL_TAG)
     if found != champion:
@@ -59,10 +46,6 @@ def _difference(connection: sqlite3.Connection, name: str, model: str, champion:
     if isinstance(location, str) and location.startswith("file:///") and not (Path(unquote(urlsplit(location).path)) / "MLmodel").is_file():
         return f"the files of version {version}, the champion, are gone, so that it cannot be loaded"
     return ""
-
-
-def _version_of(connection: sqlite3.Connection, name: str, model: str) -> object:
-    return _one(connection, "select version from model_version_tags where name = ? and key = ? and value = ?", name, MODEL_TAG, model)
 
 
 def _one(connection: sqlite3.Connection, query: str, *values: object) -> object:
