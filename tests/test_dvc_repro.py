@@ -13,17 +13,7 @@ import pytest
 from pipeline.errors import BusyError, ConfigError
 from pipeline.paths import Paths
 from pipeline.stores.dvc_repro import check_lock, reproduce
-from tests.dummy_project import BIN, copy_project, create_project, environment, wait_for, write_graph
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return create_project(tmp_path_factory.mktemp("template") / "my prøject")
-
-
-@pytest.fixture
-def project(template: Path, tmp_path: Path) -> Path:
-    return copy_project(template, tmp_path / "my prøject")
+from tests.dummy_project import BIN, environment, wait_for, write_graph
 
 
 def hold_dvc(project: Path) -> "subprocess.Popen[bytes]":

@@ -25,7 +25,6 @@ from tests.dummy_project import (
     BIN,
     GRAPH,
     copy_project,
-    create_project,
     environment,
     free_port,
     has_ended,
@@ -38,16 +37,6 @@ from tests.dummy_project import (
 )
 
 SLOW = "python slow_stage.py"
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return create_project(tmp_path_factory.mktemp("template") / "my prøject")
-
-
-@pytest.fixture
-def project(template: Path, tmp_path: Path) -> Path:
-    return copy_project(template, tmp_path / "my prøject")
 
 
 @pytest.fixture(scope="module")
