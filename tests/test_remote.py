@@ -213,7 +213,7 @@ def test_a_file_that_changes_while_it_is_fetched_in_parts_is_refused(
 def test_what_is_packed_on_the_way_arrives_as_it_is(server: Server, tmp_path: Path) -> None:
     server.content = gzip.compress(b"a,b\n")
 
-    assert local_copy(server.url("/x.csv.gz"), tmp_path).read_bytes() == gzip.compress(b"a,b\n")
+    assert local_copy(server.url("/x.csv.gz"), tmp_path).read_bytes() == server.content  # gzip writes the second of the day into each file
 
 
 @pytest.mark.parametrize(
