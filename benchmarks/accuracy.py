@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import Config, load_config
-from pipeline.ml.device import choose_compute
-from pipeline.ml.fit import Fitter
-from pipeline.ml.metrics import calibration_error, log_loss, reliability_bins
-from pipeline.ml.predict import predict
-from pipeline.ml.splits import stratified_holdout
+from pipeline.dataset.arrays import TrainingSet, read_training_set
+from pipeline.dataset.splits import stratified_holdout
+from pipeline.evaluation.metrics import calibration_error, log_loss, reliability_bins
+from pipeline.fitting.device import choose_compute
+from pipeline.fitting.fit import Fitter
+from pipeline.models.predict import predict
+from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths, find_paths
-from pipeline.stores.arrays import TrainingSet, read_training_set
 
 VALIDATION_SEED = 12345
 

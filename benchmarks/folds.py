@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import Config, load_config
-from pipeline.fold_fits import FoldJob, fit_fold, fit_folds_in_parallel
+from pipeline.dataset.arrays import read_index
+from pipeline.fitting.folds import FoldJob, fit_fold, fit_folds_in_parallel
+from pipeline.params.reader import Config, load_config
 from pipeline.paths import find_paths
-from pipeline.stores.arrays import read_index
 
 
 def main() -> None:

@@ -21,9 +21,9 @@ from PIL import Image, ImageEnhance
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pipeline.ml.fingerprints import FLAT_RANGE, LUMA, fingerprint
-from pipeline.ml.images import ImageSpec, decode, image_to_input
-from pipeline.ml.near_duplicates import near_duplicates
+from pipeline.images.decoding import ImageSpec, decode, image_to_input
+from pipeline.quality.fingerprints import FLAT_RANGE, LUMA, fingerprint
+from pipeline.quality.near_duplicates import near_duplicates
 
 Change = Callable[[Image.Image], Image.Image]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")

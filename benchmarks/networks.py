@@ -16,9 +16,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import load_config, model_names
-from pipeline.ml.device import choose_compute
-from pipeline.ml.network import build_to_fit
+from pipeline.fitting.device import choose_compute
+from pipeline.models.network import build_to_fit
+from pipeline.params.model import model_names
+from pipeline.params.reader import load_config
 
 SHAPES = ((28, 28, 1), (64, 64, 3))
 STEPS = 7

@@ -14,7 +14,7 @@ from pathlib import Path
 from mlflow.tracking import MlflowClient
 
 from pipeline.paths import STAGES, find_paths
-from pipeline.stores.tracking_server import tracking_uri
+from pipeline.tracking.tracking_server import tracking_uri
 
 MARK = re.compile(r"^(\d\d:\d\d:\d\d\.\d{3}) .*Task run '(\w+)' - (Running stage|Finished in state)", re.MULTILINE)
 REAL = re.compile(r"^real\s+(\d+)m([\d.]+)s", re.MULTILINE)

@@ -19,11 +19,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import Config, load_config
-from pipeline.ml.device import Compute, choose_compute
-from pipeline.ml.fit import Epoch, Fitter
+from pipeline.dataset.arrays import TrainingSet, read_training_set
+from pipeline.fitting.device import Compute, choose_compute
+from pipeline.fitting.fit import Epoch, Fitter
+from pipeline.params.reader import Config, load_config
 from pipeline.paths import find_paths
-from pipeline.stores.arrays import TrainingSet, read_training_set
 
 MOVED = {"rotation_degrees": 20.0, "shift_fraction": 0.1, "shear_degrees": 10.0, "zoom_fraction": 0.1, "horizontal_flip": True}
 UNMOVED = dict.fromkeys(("rotation_degrees", "shift_fraction", "shear_degrees", "zoom_fraction", "erase_fraction"), 0.0) | {

@@ -16,7 +16,7 @@ from torch import nn
 
 
 def build(class_count: int) -> nn.Module:
-    """Conv32-pool-Conv64-pool-Conv64-pool-Dense64, as in pipeline/ml/models/tutorial.py."""
+    """Conv32-pool-Conv64-pool-Conv64-pool-Dense64, as in pipeline/models/tutorial.py."""
     layers: list[nn.Module] = []
     for channels_in, channels_out in ((1, 32), (32, 64), (64, 64)):
         layers += [nn.Conv2d(channels_in, channels_out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)]

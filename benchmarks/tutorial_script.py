@@ -17,7 +17,7 @@ STEPS, BATCH_SIZE = 100, 32
 
 
 def build(shape: tuple[int, ...], class_count: int) -> keras.Model:
-    """Conv32-pool-Conv64-pool-Conv64-pool-Dense64, as in pipeline/ml/models/tutorial.py."""
+    """Conv32-pool-Conv64-pool-Conv64-pool-Dense64, as in pipeline/models/tutorial.py."""
     model = keras.Sequential([keras.Input(shape)])
     for filters in (32, 64, 64):
         model.add(keras.layers.Conv2D(filters, 3, activation="relu", padding="same"))

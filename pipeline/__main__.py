@@ -19,18 +19,18 @@ from pipeline.python_path import CODE, foreign_module, missing_package
 if __name__ == "__main__" and (fault := foreign_module() or missing_package()):  # asked before the modules of other people are imported
     sys.exit(print(f"error: {fault}", file=sys.stderr) or 2)
 
-from pipeline.check import check_inputs, check_machine, check_places, table
 from pipeline.command_line import create_parser
-from pipeline.data_report import KINDS, counted
 from pipeline.environment import apply_settings
 from pipeline.errors import ConfigError, PipelineError, StorageError
 from pipeline.network import masked, spare_loopback
 from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, callers, exit_with, one_at_a_time, stop_on_signals
-from pipeline.stores.dvc_repro import FLOW_PID, missing_inputs
-from pipeline.summary import verdict
-from pipeline.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
+from pipeline.quality.kinds import counted, kinds
+from pipeline.retraining.summary import verdict
 from pipeline.terminal import CLOSED_PIPE, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
+from pipeline.workspace.check import check_inputs, check_machine, check_places, table
+from pipeline.workspace.dvc_repro import FLOW_PID, missing_inputs
+from pipeline.workspace.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
 
 TRACKED_STAGES = STAGES[2:]
 WORDS = {"images": ("image", "images"), "classes": ("class", "classes"), "epochs": ("epoch", "epochs"), "folds": ("fold", "folds")}
@@ -122,10 +122,10 @@ def _run_flow(options: argparse.Namespace) -> int:
     paths = _project()
     check_inputs(paths)
     refuse_what_stops_a_run(paths)
-    from pipeline.serve import run_once
+    from pipeline.retraining.serve import run_once
 
     run_once(paths, options.lock_timeout)
-    from pipeline.stores.registered import registry_state
+    from pipeline.registry.state import registry_state
 
     if outcome := verdict(paths, registry_state(paths), shutil.get_terminal_size().columns if sys.stdout.isatty() else 0):
         print(f"\n{outcome}", flush=True)
@@ -136,14 +136,14 @@ def _serve(options: argparse.Namespace) -> int:
     paths = _project()
     check_inputs(paths)
     refuse_what_stops_a_run(paths)
-    from pipeline.serve import serve
+    from pipeline.retraining.serve import serve
 
     serve(paths, options.cron, options.timezone, options.port)
     return 0
 
 
 def _show_ui(options: argparse.Namespace) -> int:
-    from pipeline.ui import show
+    from pipeline.tracking.ui import show
 
     show(find_paths(Path.cwd()), options.port)
     return 0
@@ -177,7 +177,7 @@ def _run_stage(options: argparse.Namespace) -> int:
 
 def _said(key: str, value: object) -> str:
     """One entry of a stage's report: `44 near leaks`, `accuracy 0.9257`."""
-    words = WORDS.get(key) or ((KINDS[key].one, KINDS[key].many) if key in KINDS else None)
+    words = WORDS.get(key) or ((kinds()[key].one, kinds()[key].many) if key in kinds() else None)
     return counted(value, *words) if words and isinstance(value, int) else f"{key.replace('_', ' ')} {value}"
 
 
@@ -203,7 +203,7 @@ def _tracker(stage: str, paths: Paths) -> object:
     """The log book for the stages that keep one; the others never load MLflow."""
     if stage not in TRACKED_STAGES:
         return None
-    from pipeline.stores.mlflow_log import MlflowLog
+    from pipeline.tracking.mlflow_log import MlflowLog
 
     return MlflowLog.connect(paths, stage)
 

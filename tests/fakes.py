@@ -1,4 +1,4 @@
-"""A tracker in memory: the Protocols of pipeline/stores/run_log.py, complete, for tests that must not load MLflow.
+"""A tracker in memory: the Protocols of pipeline/tracking/run_log.py, complete, for tests that must not load MLflow.
 
 It keeps what it is told in plain attributes, and refuses what MLflow refuses: a parameter logged twice with another value.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import TrackingError
-from pipeline.stores.run_log import Dataset, ModelVersion, Registered, Run, Scalar, Status
+from pipeline.tracking.run_log import Dataset, ModelVersion, Registered, Run, Scalar, Status
 
 Predictor = Callable[[Sequence[bytes]], list[str]]
 

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pytest
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.stores import archives
-from pipeline.stores.archives import is_tar, is_zip, open_tar, open_zip
-from pipeline.stores.class_folders import NoClassFolders
-from pipeline.stores.records import LeftOut, Source
+from pipeline.sources import archives
+from pipeline.sources.archives import is_tar, is_zip, open_tar, open_zip
+from pipeline.sources.class_folders import NoClassFolders
+from pipeline.sources.records import LeftOut, Source
 
 Members = Iterable[tuple[str, bytes]]
 PETS = [(f"set/{'cat' if i % 3 else 'dog'}/{i:02d}.jpg", bytes([i]) * (i * 37 % 1500)) for i in range(40)]

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.dataset.arrays import packed_array, read_array
 from pipeline.errors import StorageError
-from pipeline.stores.arrays import packed_array, read_array
-from pipeline.stores.files import folder_beside, read_json, write_bytes
+from pipeline.files import folder_beside, read_json, write_bytes
 
 
 def test_a_packed_array_is_there_once_it_is_full(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.config import Augment
-from pipeline.ml.augment import IDENTITY, compose, sample_boxes, sample_rectangles, sample_transforms, warp
+from pipeline.augmentation.transforms import IDENTITY, compose, sample_boxes, sample_rectangles, sample_transforms, warp
+from pipeline.params.augment import Augment
 
 OFF = {**dict.fromkeys(Augment.model_fields, 0.0), "horizontal_flip": False, "fill": "nearest"}
 COUNT = 4000
@@ -119,7 +119,7 @@ def test_composed_transforms_move_one_after_the_other() -> None:
 
 @pytest.mark.parametrize("fill", FILLED)
 def test_what_appears_behind_a_moved_image_is_as_fill_says(fill: str) -> None:
-    from pipeline.ml.warp import warp_images
+    from pipeline.augmentation.warp import warp_images
 
     images = np.array([10, 20, 30, 40], np.uint8).reshape(1, 1, 4, 1)
     two_to_the_right = IDENTITY[None] + np.array([0, 0, -2, 0, 0, 0, 0, 0], np.float32)
@@ -144,7 +144,7 @@ def test_rectangles_cover_2_to_33_per_cent_of_their_share_of_the_images() -> Non
 
 @pytest.mark.parametrize("fill", ["nearest", "reflect", "constant"])
 def test_tensorflow_warps_as_the_preview_does(fill: str) -> None:
-    from pipeline.ml.warp import warp_images
+    from pipeline.augmentation.warp import warp_images
 
     settings = augment(horizontal_flip=True, rotation_degrees=25.0, shift_fraction=0.2, shear_degrees=10.0, zoom_fraction=0.2, fill=fill)
     images = np.random.default_rng(0).integers(0, 256, (6, 12, 15, 3), dtype=np.uint8)
@@ -157,7 +157,7 @@ def test_tensorflow_warps_as_the_preview_does(fill: str) -> None:
 
 
 def test_what_is_erased_is_the_mean_colour() -> None:
-    from pipeline.ml.warp import erase_boxes
+    from pipeline.augmentation.warp import erase_boxes
 
     result = erase_boxes(np.full((1, 4, 4, 1), 2.0, np.float32), np.array([[1, 0, 3, 2]], np.int32)).numpy()[0, ..., 0]
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import Augment
-from pipeline.ml.augmenter import Augmenter
-from pipeline.ml.colour import jitter
+from pipeline.augmentation.augmenter import Augmenter
+from pipeline.augmentation.colour import jitter
+from pipeline.params.augment import Augment
 from tests.test_augment import OFF, augment
 
 STEPS, BATCH_SIZE, SIDE_PX, CLASS_COUNT = 3, 16, 12, 4

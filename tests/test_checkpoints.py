@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import FitError
-from pipeline.ml.fit import Fitter, State
-from pipeline.ml.network import to_bytes
-from pipeline.stores.checkpoints import Checkpoints, FileCheckpoint, fit_key
+from pipeline.fitting.checkpoints import Checkpoints, FileCheckpoint, fit_key
+from pipeline.fitting.fit import Fitter, State
+from pipeline.models.network import to_bytes
 from tests.test_fit import FLOAT32, configure, rows, shapes
 
 ARRAYS: dict[str, np.ndarray] = {"images": np.zeros((4, 2, 2, 1), np.uint8), "labels": np.zeros(4, np.int32)}

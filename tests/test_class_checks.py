@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.ml.class_checks import ClassProblem, check_counts, find_shortcuts
+from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
 
 NAMES = ["cat", "dog"]
 

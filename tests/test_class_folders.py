@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.stores import class_folders
-from pipeline.stores.class_folders import (
+from pipeline.sources import class_folders
+from pipeline.sources.class_folders import (
     IMAGE_SUFFIXES,
     SPLITS,
     NoClassFolders,
@@ -22,7 +22,7 @@ from pipeline.stores.class_folders import (
     open_folder,
     similar_names,
 )
-from pipeline.stores.records import Record, Source
+from pipeline.sources.records import Record, Source
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import _said, build_parser
-from pipeline.check import check_inputs, check_machine, table
 from pipeline.errors import SourceError
 from pipeline.paths import Paths
-from pipeline.surroundings import Finding
+from pipeline.workspace.check import check_inputs, check_machine, table
+from pipeline.workspace.surroundings import Finding
 from tests.dummy_project import BIN, ROOT, create_project, environment, free_port, run_pipeline, start_pipeline, started_by, wait_for
 
 HEAVY = {"tensorflow", "keras", "mlflow", "prefect"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load_config
 from pipeline.errors import ConfigError
+from pipeline.params.reader import load_config
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -181,7 +181,7 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
 
 
 def test_the_check_loads_neither_tensorflow_nor_mlflow_nor_prefect() -> None:
-    code = "import sys; from pipeline.__main__ import build_parser; build_parser(); import pipeline.config; print(*sys.modules)"
+    code = "import sys; from pipeline.__main__ import build_parser; build_parser(); import pipeline.params.reader; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
 
     assert not {"tensorflow", "keras", "mlflow", "prefect", "matplotlib"} & set(loaded)

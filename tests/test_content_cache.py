@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.ml import images
-from pipeline.stores.content_cache import ContentCache, cache_folder, drop_others, key_of
+from pipeline.dataset.content_cache import ContentCache, cache_folder, drop_others, key_of
+from pipeline.images import decoding as images
 
 CONTENTS = [f"image {i}".encode() for i in range(20)]
 KEYS = [key_of(content) for content in CONTENTS]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.config import Config, load_config, model_names, params_schema
+from pipeline.params.model import model_names
+from pipeline.params.reader import Config, load_config, params_schema
 from pipeline.paths import STAGES
 
 ROOT = Path(__file__).parent.parent
@@ -22,42 +23,42 @@ LAYERS = {
     "pipeline.terminal": 1,
     "pipeline.installation": 1,
     "pipeline.git": 1,
-    "pipeline.field_words": 1,
-    "pipeline.yaml_file": 2,
-    "pipeline.config_messages": 2,
+    "pipeline.params.field_words": 1,
+    "pipeline.params.yaml_file": 2,
+    "pipeline.params.messages": 2,
     "pipeline.network": 2,
-    "pipeline.timezones": 2,
-    "pipeline.config": 2,
+    "pipeline.retraining.timezones": 2,
+    "pipeline.params.reader": 2,
     "pipeline.paths": 2,
     "pipeline.parallel": 2,
     "pipeline.processes": 2,
     "pipeline.progress": 2,
-    "pipeline.page": 2,
+    "pipeline.reports.page": 2,
     "pipeline.ml": 3,
     "pipeline.stores": 3,
-    "pipeline.report": 3,
-    "pipeline.data_report": 4,
-    "pipeline.gate": 4,
-    "pipeline.findings": 5,
-    "pipeline.earlier_runs": 5,
-    "pipeline.served_model": 4,
-    "pipeline.fold_fits": 4,
+    "pipeline.reports.evaluation_report": 3,
+    "pipeline.reports.data_report": 4,
+    "pipeline.registry.gate": 4,
+    "pipeline.quality.findings": 5,
+    "pipeline.dataset.earlier_runs": 5,
+    "pipeline.serving.served_model": 4,
+    "pipeline.fitting.folds": 4,
     "pipeline.stages": 6,
     "pipeline.command_line": 3,
-    "pipeline.surroundings": 4,
-    "pipeline.summary": 6,
-    "pipeline.check": 6,
-    "pipeline.ui": 6,
-    "pipeline.project_name": 2,
-    "pipeline.prefect_home": 3,
-    "pipeline.prefect_server": 3,
-    "pipeline.deployment": 3,
-    "pipeline.runner_log": 3,
-    "pipeline.screen": 3,
-    "pipeline.flow": 7,
-    "pipeline.single_run": 8,
-    "pipeline.schedule": 8,
-    "pipeline.serve": 8,
+    "pipeline.workspace.surroundings": 4,
+    "pipeline.retraining.summary": 6,
+    "pipeline.workspace.check": 6,
+    "pipeline.tracking.ui": 6,
+    "pipeline.retraining.project_name": 2,
+    "pipeline.retraining.prefect_home": 3,
+    "pipeline.retraining.prefect_server": 3,
+    "pipeline.retraining.deployment": 3,
+    "pipeline.retraining.runner_log": 3,
+    "pipeline.retraining.screen": 3,
+    "pipeline.retraining.flow": 7,
+    "pipeline.retraining.single_run": 8,
+    "pipeline.retraining.schedule": 8,
+    "pipeline.retraining.serve": 8,
     "pipeline.__main__": 8,
 }
 ONLY_IN = {
@@ -102,9 +103,9 @@ def reachable(module: str) -> set[str]:
 def code_deps(stage: str) -> set[str]:
     modules = reachable(f"pipeline.stages.{stage}")
     files = {MODULES[name].relative_to(ROOT).as_posix() for name in modules}
-    if "pipeline.ml.network" in modules:  # loads the architecture by its name
-        files.add("pipeline/ml/models")
-    pages = {"base" if name == "pipeline.page" else name.rpartition(".")[2] for name in modules}
+    if "pipeline.models.network" in modules:  # loads the architecture by its name
+        files.add("pipeline/models")
+    pages = {"base" if name == "pipeline.reports.page" else name.rpartition(".")[2] for name in modules}
     files |= {
         file.relative_to(ROOT).as_posix() for file in (PACKAGE / "templates").iterdir() if file.name.removesuffix(".html.j2") in pages
     }
@@ -144,7 +145,7 @@ def test_a_stage_writes_only_to_its_own_folder(stage: str) -> None:
 def test_the_params_of_a_stage_are_the_sections_that_its_code_reads(stage: str) -> None:
     sections = {"seed", "ingest", "preprocess", "augment", "model", "train", "cross_validate", "evaluate", "register_"}
     read = set()
-    for module in reachable(f"pipeline.stages.{stage}") - {"pipeline.config"}:
+    for module in reachable(f"pipeline.stages.{stage}") - {"pipeline.params.reader"}:
         for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr in sections and "config" in ast.unparse(node.value):
                 read.add(node.attr.rstrip("_"))

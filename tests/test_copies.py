@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.ml.copies import Copies, Policy, find_copies
+from pipeline.quality.copies import Copies, Policy, find_copies
 
 DEFAULT: dict[str, Policy] = {
     "conflict": "reject",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.ml.counts import count_hits, warnings
+from pipeline.evaluation.counts import count_hits, warnings
 
 
 @pytest.mark.parametrize(("right", "images"), [(10, 17), (10, 19), (2, 3), (15, 19), (333, 399)])

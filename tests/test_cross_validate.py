@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.files import sha256_file
 from pipeline.paths import Paths
 from pipeline.stages import cross_validate
-from pipeline.stores.files import sha256_file
-from pipeline.stores.lineage import FOLDS_TAG, read_history
+from pipeline.tracking.lineage import FOLDS_TAG, read_history
 from tests.fakes import FakeTracker
 from tests.test_train import COUNT, configure, make_workspace
 

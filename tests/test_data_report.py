@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.data_report import (
+from pipeline.reports.data_report import (
     KINDS,
     Bar,
     DataReport,

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.errors import DeviceError
-from pipeline.ml.device import Compute, choose_compute, describe_gpus
+from pipeline.fitting.device import Compute, choose_compute, describe_gpus
 
 ROOT = Path(__file__).parent.parent
 TWO_DEVICES = """
@@ -17,7 +17,7 @@ import sys
 import numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pipeline.ml.device import Compute
+from pipeline.fitting.device import Compute
 from tests.test_fit import configure, fit, shapes
 images, labels = shapes()
 config = configure(train={"epochs": 3}, model={"name": "tutorial"})

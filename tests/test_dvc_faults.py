@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.errors import StageError
 from pipeline.paths import Paths
-from pipeline.stores.dvc_faults import explain
-from pipeline.stores.dvc_repro import reproduce
+from pipeline.workspace.dvc_faults import explain
+from pipeline.workspace.dvc_repro import reproduce
 from tests.dummy_project import create_project
 
 MERGED = """\

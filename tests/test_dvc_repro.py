@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import BusyError, ConfigError
 from pipeline.paths import Paths
-from pipeline.stores.dvc_repro import check_lock, reproduce
+from pipeline.workspace.dvc_repro import check_lock, reproduce
 from tests.dummy_project import BIN, environment, wait_for, write_graph
 
 
@@ -76,7 +76,7 @@ def test_a_stage_that_crashes_is_told_by_its_last_line(project: Path) -> None:
     write_graph(project, ingest="python -c '1/0'")
 
     code = subprocess.run(
-        [sys.executable, "-c", "from pipeline.stores.dvc_repro import *; reproduce('ingest', Paths(Path.cwd()), print, 5)"],
+        [sys.executable, "-c", "from pipeline.workspace.dvc_repro import *; reproduce('ingest', Paths(Path.cwd()), print, 5)"],
         cwd=project, env=environment(project), capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import Config, load_config
 from pipeline.errors import StageError
+from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
 from pipeline.stages import evaluate
 from pipeline.stages.evaluate import class_rows, doubted_labels, rounded
-from pipeline.stores.lineage import MODEL_TAG
+from pipeline.tracking.lineage import MODEL_TAG
 from tests.fakes import FakeRun, FakeTracker
 
 CLASS_NAMES = ["path", "<b>", "owl", "eel"]  # a class may have the name of a column

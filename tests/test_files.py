@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StorageError
-from pipeline.stores.files import read_json, write_bytes
+from pipeline.files import read_json, write_bytes
 
 
 def test_a_file_below_what_is_no_folder_is_told(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.ml.fingerprints import CHROMA, DETAIL, FINGERPRINT_BYTES, LUMA, fingerprint
+from pipeline.quality.fingerprints import CHROMA, DETAIL, FINGERPRINT_BYTES, LUMA, fingerprint
 
 
 def gradient(width: int, height: int) -> Image.Image:

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import Config, load_config
 from pipeline.errors import FitError
-from pipeline.ml.device import Compute
-from pipeline.ml.fit import Epoch, Fitted, Fitter
-from pipeline.ml.network import to_bytes
-from pipeline.ml.predict import load_model, predict
+from pipeline.fitting.device import Compute
+from pipeline.fitting.fit import Epoch, Fitted, Fitter
+from pipeline.models.network import to_bytes
+from pipeline.models.predict import load_model, predict
+from pipeline.params.reader import Config, load_config
 
 ROOT = Path(__file__).parent.parent
 FLOAT32 = Compute("CPU", "float32")
@@ -82,7 +82,7 @@ def test_a_reused_network_fits_as_a_new_one(tmp_path: Path) -> None:
 
 def test_two_processes_give_the_same_bytes(tmp_path: Path) -> None:
     code = (
-        "import hashlib; from tests.test_fit import *; from pipeline.ml import device;"
+        "import hashlib; from tests.test_fit import *; from pipeline.fitting import device;"
         "images, labels = shapes(); settings = {'rotation_degrees': 10.0, 'erase_fraction': 0.2};"
         "fitted = fit(configure(augment=settings), images, labels, device.choose_compute('cpu', 'auto'));"
         "print(hashlib.sha256(to_bytes(fitted.model)).hexdigest())"
@@ -121,7 +121,7 @@ def test_the_flip_average_does_not_know_left_from_right() -> None:
 
 
 def test_the_fused_normalisation_is_keras_own() -> None:
-    from pipeline.ml.layers import FusedBatchNormalization
+    from pipeline.models.layers import FusedBatchNormalization
 
     x = np.random.default_rng(0).normal(3, 2, (8, 5, 5, 4)).astype(np.float32)
     ours, theirs = FusedBatchNormalization(0.9, 1e-3, "ours"), keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)

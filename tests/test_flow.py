@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.flow import refuse_foreign_code
 from pipeline.paths import Paths
-from pipeline.project_name import project_name
-from pipeline.stores.dvc_repro import read_graph
+from pipeline.retraining.flow import refuse_foreign_code
+from pipeline.retraining.project_name import project_name
+from pipeline.workspace.dvc_repro import read_graph
 from tests.dummy_project import (
     BIN,
     GRAPH,
@@ -216,7 +216,7 @@ def test_the_order_and_the_edges_are_those_of_dvc_yaml(project: Path) -> None:
 
 
 def test_a_worker_with_the_code_of_another_project_is_refused(tmp_path: Path) -> None:
-    own = tmp_path / "pipeline" / "flow.py"
+    own = tmp_path / "pipeline" / "__main__.py"
     own.parent.mkdir()
     own.write_text("# the project's own\n", encoding="utf-8")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import Config
-from pipeline.fold_fits import FoldJob, fit_fold, fit_folds_in_parallel, fold_rows
+from pipeline.dataset.arrays import read_training_set
+from pipeline.fitting.folds import FoldJob, fit_fold, fit_folds_in_parallel, fold_rows
+from pipeline.params.reader import Config
 from pipeline.stages import cross_validate
-from pipeline.stores.arrays import read_training_set
 from tests.fakes import FakeTracker
 from tests.test_train import configure, make_workspace
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.config import Register
-from pipeline.gate import pass_gate
-from pipeline.ml.counts import Score
+from pipeline.evaluation.counts import Score
+from pipeline.params.register import Register
+from pipeline.registry.gate import pass_gate
 
 OPEN_GATE = Register(model_name="auto", min_accuracy=0.0, margin=0.0)
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import SourceError
-from pipeline.stores.idx import find_idx_folder
-from pipeline.stores.sources import open_source
+from pipeline.sources.idx import find_idx_folder
+from pipeline.sources.layouts import open_source
 
 
 def write_idx(folder: Path, images_name: str, labels_name: str, labels: list[int], images: int | None = None) -> None:

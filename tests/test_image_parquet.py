@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.stores.sources import open_source
+from pipeline.sources.layouts import open_source
 
 NAMES = ["airplane", "bird", "cat"]
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

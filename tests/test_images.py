@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import SourceError
-from pipeline.ml.images import ImageSpec, array_to_input, decode, encode_png, encoded_to_input
+from pipeline.images.decoding import ImageSpec, array_to_input, decode, encode_png, encoded_to_input
 
 GREY_2 = ImageSpec(2, 2, 1, "pad")
 

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.config import Config, load_config
 from pipeline.errors import SourceError
-from pipeline.ml.inspection import inspect
+from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
+from pipeline.quality.inspection import inspect
 from pipeline.stages import ingest
 from tests.sample_images import CLASSES, draw, write_class_folders
 
@@ -283,7 +283,7 @@ def test_nothing_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         decoded.append(content)
         return inspect(content)
 
-    monkeypatch.setattr("pipeline.stores.intake.inspect", inspect_and_remember)
+    monkeypatch.setattr("pipeline.dataset.intake.inspect", inspect_and_remember)
     draw("cross", np.random.default_rng(77)).save(source / "cross" / "new.jpg")
     after = run(tmp_path, source)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.dataset.ledger import extend_ledger, known_images, ordered_classes, read_ledger, record_classes, record_known_images
 from pipeline.errors import StorageError
-from pipeline.stores.ledger import extend_ledger, known_images, ordered_classes, read_ledger, record_classes, record_known_images
 
 
 def uint64(*values: int) -> np.ndarray:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Config, load_config
 from pipeline.errors import TrackingError
+from pipeline.files import sha256_file
+from pipeline.fitting.checkpoints import Checkpoints
+from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
-from pipeline.stores.checkpoints import Checkpoints
-from pipeline.stores.files import sha256_file
-from pipeline.stores.lineage import FIT_TAG, FOLDS_TAG, MODEL_TAG, finishing, open_cross_validation, open_run, pipeline_run, start_fold
+from pipeline.tracking.lineage import FIT_TAG, FOLDS_TAG, MODEL_TAG, finishing, open_cross_validation, open_run, pipeline_run, start_fold
 from tests.fakes import FakeRun, FakeTracker
 
 ROOT = Path(__file__).parent.parent

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.paths import Paths
-from pipeline.stores.merge_conflicts import refuse_merge_conflicts
+from pipeline.workspace.merge_conflicts import refuse_merge_conflicts
 
 FINISH = "delete the marks"
 EITHER = "git checkout --ours -- "

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.ml.metrics import (
+from pipeline.evaluation.metrics import (
     calibration_error,
     classification_metrics,
     confident_mistakes,

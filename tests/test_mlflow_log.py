@@ -14,11 +14,11 @@ from mlflow.tracking import MlflowClient
 from pipeline.errors import TrackingError
 from pipeline.paths import Paths
 from pipeline.processes import one_at_a_time
-from pipeline.stores.mlflow_client import GuardedClient
-from pipeline.stores.mlflow_log import MlflowLog
-from pipeline.stores.mlflow_run import MlflowRun
-from pipeline.stores.run_log import Dataset
-from pipeline.stores.tracking_server import tracking_uri
+from pipeline.tracking.mlflow_client import GuardedClient
+from pipeline.tracking.mlflow_log import MlflowLog
+from pipeline.tracking.mlflow_run import MlflowRun
+from pipeline.tracking.run_log import Dataset
+from pipeline.tracking.tracking_server import tracking_uri
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's and SQLAlchemy's own
 
@@ -112,7 +112,7 @@ def test_the_database_is_written_ahead(root: Path) -> None:
 
 def test_processes_that_create_the_store_at_once_do_not_break_it(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from pipeline.paths import Paths; from pipeline.stores.mlflow_log import MlflowLog;"
+        "import sys; from pathlib import Path; from pipeline.paths import Paths; from pipeline.tracking.mlflow_log import MlflowLog;"
         "MlflowLog.connect(Paths(Path(sys.argv[1]))).start_run('run', {}).finish()"
     )
     processes = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(tmp_path)]) for _ in range(3)]

@@ -11,11 +11,11 @@ import pytest
 from pipeline.errors import TrackingError
 from pipeline.network import masked
 from pipeline.paths import Paths
-from pipeline.stores.mlflow_client import GuardedClient
-from pipeline.stores.mlflow_log import MlflowLog
-from pipeline.stores.mlflow_run import MlflowRun
-from pipeline.stores.run_owner import this_process
-from pipeline.stores.tracking_server import check_reachable, is_own_store, runs_page
+from pipeline.tracking.mlflow_client import GuardedClient
+from pipeline.tracking.mlflow_log import MlflowLog
+from pipeline.tracking.mlflow_run import MlflowRun
+from pipeline.tracking.run_owner import this_process
+from pipeline.tracking.tracking_server import check_reachable, is_own_store, runs_page
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

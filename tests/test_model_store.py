@@ -18,10 +18,10 @@ import pytest
 
 from pipeline.errors import TrackingError
 from pipeline.paths import Paths
-from pipeline.stores.local_registry import registry_problem
-from pipeline.stores.mlflow_log import MlflowLog
-from pipeline.stores.run_log import ModelVersion
-from pipeline.stores.tracking_server import tracking_uri
+from pipeline.registry.local import registry_problem
+from pipeline.tracking.mlflow_log import MlflowLog
+from pipeline.tracking.run_log import ModelVersion
+from pipeline.tracking.tracking_server import tracking_uri
 from tests.sample_images import draw
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
@@ -352,7 +352,7 @@ def champion_of(root: Path) -> tuple[MlflowLog, ModelVersion]:
 
 def test_a_champion_is_asked_by_its_own_code_whatever_todays_does(models: Path, tmp_path: Path) -> None:
     register_champion(tmp_path, models)
-    (code,) = (tmp_path / "mlruns" / "artifacts" / "models").glob("*/artifacts/code/pipeline/served_model.py")
+    (code,) = (tmp_path / "mlruns" / "artifacts" / "models").glob("*/artifacts/code/pipeline/serving/served_model.py")
     text = code.read_text(encoding="utf-8")
     code.write_text(
         text.replace('"label": [self._class_names[i] for i in best]', '"label": [f"{i} by its own code" for i in best]'), encoding="utf-8"

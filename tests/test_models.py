@@ -9,12 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.config import APPLICATIONS, Config, Model, load_config, model_names
 from pipeline.errors import ConfigError, WeightsError
-from pipeline.ml.device import Compute
-from pipeline.ml.fit import Fitter
-from pipeline.ml.network import build_to_fit, build_to_keep, input_standardisation, split_head, to_bytes
-from pipeline.ml.predict import load_model, predict
+from pipeline.fitting.device import Compute
+from pipeline.fitting.fit import Fitter
+from pipeline.models.network import build_to_fit, build_to_keep, input_standardisation, split_head, to_bytes
+from pipeline.models.predict import load_model, predict
+from pipeline.params.model import APPLICATIONS, Model, model_names
+from pipeline.params.reader import Config, load_config
 
 ROOT = Path(__file__).parent.parent
 FLOAT32 = Compute("CPU", "float32")
@@ -163,7 +164,7 @@ def test_the_kernel_size_and_the_width_are_those_of_the_convolutions() -> None:
 
 
 def test_pooling_before_a_rising_activation_is_pooling_after_it() -> None:
-    from pipeline.ml.layers import FusedBatchNormalization, Parts
+    from pipeline.models.layers import FusedBatchNormalization, Parts
 
     inputs = keras.Input((8, 8, 3))
     parts = Parts(choose(activation="tanh", width=1.0), FusedBatchNormalization)

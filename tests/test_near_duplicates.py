@@ -12,8 +12,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.datasets import load_sample_images
 
-from pipeline.ml.fingerprints import FINGERPRINT_BYTES, LUMA, fingerprint
-from pipeline.ml.near_duplicates import near_duplicates
+from pipeline.quality.fingerprints import FINGERPRINT_BYTES, LUMA, fingerprint
+from pipeline.quality.near_duplicates import near_duplicates
 
 CHINA, FLOWER = 0, 1
 

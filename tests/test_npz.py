@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import SourceError
-from pipeline.stores.sources import open_source
+from pipeline.sources.layouts import open_source
 
 GREY = np.arange(3 * 2 * 4, dtype=np.uint8).reshape(3, 2, 4)
 COLOUR = np.arange(3 * 2 * 4 * 3, dtype=np.uint8).reshape(3, 2, 4, 3)

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.config import Optimizer
-from pipeline.ml.optimizers import build_optimizer, orthogonalised
+from pipeline.fitting.optimizers import build_optimizer, orthogonalised
+from pipeline.params.train import Optimizer
 from tests.test_fit import configure, fit, shapes
 
 RATES = {"sgd": 0.8, "rmsprop": 0.02, "adam": 0.05, "adamw": 0.05, "nadam": 0.05, "lion": 0.01, "muon": 0.8}

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.dataset.content_cache import drop_others
 from pipeline.errors import StorageError
-from pipeline.stores.content_cache import drop_others
-from pipeline.stores.files import folder_beside
-from pipeline.stores.own_files import MADE, clear, remove_matching
+from pipeline.files import folder_beside
+from pipeline.own_files import MADE, clear, remove_matching
 
 ROOT = Path(__file__).parent.parent
 INGEST = MADE["ingest"]

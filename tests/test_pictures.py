@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.ml import pictures
-from pipeline.ml.metrics import reliability_bins
-from pipeline.ml.pictures import DARK, LIGHT, Theme
+from pipeline.evaluation.metrics import reliability_bins
+from pipeline.reports import pictures
+from pipeline.reports.pictures import DARK, LIGHT, Theme
 
 HISTORY = [
     {"epoch": 1, "loss": 1.2, "accuracy": 0.6, "validation_loss": 1.0, "validation_accuracy": 0.7},

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.ml.plan import peak_learning_rate, plan_fit, weight_decay
+from pipeline.fitting.plan import peak_learning_rate, plan_fit, weight_decay
 from tests.test_fit import configure, default_config
 
 

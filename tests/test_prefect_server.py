@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.prefect_home import origin_of_address
-from pipeline.prefect_server import cause_in
+from pipeline.retraining.prefect_home import origin_of_address
+from pipeline.retraining.prefect_server import cause_in
 from tests.dummy_project import BIN, copy_project, create_project, environment, run_pipeline
 
 GONE = "http://127.0.0.1:9/api"

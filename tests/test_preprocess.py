@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.config import Config, Preprocess, load_config
-from pipeline.ml.images import ImageSpec, encoded_to_input
+from pipeline.images.decoding import ImageSpec, encoded_to_input
+from pipeline.params.preprocess import Preprocess
+from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
 from pipeline.stages import ingest, preprocess
 from tests.sample_images import write_class_folders

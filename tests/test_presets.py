@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load_config
+from pipeline.params.reader import load_config
 
 ROOT = Path(__file__).parent.parent
 PRESETS = sorted((ROOT / "docs" / "presets").glob("*.yaml"))

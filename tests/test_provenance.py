@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StorageError
-from pipeline.stores.provenance import code_tags, lock_digest
+from pipeline.tracking.provenance import code_tags, lock_digest
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_what_a_run_writes_and_notes_beside_it_are_no_edits(repository: Path, na
     assert code_tags(repository)["git_dirty"] == "false"
 
 
-@pytest.mark.parametrize("name", ["pipeline/code.py", "params.yaml", "pipeline/ml/models/mine.py"])
+@pytest.mark.parametrize("name", ["pipeline/code.py", "params.yaml", "pipeline/models/mine.py"])
 def test_edits_of_code_and_parameters_and_new_code_are_dirty(repository: Path, name: str) -> None:
     (repository / name).parent.mkdir(parents=True, exist_ok=True)
     (repository / name).write_text("2\n", encoding="utf-8")

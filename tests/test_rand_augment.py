@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from pipeline.ml.rand_augment import CHANGING, OPERATIONS, change_pixels, movement, sample_operations
+from pipeline.augmentation.rand_augment import CHANGING, OPERATIONS, change_pixels, movement, sample_operations
 
 STRENGTH = 0.5
 ENHANCED = 1 + 0.9 * STRENGTH

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import Config, load_config
 from pipeline.errors import TrackingError
+from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
 from pipeline.stages import register
-from pipeline.stores.run_log import ModelVersion, Registered
+from pipeline.tracking.run_log import ModelVersion, Registered
 from tests.fakes import FakeTracker
 
 ROOT = Path(__file__).parent.parent

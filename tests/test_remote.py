@@ -17,8 +17,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from moto.server import ThreadedMotoServer
 
 from pipeline.errors import SourceError
-from pipeline.stores import remote
-from pipeline.stores.remote import is_url, local_copy, without_secrets
+from pipeline.sources import remote
+from pipeline.sources.remote import is_url, local_copy, without_secrets
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 

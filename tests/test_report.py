@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipeline.ml.metrics import Confusion
-from pipeline.page import percent
-from pipeline.report import ClassRow, Doubt, Fold, Mistake, Picture, Report, agreement, calibration, css_px, render
+from pipeline.evaluation.metrics import Confusion
+from pipeline.reports.evaluation_report import ClassRow, Doubt, Fold, Mistake, Picture, Report, agreement, calibration, css_px, render
+from pipeline.reports.page import percent
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (600).to_bytes(4, "big") + (300).to_bytes(4, "big")
 PICTURE = Picture(PNG, PNG + b"dark", "what it shows")

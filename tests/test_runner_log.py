@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.runner_log import RunnerLog
+from pipeline.retraining.runner_log import RunnerLog
 
 LOG = """\
 21:00:00.000 | ERROR   | prefect.runner - Failed to reach http://me:secret@host/api

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.progress import ProgressRecord
-from pipeline.screen import PROGRESS_LOG, Screen
+from pipeline.retraining.screen import PROGRESS_LOG, Screen
 from tests.dummy_project import BIN, create_project, environment, write_graph
 
 WITH_BAR = """\

@@ -16,8 +16,8 @@ from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 
-from pipeline.deployment import fault_of
-from pipeline.project_name import project_name
+from pipeline.retraining.deployment import fault_of
+from pipeline.retraining.project_name import project_name
 from tests.dummy_project import copy_project, create_project, free_port, run_pipeline, start_pipeline, started_by, wait_for
 
 

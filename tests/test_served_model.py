@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.ml.images import ImageSpec, encode_png, encoded_to_input
-from pipeline.ml.network import to_bytes
-from pipeline.ml.predict import load_model, predict
-from pipeline.served_model import load
-from pipeline.stores.files import write_bytes, write_json
+from pipeline.files import write_bytes, write_json
+from pipeline.images.decoding import ImageSpec, encode_png, encoded_to_input
+from pipeline.models.network import to_bytes
+from pipeline.models.predict import load_model, predict
+from pipeline.serving.served_model import load
 from tests.test_fit import configure, fit, shapes
 
 SPEC = ImageSpec(12, 12, 1, "pad")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import SourceError
-from pipeline.stores.sources import FORMATS, open_source, source_name
+from pipeline.sources.layouts import FORMATS, open_source, source_name
 
 
 def png(value: int = 0) -> bytes:

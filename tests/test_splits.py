@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.errors import SourceError
-from pipeline.ml.split_names import TEST, TRAIN
-from pipeline.ml.splits import (
+from pipeline.dataset.split_names import TEST, TRAIN
+from pipeline.dataset.splits import (
     ALWAYS_TEST,
     ALWAYS_TRAIN,
     decide_sides,
@@ -16,6 +15,7 @@ from pipeline.ml.splits import (
     together,
     without_crowds,
 )
+from pipeline.errors import SourceError
 
 LABELS = np.repeat([0, 1, 2], [50, 30, 20])
 SINGLE = np.arange(100)

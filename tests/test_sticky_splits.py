@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipeline.dataset.ledger import extend_ledger, read_ledger
+from pipeline.dataset.split_names import NO_SPLIT, TEST
+from pipeline.dataset.splits import Sides, decide_sides
 from pipeline.errors import SourceError
-from pipeline.ml.split_names import NO_SPLIT, TEST
-from pipeline.ml.splits import Sides, decide_sides
 from pipeline.paths import Paths
 from pipeline.stages import ingest
-from pipeline.stores.ledger import extend_ledger, read_ledger
 from tests.sample_images import CLASSES, draw
 from tests.test_ingest import configure
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.paths import Paths
-from pipeline.stores.run_log import RegistryState
-from pipeline.summary import StageResult, data_markdown, markdown, runs_address, verdict
+from pipeline.retraining.summary import StageResult, data_markdown, markdown, runs_address, verdict
+from pipeline.tracking.run_log import RegistryState
 
 
 @pytest.fixture(autouse=True)

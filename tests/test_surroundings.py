@@ -11,7 +11,7 @@ from pipeline.errors import StorageError
 from pipeline.git import ask_git
 from pipeline.network import masked
 from pipeline.paths import Paths
-from pipeline.surroundings import (
+from pipeline.workspace.surroundings import (
     folders,
     foreign_code,
     graph,

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.stores.records import LeftOut
-from pipeline.stores.sources import open_source
+from pipeline.sources.layouts import open_source
+from pipeline.sources.records import LeftOut
 
 
 def write(root: Path, *names: str) -> None:

@@ -7,7 +7,7 @@ from zoneinfo import TZPATH
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.timezones import schedule_timezone
+from pipeline.retraining.timezones import schedule_timezone
 
 ZONES = next((Path(folder) for folder in TZPATH if (Path(folder) / "Europe" / "Berlin").is_file()), None)
 POSIX = "CET-1CEST,M3.5.0,M10.5.0/3"

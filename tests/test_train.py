@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.config import Config, load_config
+from pipeline.dataset.arrays import write_array
 from pipeline.errors import DeviceError
-from pipeline.ml.predict import load_model
+from pipeline.files import read_json, sha256_file, write_bytes, write_json, write_table
+from pipeline.models.predict import load_model
+from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
 from pipeline.stages import cross_validate, train
-from pipeline.stores.arrays import write_array
-from pipeline.stores.files import read_json, sha256_file, write_bytes, write_json, write_table
-from pipeline.stores.lineage import FOLDS_TAG, MODEL_TAG
+from pipeline.tracking.lineage import FOLDS_TAG, MODEL_TAG
 from tests.fakes import FakeTracker
 
 ROOT = Path(__file__).parent.parent

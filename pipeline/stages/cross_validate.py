@@ -1,25 +1,30 @@
 """Fit k folds with the same function that `train` uses, and predict each training image by the model that has not seen it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import Config
-from pipeline.fold_fits import FoldJob, FoldResult, fit_fold, fit_folds_in_parallel, fold_rows
-from pipeline.ml.device import choose_compute
-from pipeline.ml.fit import Epoch, fit_notice
-from pipeline.ml.metrics import cross_validation_summary, log_loss
-from pipeline.ml.plan import Plan, plan_fit
+from pipeline.dataset.arrays import TrainingSet, read_index, read_training_set
+from pipeline.evaluation.metrics import cross_validation_summary, log_loss
+from pipeline.files import sha256_file, write_bytes, write_json, write_table
+from pipeline.fitting.checkpoints import Checkpoints, fit_key
+from pipeline.fitting.device import choose_compute
+from pipeline.fitting.fit import Epoch, fit_notice
+from pipeline.fitting.folds import FoldJob, FoldResult, fit_fold, fit_folds_in_parallel, fold_rows
+from pipeline.fitting.plan import Plan, plan_fit
 from pipeline.paths import Paths
 from pipeline.progress import Progress
-from pipeline.stores.arrays import TrainingSet, read_index, read_training_set
-from pipeline.stores.checkpoints import Checkpoints, fit_key
-from pipeline.stores.files import sha256_file, write_bytes, write_json, write_table
-from pipeline.stores.lineage import FIT_TAG, FOLDS_TAG, finishing, log_epoch, log_fold_score, open_cross_validation, start_fold
-from pipeline.stores.run_log import Run, Scalar, Tracker
+from pipeline.tracking.lineage import FIT_TAG, FOLDS_TAG, finishing, log_epoch, log_fold_score, open_cross_validation, start_fold
+from pipeline.tracking.run_log import Run, Scalar, Tracker
+
+if TYPE_CHECKING:
+    from pipeline.params.reader import Config
 
 StartFold = Callable[[int], Run]
 """Gives the run in the tracker for a fold."""
@@ -47,8 +52,8 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
         open_cross_validation(tracker, config, paths, tags, checkpoints) as log,
         Progress("cross_validate", sum(plan.steps for plan in plans.values()), "steps") as progress,
     ):
-        params, images = config.model_dump_json(by_alias=True), paths.stage("preprocess")
-        jobs = [FoldJob(fold, folds, params, images, checkpoints.folder, workers) for fold in numbers]
+        images = paths.stage("preprocess")
+        jobs = [FoldJob(fold, folds, config, images, checkpoints.folder, workers) for fold in numbers]
         fit = _one_by_one if workers == 1 else _in_parallel
         for result in fit(jobs, training, plans, partial(start_fold, tracker, log, fit=key), progress):
             probabilities[folds == result.fold] = result.probabilities

@@ -3,6 +3,8 @@
 Reads what preprocess, train and cross_validate wrote; writes data/evaluate/; logs to the run that made the model. Same inputs, same bytes.
 """
 
+from __future__ import annotations
+
 import csv
 import io
 import sys
@@ -10,24 +12,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.config import Config, Scalar
 from pipeline.errors import StageError
-from pipeline.ml import metrics, pictures
-from pipeline.ml.counts import count_hits, warnings
-from pipeline.ml.pictures import DARK, LIGHT, Theme
-from pipeline.ml.predict import load_model, predict
+from pipeline.evaluation import metrics
+from pipeline.evaluation.counts import count_hits, warnings
+from pipeline.files import read_json, sha256_file, write_bytes, write_json, write_table
+from pipeline.models.predict import load_model, predict
+from pipeline.params.section import Scalar
 from pipeline.paths import Paths
-from pipeline.report import ClassRow, Doubt, Fold, Mistake, Picture, Report, render
-from pipeline.stores.files import read_json, sha256_file, write_bytes, write_json, write_table
-from pipeline.stores.lineage import NAME_TAG, pipeline_run, read_history
-from pipeline.stores.run_log import Run, Tracker
+from pipeline.reports import pictures
+from pipeline.reports.evaluation_report import ClassRow, Doubt, Fold, Mistake, Picture, Report, render
+from pipeline.reports.pictures import DARK, LIGHT, Theme
+from pipeline.tracking.lineage import NAME_TAG, pipeline_run, read_history
+from pipeline.tracking.run_log import Run, Tracker
+
+if TYPE_CHECKING:
+    from pipeline.params.reader import Config
 
 PredictImages = Callable[[Path, np.ndarray], np.ndarray]
 

@@ -1,42 +1,49 @@
 """Verify and describe every image of the source, keep its bytes as found, and decide what it is used for."""
 
-import hashlib
+from __future__ import annotations
+
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.config import Config, Ingest, Scalar
-from pipeline.data_report import KINDS, counted
-from pipeline.earlier_runs import class_problems, keys_of, read_recorded, record, refuse_changes
+from pipeline.dataset.arrays import MappedRows
+from pipeline.dataset.continuity import Changes, Recorded, compare
+from pipeline.dataset.earlier_runs import class_problems, read_recorded, record, refuse_changes
+from pipeline.dataset.intake import Images, take_images
+from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
+from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
+from pipeline.dataset.shards import shard_files
+from pipeline.dataset.splits import Sides, decide_sides, together, without_crowds
 from pipeline.errors import SourceError
-from pipeline.findings import Finding, Judged, count_findings, list_findings, rejections, write_findings, write_page
-from pipeline.ml.class_checks import ClassProblem, check_counts, find_shortcuts
-from pipeline.ml.copies import Copies, find_copies
-from pipeline.ml.fingerprints import FINGERPRINT_BYTES
-from pipeline.ml.images import FORMATS, GREY_MODES
-from pipeline.ml.inspection import MODES
-from pipeline.ml.near_duplicates import near_duplicates
-from pipeline.ml.split_names import SPLITS
-from pipeline.ml.splits import Sides, decide_sides, together, without_crowds
+from pipeline.files import folder_beside, write_bytes, write_json
+from pipeline.images.decoding import FORMATS
+from pipeline.own_files import MADE, clear
+from pipeline.params.ingest import Ingest
+from pipeline.params.section import Scalar
 from pipeline.paths import Paths
-from pipeline.stores.arrays import MappedRows
-from pipeline.stores.class_folders import LINKED_FOLDER, similar_names
-from pipeline.stores.columns import integers, texts
-from pipeline.stores.continuity import Changes, Recorded, compare
-from pipeline.stores.files import folder_beside, write_json
-from pipeline.stores.intake import Images, take_images
-from pipeline.stores.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
-from pipeline.stores.own_files import MADE, clear
-from pipeline.stores.records import LeftOut, Source
-from pipeline.stores.remote import is_url, local_copy
-from pipeline.stores.shards import shard_files, write_index
-from pipeline.stores.sources import open_source
-from pipeline.stores.written_places import refuse_links, refuse_shared_source
+from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
+from pipeline.quality.class_names import similar_names
+from pipeline.quality.copies import Copies, find_copies
+from pipeline.quality.findings import Finding, count_findings, findings_csv, list_findings, rejected_csv, rejections, rows_named
+from pipeline.quality.fingerprints import FINGERPRINT_BYTES
+from pipeline.quality.inspection import MODES
+from pipeline.quality.kinds import in_words
+from pipeline.quality.near_duplicates import near_duplicates
+from pipeline.reports.data_page import data_page, rows_shown
+from pipeline.reports.data_report import thumbnails_per_class
+from pipeline.sources.class_folders import LINKED_FOLDER
+from pipeline.sources.layouts import open_source
+from pipeline.sources.records import LeftOut, Source
+from pipeline.sources.remote import is_url, local_copy
+from pipeline.sources.written_places import refuse_links, refuse_shared_source
+
+if TYPE_CHECKING:
+    from pipeline.params.reader import Config
 
 NAMED_REJECTIONS = 10
 
@@ -56,8 +63,8 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
         judged = Judged(images, shard_files(shards), sides.splits, np.ones(len(images.facts), bool))
         order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
         findings, changes = _judge(judged, near, order, config.ingest, recorded, source.name)
-        digest = _write_index(folder, judged, together(sides.keys, images.facts["group"], copies))
-        report = _describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
+        digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
+        report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report["removed_classes"] = changes.removed
         _tell(folder, judged, findings, report)
         refuse_changes(changes, judged, config.ingest)
@@ -109,17 +116,19 @@ def _judge(
     if policies.wrong_type == "reject":
         judged.kept[misnamed.rows] = False
     copies = find_copies(facts["pixels"], facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
-    found = _present(_counts(judged, order), order)
+    found = present(judged.counts(order), order)
     changes = compare(name, recorded, found, keys_of(judged.images), policies.removed_classes)
     actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep"}
-    return list_findings(judged, misnamed, copies, [*class_problems(changes), *_check_classes(judged, order)], actions), changes
+    subjects = judged.subjects(rows_named(misnamed, copies))
+    problems = [*class_problems(changes), *_check_classes(judged, order)]
+    return list_findings(judged.images.left_out, misnamed, copies, problems, subjects, facts["format"], actions), changes
 
 
 def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
     """What about the classes should make their owner look twice."""
     facts = judged.images.facts[judged.kept]
-    counts = _counts(judged, order)
-    names = _present(counts, order)
+    counts = judged.counts(order)
+    names = present(counts, order)
     if len(names) < 2:
         return []  # the run is going to be refused
     position = {name: i for i, name in enumerate(names)}
@@ -131,72 +140,20 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
     return [*lost, *check_counts(counts, names), *similar, *find_shortcuts(labels, marks, areas, names)]
 
 
-def _write_index(folder: Path, judged: Judged, groups: np.ndarray) -> str:
-    """Write index.parquet; returns the data set's digest: the sha256 over pixels, split and class of all images that are kept."""
-    names = (*SPLITS, None)
-    places = np.where(judged.kept, judged.splits, len(SPLITS))
-    ends = np.cumsum(judged.images.shard_lengths)
-    slices = [slice(end - length, end) for end, length in zip(ends, judged.images.shard_lengths, strict=True)]
-    digest = hashlib.sha256()
-    splits = (texts([names[place] for place in places[rows].tolist()]) for rows in slices)
-    for batch in write_index(folder, judged.shards, splits, (integers(groups[rows]) for rows in slices)):
-        columns = (batch[name].to_pylist() for name in ("sha256", "split", "label"))
-        digest.update("".join(f"{sha256} {split} {label}\n" for sha256, split, label in zip(*columns, strict=True) if split).encode())
-    return digest.hexdigest()
-
-
-def _counts(judged: Judged, order: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Images by split and class, of those that are kept."""
-    table = np.zeros((len(SPLITS), len(judged.images.labels)), np.int64)
-    np.add.at(table, (judged.splits[judged.kept], judged.images.facts["label"][judged.kept]), 1)
-    column = {name: i for i, name in enumerate(judged.images.labels)}
-    return {split: {name: int(table[i, column[name]]) if name in column else 0 for name in order} for i, split in enumerate(SPLITS)}
-
-
-def _present(counts: Mapping[str, Mapping[str, int]], order: Sequence[str]) -> list[str]:
-    return [name for name in order if any(by_class[name] for by_class in counts.values())]
-
-
-def _describe(judged: Judged, order: Sequence[str], findings: Sequence[Finding], named: Mapping[str, str]) -> dict[str, Any]:
-    """What report.json says."""
-    facts = judged.images.facts[judged.kept]
-    counts = _counts(judged, order)
-    class_names = _present(counts, order)
-    modes = Counter(MODES[mode] for mode in facts["mode"].tolist())
-    widths, heights = facts["width"], facts["height"]
-    return {
-        **named,
-        "images": len(facts),
-        "rejected": len(rejections(findings)),
-        "findings": count_findings(findings),
-        "class_names": class_names,
-        "counts": {split: {name: by_class[name] for name in class_names} for split, by_class in counts.items()},
-        "sizes_px": {
-            "width": _spread(widths),
-            "height": _spread(heights),
-            "median_longer_side": int(np.median(np.maximum(widths, heights))) if len(facts) else 0,
-        },
-        "modes": dict(sorted(modes.items())),
-        "grey": set(modes) <= set(GREY_MODES),
-    }
-
-
-def _spread(values: np.ndarray) -> list[int]:
-    """[least, median, most]."""
-    return [int(values.min()), int(np.median(values)), int(values.max())] if len(values) else [0, 0, 0]
-
-
 def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any]) -> None:
     """Write the lists and the page, and name the first of what is left out."""
     left_out = rejections(findings)
-    write_findings(folder, findings, left_out)
-    write_page(folder / "report.html", judged, report["class_names"], findings, report)
+    write_bytes(folder / "findings.csv", findings_csv(findings))
+    write_bytes(folder / "rejected.csv", rejected_csv(left_out))
+    by_class = judged.rows_of_class(report["class_names"], thumbnails_per_class(len(report["class_names"])))
+    pictures = judged.pictures({*rows_shown(findings), *(row for rows in by_class.values() for row in rows)})
+    write_bytes(folder / "report.html", data_page(report, findings, judged.images.facts[judged.kept], by_class, pictures))
     for fault in left_out[:NAMED_REJECTIONS]:
         print(f"ingest: left out {fault.path}: {fault.reason}", file=sys.stderr)
     if len(left_out) > NAMED_REJECTIONS:
         print(f"ingest: left out {len(left_out) - NAMED_REJECTIONS:,} more, see data/ingest/rejected.csv", file=sys.stderr)
     if report["findings"]:
-        found = ", ".join(counted(count, KINDS[kind].one, KINDS[kind].many) for kind, count in report["findings"].items())
+        found = ", ".join(in_words(kind, count) for kind, count in report["findings"].items())
         print(f"ingest: found {found}: see data/ingest/report.html", file=sys.stderr)
 
 

@@ -1,35 +1,41 @@
 """Decode, orient and resize every image into packed arrays, assign folds, and draw what augmentation does."""
 
+from __future__ import annotations
+
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import Config, Preprocess, Scalar
+from pipeline.augmentation.colour import jitter
+from pipeline.augmentation.transforms import erase, sample_boxes, sample_rectangles, sample_transforms, warp
+from pipeline.dataset.arrays import ArrayFile, packed_array, read_array, write_array
+from pipeline.dataset.columns import integers
+from pipeline.dataset.content_cache import ContentCache, cache_folder, drop_others
+from pipeline.dataset.packing import Prepare, ShardToPack
+from pipeline.dataset.shards import read_index_batches, shard_files
+from pipeline.dataset.split_names import NO_SPLIT, SPLITS, TEST, TRAIN, VALIDATION
+from pipeline.dataset.splits import stratified_folds
 from pipeline.errors import SourceError
-from pipeline.ml import images as ml_images
-from pipeline.ml.augment import erase, sample_boxes, sample_rectangles, sample_transforms, warp
-from pipeline.ml.colour import jitter
-from pipeline.ml.images import ImageSpec
-from pipeline.ml.pictures import augmented_samples
-from pipeline.ml.split_names import NO_SPLIT, SPLITS, TEST, TRAIN, VALIDATION
-from pipeline.ml.splits import stratified_folds
+from pipeline.files import read_json, write_bytes, write_json, write_table_in_parts
+from pipeline.images import decoding
+from pipeline.images.decoding import ImageSpec
+from pipeline.own_files import MADE, clear
 from pipeline.parallel import parallel_map
+from pipeline.params.preprocess import Preprocess
+from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.progress import Progress
-from pipeline.stores.arrays import ArrayFile, packed_array, read_array, write_array
-from pipeline.stores.columns import integers
-from pipeline.stores.content_cache import ContentCache, cache_folder, drop_others
-from pipeline.stores.files import read_json, write_bytes, write_json, write_table_in_parts
-from pipeline.stores.own_files import MADE, clear
-from pipeline.stores.packing import Prepare, ShardToPack
-from pipeline.stores.shards import read_index_batches, shard_files
+from pipeline.reports.pictures import augmented_samples
+
+if TYPE_CHECKING:
+    from pipeline.params.reader import Config
 
 LARGEST_AUTO_PX = 96
 SMALLEST_AUTO_PX = 32
@@ -108,7 +114,7 @@ def _pack(spec: ImageSpec, images: _Images, paths: Paths) -> None:
     """Decode everything into data/preprocess/{train,test}/images.npy, in the order of the shards."""
     shape = (spec.height, spec.width, spec.channels)
     rows = {part: images.rows(part) for part in PARTS}
-    cache = cache_folder(paths.scratch / "prepared", asdict(spec), modules=(ml_images,))
+    cache = cache_folder(paths.scratch / "prepared", asdict(spec), modules=(decoding,))
     used = []
     with ExitStack() as open_files, Progress("preprocess", sum(map(len, rows.values())), "images") as progress:
         files = {

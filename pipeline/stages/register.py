@@ -5,27 +5,32 @@ the same. In a DVC experiment a candidate is registered but no alias moves, so t
 removed, or taken from the version that the gate made champion last, stays where it is.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import tee
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from pipeline.config import Config, Scalar
+from pipeline.dataset.shards import read_encoded_images
 from pipeline.errors import TrackingError
-from pipeline.gate import confirm, pass_gate
-from pipeline.ml.counts import Score, count_hits
+from pipeline.evaluation.counts import Score, count_hits
+from pipeline.files import read_json, sha256_file, write_json
+from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
-from pipeline.stores.files import read_json, sha256_file, write_json
-from pipeline.stores.lineage import MODEL_TAG, pipeline_run
-from pipeline.stores.provenance import code_tags, lock_digest
-from pipeline.stores.registry_texts import describe_model, describe_version
-from pipeline.stores.run_log import ModelVersion, Registered, Run, Tracker
-from pipeline.stores.shards import read_encoded_images
+from pipeline.registry.gate import confirm, pass_gate
+from pipeline.registry.texts import describe_model, describe_version
+from pipeline.tracking.lineage import MODEL_TAG, pipeline_run
+from pipeline.tracking.provenance import code_tags, lock_digest
+from pipeline.tracking.run_log import ModelVersion, Registered, Run, Tracker
+
+if TYPE_CHECKING:
+    from pipeline.params.reader import Config
 
 UPSTREAM = STAGES[: STAGES.index("register")]
 CHAMPION_TAG = "champion"

@@ -1,26 +1,31 @@
 """Fit the network to the training images, with a validation split, and log it as it goes."""
 
+from __future__ import annotations
+
 import csv
 import io
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.config import Config
-from pipeline.ml.device import choose_compute
-from pipeline.ml.fit import Epoch, Fitted, Fitter, fit_notice
-from pipeline.ml.network import to_bytes
-from pipeline.ml.pictures import learning_curves
-from pipeline.ml.plan import plan_fit
-from pipeline.ml.splits import stratified_holdout
+from pipeline.dataset.arrays import read_training_set
+from pipeline.dataset.splits import stratified_holdout
+from pipeline.files import write_bytes, write_json
+from pipeline.fitting.checkpoints import Checkpoints, fit_key
+from pipeline.fitting.device import choose_compute
+from pipeline.fitting.fit import Epoch, Fitted, Fitter, fit_notice
+from pipeline.fitting.plan import plan_fit
+from pipeline.models.network import to_bytes
 from pipeline.paths import Paths
 from pipeline.progress import Progress
-from pipeline.stores.arrays import read_training_set
-from pipeline.stores.checkpoints import Checkpoints, fit_key
-from pipeline.stores.files import write_bytes, write_json
-from pipeline.stores.lineage import FIT_TAG, log_epoch, log_training, open_run
-from pipeline.stores.run_log import Run, Scalar, Tracker
+from pipeline.reports.pictures import learning_curves
+from pipeline.tracking.lineage import FIT_TAG, log_epoch, log_training, open_run
+from pipeline.tracking.run_log import Run, Scalar, Tracker
+
+if TYPE_CHECKING:
+    from pipeline.params.reader import Config
 
 HISTORY_COLUMNS = ("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
 

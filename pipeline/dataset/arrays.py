@@ -1,0 +1,121 @@
+"""Packed arrays: what `preprocess` writes and the later stages read by memory map."""
+
+import errno
+import io
+import json
+import math
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipeline.files import write_bytes, written_beside
+
+ROWS_MAPPED = 1024  # at random places: the system maps 64 kB around each
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """images: uint8 (N, H, W, C), a memory map. labels: int32 (N,). groups: int32 (N,), images with the same number stay together.
+
+    validation: bool (N,), True where the source puts an image aside for validation.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    validation: np.ndarray
+    class_names: list[str]
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """An .npy file of uint8 (N, …) that is being filled; a value, so that several processes can write their parts."""
+
+    path: Path
+    shape: tuple[int, ...]
+    offset: int
+
+    def write(self, first: int, rows: np.ndarray) -> None:
+        """Put rows, uint8 (M, …), where number `first` and those after it belong."""
+        with self.path.open("rb+") as file:
+            file.seek(self.offset + first * math.prod(self.shape[1:]))
+            file.write(np.ascontiguousarray(rows, np.uint8).data)
+
+
+@contextmanager
+def packed_array(path: Path, shape: tuple[int, ...]) -> Iterator[ArrayFile]:
+    """An array uint8 to fill, on disk; it is at `path` once it is full."""
+    with written_beside(path) as beside:
+        with beside.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            offset = file.tell()
+            file.truncate(offset + math.prod(shape))
+        _reserve(beside)
+        yield ArrayFile(beside, shape, offset)
+
+
+def _reserve(path: Path) -> None:
+    """Take the disk space of a file that is all holes: a disk that is full now is an OSError, later it would kill the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("rb+") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+class MappedRows:
+    """The rows uint8 (N, row_bytes) of an open file, by a memory map that keeps few of them mapped: mapped pages count as a process's memory."""
+
+    def __init__(self, file: BinaryIO, row_bytes: int) -> None:
+        self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._rows = np.frombuffer(self._map, np.uint8).reshape(-1, row_bytes)
+        self._read = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        """A copy of some rows."""
+        taken = self._rows[rows].copy() if isinstance(rows, slice) else self._rows[rows]
+        self._read += len(taken)
+        if self._read > ROWS_MAPPED and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._read = 0
+        return taken
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array whole, as .npy."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array of an .npy file, by memory map."""
+    array: np.ndarray = np.load(path, mmap_mode="r")
+    return array
+
+
+def read_training_set(folder: Path) -> TrainingSet:
+    """The training images of data/preprocess."""
+    train = folder / "train"
+    spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+    labels, groups, validation = (np.load(train / f"{name}.npy") for name in ("labels", "groups", "validation"))
+    return TrainingSet(read_array(train / "images.npy"), labels, groups, validation, spec["class_names"])
+
+
+def read_index(folder: Path, split: str) -> dict[str, list[object]]:
+    """The columns of an index: `path`, `sha256`, and `fold` for the training images."""
+    columns: dict[str, list[object]] = pq.read_table(folder / split / "index.parquet").to_pydict()
+    return columns

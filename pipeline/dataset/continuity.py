@@ -1,0 +1,143 @@
+"""Whether a source is still the data set that earlier runs recorded under its name, or has lost classes or all of its images since.
+
+Pure functions of values. Recorded are the classes that the data set has had, and some images of its last run.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pipeline.errors import SourceError
+from pipeline.quality.class_names import similar_names
+
+NAMED = 5
+PLAIN_IN_YAML = re.compile(r"(?!(?:true|false|yes|no|on|off|null|nan|y|n)$)[A-Za-z_](?:[\w .-]*\w)?", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What earlier runs recorded of a data set. images: uint64 (N,), keys of some of its images at the last run. file: where the classes stand."""
+
+    classes: list[str]
+    images: np.ndarray
+    file: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has changed since. removed: recorded classes without an image. unconfirmed: those of them that params.yaml does not confirm.
+
+    new: classes that are not recorded. shared: recorded classes that are there. replaced: how many images are known of which none is there.
+    """
+
+    name: str
+    file: str
+    removed: list[str]
+    unconfirmed: list[str]
+    new: list[str]
+    shared: list[str]
+    replaced: int
+
+
+def compare(name: str, recorded: Recorded, found: Sequence[str], keys: np.ndarray, confirmed: Sequence[str]) -> Changes:
+    """What has changed in a data set. found: classes with images. keys: uint64 (M,) of all its images.
+
+    confirmed: ingest.removed_classes. Raises SourceError where that names a class which has images, since then it would hide the next loss.
+    """
+    if back := [label for label in confirmed if label in found]:
+        raise SourceError(
+            f"params.yaml: ingest.removed_classes names {', '.join(back)}, but {name} has images of {'it' if len(back) == 1 else 'them'}. "
+            f"Take {'it' if len(back) == 1 else 'them'} out of the list."
+        )
+    removed = [label for label in recorded.classes if label not in found]
+    is_replaced = len(recorded.images) > 0 and not np.isin(recorded.images, keys).any()
+    return Changes(
+        name,
+        recorded.file,
+        removed,
+        [label for label in removed if label not in confirmed],
+        [label for label in found if label not in recorded.classes],
+        [label for label in recorded.classes if label in found],
+        len(recorded.images) if is_replaced else 0,
+    )
+
+
+def unknown_confirmations(changes: Changes, confirmed: Sequence[str]) -> list[str]:
+    """A line for each name in ingest.removed_classes that confirms nothing."""
+    lines = []
+    for label in confirmed:
+        if label not in changes.removed:
+            near = difflib.get_close_matches(label, changes.removed, n=1)
+            hint = f"Did you mean {near[0]}?" if near else "It can be taken out of the list."
+            lines.append(f"ingest.removed_classes: {label} is no recorded class of {changes.name}. {hint}")
+    return lines
+
+
+def refuse_unconfirmed(
+    changes: Changes, unusable: Collection[str], confirmed: Sequence[str], replaced_images: Literal["fail", "keep"]
+) -> None:
+    """Raise SourceError where classes or all images are gone, and params.yaml does not say that this is meant.
+
+    unusable: classes that have files in the source; one of these without an image has none that can be used.
+    """
+    if changes.unconfirmed:
+        still = [label for label in confirmed if label in changes.removed]
+        confirmation = f"ingest.removed_classes: [{', '.join(map(_in_yaml, [*still, *changes.unconfirmed]))}]"
+        raise SourceError(f"ingest.source: {_lost(changes, unusable, confirmation)}")
+    if changes.replaced and changes.shared and replaced_images == "fail":
+        raise SourceError(
+            f"ingest.source: {changes.name} has other images than at its last run: none of the {changes.replaced:,} that were noted then "
+            "(data/known_images.csv) is there. If it is another data set, give its folder or file another name, which becomes the name of the data "
+            "set and of its model. If its images were replaced, or all saved anew, and this is meant, set ingest.replaced_images: keep in params.yaml."
+        )
+
+
+def _lost(changes: Changes, unusable: Collection[str], confirmation: str) -> str:
+    lost = _named(changes.unconfirmed)
+    spelled = [
+        f"{_quoted(new)} differs from {_quoted(label)} in spelling alone: rename {_quoted(new)} to {_quoted(label)}"
+        for label in changes.unconfirmed
+        for new in changes.new
+        if similar_names([label, new])
+    ]
+    if not changes.shared and changes.replaced and not spelled:
+        return (
+            f"{changes.name} is another data set than earlier runs recorded under this name ({changes.file}): it has {_named(changes.new)}, and no "
+            f"image of {lost}. Give its folder or file another name, which becomes the name of the data set and of its model (where "
+            f"register.model_name is set, change that, too). If it is to take the old one's place, confirm it in params.yaml: {confirmation}."
+        )
+    hints = [
+        *spelled[:NAMED],
+        *(f"all files of {label} are left out: see data/ingest/rejected.csv" for label in changes.unconfirmed if label in unusable),
+    ]
+    return (
+        f"{changes.name} has no image of {lost} any more, which {changes.file} has from earlier runs: a model fitted now would not know "
+        f"{'it' if len(changes.unconfirmed) == 1 else 'them'}. {''.join(f'{hint[0].upper() + hint[1:]}. ' for hint in hints)}"
+        f"{_others(changes, spelled)}Put the images back, or, if this is meant, confirm it in params.yaml: {confirmation}."
+    )
+
+
+def _others(changes: Changes, spelled: Sequence[str]) -> str:
+    """What else tells a class by another name, or another data set."""
+    new = f"New: {_named(changes.new)}. " if changes.new and not spelled else ""
+    another = "None of the images of the last run is left either: if it is another data set, give its folder or file another name. "
+    return new + (another if changes.replaced else "")
+
+
+def _named(labels: Sequence[str]) -> str:
+    shown = ", ".join(labels[:NAMED])
+    return shown + (f" and {len(labels) - NAMED:,} more" if len(labels) > NAMED else "")
+
+
+def _quoted(label: str) -> str:
+    return label if label == label.strip() and label else json.dumps(label, ensure_ascii=False)
+
+
+def _in_yaml(label: str) -> str:
+    """A class's name as params.yaml must have it: in quotes where it would be read as something else."""
+    return label if PLAIN_IN_YAML.fullmatch(label) else json.dumps(label, ensure_ascii=False)

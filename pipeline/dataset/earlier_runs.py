@@ -1,0 +1,46 @@
+"""What `ingest` knows of a data set from earlier runs, what it does where that has changed, and what it records for the next run."""
+
+import sys
+
+import numpy as np
+
+from pipeline.dataset.continuity import Changes, Recorded, refuse_unconfirmed, unknown_confirmations
+from pipeline.dataset.judged import Judged, keys_of
+from pipeline.dataset.ledger import known_images, record_classes, record_known_images, recorded_classes
+from pipeline.params.ingest import Ingest
+from pipeline.paths import Paths
+from pipeline.quality.class_checks import ClassProblem
+from pipeline.sources.records import Source
+
+
+def read_recorded(source: Source, paths: Paths) -> Recorded:
+    """What earlier runs recorded of the source; of one that orders its classes itself, the classes of its last run."""
+    known = known_images(paths.known_images, source.name)
+    images = np.concatenate([np.empty(0, np.uint64), *known.values()])
+    if source.class_names is None:
+        return Recorded(recorded_classes(paths.classes, source.name), images, paths.relative(paths.classes))
+    return Recorded(list(known), images, paths.relative(paths.known_images))
+
+
+def class_problems(changes: Changes) -> list[ClassProblem]:
+    """What has changed, as findings: the classes that nobody has confirmed, or else those that somebody has."""
+    problems = [ClassProblem("removed_class", (name,), "had images in earlier runs") for name in changes.unconfirmed or changes.removed]
+    if changes.replaced and changes.shared:
+        problems.append(ClassProblem("replaced_images", (), f"none of {changes.replaced:,} images of the last run is there"))
+    return problems
+
+
+def refuse_changes(changes: Changes, judged: Judged, policies: Ingest) -> None:
+    """Raise SourceError where classes or all images have gone, and params.yaml does not confirm it."""
+    for line in unknown_confirmations(changes, policies.removed_classes):
+        print(f"warning: {line}", file=sys.stderr)
+    refuse_unconfirmed(changes, judged.images.labels, policies.removed_classes, policies.replaced_images)
+
+
+def record(source: Source, recorded: Recorded, changes: Changes, judged: Judged, paths: Paths) -> None:
+    """Record the classes, of a source that does not order them itself, and some images of each class that are kept."""
+    if source.class_names is None:
+        record_classes(paths.classes, source.name, [*recorded.classes, *changes.new])
+    keys, labels = keys_of(judged.images)[judged.kept], judged.images.facts["label"][judged.kept]
+    by_class = {name: keys[labels == number] for number, name in enumerate(judged.images.labels)}
+    record_known_images(paths.known_images, source.name, by_class)

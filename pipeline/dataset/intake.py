@@ -1,0 +1,195 @@
+"""Take every image of a source: read it, decode it once, write its bytes to a shard, and keep what was found by its content.
+
+The work goes to all cores, a shard at a time; what is in memory afterwards are some 60 bytes for each image.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.dataset.columns import contents, integers, texts
+from pipeline.dataset.content_cache import ContentCache, cache_folder, drop_others, key_of, opened_cache
+from pipeline.dataset.shards import SHARD_SCHEMA, write_shard
+from pipeline.dataset.split_names import NO_SPLIT, SPLITS
+from pipeline.errors import ImageError
+from pipeline.images import decoding
+from pipeline.parallel import parallel_map
+from pipeline.progress import Progress
+from pipeline.quality import fingerprints, inspection
+from pipeline.quality.inspection import FACTS, MODES, inspect, is_misnamed
+from pipeline.sources.records import LeftOut, Record, Source
+
+SHARD_ROWS = 1024
+SHARD_BYTES = 8 * 2**20
+MOST_BYTES = 256 * 2**20
+KEPT_FACTS = np.dtype(
+    [
+        ("pixels", "V16"),  # the first half of the sha256
+        ("content", "<u8"),  # the first 8 bytes of the sha256 of the encoded image
+        ("label", "<i4"),  # place in Images.labels
+        ("split", "i1"),  # the source's: NO_SPLIT, TRAIN, …
+        ("group", "<u8"),  # what decides the side of the source's group; 0 for none
+        ("width", "<u4"),
+        ("height", "<u4"),
+        ("mode", "u1"),
+        ("format", "u1"),
+        ("misnamed", "?"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Images:
+    """What was taken. facts: KEPT_FACTS (N,), in the order of the shards. labels: the classes, also those of which nothing
+    was taken. shard_lengths: images in each shard.
+    """
+
+    facts: np.ndarray
+    labels: list[str]
+    shard_lengths: list[int]
+    left_out: list[LeftOut]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of one chunk of records: FACTS (N,), the prefixes of their content, what the source says of them, what is left out, all labels."""
+
+    facts: np.ndarray
+    content: np.ndarray
+    records: list[tuple[str, str | None, str | None, bool]]
+    left_out: list[LeftOut]
+    labels: set[str]
+
+
+def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path) -> Images:
+    """Write all images of a source to `shards`, a folder, and their fingerprints one after the other to a file. `cache` may be deleted at any time."""
+    cache = cache_folder(cache / "inspected", modules=(decoding, inspection, fingerprints))
+    labels: dict[str, int] = {}
+    facts = bytearray()  # it grows in place: joining arrays would hold all of it twice
+    lengths: list[int] = []
+    left_out: list[LeftOut] = []
+    with Progress("ingest", source.count, "images") as progress:
+        for taken in parallel_map(_Take(shards, cache, uuid.uuid4().hex), enumerate(_chunks(source.records))):
+            fingerprints_file.write(taken.facts["fingerprint"].tobytes())
+            facts += _kept(taken, labels).tobytes()
+            for label in sorted(taken.labels):
+                labels.setdefault(label, len(labels))
+            lengths += [len(taken.facts)] if len(taken.facts) else []
+            left_out += taken.left_out
+            progress.advance(len(taken.facts) + len(taken.left_out))
+    result = Images(np.frombuffer(facts, KEPT_FACTS), list(labels), lengths, sorted([*source.left_out, *left_out]))
+    ContentCache(cache).keep(np.unique(result.facts["content"]))
+    drop_others(cache)
+    return result
+
+
+@dataclass(frozen=True)
+class _Take:
+    """Takes one chunk of records into one shard; a value, so that it can be sent to another process."""
+
+    shards: Path
+    cache: Path
+    run: str
+
+    def __call__(self, numbered: tuple[int, list[Record]]) -> Taken:
+        number, records = numbered
+        readable, left_out = _read_all(records)
+        facts, faults = self._inspect([content for _, content in readable])
+        left_out += [LeftOut(readable[i][0].path, error.finding, str(error)) for i, error in faults.items()]
+        taken = [pair for i, pair in enumerate(readable) if i not in faults]
+        if taken:
+            write_shard(self.shards, number, _table(taken, facts))
+        said = [
+            (record.label, record.split, record.group, is_misnamed(record.path, image_format))
+            for (record, _), image_format in zip(taken, facts["format"].tolist(), strict=True)
+        ]
+        prefixes = np.frombuffer(b"".join(key_of(content)[:8] for _, content in taken), np.uint64)
+        return Taken(facts, prefixes, said, left_out, {record.label for record in records})
+
+    def _inspect(self, encoded: list[bytes]) -> tuple[np.ndarray, dict[int, ImageError]]:
+        """(FACTS (M,) of the images that can be decoded, from the cache where they are there; by its place, why another one cannot be)."""
+        keys = [key_of(content) for content in encoded]
+        cache = opened_cache(self.cache, self.run)
+        known = cache.find(keys)
+        rows: list[tuple[object, ...]] = []
+        faults: dict[int, ImageError] = {}
+        for i in (i for i, row in enumerate(known) if row is None):
+            try:
+                rows.append(inspect(encoded[i]))
+            except ImageError as error:
+                faults[i] = error
+        new = np.array(rows, FACTS)
+        is_new = np.array([row is None for i, row in enumerate(known) if i not in faults], bool)
+        facts = np.empty(len(is_new), FACTS)
+        facts[is_new] = new
+        facts[~is_new] = np.array([row for row in known if row is not None], FACTS)
+        cache.add([key for i, key in enumerate(keys) if known[i] is None and i not in faults], new)
+        return facts, faults
+
+
+def _read_all(records: list[Record]) -> tuple[list[tuple[Record, bytes]], list[LeftOut]]:
+    """The encoded images of those records that can be read, and what cannot."""
+    readable, left_out = [], []
+    for record in records:
+        try:
+            if record.size_bytes > MOST_BYTES:
+                raise ImageError(f"{record.size_bytes / 2**20:,.0f} MB is more than {MOST_BYTES // 2**20} MB", "too_large")
+            readable.append((record, record.read()))
+        except ImageError as error:
+            left_out.append(LeftOut(record.path, error.finding, str(error)))
+        except OSError as error:
+            left_out.append(LeftOut(record.path, "unreadable", f"cannot be read: {error.strerror}"))
+    return readable, left_out
+
+
+def _table(taken: list[tuple[Record, bytes]], facts: np.ndarray) -> pa.Table:
+    columns = [
+        texts([record.path for record, _ in taken]),
+        texts([record.label for record, _ in taken]),
+        texts([digest.hex() for digest in facts["pixels"].tolist()]),
+        integers(facts["width"].astype(np.int32)),
+        integers(facts["height"].astype(np.int32)),
+        texts([MODES[mode] for mode in facts["mode"].tolist()]),
+        contents([content for _, content in taken]),
+    ]
+    return pa.Table.from_arrays(columns, schema=SHARD_SCHEMA)
+
+
+def _kept(taken: Taken, labels: dict[str, int]) -> np.ndarray:
+    """KEPT_FACTS (N,) of a chunk; `labels` gets the classes that are new."""
+    kept = np.zeros(len(taken.facts), KEPT_FACTS)
+    kept["pixels"] = np.frombuffer(taken.facts["pixels"].tobytes(), "V16")[::2]
+    kept["content"] = taken.content
+    for name in ("width", "height", "mode", "format"):
+        kept[name] = taken.facts[name]
+    if taken.records:
+        names, splits, groups, kept["misnamed"] = zip(*taken.records, strict=True)
+        kept["label"] = [labels.setdefault(name, len(labels)) for name in names]
+        kept["split"] = [SPLITS.index(split) if split else NO_SPLIT for split in splits]
+        kept["group"] = [_group_key(group) if group else 0 for group in groups]
+    return kept
+
+
+def _group_key(name: str) -> int:
+    """What decides the side of a group that the source names."""
+    return int.from_bytes(hashlib.sha256(f"group {name}".encode()).digest()[:8], "big")
+
+
+def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """The records, a thousand at a time, or some megabytes."""
+    chunk: list[Record] = []
+    size_bytes = 0
+    for record in records:
+        chunk.append(record)
+        size_bytes += min(record.size_bytes, MOST_BYTES)
+        if len(chunk) == SHARD_ROWS or size_bytes >= SHARD_BYTES:
+            yield chunk
+            chunk, size_bytes = [], 0
+    if chunk:
+        yield chunk

@@ -1,0 +1,110 @@
+"""The images of a data set with what was decided about them: their split, and whether they are kept."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.dataset.columns import integers, texts
+from pipeline.dataset.intake import Images
+from pipeline.dataset.shards import read_rows, write_index
+from pipeline.dataset.split_names import SPLITS
+from pipeline.images.decoding import GREY_MODES, decode
+from pipeline.images.thumbnails import thumbnail
+from pipeline.quality.findings import Finding, Subject, count_findings, rejections
+from pipeline.quality.inspection import MODES
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The images with what was decided about them. splits: int8 (N,), places in SPLITS. kept: bool (N,)."""
+
+    images: Images
+    shards: Sequence[Path]
+    splits: np.ndarray
+    kept: np.ndarray
+
+    def subjects(self, rows: Iterable[int]) -> dict[int, Subject]:
+        """The images of some rows."""
+        paths = read_rows(self.shards, self.images.shard_lengths, rows, "path")
+        labels = self.images.facts["label"]
+        return {row: Subject(str(path), self.images.labels[labels[row]], SPLITS[self.splits[row]], row) for row, path in paths.items()}
+
+    def counts(self, order: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Images by split and class, of those that are kept."""
+        table = np.zeros((len(SPLITS), len(self.images.labels)), np.int64)
+        np.add.at(table, (self.splits[self.kept], self.images.facts["label"][self.kept]), 1)
+        column = {name: i for i, name in enumerate(self.images.labels)}
+        return {split: {name: int(table[i, column[name]]) if name in column else 0 for name in order} for i, split in enumerate(SPLITS)}
+
+    def rows_of_class(self, class_names: Sequence[str], most: int) -> dict[str, list[int]]:
+        """Rows of up to `most` images of each class, spread over the first shard that has some of it: few shards have to be read."""
+        shard = np.repeat(np.arange(len(self.images.shard_lengths)), self.images.shard_lengths)
+        chosen = {}
+        for name in class_names:
+            rows = np.flatnonzero(self.kept & (self.images.facts["label"] == self.images.labels.index(name)))
+            rows = rows[shard[rows] == shard[rows[0]]]
+            chosen[name] = rows[np.unique(np.linspace(0, len(rows) - 1, most).astype(int))].tolist()
+        return chosen
+
+    def pictures(self, rows: Iterable[int]) -> dict[int, bytes]:
+        """A thumbnail of each image of some rows."""
+        encoded = read_rows(self.shards, self.images.shard_lengths, rows, "bytes")
+        return {row: thumbnail(decode(content)) for row, content in encoded.items() if isinstance(content, bytes)}
+
+
+def keys_of(images: Images) -> np.ndarray:
+    """What tells the images apart, uint64 (N,): the first 64 bits of the sha256 of each one's pixels."""
+    return np.frombuffer(images.facts["pixels"].tobytes(), ">u8")[::2].astype(np.uint64)
+
+
+def present(counts: Mapping[str, Mapping[str, int]], order: Sequence[str]) -> list[str]:
+    """The classes that have images, in order."""
+    return [name for name in order if any(by_class[name] for by_class in counts.values())]
+
+
+def write_judged_index(folder: Path, judged: Judged, groups: np.ndarray) -> str:
+    """Write index.parquet; returns the data set's digest: the sha256 over pixels, split and class of all images that are kept."""
+    names = (*SPLITS, None)
+    places = np.where(judged.kept, judged.splits, len(SPLITS))
+    ends = np.cumsum(judged.images.shard_lengths)
+    slices = [slice(end - length, end) for end, length in zip(ends, judged.images.shard_lengths, strict=True)]
+    digest = hashlib.sha256()
+    splits = (texts([names[place] for place in places[rows].tolist()]) for rows in slices)
+    for batch in write_index(folder, judged.shards, splits, (integers(groups[rows]) for rows in slices)):
+        columns = (batch[name].to_pylist() for name in ("sha256", "split", "label"))
+        digest.update("".join(f"{sha256} {split} {label}\n" for sha256, split, label in zip(*columns, strict=True) if split).encode())
+    return digest.hexdigest()
+
+
+def describe(judged: Judged, order: Sequence[str], findings: Sequence[Finding], named: Mapping[str, str]) -> dict[str, Any]:
+    """What report.json says."""
+    facts = judged.images.facts[judged.kept]
+    counts = judged.counts(order)
+    class_names = present(counts, order)
+    modes = Counter(MODES[mode] for mode in facts["mode"].tolist())
+    widths, heights = facts["width"], facts["height"]
+    return {
+        **named,
+        "images": len(facts),
+        "rejected": len(rejections(findings)),
+        "findings": count_findings(findings),
+        "class_names": class_names,
+        "counts": {split: {name: by_class[name] for name in class_names} for split, by_class in counts.items()},
+        "sizes_px": {
+            "width": _spread(widths),
+            "height": _spread(heights),
+            "median_longer_side": int(np.median(np.maximum(widths, heights))) if len(facts) else 0,
+        },
+        "modes": dict(sorted(modes.items())),
+        "grey": set(modes) <= set(GREY_MODES),
+    }
+
+
+def _spread(values: np.ndarray) -> list[int]:
+    """[least, median, most]."""
+    return [int(values.min()), int(np.median(values)), int(values.max())] if len(values) else [0, 0, 0]

@@ -1,0 +1,164 @@
+"""What earlier runs decided and later ones keep: the order of the classes, and on which side of the test split an image is.
+
+Small files that belong into git: `data/classes.json` (the names of the classes by data set, in order) and `data/splits.csv` (`image`, the first
+64 bits of the sha256 of its pixels, and `follows`: what decides its side, empty for itself) only ever grow. `data/known_images.csv` has the smallest
+of these numbers in each class of a data set at its last run: by these a later run sees whether it is still the same one. It may be missing.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from pipeline.errors import StorageError
+from pipeline.files import write_bytes
+
+HEADER = b"image,follows\n"
+DIGITS = 16
+KNOWN_HEADER = ["dataset", "class", "image"]
+MOST_KNOWN = 256
+CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """keys: uint64 (N,), rising. founders: uint64 (N,), the image that each follows."""
+
+    keys: np.ndarray
+    founders: np.ndarray
+
+    def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(bool (M,) whether each image was seen before, uint64 (M,) what it follows) of images uint64 (M,)."""
+        if not len(self.keys):
+            return np.zeros(len(keys), bool), np.zeros(len(keys), np.uint64)
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return self.keys[at] == keys, self.founders[at]
+
+
+def read_ledger(path: Path) -> Ledger:
+    """What data/splits.csv holds; nothing where there is no such file. Raises StorageError where it is damaged."""
+    content = path.read_bytes() if path.exists() else b""
+    lines = content.replace(b"\r\n", b"\n")
+    if not lines or lines == HEADER:
+        return Ledger(np.empty(0, np.uint64), np.empty(0, np.uint64))
+    if not lines.startswith(HEADER):
+        raise _damaged(path, f"its first line is not {HEADER.decode().strip()}")
+    options = pyarrow.csv.ConvertOptions(column_types={"image": "string", "follows": "string"}, strings_can_be_null=False)
+    try:
+        table = pyarrow.csv.read_csv(pa.BufferReader(lines), convert_options=options)
+        images = _numbers(table["image"].to_pylist())
+        follows = table["follows"].to_pylist()
+        founders = np.where([not text for text in follows], images, _numbers([text or "0" * DIGITS for text in follows]))
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from None
+    keys, first = np.unique(images, return_index=True)
+    return Ledger(keys, founders[first])
+
+
+def extend_ledger(path: Path, keys: np.ndarray, founders: np.ndarray) -> None:
+    """Add images, uint64 (N,) each, that the file does not have yet."""
+    if not len(keys):
+        return
+    order = np.argsort(keys)
+    lines = [
+        f"{key:016x},{'' if key == founder else f'{founder:016x}'}\n" for key, founder in zip(keys[order], founders[order], strict=True)
+    ]
+    before = path.read_bytes() if path.exists() else HEADER
+    write_bytes(path, before + "".join(lines).encode())
+
+
+def ordered_classes(path: Path, dataset: str, found: set[str]) -> list[str]:
+    """The classes of a data set in the order in which they were first seen, new ones last; those recorded that are not found are among them."""
+    known = recorded_classes(path, dataset)
+    return [*known, *sorted(found - set(known))]
+
+
+def recorded_classes(path: Path, dataset: str) -> list[str]:
+    """All classes that a data set ever had, in the order in which they were first seen."""
+    return _read_classes(path).get(dataset, [])
+
+
+def record_classes(path: Path, dataset: str, names: list[str]) -> None:
+    """Record the order of a data set's classes."""
+    recorded = _read_classes(path)
+    if recorded.get(dataset) != names:
+        content = json.dumps({**recorded, dataset: names}, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        write_bytes(path, content.encode())
+
+
+def known_images(path: Path, dataset: str) -> dict[str, np.ndarray]:
+    """By class, some images of the last run of a data set, uint64 (N,); nothing where none is recorded. Raises StorageError for a damaged file."""
+    return _read_known(path).get(dataset, {})
+
+
+def record_known_images(path: Path, dataset: str, by_class: Mapping[str, np.ndarray]) -> None:
+    """Record the smallest of the keys, uint64 (N,), of each class of a data set, in place of those of its last run."""
+    recorded = _read_known(path)
+    most = max(1, MOST_KNOWN // max(1, len(by_class)))
+    smallest = {label: np.unique(keys)[:most] for label, keys in by_class.items() if len(keys)}
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(KNOWN_HEADER)
+    for name, classes in sorted({**recorded, dataset: smallest}.items()):
+        writer.writerows((name, label, f"{key:016x}") for label, keys in sorted(classes.items()) for key in keys)
+    content = text.getvalue().encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_bytes(path, content)
+
+
+def _read_known(path: Path) -> dict[str, dict[str, np.ndarray]]:
+    try:
+        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+        if rows and rows[0] != KNOWN_HEADER:
+            raise ValueError(f"its first line is not {','.join(KNOWN_HEADER)}")
+        texts: dict[str, dict[str, list[str]]] = {}
+        for number, row in enumerate(rows[1:], 2):
+            if len(row) != len(KNOWN_HEADER):
+                raise ValueError(f"line {number} is not {','.join(KNOWN_HEADER)}")
+            texts.setdefault(row[0], {}).setdefault(row[1], []).append(row[2])
+        return {name: {label: np.unique(_numbers(images)) for label, images in classes.items()} for name, classes in texts.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, csv.Error) as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _read_classes(path: Path) -> dict[str, list[str]]:
+    try:
+        recorded = CLASSES.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValidationError as error:
+        raise _damaged(path, str(error.errors()[0]["msg"])) from None
+    if any(len(set(names)) < len(names) for names in recorded.values()):
+        raise _damaged(path, "a class stands there twice")
+    return recorded
+
+
+LOST = {
+    "splits.csv": "what was recorded since the last commit is lost with that, and images decide anew as at first: only near duplicates can change sides",
+    "classes.json": "the classes that are new since the last commit are lost with that, and get their places anew",
+    "known_images.csv": "or delete it: then one run cannot tell whether all images were replaced",
+}
+
+
+def _damaged(path: Path, reason: str) -> StorageError:
+    return StorageError(
+        f"{path} is damaged: {reason}. Mend it; or keep a copy, and take the last committed one from git: "
+        f"`git checkout -- data/{path.name}` ({LOST[path.name]})."
+    )
+
+
+def _numbers(texts: list[str]) -> np.ndarray:
+    """uint64 (N,) of N numbers of 16 hexadecimal digits. Raises ValueError for anything else."""
+    wrong = next((text for text in texts if len(text) != DIGITS), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong!r} is no number of {DIGITS} hexadecimal digits")
+    return np.frombuffer(bytes.fromhex("".join(texts)), ">u8").astype(np.uint64)

@@ -1,0 +1,57 @@
+"""Decode the images of a shard into packed arrays; what was decoded before comes from the cache. Values, so that they can go to another process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipeline.dataset.arrays import ArrayFile
+from pipeline.dataset.content_cache import key_of, opened_cache
+from pipeline.images.decoding import ImageSpec, encoded_to_input
+
+BATCH_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class ShardToPack:
+    """One shard, and where its images go: by array the rows in the shard, the file and the place of the first of them."""
+
+    path: Path
+    parts: list[tuple[np.ndarray, ArrayFile, int]]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Decodes the images of a shard, or takes them from the cache, into the packed arrays. `run` tells one run of the stage from the next."""
+
+    spec: ImageSpec
+    cache: Path
+    run: str
+
+    def __call__(self, shard: ShardToPack) -> np.ndarray:
+        """The prefixes of the keys of the images, uint64 (N,)."""
+        encoded = pq.ParquetFile(shard.path).read(["bytes"])["bytes"]
+        at_once = max(1, BATCH_BYTES // (self.spec.height * self.spec.width * self.spec.channels))
+        prefixes = []
+        for rows, file, first in shard.parts:
+            for start in range(0, len(rows), at_once):
+                contents = [encoded[row].as_py() for row in rows[start : start + at_once].tolist()]
+                keys = [key_of(content) for content in contents]
+                file.write(first + start, self._prepared(keys, contents))
+                prefixes += [key[:8] for key in keys]
+        return np.frombuffer(b"".join(prefixes), np.uint64)
+
+    def _prepared(self, keys: list[bytes], contents: list[bytes]) -> np.ndarray:
+        """uint8 (N, height, width, channels) of N encoded images."""
+        cache = opened_cache(self.cache, self.run)
+        images = np.empty((len(keys), self.spec.height, self.spec.width, self.spec.channels), np.uint8)
+        new = []
+        for i, known in enumerate(cache.find(keys)):
+            if known is None:
+                new.append(i)
+                images[i] = encoded_to_input(contents[i], self.spec)
+            else:
+                images[i] = known
+        cache.add([keys[i] for i in new], images[new])
+        return images

@@ -1,0 +1,223 @@
+"""Which images are held out: by content for the test, by class and group for folds and validation. Pure functions of arrays.
+
+A group are images that must stay together: near duplicates, or what the source calls a group.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pipeline.dataset.split_names import NO_SPLIT, TEST, TRAIN
+from pipeline.errors import SourceError
+
+CROWD_SHARE = 0.05
+CROWD_IMAGES = 20
+ALWAYS_TEST = np.uint64(0)
+ALWAYS_TRAIN = np.uint64(2**64 - 1)
+
+
+def components(count: int, pairs: np.ndarray) -> np.ndarray:
+    """int32 (count,): the number of the group that each image is in, when the images of each pair, int (M, 2), are together."""
+    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int32)
+
+
+def without_crowds(count: int, pairs: np.ndarray) -> np.ndarray:
+    """The pairs, int (M, 2), but for those of groups of more than CROWD_SHARE of all images (and more than CROWD_IMAGES).
+
+    So many alike are no copies of one picture, but what the set consists of, as with drawings or frames; on one side of a split they would leave
+    nothing for the other.
+    """
+    group = components(count, pairs)
+    large = np.bincount(group) > max(CROWD_IMAGES, CROWD_SHARE * count)
+    return np.asarray(pairs[~large[group[pairs[:, 0]]]])
+
+
+def together(keys: np.ndarray, groups: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """int32 (N,): the number of the group that each image is in: the same pixels, the same group of the source, or a chain of near duplicates.
+
+    keys, groups: uint64 (N,), 0 for no group. pairs: int (M, 2), near duplicates.
+    """
+    grouped = np.flatnonzero(groups)
+    links = [pairs, _chained(keys), grouped[_chained(groups[grouped])]]
+    return components(len(keys), np.concatenate(links).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Sides:
+    """splits: int8 (N,), the side of each image. keys: uint64 (N,). new_keys, new_founders: uint64 (M,), what was decided for the first time."""
+
+    splits: np.ndarray
+    keys: np.ndarray
+    new_keys: np.ndarray
+    new_founders: np.ndarray
+
+
+def decide_sides(
+    keys: np.ndarray,
+    labels: np.ndarray,
+    given: np.ndarray,
+    groups: np.ndarray,
+    near: np.ndarray,
+    recorded: np.ndarray,
+    earlier: np.ndarray,
+    *,
+    test_fraction: float,
+) -> Sides:
+    """The split of each of N images: the source's, else by what decides its side: its group, an earlier run, its near duplicates, itself.
+
+    keys: uint64, the first 64 bits of the sha256 of the pixels. given: int8, the source's split or NO_SPLIT. groups: uint64, the source's group or 0.
+    labels: int. near: int (M, 2), near duplicates. recorded: bool, whether an earlier run has decided; earlier: uint64, what the image follows since then.
+    """
+    fixed = np.where(groups != 0, groups, np.where(recorded, earlier, 0)).astype(np.uint64)
+    fixed = np.select([given == TEST, given != NO_SPLIT], [ALWAYS_TEST, ALWAYS_TRAIN], fixed)
+    free = (given == NO_SPLIT) & (groups == 0) & ~recorded
+    followed = founders(keys, fixed, ~free, near)
+    followed = _leave_some_to_train(followed, labels, free, given, test_fraction)
+    new_keys, first = np.unique(keys[free], return_index=True)
+    splits = np.where(given != NO_SPLIT, given, np.where(is_test(followed, test_fraction), TEST, TRAIN))
+    return Sides(splits.astype(np.int8), keys, new_keys, followed[free][first])
+
+
+def _leave_some_to_train(followed: np.ndarray, labels: np.ndarray, free: np.ndarray, given: np.ndarray, test_fraction: float) -> np.ndarray:
+    """What the images follow, uint64 (N,), changed for new ones where else nothing could be learned or tested.
+
+    Of a class that chance has put into the test split altogether, what is nearest to the other side goes to train for good; where the whole set is in
+    train, what is nearest to the test goes there, of a class of several groups. What follows an image that is decided stays with it.
+    """
+    result = followed.copy()
+    own = free & ~np.isin(followed, followed[~free])
+    trained = np.where(given == NO_SPLIT, ~is_test(result, test_fraction), given != TEST)
+    for label in np.setdiff1d(labels[own], labels[trained]):
+        result[own & (followed == followed[own & (labels == label)].max())] = ALWAYS_TRAIN
+    tested = np.where(given == NO_SPLIT, is_test(result, test_fraction), given == TEST)
+    if not tested.any():
+        several = [label for label in np.unique(labels[own]) if len(np.unique(followed[labels == label])) > 1]
+        mine = own & np.isin(labels, several)
+        if mine.any():
+            result[own & (followed == followed[mine].min())] = ALWAYS_TEST
+    return result
+
+
+def founders(keys: np.ndarray, fixed: np.ndarray, is_fixed: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """uint64 (N,): whose key decides the side of each image.
+
+    keys: uint64 (N,), the first 64 bits of the sha256 of each image's pixels. fixed: uint64 (N,), what decides where `is_fixed`, bool (N,): the source,
+    its groups, or an earlier run. pairs: int (M, 2), near duplicates. An image that is not fixed follows those of its near duplicates that are; where
+    there is none, the group follows one of its members.
+    """
+    result = fixed.copy()
+    free = ~is_fixed
+    same_key = _chained(keys)
+    links = np.concatenate([pairs, same_key]).astype(np.int64)
+    group = components(len(keys), links[free[links].all(axis=1)])
+    across = links[free[links[:, 0]] != free[links[:, 1]]]
+    inside = np.where(free[across[:, 0]], across[:, 0], across[:, 1])
+    anchors = np.where(free[across[:, 0]], across[:, 1], across[:, 0])
+    members = np.flatnonzero(free)
+    leader = _least_by_group(group[members], keys[members], len(keys))
+    anchor = _least_by_group(group[inside], fixed[anchors], len(keys))
+    anchored = np.zeros(len(keys), bool)
+    anchored[group[inside]] = True
+    chosen = np.where(anchored, anchor, leader)
+    result[members] = chosen[group[members]]
+    return result
+
+
+def is_test(founder: np.ndarray, test_fraction: float) -> np.ndarray:
+    """bool (N,): the share `test_fraction` of all founders, uint64 (N,), by their own value: nothing else moves an image."""
+    return np.asarray(founder < np.uint64(int(test_fraction * 2**64)))
+
+
+def stratified_folds(labels: np.ndarray, groups: np.ndarray, folds: int, *, seed: int) -> np.ndarray:
+    """The fold of each image, int8 (N,), from 0; every class is spread as evenly as whole groups allow.
+
+    labels: int (N,). groups: int (N,), images with the same number stay together. A class of fewer groups than folds is missing from some.
+    Large groups go first, each to the fold that has the fewest of its class. Raises SourceError with fewer groups than folds.
+    """
+    numbers, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(numbers) < folds:
+        what = "training images" if len(numbers) == len(labels) else "groups of training images"
+        raise SourceError(f"{len(numbers)} {what} cannot be split into {folds} folds. Lower cross_validate.folds or add images.")
+    order = np.random.default_rng(seed).permutation(len(labels))
+    counts = np.zeros((labels.max() + 1, folds), np.int64)
+    result = np.full(len(labels), -1, np.int8)
+    for members in _large_groups(group, sizes):
+        classes, held = np.unique(labels[members], return_counts=True)
+        fold = int(np.lexsort((counts.sum(axis=0), counts[classes].sum(axis=0)))[0])
+        result[members] = fold
+        counts[classes, fold] += held
+    for label in np.unique(labels):
+        rows = order[(labels[order] == label) & (result[order] < 0)]
+        shares = _even_shares(counts[label], len(rows), counts.sum(axis=0))
+        result[rows] = np.repeat(np.arange(folds), shares)
+        counts[label] += shares
+    return result
+
+
+def stratified_holdout(labels: np.ndarray, groups: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:
+    """bool (N,): about `fraction` of each class is held out, in whole groups. A class of two or more groups keeps images on either side."""
+    held_out = np.zeros(len(labels), bool)
+    rng = np.random.default_rng(seed)
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(sizes))
+    first = np.full(len(sizes), len(labels))
+    np.minimum.at(first, group, np.arange(len(labels)))
+    group_label = labels[first]
+    for label in np.unique(group_label):
+        mine = order[group_label[order] == label]
+        if len(mine) < 2:
+            continue
+        reached = np.cumsum(sizes[mine])
+        wanted = max(1, round(reached[-1] * fraction))
+        taken = int(np.searchsorted(reached, wanted)) + 1
+        held_out[np.isin(group, mine[: min(taken, len(mine) - 1)])] = True
+    return held_out
+
+
+def _large_groups(group: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
+    """The rows of each group of two or more images, the largest group first."""
+    order = np.argsort(group, kind="stable")
+    ends = np.cumsum(sizes)
+    large = np.flatnonzero(sizes > 1)
+    return [order[ends[i] - sizes[i] : ends[i]] for i in large[np.argsort(-sizes[large], kind="stable")]]
+
+
+def _even_shares(held: np.ndarray, count: int, total: np.ndarray) -> np.ndarray:
+    """int (folds,): how many of `count` images each fold gets, so that with those held, int (folds,), all have as nearly the same as can be.
+
+    Where it comes out even, the fold with the smaller `total` goes first.
+    """
+    low, high = 0, int(held.max()) + count
+    while low < high:  # the highest level to which all folds can be filled up
+        level = (low + high + 1) // 2
+        low, high = (level, high) if np.maximum(level - held, 0).sum() <= count else (low, level - 1)
+    shares = np.maximum(low - held, 0)
+    least = np.lexsort((total + shares, held + shares))[: count - int(shares.sum())]
+    shares[least] += 1
+    return np.asarray(shares)
+
+
+def _chained(keys: np.ndarray) -> np.ndarray:
+    """int (M, 2): neighbours among the images that have the same key."""
+    order = np.argsort(keys, kind="stable")
+    same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
+    return np.stack([order[same], order[same + 1]], axis=1)
+
+
+def _least_by_group(group: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """uint64 (count,): one of the values of each group, the same whatever their order, and not by their size, which decides the side."""
+    result = np.zeros(count, np.uint64)
+    order = np.argsort(_mixed(values), kind="stable")[::-1]
+    result[group[order]] = values[order]  # the last one written is the one whose mixed value is least
+    return result
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """uint64 (N,), each bit of which depends on all bits of the values: the finalizer of splitmix64 (Steele, Lea and Flood, 2014)."""
+    mixed = values.astype(np.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))

@@ -1,0 +1,148 @@
+"""Where an unfinished fit is kept, so that the same command goes on after a kill.
+
+One folder per fit under `.checkpoints/fits/`, named by a digest of all that determines the fit: a state of other images, parameters, code, packages or
+processors is never found. Written whole or not at all, and no oftener than costs a fiftieth of the time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from pipeline.files import write_bytes, written_beside
+from pipeline.own_files import remove_matching
+from pipeline.python_path import CODE
+
+if TYPE_CHECKING:
+    from pipeline.params.reader import Config
+
+ROOMS = ("augmentation", "dataset", "fitting", "models", "stages")
+PACKAGES = ("tensorflow", "keras", "numpy")
+COST_SHARE = 0.02
+KEPT_DAYS = 14.0
+RUN_FILE = "run"
+FIT = re.compile(r"[0-9a-f]{32}(-\d+)?(\.lock)?")
+STATE = re.compile(r"\.?([\w-]+\.npz|run)(\.partial)?")
+State = Mapping[str, np.ndarray]
+
+
+class Checkpoints:
+    """The kept states of the fits of one stage, by name: `fold-0` and so on.
+
+    `resumed`: whether an earlier run of the same left something behind. `run_id`: the id that it had in the tracker.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.resumed = folder.exists()
+        self.run_id = _text(folder / RUN_FILE)
+
+    def keep_run(self, run_id: str) -> None:
+        """Note which run in the tracker this fit belongs to: after a kill its process is known to have ended."""
+        write_bytes(self.folder / RUN_FILE, run_id.encode())
+
+    @classmethod
+    @contextmanager
+    def open(cls, scratch: Path, key: str) -> Iterator[Checkpoints]:
+        """Those of the fit with this key, removed when all went well. What other fits left behind more than two weeks ago goes, too.
+
+        Where another process is at the very same fit, this one keeps its own.
+        """
+        fits = scratch / "fits"
+        fits.mkdir(parents=True, exist_ok=True)
+        for path in filter(_is_left_over, list(fits.iterdir())):
+            remove_matching(path, STATE) if path.is_dir() else path.unlink(missing_ok=True)
+        lock = FileLock(fits / f"{key}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            key = f"{key}-{os.getpid()}"
+        try:
+            checkpoints = cls(fits / key)
+            yield checkpoints
+            remove_matching(checkpoints.folder, STATE)
+        finally:
+            lock.release()
+
+    def of(self, name: str) -> FileCheckpoint:
+        return FileCheckpoint(self.folder / f"{name}.npz")
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a file or folder is by its name that of a fit, and by its age of one that nobody goes on with."""
+    return FIT.fullmatch(path.name) is not None and path.exists() and time.time() - path.stat().st_mtime > KEPT_DAYS * 86400
+
+
+class FileCheckpoint:
+    """The state of one fit in one .npz file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._next_save = 0.0
+
+    def load(self) -> State | None:
+        """What was saved last; nothing where there is no file, or none that can be read."""
+        try:
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def save(self, state: Callable[[], State]) -> None:
+        """Replace what was saved, unless that was so lately that saving would take more than 2 % of the time."""
+        started = time.monotonic()
+        if started < self._next_save:
+            return
+        self.write(state())
+        ended = time.monotonic()
+        self._next_save = ended + (ended - started) / COST_SHARE
+
+    def write(self, state: State) -> None:
+        """Replace what was saved."""
+        with written_beside(self.path) as beside, beside.open("wb") as file:
+            np.savez(file, **state)  # type: ignore[arg-type]  # no array is called allow_pickle
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def fit_key(stage: str, config: Config, processors: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """A digest of everything that the bits of a fit depend on: its arrays, parameters, code, packages, and the `processors` it runs on."""
+    digest = hashlib.sha256()
+    parameters = {name: value for name, value in config.flat().items() if name.split(".")[0] in ("seed", "augment", "model", "train")}
+    kernels = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
+    facts = [stage, parameters, processors, os.cpu_count(), kernels, [version(name) for name in PACKAGES], _code()]
+    digest.update(json.dumps(facts).encode())
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:32]
+
+
+def _code() -> str:
+    """A digest of the code that fits."""
+    digest = hashlib.sha256()
+    package = CODE / "pipeline"
+    files = [file for room in ROOMS for file in package.joinpath(room).rglob("*.py")]
+    for file in sorted([*files, *(package / "params" / f"{section}.py" for section in ("augment", "model", "train"))]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

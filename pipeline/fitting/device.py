@@ -1,0 +1,116 @@
+"""Which device a fit uses and in which precision. Asks TensorFlow for GPUs and the CPU for its instructions."""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.client import device_lib  # what TensorFlow offers to ask a GPU's memory
+
+from pipeline.errors import DeviceError
+from pipeline.params.train import Device, Precision
+
+BFLOAT16_INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16"}
+SHARE_FOR_IMAGES = 0.25
+TOWERS = 2
+
+
+@dataclass(frozen=True)
+class Compute:
+    """`device`: what a person calls it. `precision`: float32, bfloat16 or float16, what the layers compute in.
+
+    `replicas`: TensorFlow's names of the devices that share each step, where there are several. `memory_bytes`: of one device, where it is not
+    the computer's own memory. `towers`: into how many parts a batch is split, which are worked on side by side.
+    """
+
+    device: str
+    precision: str
+    replicas: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    towers: int = 1
+
+    @property
+    def dtype_policy(self) -> str:
+        """Keras's name for the precision; variables stay float32."""
+        return "float32" if self.precision == "float32" else f"mixed_{self.precision}"
+
+    def strategy(self) -> tf.distribute.Strategy:
+        """Mirrors variables over the replicas and adds up their gradients; on one device it does nothing.
+
+        Sums are made on the first replica: TensorFlow's collective operations mix up the gradients of several variables in a loop over steps.
+        """
+        if not self.replicas:
+            return tf.distribute.get_strategy()
+        return tf.distribute.MirroredStrategy(list(self.replicas), tf.distribute.ReductionToOneDevice())
+
+    def holds(self, images: np.ndarray) -> bool:
+        """Whether all images can lie on the device for the whole fit, with room for the fit itself."""
+        return not self.replicas and images.nbytes <= self.memory_bytes * SHARE_FOR_IMAGES
+
+
+def choose_compute(device: Device, precision: Precision, share: tuple[int, int] = (0, 1)) -> Compute:
+    """The device and precision to fit with; GPUs are hidden from TensorFlow where the CPU is asked for.
+
+    share: (i, n) for the i-th of n processes that work at a time on this machine: it takes an n-th of the cores, and one GPU. Must be called before
+    TensorFlow is used. Raises DeviceError for `gpu` where TensorFlow sees none.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "gpu" and not gpus:
+        raise DeviceError(
+            "train.device is gpu, but TensorFlow sees no GPU. Install with `make run EXTRA=gpu` and check `nvidia-smi`, or set train.device: auto."
+        )
+    if share[1] > 1:
+        gpus = [gpus[share[0] % len(gpus)]] if gpus else []
+    if device == "cpu" or not gpus:
+        tf.config.set_visible_devices([], "GPU")
+        cores = max(1, (os.cpu_count() or 1) // share[1])
+        towers = min(TOWERS, cores)
+        _use_threads(cores // towers, towers)
+        return Compute("CPU", _cpu_precision() if precision == "auto" else precision, towers=towers)
+    tf.config.set_visible_devices(gpus, "GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    return describe_gpus([tf.config.experimental.get_device_details(gpu) for gpu in gpus], _gpu_memory_bytes(), precision)
+
+
+def describe_gpus(details: Sequence[Mapping[str, Any]], memory_bytes: int, precision: Precision) -> Compute:
+    """The compute of GPUs that TensorFlow describes so: all of them share each step, in a precision that all of them have."""
+    name = str(details[0].get("device_name", "GPU"))
+    capability = min(each.get("compute_capability", (0, 0)) for each in details)
+    chosen = gpu_precision(capability) if precision == "auto" else precision
+    if len(details) == 1:
+        return Compute(f"GPU {name}", chosen, memory_bytes=memory_bytes)
+    return Compute(f"{len(details)} GPUs {name}", chosen, tuple(f"GPU:{i}" for i in range(len(details))), memory_bytes)
+
+
+def gpu_precision(compute_capability: tuple[int, int]) -> str:
+    """bfloat16 where tensor cores have it (8 and up), float16 on 7, which needs loss scaling, else float32."""
+    major = compute_capability[0]
+    if major >= 8:
+        return "bfloat16"
+    return "float16" if major == 7 else "float32"
+
+
+def _use_threads(per_operation: int, operations: int) -> None:
+    """How many threads share an operation, and how many operations go on at a time; later than TensorFlow's start it cannot be changed."""
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(per_operation)
+        tf.config.threading.set_inter_op_parallelism_threads(operations)
+
+
+def _gpu_memory_bytes() -> int:
+    """What TensorFlow may use of the first GPU."""
+    return min((device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"), default=0)
+
+
+def _cpu_precision() -> str:
+    """bfloat16 where the processor multiplies it in hardware: elsewhere it is emulated, and slow."""
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return "float32"
+    return "bfloat16" if flags & BFLOAT16_INSTRUCTIONS else "float32"

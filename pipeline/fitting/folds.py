@@ -1,0 +1,111 @@
+"""Fitting the folds of a cross-validation: here one after the other, or several at a time in processes of their own.
+
+A process builds one network and uses it for all its folds. A fold that is done is kept beside the checkpoints until all of them are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.dataset.arrays import TrainingSet, read_training_set
+from pipeline.dataset.splits import stratified_holdout
+from pipeline.fitting.checkpoints import Checkpoints
+from pipeline.fitting.device import choose_compute
+from pipeline.fitting.fit import Epoch, Fitter, read_history
+from pipeline.models.predict import predict
+from pipeline.parallel import parallel_map
+from pipeline.processes import exit_with
+
+if TYPE_CHECKING:
+    from pipeline.params.reader import Config
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """One fold to fit. `images`: the folder data/preprocess. `workers`: how many work at a time."""
+
+    fold: int
+    folds: np.ndarray
+    config: Config
+    images: Path
+    checkpoints: Path
+    workers: int
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """probabilities: float32 (M, K) of the M images of the fold, by a model that has not seen them."""
+
+    fold: int
+    probabilities: np.ndarray
+    history: list[Epoch]
+
+
+def fold_rows(training: TrainingSet, folds: np.ndarray, fold: int, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """(rows to fit to, rows to watch), int64: watched are none but for early stopping, which must not see the fold's own images."""
+    rows = np.flatnonzero(folds != fold)
+    if not config.train.early_stopping_epochs:
+        return rows, rows[:0]
+    watched = stratified_holdout(training.labels[rows], training.groups[rows], config.train.validation_fraction, seed=config.seed)
+    return rows[~watched], rows[watched]
+
+
+def fit_fold(
+    job: FoldJob,
+    *,
+    on_resume: Callable[[list[Epoch]], None] = lambda history: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_steps: Callable[[int], None] = lambda count: None,
+) -> FoldResult:
+    """The out-of-fold predictions of one fold; from the disk where it was done before."""
+    checkpoints = Checkpoints(job.checkpoints)
+    under_way, done = checkpoints.of(f"fold-{job.fold}"), checkpoints.of(f"fold-{job.fold}-done")
+    if kept := done.load():
+        history = read_history(kept["history"])
+        on_resume(history)
+        return FoldResult(job.fold, kept["probabilities"], history)
+    training = read_training_set(job.images)
+    rows, watched = fold_rows(training, job.folds, job.fold, job.config)
+    fitted = _fitter(job, training).fit(
+        training.images,
+        training.labels,
+        rows,
+        watched,
+        checkpoint=under_way,
+        on_resume=on_resume,
+        on_epoch=on_epoch,
+        on_steps=on_steps,
+    )
+    probabilities = predict(fitted.model, training.images[job.folds == job.fold])
+    done.write({"probabilities": probabilities, "history": np.array([astuple(epoch) for epoch in fitted.history])})
+    under_way.remove()
+    return FoldResult(job.fold, probabilities, fitted.history)
+
+
+def fit_folds_in_parallel(jobs: Sequence[FoldJob]) -> Iterator[FoldResult]:
+    """The results in the order of the jobs, as many at a time as they say."""
+    return parallel_map(_fit_in_worker, jobs, workers=jobs[0].workers)
+
+
+def _fit_in_worker(job: FoldJob) -> FoldResult:
+    exit_with(os.getppid())
+    return fit_fold(job)
+
+
+_fitters: dict[tuple[object, ...], Fitter] = {}  # at most one: the network of this process
+
+
+def _fitter(job: FoldJob, training: TrainingSet) -> Fitter:
+    """This process's network, made for its first fold: with a share of the cores and, where there are GPUs, one of them."""
+    key = job.config.model_dump_json(), training.images.shape[1:], len(training.class_names)
+    if key not in _fitters:
+        _fitters.clear()
+        compute = choose_compute(job.config.train.device, job.config.train.precision, (job.fold, job.workers))
+        _fitters[key] = Fitter(training.images.shape[1:], len(training.class_names), job.config, compute)
+    return _fitters[key]

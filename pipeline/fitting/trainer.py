@@ -1,0 +1,192 @@
+"""A network with its optimizer, and the graph functions that run many steps of it in one call.
+
+Works on NumPy arrays or on tensors that lie on the device; on one device or mirrored over several. On a CPU a batch is split into two towers,
+each worked on by half of the cores: layers this small keep few cores busy (8,200 images/s against 7,350 for se_resnet on 2 cores). Each tower
+normalises by the statistics of its own part. Knows nothing of epochs, files or MLflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.augmentation.augmenter import Augmenter
+from pipeline.errors import FitError
+from pipeline.fitting.device import Compute
+from pipeline.fitting.optimizers import build_optimizer
+from pipeline.fitting.plan import Plan
+from pipeline.models.network import build_to_fit, split_head
+
+if TYPE_CHECKING:
+    from pipeline.params.reader import Config
+
+SCORE_BATCH_SIZE = 1000
+SMALLEST_TOWER = 32
+
+
+class Trainer:
+    """Trains one network of images (H, W, C) to `class_count` logits, as often as it is `reset`; each graph function is traced once."""
+
+    def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config, compute: Compute) -> None:
+        self._train, self._class_count = config.train, class_count
+        self._strategy, self._towers = compute.strategy(), compute.towers
+        with self._strategy.scope():
+            self.network = build_to_fit(shape, class_count, config.model, compute.dtype_policy)
+            self._optimizer = build_optimizer(config.train, compute.precision)
+            if compute.precision == "float16":
+                self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
+            self._optimizer.build(self.network.trainable_variables)
+        self._body, self._head = split_head(self.network) if config.model.weights != "none" else (self.network, self.network)
+        self.augmenter = Augmenter(config.augment, shape, class_count)
+        self._variables = [*self.network.variables, *self._optimizer.variables]
+        self._initial = [variable.numpy() for variable in self._variables]
+        self._scale, self._offset = (tf.Variable(tf.zeros(shape[-1]), trainable=False) for _ in range(2))
+        self._class_weights = tf.Variable(tf.ones(class_count), trainable=False)
+        self._batch = tf.TensorSpec((None, *shape), tf.uint8), tf.TensorSpec((None,), tf.int32)
+        self._graphs: dict[tuple[bool, bool, int], Callable[..., tf.Tensor]] = {}
+        self._score_batch = tf.function(self._score, input_signature=[*self._batch])
+
+    def reset(self, scale: list[float], offset: list[float], class_weights: np.ndarray) -> None:
+        """Set everything back to what it was when built; from now on standardise by `scale` and `offset` (C,), weigh classes by `class_weights` (K,)."""
+        self.restore({f"variable_{i}": value for i, value in enumerate(self._initial)})
+        self._scale.assign(scale)
+        self._offset.assign(offset)
+        self._class_weights.assign(class_weights)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything that training has changed, by name."""
+        return {f"variable_{i}": variable.numpy() for i, variable in enumerate(self._variables)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go back to what `state` once gave."""
+        for i, variable in enumerate(self._variables):
+            variable.assign(state[f"variable_{i}"])
+
+    def place(self, images: np.ndarray, labels: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        """The whole data on the device, for steps that are told row numbers only."""
+        return tf.constant(images), tf.constant(labels, tf.int32)
+
+    def train(self, batches: tuple[Any, ...], draws: tuple[np.ndarray, ...], plan: Plan, first_step: int) -> np.ndarray:
+        """The sums of loss and of hits, float32 (2,), over some steps of one epoch.
+
+        batches: images uint8 (S, B, H, W, C) and labels int32 (S, B); or what `place` gave and row numbers int32 (S, B). Raises FitError
+        where the loss is no longer finite or memory runs out.
+        """
+        step_count = batches[-1].shape[0]
+        rates = plan.learning_rates(first_step, step_count)
+        frozen = first_step < plan.frozen_epochs * plan.steps_per_epoch
+        towers = self._towers if plan.batch_size >= self._towers * SMALLEST_TOWER else 1
+        run = self._graph(len(batches) == 3, frozen, towers)
+        try:
+            sums: np.ndarray = run(*batches, draws, rates).numpy()
+        except (tf.errors.ResourceExhaustedError, MemoryError):
+            raise FitError(
+                f"Out of memory with train.batch_size {plan.batch_size}. Set train.batch_size to {max(1, plan.batch_size // 2)}."
+            ) from None
+        bad = np.flatnonzero(~np.isfinite(sums[:, 0]))
+        if len(bad):
+            step, epoch = first_step + bad[0], first_step // plan.steps_per_epoch
+            raise FitError(
+                f"The loss is no longer finite in epoch {epoch + 1}, step {step - epoch * plan.steps_per_epoch + 1} of {plan.steps_per_epoch}, "
+                f"at learning rate {rates[bad[0]]:.4g}. Lower train.learning_rate."
+            )
+        total: np.ndarray = sums.sum(axis=0, dtype=np.float64)
+        return total
+
+    def score(self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
+        """(mean cross-entropy, accuracy) of the network on some rows of images, without augmentation."""
+        sums = np.zeros(2)
+        for i in range(0, len(rows), SCORE_BATCH_SIZE):
+            batch = rows[i : i + SCORE_BATCH_SIZE]
+            sums += self._score_batch(images[batch], labels[batch]).numpy()
+        return float(sums[0] / len(rows)), float(sums[1] / len(rows))
+
+    def _graph(self, placed: bool, frozen: bool, towers: int) -> Callable[..., tf.Tensor]:
+        """The graph function for such steps, made when it is first asked for."""
+        key = placed, frozen, towers
+        if key not in self._graphs:
+            draws, rates = self.augmenter.signature, tf.TensorSpec((None,), tf.float32)
+            rows = tf.TensorSpec((None, None), tf.int32)
+            data = [*self._batch, rows] if placed else [tf.TensorSpec((None, *self._batch[0].shape), tf.uint8), rows]
+            self._graphs[key] = tf.function(self._steps(placed, frozen, towers), input_signature=[*data, draws, rates])
+        return self._graphs[key]
+
+    def _steps(self, placed: bool, frozen: bool, towers: int) -> Callable[..., tf.Tensor]:
+        """Many steps, for arrays as `train` takes them: gives float32 (S, 2), the sums of loss and of hits of each step."""
+
+        def loop(batch: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], draws: tuple[tf.Tensor, ...], rates: tf.Tensor) -> tf.Tensor:
+            sums = tf.TensorArray(tf.float32, tf.shape(rates)[0], element_shape=(2,))
+            for i in tf.range(tf.shape(rates)[0]):
+                images, labels = batch(i)
+                sums = sums.write(i, self._step(images, labels, tuple(draw[i] for draw in draws), rates[i], frozen, towers))
+            return sums.stack()
+
+        def sent(images: tf.Tensor, labels: tf.Tensor, draws: tuple[tf.Tensor, ...], rates: tf.Tensor) -> tf.Tensor:
+            return loop(lambda i: (images[i], labels[i]), draws, rates)
+
+        def gathered(images: tf.Tensor, labels: tf.Tensor, rows: tf.Tensor, draws: tuple[tf.Tensor, ...], rates: tf.Tensor) -> tf.Tensor:
+            return loop(lambda i: (tf.gather(images, rows[i]), tf.gather(labels, rows[i])), draws, rates)
+
+        return gathered if placed else sent
+
+    def _step(
+        self, images: tf.Tensor, labels: tf.Tensor, draws: tuple[tf.Tensor, ...], rate: tf.Tensor, frozen: bool, towers: int
+    ) -> tf.Tensor:
+        """float32 (2,): one step on a batch, of which each replica takes its share."""
+        targets = tf.one_hot(labels, self._class_count)
+        images, targets = self.augmenter.apply(images, targets, draws, self._scale, self._offset)
+        self._optimizer.learning_rate.assign(rate)
+        sums = self._strategy.run(self._replica_step, (images, targets, frozen, towers))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+
+    def _replica_step(self, images: tf.Tensor, targets: tf.Tensor, frozen: bool, towers: int) -> tf.Tensor:
+        count, batch_size = self._strategy.num_replicas_in_sync, tf.cast(tf.shape(images)[0], tf.float32)
+        if count > 1:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            images, targets = images[replica::count], targets[replica::count]
+        parts = zip(_split(images, towers), _split(targets, towers), strict=True)
+        gradients, sums = zip(*(self._gradients(*part, batch_size, frozen) for part in parts), strict=True)
+        variables = (self._head if frozen else self.network).trainable_variables
+        total = [tf.add_n(each) for each in zip(*gradients, strict=True)] if towers > 1 else gradients[0]
+        self._optimizer.apply(total, variables)
+        return tf.add_n(sums)
+
+    def _gradients(self, images: tf.Tensor, targets: tf.Tensor, batch_size: tf.Tensor, frozen: bool) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """One tower: the gradients of a part of the batch, and its sums of loss and of hits."""
+        trained = self._head if frozen else self.network
+        inputs = self._body(images, training=False) if frozen else images
+        with tf.GradientTape() as tape:
+            logits = tf.cast(trained(inputs, training=True), tf.float32)
+            losses = self._losses(targets, logits)
+            scaled = self._optimizer.scale_loss(tf.reduce_sum(losses) / batch_size)
+        gradients = tape.gradient(scaled, trained.trainable_variables)
+        return gradients, tf.stack([tf.reduce_sum(losses), _hits(tf.argmax(targets, axis=-1), logits)])
+
+    def _losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        smoothing = self._train.label_smoothing
+        losses = tf.nn.softmax_cross_entropy_with_logits(targets * (1 - smoothing) + smoothing / self._class_count, logits)
+        if self._train.class_weights == "balanced":
+            losses *= tf.linalg.matvec(targets, self._class_weights)
+        return losses
+
+    def _score(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        sums = []
+        for part, part_labels in zip(_split(images, self._towers), _split(labels, self._towers), strict=True):
+            logits = tf.cast(self.network(tf.cast(part, tf.float32) * self._scale + self._offset, training=False), tf.float32)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(part_labels, logits)
+            sums.append(tf.stack([tf.reduce_sum(losses), _hits(tf.cast(part_labels, tf.int64), logits)]))
+        return tf.add_n(sums)
+
+
+def _split(batch: tf.Tensor, parts: int) -> list[tf.Tensor]:
+    """A batch in parts that differ by at most one."""
+    count = tf.shape(batch)[0]
+    return [batch[i * count // parts : (i + 1) * count // parts] for i in range(parts)] if parts > 1 else [batch]
+
+
+def _hits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), tf.float32))

@@ -1,0 +1,28 @@
+"""Small pictures of images, for pages. Pillow images in, encoded bytes out."""
+
+import io
+
+from PIL import Image
+
+from pipeline.images.decoding import GREY_MODES, ImageSpec, image_to_input
+
+LARGEST_PNG_BYTES = 4096
+
+
+def thumbnail(image: Image.Image, most_px: int = 64) -> bytes:
+    """A picture of a decoded image, at most `most_px` high and wide, never enlarged: a PNG, or a JPEG where that would be above 4 kB.
+
+    Transparency becomes white, grey of 16 bits grey of 8. The same image gives the same bytes.
+    """
+    scale = min(1.0, most_px / max(image.size))
+    width, height = (max(1, round(scale * side)) for side in image.size)
+    pixels = image_to_input(image, ImageSpec(height, width, 1 if image.mode in GREY_MODES else 3, "stretch"))
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    png = _encode(picture, "PNG")
+    return png if len(png) <= LARGEST_PNG_BYTES else _encode(picture, "JPEG")
+
+
+def _encode(picture: Image.Image, image_format: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format=image_format, optimize=True, quality=85)
+    return buffer.getvalue()

@@ -1,0 +1,188 @@
+"""Layers and how a network is put together from them. Knows nothing of files, MLflow or a particular architecture.
+
+A network has two forms: one to be fitted, with the fused batch normalisation below in mixed precision; one to be kept, in float32 with
+Keras's own layers, so that `model.keras` opens wherever Keras is.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pipeline.params.model import Model
+
+LARGE_IMAGE_PX = 40
+MOMENTUM = 0.9
+DROPOUT_SEED = 1
+FEATURES = "features"
+"""The layer of a network of keras.applications after which the new part begins: the classifier, which no pretrained weights are for."""
+RISING_ACTIVATIONS = {"relu", "leaky_relu", "elu", "selu", "softplus", "tanh", "sigmoid"}
+
+BatchNormalization = Callable[..., keras.layers.Layer]
+"""Makes a batch normalisation layer: `(momentum, epsilon, name) -> layer`."""
+
+
+class FusedBatchNormalization(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Batch normalisation over (N, H, W, C) by TensorFlow's fused kernel, statistics in float32.
+
+    Same variables and same result as keras.layers.BatchNormalization, which computes it from single operations and takes 1.4 times
+    as long for a training step of a small network. Ioffe and Szegedy, 2015.
+    """
+
+    def __init__(self, momentum: float, epsilon: float, name: str) -> None:
+        super().__init__(name=name)
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create gamma, beta and the moving statistics, each float32 (C,)."""
+
+        def weight(name: str, initializer: str, trainable: bool) -> keras.Variable:
+            return self.add_weight(
+                shape=(input_shape[-1],), initializer=initializer, name=name, trainable=trainable, dtype="float32", autocast=False
+            )
+
+        self.gamma = weight("gamma", "ones", True)
+        self.beta = weight("beta", "zeros", True)
+        self.moving_mean = weight("moving_mean", "zeros", False)
+        self.moving_variance = weight("moving_variance", "ones", False)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Inputs normalised by the batch's statistics while training, else by the moving ones."""
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=self.gamma.value,
+            offset=self.beta.value,
+            mean=[] if training else self.moving_mean.value,
+            variance=[] if training else self.moving_variance.value,
+            epsilon=self.epsilon,
+            is_training=training,
+        )
+        if training:
+            self.moving_mean.assign(self.moving_mean.value * self.momentum + mean * (1 - self.momentum))
+            self.moving_variance.assign(self.moving_variance.value * self.momentum + variance * (1 - self.momentum))
+        return outputs
+
+
+class Parts:
+    """What the project's own networks are put together from, made as the options in section `model` say."""
+
+    def __init__(self, options: Model, batch_normalization: BatchNormalization) -> None:
+        self._options = options
+        self._batch_normalization = batch_normalization
+
+    def filters(self, base: int) -> int:
+        """`base` times `model.width`, rounded to a multiple of 8 (of 4 below 8): the sizes that vector units like."""
+        step = 8 if base * self._options.width >= 8 else 4
+        return max(step, round(base * self._options.width / step) * step)
+
+    def stem(self, images: Any, filters: int) -> Any:
+        """The first convolution: (N, H, W, C) to (N, H, W, filters), at half the resolution for images of more than 40 px."""
+        return self.convolve(images, filters, "stem", strides=2 if max(images.shape[1:3]) > LARGE_IMAGE_PX else 1)
+
+    def convolve(self, x: Any, filters: int, name: str, *, kernel: int | None = None, strides: int = 1) -> Any:
+        """Convolution, batch normalisation, activation: (N, H, W, C) to (N, H / strides, W / strides, filters)."""
+        return self.activate(self.project(x, filters, name, kernel=kernel, strides=strides), name)
+
+    def convolve_and_pool(self, x: Any, filters: int, name: str) -> Any:
+        """Convolution, batch normalisation, activation, pooling: (N, H, W, C) to (N, H / 2, W / 2, filters)."""
+        return self.activate_and_pool(self.project(x, filters, name), name)
+
+    def activate_and_pool(self, x: Any, name: str) -> Any:
+        """Activation, then pooling: (N, H, W, C) to (N, H / 2, W / 2, C).
+
+        Where the activation rises throughout, the largest of four values is found before it: the same result for a quarter of its work.
+        """
+        if self._options.pooling == "max" and self._options.activation in RISING_ACTIVATIONS:
+            return self.activate(self.pool(x, f"{name}_pool"), name)
+        return self.pool(self.activate(x, name), f"{name}_pool")
+
+    def project(self, x: Any, filters: int, name: str, *, kernel: int | None = None, strides: int = 1) -> Any:
+        """Convolution and batch normalisation, with no activation."""
+        return self.normalize(self.convolve_alone(x, filters, name, kernel=kernel, strides=strides), name)
+
+    def convolve_alone(self, x: Any, filters: int, name: str, *, kernel: int | None = None, strides: int = 1) -> Any:
+        """Convolution with no bias, `model.kernel_size` wide where no `kernel` is given."""
+        kernel = kernel or self._options.kernel_size
+        return keras.layers.Conv2D(
+            filters, kernel, strides=strides, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_convolution"
+        )(x)
+
+    def normalize(self, x: Any, name: str) -> Any:
+        """Batch normalisation."""
+        return self._batch_normalization(momentum=MOMENTUM, epsilon=1e-3, name=f"{name}_normalization")(x)
+
+    def activate(self, x: Any, name: str) -> Any:
+        """`model.activation` of every value."""
+        activation = self._options.activation
+        if activation == "relu":
+            return keras.layers.ReLU(name=f"{name}_relu")(x)
+        return keras.layers.Activation(activation, name=f"{name}_{activation}")(x)
+
+    def pool(self, x: Any, name: str, *, size: int = 2, strides: int = 2) -> Any:
+        """The largest or the mean of each square, as `model.pooling` says: (N, H, W, C) to (N, H / strides, W / strides, C)."""
+        layer = keras.layers.MaxPooling2D if self._options.pooling == "max" else keras.layers.AveragePooling2D
+        return layer(size, strides=strides, padding="same", name=name)(x)
+
+    def classify(self, x: Any, class_count: int) -> Any:
+        """Global pooling, dropout, a linear classifier: (N, H, W, C) to logits (N, class_count)."""
+        layer = keras.layers.GlobalMaxPooling2D if self._options.pooling == "max" else keras.layers.GlobalAveragePooling2D
+        return linear_classifier(layer(name="global_pool")(x), class_count, self._options.dropout)
+
+
+def copy_network(network: keras.Model, make: Callable[[keras.layers.Layer], keras.layers.Layer], *, renumber: bool = False) -> keras.Model:
+    """The same network with the same weights, of other layers: `make` gives what stands for one.
+
+    A network within the network is dissolved. With `renumber` what Keras numbered by what was built before in this process is numbered from 1.
+    """
+    copies: dict[int, keras.layers.Layer] = {}
+    counts: Counter[str] = Counter()
+
+    def copy(operation: Any) -> Any:
+        if isinstance(operation, keras.layers.Layer):
+            result = copies[id(operation)] = make(operation)
+        else:
+            result = type(operation).from_config(operation.get_config())
+        kind = type(operation).__name__.lower()
+        counts[kind] += 1
+        numbered = renumber and operation.name.rstrip("0123456789").replace("_", "") == kind
+        result.name = f"{kind}_number{counts[kind]}" if numbered else operation.name
+        return result
+
+    def call(operation: Any, *inputs: Any, **arguments: Any) -> Any:
+        arguments = {name: value for name, value in arguments.items() if name != "training" and value is not None}
+        if not isinstance(operation, keras.Sequential):
+            return operation(*inputs, **arguments)
+        (x,) = inputs
+        for layer in operation.layers:
+            x = layer(x)
+        return x
+
+    result = keras.models.clone_model(network, clone_function=copy, call_function=call)
+    for layer in network.layers:
+        if layer.weights:
+            copies[id(layer)].set_weights(layer.get_weights())
+        if isinstance(layer, keras.layers.Normalization):
+            copies[id(layer)].finalize_state()  # what it computes with is made from its weights
+    return result
+
+
+def linear_classifier(features: Any, class_count: int, dropout: float) -> Any:
+    """Logits (N, class_count) of features (N, F), of which a share is dropped while training."""
+    if dropout:
+        features = keras.layers.Dropout(dropout, seed=DROPOUT_SEED, name="dropout")(features)
+    return keras.layers.Dense(class_count, name="logits")(features)
+
+
+def stage_count(shape: tuple[int, int, int]) -> int:
+    """How many times images of `shape` (H, W, C) are halved after the stem, until at most 8 px are left; at least twice."""
+    side_px = max(shape[:2])
+    if side_px > LARGE_IMAGE_PX:
+        side_px //= 2
+    count = 0
+    while side_px > 8 or count < 2:
+        side_px = (side_px + 1) // 2
+        count += 1
+    return count

@@ -1,0 +1,140 @@
+"""A network in its two forms: the one that is fitted and the one that is kept. Arrays and bytes; no files, no MLflow."""
+
+import importlib
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from pipeline.models.layers import FEATURES, BatchNormalization, FusedBatchNormalization, copy_network
+from pipeline.params.model import APPLICATIONS, Model
+
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def input_standardisation(images: np.ndarray, options: Model) -> tuple[list[float], list[float]]:
+    """(scale, offset) per channel that bring images, uint8 (N, H, W, C), to what the network wants.
+
+    With pretrained weights that is -1 … 1, whatever the images are (the network goes on from there by itself); else mean 0 and standard
+    deviation 1 over these images.
+    """
+    if options.weights == "none":
+        return channel_standardisation(images)
+    channels = images.shape[-1]
+    return [1 / 127.5] * channels, [-1.0] * channels
+
+
+def split_head(network: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """(body, head) of a network of keras.applications: head(body(images)) is network(images), with the same variables.
+
+    body: images (N, H, W, C) to features (N, F), which pretrained weights are for. head: features to logits (N, K), which is new.
+    """
+    features = network.get_layer(FEATURES).output
+    return keras.Model(network.input, features, name="body"), keras.Model(features, network.output, name="head")
+
+
+def build_to_fit(shape: tuple[int, int, int], class_count: int, options: Model, dtype_policy: str) -> keras.Model:
+    """Logits of standardised images, in mixed precision, with fused batch normalisation."""
+    with _dtype_policy(dtype_policy):
+        return _build(shape, class_count, options, FusedBatchNormalization)
+
+
+def build_to_keep(fitted: keras.Model, options: Model, scale: Sequence[float], offset: Sequence[float]) -> keras.Model:
+    """Probabilities float32 (N, K) of images as packed, uint8 (N, H, W, C): the fitted weights in Keras's own layers, float32.
+
+    `scale` and `offset`, one per channel, standardise an image. With `options.flip_average` the probabilities are the mean over the image and
+    its mirror image.
+    """
+    shape = fitted.input_shape[1:]
+    with _dtype_policy("float32"):
+        body = copy_network(fitted, _as_kept)
+        images = keras.Input(shape, dtype="uint8", name="images_uint8")
+        standardised = keras.layers.Rescaling(list(scale), list(offset), name="standardise")(images)
+        probabilities = _probabilities(body, standardised, "softmax")
+        if options.flip_average:
+            mirrored = keras.ops.flip(standardised, axis=2)
+            both = [probabilities, _probabilities(body, mirrored, "softmax_of_mirrored")]
+            probabilities = keras.layers.Average(name="flip_average")(both)
+        model = keras.Model(images, probabilities, name=body.name + "_classifier")
+    for operation in model.operations:
+        if type(operation).__name__ == "Flip":
+            operation.name = "mirror"  # Keras would number it by what was built before in this process
+    return model
+
+
+def _as_kept(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """A layer in the present policy, and of a class that Keras has."""
+    if isinstance(layer, FusedBatchNormalization):
+        return keras.layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name)
+    return type(layer).from_config(layer.get_config() | {"dtype": keras.config.dtype_policy()})
+
+
+def to_bytes(model: keras.Model) -> bytes:
+    """The `.keras` file of a model, with the same bytes for the same model: traces of the moment are taken out."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return _without_traces(path.read_bytes())
+
+
+def _build(shape: tuple[int, int, int], class_count: int, options: Model, batch_normalization: BatchNormalization) -> keras.Model:
+    module = importlib.import_module(f"pipeline.models.{'applications' if options.name in APPLICATIONS else options.name}")
+    model = module.build(shape, class_count, options, batch_normalization)
+    assert isinstance(model, keras.Model)
+    return model
+
+
+def _probabilities(body: keras.Model, images: Any, name: str) -> Any:
+    return keras.layers.Softmax(name=name)(body(images))
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Keras's policy for the layers made inside, and the one before again afterwards."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _without_traces(archive: bytes) -> bytes:
+    """A .keras archive with its members in a fixed order, with a fixed date and with nothing in them that differs from process to process."""
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w") as target:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name.endswith(".json"):
+                content = json.dumps(_canonical(json.loads(content), {})).encode()
+            target.writestr(zipfile.ZipInfo(name, FIXED_DATE), content)
+    return result.getvalue()
+
+
+def _canonical(node: Any, numbers: dict[int, int]) -> Any:
+    """JSON without `date_saved`, and with Keras's `shared_object_id`, an address in memory, replaced by the order of appearance."""
+    if isinstance(node, list):
+        return [_canonical(value, numbers) for value in node]
+    if not isinstance(node, dict):
+        return node
+    result = {key: _canonical(value, numbers) for key, value in node.items() if key != "date_saved"}
+    if "shared_object_id" in result:
+        result["shared_object_id"] = numbers.setdefault(result["shared_object_id"], len(numbers))
+    return result
+
+
+def channel_standardisation(images: np.ndarray) -> tuple[list[float], list[float]]:
+    """(scale, offset) per channel that bring these images, uint8 (N, H, W, C), to mean 0 and standard deviation 1."""
+    sums = images.sum(axis=(0, 1, 2), dtype=np.float64)
+    squares = np.square(images, dtype=np.uint32).sum(axis=(0, 1, 2), dtype=np.float64)
+    count = images[..., 0].size
+    mean = sums / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 1.0))
+    return (1 / deviation).tolist(), (-mean / deviation).tolist()

@@ -1,0 +1,12 @@
+"""Section `evaluate`: what is measured on the test images."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.params.section import Section
+
+
+class Evaluate(Section):
+    top_k: Annotated[int, Field(ge=2)]
+    """2 or more: also count a hit when the label is among the k most likely"""

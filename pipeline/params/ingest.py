@@ -1,0 +1,70 @@
+"""Section `ingest`: where the images are, and what is done about what is wrong with them."""
+
+import os
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from pipeline.params.section import Section
+
+SECRET_IN_QUERY = re.compile(r"signature|token|\bsig=|password|secret", re.IGNORECASE)
+Format = Literal["auto", "folders", "table", "parquet", "idx", "npz"]
+Policy = Literal["reject", "keep", "fail"]
+
+
+def _source_path(source: str) -> str:
+    if not source.strip():
+        raise ValueError("should be the path of a folder or an archive")
+    if any(ord(sign) < 32 or ord(sign) == 127 for sign in source):
+        raise ValueError("should be one line of text, without control characters")
+    if source.startswith("~"):
+        raise ValueError(f"should be a whole path, {os.path.expanduser(source)} for example: ~ is not expanded")  # noqa: PTH111 - never raises
+    if re.match(r"file:|local://", source, re.IGNORECASE):
+        raise ValueError(
+            f"should be a path without {source.split(':')[0]}://, as in {re.sub('^[a-z]+:/*', '/', source, flags=re.IGNORECASE)}"
+        )
+    url = urlsplit(source) if "://" in source else None
+    if url and (url.password or SECRET_IN_QUERY.search(url.query)):
+        raise ValueError("should hold no password or signature, since params.yaml and dvc.lock are kept in git")
+    return source
+
+
+def _class_names(names: object) -> object:
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ValueError('should be a list of class names, as in [cat, "7"], or [] for none; quotes make a number a name')
+    return names
+
+
+class Ingest(Section):
+    source: Annotated[str, AfterValidator(_source_path)]
+    """your images, a path or a URL: folders, archives, tables, Parquet, npz, idx (docs/data.md)"""
+    format: Format
+    """auto (found out from what is there), folders, table, parquet, idx or npz"""
+    test_fraction: Annotated[float, Field(ge=0.01, le=0.9)]
+    """0.01 to 0.9: share put aside for the test where the source has no test images"""
+    max_rejected_fraction: Annotated[float, Field(ge=0, le=1)]
+    """0 to 1: stop when a larger share of the files is left out"""
+    unusable: Literal["reject", "fail"]
+    """reject or fail: files that cannot be read or decoded, or lie outside of the classes"""
+    wrong_type: Policy
+    """images whose content is of another type than their name says"""
+    duplicate: Policy
+    """the same pixels again, in the same class and split; reject leaves one"""
+    conflict: Policy
+    """the same pixels in several classes; reject leaves out all of them"""
+    leak: Policy
+    """the same pixels in two splits; reject leaves them out of train (then of validation)"""
+    near_duplicate: Policy
+    """resized, recompressed or slightly cropped copies in the same class and split"""
+    near_conflict: Policy
+    """such copies in several classes"""
+    near_leak: Policy
+    """such copies in two splits; reject leaves them out of train (then of validation)"""
+    class_problem: Literal["keep", "fail"]
+    """keep or fail: classes too small, out of balance, or told apart by size or colour mode"""
+    removed_classes: Annotated[list[str], BeforeValidator(_class_names)]
+    """classes of earlier runs that may have no image now, as in [fox]; any other that has none stops the run"""
+    replaced_images: Literal["fail", "keep"]
+    """fail or keep: what to do when no image of the last run is left, though its classes are"""

@@ -1,0 +1,60 @@
+"""Section `model`: the network, for `train` and every fold."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo
+
+from pipeline.params.section import Section
+
+Activation = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "tanh", "sigmoid"]
+
+APPLICATIONS = (
+    *("ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge", "DenseNet121", "DenseNet169", "DenseNet201"),
+    *("EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3", "EfficientNetB4", "EfficientNetB5", "EfficientNetB6"),
+    *("EfficientNetB7", "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2", "EfficientNetV2B3", "EfficientNetV2L"),
+    *("EfficientNetV2M", "EfficientNetV2S", "InceptionResNetV2", "InceptionV3", "MobileNet", "MobileNetV2", "MobileNetV3Large"),
+    *("MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50"),
+    *("ResNet50V2", "VGG16", "VGG19", "Xception"),
+)
+"""The networks of keras.applications, by name, so that the check need not load Keras."""
+
+
+def model_names() -> list[str]:
+    """The project's own architectures: the files of pipeline/models/ that define `build`, but the one that wraps Keras's."""
+    folder = Path(__file__).parent.parent / "models"
+    return sorted(
+        file.stem for file in folder.glob("*.py") if file.stem != "applications" and "\ndef build(" in file.read_text(encoding="utf-8")
+    )
+
+
+def _known_model(name: str) -> str:
+    if name not in (*model_names(), *APPLICATIONS):
+        raise ValueError(f"should be one of {', '.join(model_names())}, or a network of keras.applications, as in docs/models.md")
+    return name
+
+
+def _weights_exist(weights: str, info: ValidationInfo) -> str:
+    name = info.data.get("name")
+    if weights != "none" and name in model_names():
+        raise ValueError(f"should be none with model.name {name}: only networks of keras.applications have pretrained weights")
+    return weights
+
+
+class Model(Section):
+    name: Annotated[str, AfterValidator(_known_model)]
+    """a file in pipeline/models/, or a network of keras.applications, as ResNet50 (docs/models.md)"""
+    weights: Annotated[Literal["none", "imagenet"], AfterValidator(_weights_exist)]
+    """none, or imagenet: start from downloaded weights (networks of keras.applications only)"""
+    width: Annotated[float, Field(ge=0.0625, le=8)]
+    """0.0625 to 8: multiplies the number of filters of every layer"""
+    activation: Activation
+    """relu, leaky_relu, elu, selu, gelu, silu, mish, softplus, tanh or sigmoid"""
+    pooling: Literal["max", "average"]
+    """max or average: how neighbouring values become one, on the way and at the end"""
+    kernel_size: Literal[3, 5]
+    """3 or 5 px: side of the convolutions' windows (convnext: always 7)"""
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    """0 up to 1: share of the features that is left out before the classifier, while training"""
+    flip_average: bool
+    """predict the mean over image and mirror image; takes twice the prediction time"""

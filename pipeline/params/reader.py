@@ -1,0 +1,95 @@
+"""The parameters: `params.yaml` read, checked and frozen.
+
+Contract: every key of the file is a field of a section and the other way round; there are no defaults, so a value stands in one place. All
+problems are found at once, each with its line. Knows nothing of DVC, MLflow or TensorFlow.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from pipeline.errors import ConfigError
+from pipeline.params.augment import Augment
+from pipeline.params.cross_validate import CrossValidate
+from pipeline.params.evaluate import Evaluate
+from pipeline.params.ingest import Ingest
+from pipeline.params.messages import explain
+from pipeline.params.model import APPLICATIONS, Model, model_names
+from pipeline.params.preprocess import Preprocess
+from pipeline.params.register import Register
+from pipeline.params.section import Scalar, Section
+from pipeline.params.train import Train
+from pipeline.params.yaml_file import read_document
+
+
+class Config(Section):
+    """All of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
+    """any whole number from 0 to 2147483647; same seed, data and machine: same bytes"""
+    ingest: Ingest
+    preprocess: Preprocess
+    augment: Augment
+    model: Model
+    train: Train
+    cross_validate: CrossValidate
+    evaluate: Evaluate
+    register_: Annotated[Register, Field(alias="register")]  # BaseModel has a method of that name
+
+    def flat(self) -> dict[str, Scalar]:
+        """Every parameter by its dotted name, `train.learning_rate`; a list becomes text."""
+        return dict(_flatten(self.model_dump(by_alias=True)))
+
+    def source_path(self, root: Path) -> Path:
+        """Where the images come from, as an absolute path."""
+        return (root / self.ingest.source).absolute()
+
+
+def params_schema() -> dict[str, Any]:
+    """The JSON Schema of params.yaml, by which an editor completes and checks it."""
+    schema = Config.model_json_schema(by_alias=True)
+    schema["properties"]["model"]["description"] = f"name is one of {', '.join((*model_names(), *APPLICATIONS))}"
+    return schema
+
+
+def load_config(path: Path) -> Config:
+    """The checked parameters of a params.yaml. Raises ConfigError with all its problems, one line each."""
+    document = read_document(path)
+    try:
+        return Config.model_validate(_plain(document))
+    except ValidationError as error:
+        problems = [dict(problem) for problem in error.errors()]
+        raise ConfigError("\n".join(explain(problems, document, path.name, Config, model_choices()))) from None
+
+
+def model_choices() -> dict[str, list[str]]:
+    """What a parameter may be that its type does not say, for suggestions."""
+    return {"model.name": [*model_names(), *APPLICATIONS]}
+
+
+def _plain(node: Any, known: dict[int, Any] | None = None) -> Any:
+    """YAML's annotated values as plain Python ones; what stands there once and is referred to is made once."""
+    known = {} if known is None else known
+    if isinstance(node, dict | list):
+        if id(node) not in known:
+            known[id(node)] = None  # what holds itself
+            known[id(node)] = (
+                {str(key): _plain(value, known) for key, value in node.items()}
+                if isinstance(node, dict)
+                else [_plain(value, known) for value in node]
+            )
+        return known[id(node)]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def _flatten(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, str(value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,16 @@
+"""Section `register`: the name of the model, and what it takes to become champion."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pipeline.params.section import Section
+
+
+class Register(Section):
+    model_name: Annotated[str, Field(pattern=r"^[^/:.\s][^/:]*$")]
+    """auto (the name of the source), or a name for the MLflow registry"""
+    min_accuracy: Annotated[float, Field(ge=0, le=1)]
+    """0 to 1: test accuracy below which a model is never promoted"""
+    margin: Annotated[float, Field(ge=0, le=1)]
+    """0 to 1: how much better than the champion a model must be"""

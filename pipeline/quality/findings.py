@@ -1,0 +1,127 @@
+"""What was found in a data set, as lines: a finding for each file, pair or class. Finds nothing itself; values in, values out."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from pipeline.images.decoding import FORMATS
+from pipeline.quality.class_checks import ClassProblem
+from pipeline.quality.copies import Copies
+from pipeline.quality.kinds import kinds
+from pipeline.sources.records import LeftOut
+
+Action = Literal["failed", "rejected", "kept"]
+
+COLUMNS = ("finding", "action", "path", "label", "split", "other_path", "other_label", "other_split", "note")
+ACTIONS: Mapping[str, Action] = {"reject": "rejected", "keep": "kept", "fail": "failed"}
+RELATIONS = {
+    "conflict": "the same pixels as {} in another class",
+    "leak": "the same pixels as {} in {}",
+    "duplicate": "the same pixels as {}",
+    "near_conflict": "nearly the same as {} in another class",
+    "near_leak": "nearly the same as {} in {}",
+    "near_duplicate": "nearly the same as {}",
+}
+
+
+class Subject(NamedTuple):
+    """What a finding is about: a file, or an image with its row."""
+
+    path: str
+    label: str = ""
+    split: str = ""
+    row: int = -1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of findings.csv. `other` is what the subject is a copy of; `rejected` says whether the subject itself is left out."""
+
+    kind: str
+    action: Action
+    subject: Subject
+    other: Subject | None
+    note: str
+    rejected: bool
+
+
+def rows_named(misnamed: Copies, copies: Sequence[Copies]) -> set[int]:
+    """The rows of the images that findings are about."""
+    return {*misnamed.rows.tolist(), *(row for found in copies for row in (*found.pairs.ravel().tolist(), *found.rows.tolist()))}
+
+
+def list_findings(
+    left_out: Sequence[LeftOut],
+    misnamed: Copies,
+    copies: Sequence[Copies],
+    problems: Sequence[ClassProblem],
+    subjects: Mapping[int, Subject],
+    formats: np.ndarray,
+    policies: Mapping[str, str],
+) -> list[Finding]:
+    """Everything that was found, in the order in which it was looked for. subjects: those of `rows_named`. formats: (N,), places in FORMATS."""
+    unusable = ACTIONS[policies["unusable"]]
+    findings = [Finding(fault.finding, unusable, Subject(fault.path), None, fault.reason, rejected=True) for fault in left_out]
+    for row in misnamed.rows.tolist():
+        note = f"its content is {FORMATS[formats[row]]}"
+        findings.append(Finding("wrong_type", ACTIONS[misnamed.policy], subjects[row], None, note, misnamed.policy == "reject"))
+    for found in copies:
+        findings += _copies(found, subjects)
+    for problem in problems:
+        about = Subject("", ", ".join(problem.classes))
+        policy = policies.get(problem.kind, policies["class_problem"])
+        findings.append(Finding(problem.kind, ACTIONS[policy], about, None, problem.note, rejected=False))
+    return findings
+
+
+def _copies(found: Copies, subjects: Mapping[int, Subject]) -> list[Finding]:
+    """A line for each pair; where `reject` leaves out the first of a pair, too, a line for that."""
+    rejected = set(found.rows.tolist()) if found.policy == "reject" else set()
+    findings, told = [], set()
+    for first, second in found.pairs.tolist():
+        for row, other in ((second, first), (first, second)):
+            if row == second or (row in rejected and row not in told):
+                note = RELATIONS[found.kind].format(subjects[other].path, subjects[other].split)
+                findings.append(Finding(found.kind, ACTIONS[found.policy], subjects[row], subjects[other], note, row in rejected))
+                told.add(row)
+    return findings
+
+
+def count_findings(findings: Sequence[Finding]) -> dict[str, int]:
+    """How many findings there are of each kind that was found."""
+    counts = Counter(finding.kind for finding in findings)
+    return {kind: counts[kind] for kind in kinds() if counts[kind]}
+
+
+def rejections(findings: Sequence[Finding]) -> list[LeftOut]:
+    """What is left out, sorted by path, each with the first reason."""
+    first: dict[str, LeftOut] = {}
+    for finding in findings:
+        if finding.rejected:
+            first.setdefault(finding.subject.path, LeftOut(finding.subject.path, finding.kind, finding.note))
+    return sorted(first.values())
+
+
+def findings_csv(findings: Sequence[Finding]) -> bytes:
+    """findings.csv: everything that was found."""
+    lines = [
+        (finding.kind, finding.action, *finding.subject[:3], *(finding.other[:3] if finding.other else ("", "", "")), finding.note)
+        for finding in findings
+    ]
+    return _csv([COLUMNS, *lines])
+
+
+def rejected_csv(rejected: Sequence[LeftOut]) -> bytes:
+    """rejected.csv: what was left out."""
+    return _csv([LeftOut._fields, *rejected])
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode("utf-8", "backslashreplace")

@@ -1,0 +1,64 @@
+"""A small description of an image that its copies share nearly: a grey thumbnail, coarser colours. Pillow images in, bytes out.
+
+Integers all the way (Pillow resizes 8-bit images in fixed point), so the same pixels give the same bytes on every machine.
+"""
+
+from typing import cast
+
+import numpy as np
+from PIL import Image
+
+from pipeline.images.decoding import ImageSpec, image_to_input
+
+LUMA_SIDE = 16
+COLOUR_SIDE = 4
+LUMA = slice(0, 256)  # 16 x 16 grey values, row by row
+CHROMA = slice(256, 288)  # 4 x 4 of (blue - grey) / 2 + 128, then 4 x 4 of (red - grey) / 2 + 128: 128 is grey
+DETAIL = 288  # how much the pixels spread, which the thumbnail of a flat image does not tell; 0 for all others
+FINGERPRINT_BYTES = 296  # padded with zeros to whole 64-bit words
+
+SMOOTH = Image.Resampling.BILINEAR  # overlapping cells: what moves by a part of a cell changes the thumbnail little
+MEAN = Image.Resampling.BOX
+SAMPLE = Image.Resampling.NEAREST
+SIDE_BEFORE_SMOOTHING = 3 * LUMA_SIDE
+SAMPLE_SIDE = 64
+FLAT_RANGE = 24  # grey values from the darkest to the brightest cell
+GREY_CHROMA = bytes([128]) * (2 * COLOUR_SIDE**2)
+PADDING = bytes(FINGERPRINT_BYTES - DETAIL - 1)
+
+
+def fingerprint(image: Image.Image) -> np.ndarray:
+    """uint8 (FINGERPRINT_BYTES,) of a decoded, upright image of any mode that `image_to_input` takes, any size; transparency on white.
+
+    Height and width do not count: the image is stretched to a square, so that stretched copies agree too.
+    """
+    if image.mode not in ("L", "RGB") or "transparency" in image.info:
+        image = _to_plain_colour(image)
+    factors = (max(1, image.width // SIDE_BEFORE_SMOOTHING), max(1, image.height // SIDE_BEFORE_SMOOTHING))
+    small = image if factors == (1, 1) else image.reduce(factors)
+    chroma = GREY_CHROMA if small.mode == "L" else _chroma(small)
+    luma = (small if small.mode == "L" else small.convert("L")).resize((LUMA_SIDE, LUMA_SIDE), SMOOTH)
+    darkest, brightest = cast(tuple[int, int], luma.getextrema())
+    detail = _spread(image) if brightest - darkest <= FLAT_RANGE else 0
+    return np.frombuffer(b"".join((luma.tobytes(), chroma, bytes((detail,)), PADDING)), np.uint8)
+
+
+def _to_plain_colour(image: Image.Image) -> Image.Image:
+    return Image.fromarray(image_to_input(image, ImageSpec(image.height, image.width, 3, "stretch")))
+
+
+def _chroma(image: Image.Image) -> bytes:
+    """4 x 4 of (blue - grey) / 2 + 128, then of (red - grey) / 2 + 128, of an RGB image."""
+    cells = image.resize((COLOUR_SIDE, COLOUR_SIDE), MEAN)
+    grey = np.frombuffer(cells.convert("L").tobytes(), np.uint8).astype(np.int16)
+    red, _, blue = np.frombuffer(cells.tobytes(), np.uint8).astype(np.int16).reshape(-1, 3).T
+    return ((np.concatenate((blue - grey, red - grey)) >> 1) + 128).astype(np.uint8).tobytes()
+
+
+def _spread(image: Image.Image) -> int:
+    """The standard deviation of up to 64 x 64 grey values that are picked, not averaged, rounded down."""
+    size = (min(image.width, SAMPLE_SIDE), min(image.height, SAMPLE_SIDE))
+    values = np.frombuffer(image.resize(size, SAMPLE).convert("L").tobytes(), np.uint8).astype(np.int64)
+    count, total, squares = values.size, int(values.sum()), int((values * values).sum())
+    variance = (count * squares - total * total) // (count * count)
+    return int(np.floor(np.sqrt(variance)))

@@ -1,0 +1,58 @@
+"""What the registry says today of the model in data/register/decision.json: a stage that DVC skipped or restored cannot know."""
+
+from typing import Any
+
+from pipeline.paths import Paths
+from pipeline.registry.decision import read_decision
+from pipeline.tracking.lineage import MODEL_TAG
+from pipeline.tracking.mlflow_log import MlflowLog
+from pipeline.tracking.run_log import ModelVersion, Registered, RegistryState
+from pipeline.tracking.tracking_server import is_server, runs_page, tracking_uri
+
+LOCAL_UI = "http://127.0.0.1:5000"
+
+
+def registry_state(paths: Paths) -> RegistryState | None:
+    """The state of the model that was decided on; None where nothing has been decided. Raises TrackingError where the registry cannot be read."""
+    decision = read_decision(paths)
+    if not decision:
+        return None
+    tracker = MlflowLog.connect(paths)
+    name = decision["model_name"]
+    version = tracker.find_version(name, {MODEL_TAG: decision["model_sha256"]})
+    registered = tracker.registered(name)
+    uri = tracking_uri(paths)
+    page = runs_page(uri if is_server(uri) else LOCAL_UI, tracker.experiment_id)
+    if version is None:
+        return RegistryState(None, False, "", "the registry does not have this model", page)
+    champion = registered.champion if registered else None
+    recorded = (decision["champion"] or {}).get("model_sha256")
+    promoted = champion is not None and champion.version == version.version
+    whole = tracker.has_files(version)
+    verdict = _verdict(decision, version, registered)
+    if champion is not None and not promoted and not tracker.has_files(champion):
+        verdict += (
+            f". WARNING: the files of version {champion.version} are gone: put them back from a backup of mlruns/, or set the alias anew"
+        )
+    is_current = whole and decision["promoted"] == promoted and recorded == (champion.tags.get(MODEL_TAG) if champion else None)
+    return RegistryState(
+        version.version,
+        is_current,
+        f"{name} version {version.version}",
+        verdict,
+        page,
+    )
+
+
+def _verdict(decision: dict[str, Any], version: ModelVersion, registered: Registered | None) -> str:
+    """Whether the model is the champion and why, or which version is, with the time of an earlier decision."""
+    champion = registered.champion if registered else None
+    if champion is not None and champion.version == version.version:
+        return f"champion: {decision['reason']}{_when(version)}"
+    now = f"champion is version {champion.version}" if champion else "there is no champion"
+    return f"not promoted: {decision['reason']}{_when(version)}; {now}"
+
+
+def _when(version: ModelVersion) -> str:
+    at = version.tags.get("decided_at") or version.made.isoformat(timespec="minutes")
+    return f" (decided {at[:16].replace('T', ' ')} UTC)"

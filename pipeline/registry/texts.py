@@ -1,0 +1,37 @@
+"""What people read of a run and of a registered version in MLflow's UI: Markdown, made of what the stages have written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.evaluation.counts import Score
+from pipeline.files import read_json
+from pipeline.paths import Paths
+from pipeline.tracking.run_log import Run
+
+
+def describe_version(score: Score, decision: Mapping[str, Any], run: Run, paths: Paths) -> str:
+    """What was decided and why, accuracy with its interval, data set, and where to look further."""
+    test, folds = read_json(paths.stage("evaluate") / "metrics.json"), read_json(paths.stage("cross_validate") / "metrics.json")
+    interval = read_json(paths.stage("evaluate") / "uncertainty.json")
+    spec = read_json(paths.stage("preprocess") / "spec.json")
+    verdict = "Promoted to champion" if decision["promoted"] else "Not promoted"
+    never = f"\n\n**Never predicted:** {', '.join(score.never_predicted)}" if score.never_predicted else ""
+    return (
+        f"**{verdict}:** {decision['reason']}.{never}\n\n"
+        f"- test accuracy **{test['test_accuracy']:.4f}**, 95 % interval {interval['test_accuracy_low']:.4f} to {interval['test_accuracy_high']:.4f}, "
+        f"on {score.images:,} images\n"
+        f"- cross-validation {folds['cv_accuracy_mean']:.4f} ± {folds['cv_accuracy_std']:.4f}\n"
+        f"- data set {spec['dataset_name']}: {spec['data_counts'].get('images', 0):,} images of {len(spec['class_names']):,} classes, "
+        f"digest `{spec['dataset_digest'][:12]}`\n"
+        f"- [run with curves, pictures and the report (Artifacts, evaluate/report.html)]({run.page})"
+    )
+
+
+def describe_model(paths: Paths) -> str:
+    """What the registered model of a name is."""
+    spec = read_json(paths.stage("preprocess") / "spec.json")
+    names = ", ".join(spec["class_names"][:12]) + (", …" if len(spec["class_names"]) > 12 else "")
+    return (
+        f"Classifies images of {spec['dataset_name']}: {names}. The alias `champion` is the version that serves. Each version's description says "
+        "what the gate decided and why."
+    )

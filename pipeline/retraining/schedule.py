@@ -1,0 +1,157 @@
+"""The flow on a cron schedule: one Prefect deployment per project, one runner that waits for its runs, and an eye on both while it waits.
+
+`python -m pipeline.retraining.schedule CRON TIMEZONE` is the runner, the process that `pipeline serve` starts and stops.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from subprocess import Popen
+from zoneinfo import ZoneInfo
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.schedules import Cron
+from prefect.settings import get_current_settings
+from prefect.types.entrypoint import EntrypointType
+
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.network import masked
+from pipeline.paths import Paths
+from pipeline.processes import bound_command, session
+from pipeline.retraining.deployment import leave_out_missed_runs, read_deployment, what_keeps_it_from_firing
+from pipeline.retraining.flow import retrain
+from pipeline.retraining.prefect_server import Server, cause_in, chosen_port, start_server, use_configured_server
+from pipeline.retraining.project_name import project_name
+from pipeline.retraining.runner_log import RunnerLog
+
+RUNNER_GRACE_SECONDS = 20.0  # it stops a running stage first, which takes up to 8 s
+READY_SECONDS = 120.0
+SECONDS_BETWEEN_CHECKS = 60.0
+
+
+def run_by_schedule(paths: Paths, schedule: CronSchedule, port: int | None) -> None:
+    """Run the flow by the schedule until Stopped; then nothing that this started is left."""
+    name = f"{retrain.name}/{project_name(paths.root)}"
+    if port is not None:
+        chosen_port(port)
+    with contextlib.ExitStack() as running:
+        servers = [] if use_configured_server(paths) else [start_server(paths, port, {}, running)]
+        before = read_deployment(name)
+        missed = leave_out_missed_runs(before)
+        log = RunnerLog(paths.scratch / "prefect-runner.log")
+        running.callback(log.show_rest)
+        runner = running.enter_context(_runner(schedule, log.path))
+        _wait_until_ready(name, schedule, runner, log)
+        print(_announcement(name, schedule, before, missed), flush=True)
+        _watch(name, schedule, [*servers, Server(runner, log.path)], log)
+
+
+def checked_schedule(cron: str, timezone: str) -> CronSchedule:
+    """The schedule. Raises ConfigError for what is none, and for one that never fires."""
+    try:
+        if not cron.startswith("@") and len(cron.split()) != 5:  # a sixth field would be seconds
+            raise ValueError(cron)
+        schedule = CronSchedule(cron=cron, timezone=timezone)
+    except ValueError:
+        raise ConfigError(
+            f'--cron "{cron}": not a cron schedule. Expected minute, hour, day, month and weekday, as in "0 6 * * 1": Mondays at 6.'
+        ) from None
+    try:
+        dates = next_runs(schedule)
+    except ValueError:  # CroniterBadDateError
+        dates = []
+    if not dates:
+        raise ConfigError(f'--cron "{cron}": never fires, as Prefect finds no such day. Expected a day that the month has.')
+    return schedule
+
+
+def next_runs(schedule: CronSchedule, count: int = 3) -> list[datetime]:
+    """The next times at which the schedule fires, by Prefect's own reckoning."""
+    from prefect.server.schemas.schedules import CronSchedule as ServerSchedule  # takes 1.5 s to import
+
+    dates = ServerSchedule(cron=schedule.cron, timezone=schedule.timezone).get_dates(count)
+    return [datetime.fromtimestamp(date.timestamp(), ZoneInfo(schedule.timezone or "UTC")) for date in asyncio.run(dates)]
+
+
+@contextlib.contextmanager
+def _runner(schedule: CronSchedule, log: Path) -> Iterator["Popen[bytes]"]:
+    command = bound_command("pipeline.retraining.schedule", schedule.cron, schedule.timezone or "UTC")
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output, session(command, stdout=output, env=environment, grace_seconds=RUNNER_GRACE_SECONDS) as runner:
+        yield runner
+
+
+def _wait_until_ready(name: str, schedule: CronSchedule, runner: "Popen[bytes]", log: RunnerLog) -> None:
+    """Return once the deployment stands as this runner makes it."""
+    deadline = time.monotonic() + READY_SECONDS
+    while what_keeps_it_from_firing(name, schedule, planned=False):
+        if runner.poll() is not None or time.monotonic() > deadline:
+            raise PipelineError(f"The schedule could not be set up: {cause_in(log.text())}. All that was said is in {log.path}.")
+        time.sleep(0.5)
+
+
+def _announcement(name: str, schedule: CronSchedule, before: DeploymentResponse | None, missed: int) -> str:
+    times = ", ".join(f"{date:%a %Y-%m-%d %H:%M %Z}" for date in next_runs(schedule))
+    site = masked(get_current_settings().ui_url or str(get_current_settings().api.url)).removesuffix("/api")
+    resumed = " (was paused, is active again)" if before and before.paused else ""
+    lines = [
+        f'Scheduled "{schedule.cron}" ({schedule.timezone}).',
+        f"  next runs   {times}",
+        f"  Prefect UI  {site}",
+        f"  deployment  {name}{resumed}",
+        *([f"  left out    {missed} earlier runs, which came due while the schedule was not served"] if missed else []),
+        "Ctrl-C stops it.",
+    ]
+    return "\n".join(lines)
+
+
+def _watch(name: str, schedule: CronSchedule, servers: Sequence[Server], log: RunnerLog) -> None:
+    """Show what the runner says, and say in one line if the schedule is paused or changed by somebody else; until a process ends."""
+    told = ""
+    check_at = time.monotonic() + SECONDS_BETWEEN_CHECKS
+    while not (ended := [server for server in servers if server.process.poll() is not None]):
+        log.show()
+        if time.monotonic() > check_at:
+            told = _tell(told, lambda: what_keeps_it_from_firing(name, schedule))
+            check_at = time.monotonic() + SECONDS_BETWEEN_CHECKS
+        time.sleep(0.5)
+    log.show_rest()
+    raise PipelineError(
+        f"The schedule has ended, as one of Prefect's processes did: {ended[0].cause()}. "
+        f"Start it again. All that was said is in {ended[0].log}."
+    )
+
+
+def _tell(told: str, look: Callable[[], str]) -> str:
+    """What is wrong now; printed where it is news."""
+    problem = look()
+    if problem != told:
+        print(f"warning: {problem}" if problem else "The schedule is active again.", file=sys.stderr, flush=True)
+    return problem
+
+
+def _run_scheduled(cron: str, timezone: str) -> None:
+    """Wait for scheduled runs and start them, one at a time; one that comes due while another runs is left out."""
+    root = Path.cwd()
+    retrain.serve(
+        name=project_name(root),
+        description=f"Retrains the project in {root}, as far as anything has changed.",
+        schedule=Cron(cron, timezone=timezone),
+        paused=False,
+        limit=1,
+        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        print_starting_message=False,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+if __name__ == "__main__":
+    _run_scheduled(*sys.argv[1:])

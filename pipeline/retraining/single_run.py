@@ -1,0 +1,39 @@
+"""The flow run once, in this process."""
+
+import atexit
+import contextlib
+import logging
+
+from pipeline.errors import StageError
+from pipeline.paths import Paths
+from pipeline.processes import raise_if_stopped
+from pipeline.retraining.flow import retrain
+from pipeline.retraining.prefect_server import RUN_ONLY, has_pages, start_server, use_configured_server
+from pipeline.retraining.screen import shown_to_people
+
+
+def run_flow(paths: Paths, lock_timeout_seconds: float) -> None:
+    """Raises StageError with the message of the stage that failed, Stopped by Ctrl-C or SIGTERM."""
+    _connect(paths)
+    with shown_to_people():
+        state = retrain(lock_timeout_seconds, return_state=True)
+    raise_if_stopped()
+    if not state.is_completed():
+        raise StageError(state.message or f"The run ended as {state.name}.")
+
+
+def _connect(paths: Paths) -> None:
+    """Make sure that this process has a Prefect server to talk to, until it ends: run states and logs are sent until the very end."""
+    if use_configured_server(paths):
+        if not has_pages():
+            logging.getLogger("prefect.flow_runs").addFilter(_is_no_link)
+        return
+    running = contextlib.ExitStack()
+    atexit.register(running.close)
+    start_server(paths, 0, RUN_ONLY, running)
+    logging.getLogger("prefect.flow_runs").addFilter(_is_no_link)
+
+
+def _is_no_link(record: logging.LogRecord) -> bool:
+    """False for the address of the run's page: the server of one run shows no pages, and ends with it."""
+    return not record.getMessage().startswith("View at ")

@@ -1,0 +1,148 @@
+"""What a run came to, for people: the verdict at the end of a run in plain text, and the same with its stages as Markdown.
+
+Reads the stages' small result files; one that is missing or broken leaves its line out. Pure text out; knows nothing of Prefect or MLflow.
+"""
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.dataset.split_names import SPLITS
+from pipeline.paths import Paths
+from pipeline.quality.kinds import counted, kinds
+from pipeline.tracking.run_log import RegistryState
+from pipeline.tracking.tracking_server import given_uri, is_server
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How one stage ended, and how long it took."""
+
+    stage: str
+    state: str
+    seconds: float
+
+
+def verdict(paths: Paths, registry: RegistryState | None = None, columns: int = 0) -> str:
+    """The lines that a run ends with: accuracy, cross-validation, registry, report, MLflow. Empty where no stage has written a result.
+
+    columns: of the terminal, at which lines are broken between words; 0: not at all.
+    """
+    facts = _facts(paths, registry)
+    if not facts:
+        return ""
+    facts["compare runs"] = runs_address(registry)
+    width = max(map(len, facts))
+    return "\n".join(_wrapped(f"  {name:<{width}}  ", value, columns) for name, value in facts.items())
+
+
+def markdown(paths: Paths, results: Sequence[StageResult], registry: RegistryState | None = None) -> str:
+    """The summary that the Prefect UI shows: a table of the stages, a table of what came out, where the runs are compared."""
+    stages = "\n".join(f"| {result.stage} | {result.state} | {_duration(result.seconds)} |" for result in results)
+    facts = "\n".join(f"| {name} | {value} |" for name, value in _facts(paths, registry).items())
+    outcome = f"\n\n| result | |\n|---|---|\n{facts}" if facts else ""
+    return (
+        f"| stage | state | time |\n|---|---|---|\n{stages}{outcome}\n\n"
+        f"Compare runs in MLflow, on the machine that ran them:\n\n```\n{runs_address(registry)}\n```\n"
+    )
+
+
+def data_markdown(paths: Paths) -> str:
+    """What `ingest` found in the images, for the Prefect UI: two tables, images by class and split, findings by kind. Empty where it has not run."""
+    report = _read(paths.stage("ingest") / "report.json")
+    if not {"name", "counts", "class_names", "findings", "images", "rejected"} <= report.keys():
+        return ""
+    splits = [split for split in SPLITS if any(report["counts"][split].values())]
+    classes = [_row(name, *(f"{report['counts'][split][name]:,}" for split in splits)) for name in report["class_names"]]
+    findings = [_row(kinds()[kind].title, f"{count:,}") for kind, count in report["findings"].items()]
+    found = "\n".join(["| found | |", "|---|---|", *findings]) if findings else "Nothing to look at was found."
+    table = "\n".join([_row("class", *splits), "|---" * (1 + len(splits)) + "|", *classes])
+    page = paths.relative(paths.stage("ingest") / "report.html")
+    return f"{_cell(report['name'])}: {_images(report)}. With pictures: `{page}`\n\n{found}\n\n{table}\n"
+
+
+def runs_address(registry: RegistryState | None) -> str:
+    """Where the runs are compared: a page of the tracking server, or the command that shows the project's own store."""
+    uri = given_uri()
+    if registry and is_server(uri):
+        return registry.page
+    return f"pipeline ui   ({registry.page})" if registry else "pipeline ui"
+
+
+def _facts(paths: Paths, registry: RegistryState | None) -> dict[str, str]:
+    evaluation = _read(paths.stage("evaluate") / "metrics.json")
+    folds = _read(paths.stage("cross_validate") / "metrics.json")
+    report = paths.stage("evaluate") / "report.html"
+    data, data_page = _read(paths.stage("ingest") / "report.json"), paths.stage("ingest") / "report.html"
+    facts = {
+        "data": _data(data, paths.relative(data_page)) if data_page.is_file() else "",
+        "test accuracy": _number(evaluation, "test_accuracy"),
+        "macro F1": _number(evaluation, "test_macro_f1"),
+        "cross-validation": _mean_and_deviation(folds),
+        "warning": _never_predicted(paths),
+        "model": registry.model if registry else "",
+        "registry": registry.verdict if registry else "",
+        "report": paths.relative(report) if report.is_file() else "",
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _data(report: Mapping[str, Any], page: str) -> str:
+    if not {"images", "rejected", "findings", "class_names"} <= report.keys():
+        return ""
+    found = ", ".join(counted(count, kinds()[kind].one, kinds()[kind].many) for kind, count in report["findings"].items())
+    return f"{_images(report)}{f', found {found}' if found else ''}: {page}"
+
+
+def _images(report: Mapping[str, Any]) -> str:
+    left_out = f", {report['rejected']:,} left out" if report["rejected"] else ""
+    return f"{report['images']:,} images of {len(report['class_names']):,} classes{left_out}"
+
+
+def _never_predicted(paths: Paths) -> str:
+    """The classes that have test images and that the model never predicts."""
+    decision = _read(paths.stage("register") / "decision.json").get("decision")
+    names = decision.get("never_predicted") if isinstance(decision, dict) else None
+    return f"never predicted: {', '.join(names)}" if names else ""
+
+
+def _number(metrics: Mapping[str, Any], name: str) -> str:
+    value = metrics.get(name)
+    return f"{value:.4f}" if isinstance(value, int | float) else ""
+
+
+def _mean_and_deviation(folds: Mapping[str, Any]) -> str:
+    mean, deviation = _number(folds, "cv_accuracy_mean"), _number(folds, "cv_accuracy_std")
+    return f"{mean} ± {deviation}" if mean and deviation else mean
+
+
+def _wrapped(start: str, value: str, columns: int) -> str:
+    if not columns:
+        return start + value
+    room = max(columns - len(start), 20)
+    return start + f"\n{' ' * len(start)}".join(textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    """Text that does not break a table."""
+    return " ".join(text.replace("|", "\\|").split())

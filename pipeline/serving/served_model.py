@@ -1,0 +1,80 @@
+"""The registered model at work: images as people have them in, labels and probabilities out.
+
+MLflow loads it by this module's name, from the copy of this package that is stored beside the model, so that an image is prepared as it was when
+the model was fitted. Needs `model.keras` and `spec.json` in one folder; knows nothing of MLflow.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import SourceError
+from pipeline.images.decoding import ImageSpec, array_to_input, encoded_to_input
+from pipeline.models.predict import load_model, predict
+
+MODEL_FILE = "model.keras"
+SPEC_FILE = "spec.json"
+
+
+class ServedModel:
+    """Predicts from encoded images (bytes, or base64 text) or uint8 arrays (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of any size."""
+
+    def __init__(self, model: keras.Model, spec: ImageSpec, class_names: Sequence[str]) -> None:
+        self._model = model
+        self._spec = spec
+        self._class_names = list(class_names)
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """One row per image: `label`, its `probability`, and `probabilities` by class name.
+
+        model_input: a data frame with the one column `image`, or a sequence of images. Raises SourceError for what is no image, with its row.
+        """
+        images = _images_of(model_input)
+        inputs = [self._prepare(row, image) for row, image in enumerate(images)]
+        probabilities = predict(self._model, np.stack(inputs)) if inputs else np.empty((0, len(self._class_names)), np.float32)
+        best = probabilities.argmax(axis=1)
+        return pd.DataFrame(
+            {
+                "label": [self._class_names[i] for i in best],
+                "probability": probabilities.max(axis=1, initial=0.0).astype(float),
+                "probabilities": [dict(zip(self._class_names, map(float, row), strict=True)) for row in probabilities],
+            }
+        )
+
+    def _prepare(self, row: int, image: Any) -> np.ndarray:
+        """An image as the network takes it, uint8 (height, width, channels)."""
+        try:
+            if isinstance(image, str):
+                image = base64.b64decode(image, validate=True)
+            if isinstance(image, bytes | bytearray):
+                return encoded_to_input(bytes(image), self._spec)
+            return array_to_input(np.asarray(image), self._spec)
+        except (SourceError, binascii.Error, ValueError) as error:
+            raise SourceError(f"image {row}: {error}") from None
+
+
+def load(folder: Path) -> ServedModel:
+    """The model in a folder that has model.keras and spec.json."""
+    spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
+    image_spec = ImageSpec(spec["height"], spec["width"], spec["channels"], spec["resize"])
+    return ServedModel(load_model(folder / MODEL_FILE), image_spec, spec["class_names"])
+
+
+def _load_pyfunc(path: str) -> ServedModel:
+    """What MLflow calls."""
+    return load(Path(path))
+
+
+def _images_of(model_input: Any) -> list[Any]:
+    if isinstance(model_input, pd.DataFrame):
+        if "image" not in model_input.columns:
+            raise SourceError(f"expected the column image, found {', '.join(map(str, model_input.columns))}")
+        return list(model_input["image"])
+    return list(model_input)

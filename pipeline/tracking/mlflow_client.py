@@ -1,0 +1,156 @@
+"""MLflow's client with every failure as a TrackingError: nothing that a server says but "does not exist" is taken for "not there".
+
+MLflow raises its own exceptions, those of SQLAlchemy, requests, boto3 and the system, and KeyError for half an answer. While a store does not
+answer, calls end at once and it is asked again now and then only, so that a fit does not wait for it.
+"""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.tracking import MlflowClient
+
+from pipeline.errors import TrackingError
+from pipeline.network import masked
+from pipeline.tracking.tracking_server import answers_now, is_server, remedy
+
+SECONDS_BETWEEN_TRIES = 30.0
+FULL_DISK_BYTES = 1 << 20
+WHILE_DOWN = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+CALLER_ERRORS = ("INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST")
+
+
+class NotThereError(TrackingError):
+    """The store has answered, and what was asked for does not exist."""
+
+
+class AlreadyThereError(TrackingError):
+    """The store has answered, and what was to be made exists."""
+
+
+class GuardedClient:
+    """An MlflowClient by the same method names. Every method raises TrackingError, NotThereError or AlreadyThereError where it fails."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        with guarded(uri, "open"):
+            self._client = MlflowClient(uri)
+        self._failure: TrackingError | None = None
+        self._next_try = 0.0
+        self.has_warned = False  # one warning is enough, however many runs are concerned
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            if self._failure and (time.monotonic() < self._next_try or not answers_now(self.uri)):
+                raise self._failure
+            try:
+                with _environment(WHILE_DOWN if self._failure else {}), guarded(self.uri, name):
+                    answer = method(*arguments, **named)
+            except (NotThereError, AlreadyThereError):
+                self._failure = None
+                raise
+            except TrackingError as failure:
+                if not _is_callers(failure.__cause__):
+                    self._failure, self._next_try = failure, time.monotonic() + SECONDS_BETWEEN_TRIES
+                raise
+            self._failure = None
+            return answer
+
+        return call
+
+    def try_again(self) -> None:
+        """Let the next call ask the store, however lately it failed."""
+        self._next_try = 0.0
+
+
+@contextmanager
+def guarded(uri: str, action: str) -> Iterator[None]:
+    """Any failure within as a TrackingError that says what was asked of which store."""
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:
+        raise _tracking_error(error, uri, action) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, with no password in it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return masked(lines[0]) if lines else type(error).__name__
+
+
+def _tracking_error(error: Exception, uri: str, action: str) -> TrackingError:
+    code = _error_code(error)
+    if code == "RESOURCE_DOES_NOT_EXIST":
+        return NotThereError(f"MLflow at {masked(uri)} has no such thing ({action}): {first_line(error)}")
+    if code == "RESOURCE_ALREADY_EXISTS":
+        return AlreadyThereError(f"MLflow at {masked(uri)} has it already ({action}): {first_line(error)}")
+    if full := _full_disk(uri):
+        return TrackingError(f"The disk is full: MLflow's store in {full} could not be written. Make room and run the same command again.")
+    where = f"MLflow's tracking server {masked(uri)}" if is_server(uri) else f"MLflow's store {masked(uri)}"
+    registry = os.environ.get("MLFLOW_REGISTRY_URI", "").strip()
+    if registry and ("registered_model" in action or "model_version" in action):
+        where = f"MLflow's registry {masked(registry)} (MLFLOW_REGISTRY_URI)"
+    return TrackingError(f"{where} failed ({action}): {_reason(error)}.")
+
+
+def _reason(error: Exception) -> str:
+    """Why a call failed, in a few words where requests takes hundreds."""
+    text = first_line(error)
+    if refused := re.findall(r"\[Errno -?\d+\] ([^'\")\]]+)", text):
+        return str(refused[-1])
+    if "timed out" in text.lower() and "HTTP" in text:
+        return "no answer in time"
+    if "RemoteDisconnected" in text or "Connection aborted" in text or "IncompleteRead" in text:
+        return "it closed the connection without a whole answer. Try again"
+    if status := re.search(r"failed with error code (\d{3}) !=", text) or re.search(r"too many (\d{3}) error responses", text):
+        return f"it answered with status {status[1]}. {remedy(int(status[1]))}"
+    if "not in a valid JSON format" in text:
+        return f"its answer is none of MLflow's. {remedy(404)}"
+    return text[:300].rstrip(".")
+
+
+def _error_code(error: BaseException | None) -> str:
+    """MLflow's own word for what is wrong. A status 404 by another program, such as a proxy, does not count as an answer of MLflow's."""
+    if isinstance(error, RestException):
+        return str(error.json.get("error_code", ""))
+    if isinstance(error, MlflowException) and "API request to endpoint" not in str(error):
+        return str(error.error_code)
+    return ""
+
+
+def _is_callers(error: BaseException | None) -> bool:
+    """Whether the store has answered, and what was asked of it was wrong."""
+    return _error_code(error) in CALLER_ERRORS
+
+
+def _full_disk(uri: str) -> str:
+    """The folder of a local store whose disk is full, or nothing."""
+    folder = Path(uri.removeprefix("sqlite:///")).parent
+    if is_server(uri) or not folder.is_dir() or shutil.disk_usage(folder).free > FULL_DISK_BYTES:
+        return ""
+    return str(folder)
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Variables set for a while: MLflow reads them at each request."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

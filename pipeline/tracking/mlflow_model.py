@@ -1,0 +1,124 @@
+"""The model as people call it: logged with a run, and asked again later by its own code and files, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow
+import pyarrow as pa
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import Map
+
+from pipeline.errors import TrackingError
+from pipeline.python_path import CODE
+from pipeline.tracking import champion_process
+from pipeline.tracking.mlflow_client import GuardedClient, guarded
+
+SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
+LAST_LINES = 3
+
+
+def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, files: Sequence[Path], lost: str | None = None) -> str:
+    """MLflow's id of the model that `files` make, logged in the project's experiment; it takes images as people have them.
+
+    lost: the id of one that was logged before, and whose files are gone: it gets them back.
+    """
+    params = {key: str(value) for key, value in client.get_run(run_id).data.params.items()}
+    model_id = lost or client.create_logged_model(experiment_id, name="model", source_run_id=run_id, params=params).model_id
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), guarded(client.uri, "log the model"):
+        warnings.filterwarnings("ignore", message=".*An input example was not provided")
+        beside = Path(folder) / "model"
+        beside.mkdir()
+        for file in files:
+            (beside / file.name).write_bytes(file.read_bytes())
+        Model.log(
+            None,
+            model_id=model_id,
+            flavor=mlflow.pyfunc,
+            run_id=None if lost else run_id,  # a run that has it as its output takes no second entry
+            loader_module="pipeline.serving.served_model",
+            data_path=str(beside),
+            # The code that decodes and resizes travels with the model
+            code_paths=[str(CODE / "pipeline")],
+            signature=_signature(),
+            # Given, because finding them out takes MLflow five seconds
+            pip_requirements=[f"{name}=={version(name)}" for name in SERVING_PACKAGES],
+        )
+    return str(model_id)
+
+
+def _signature() -> ModelSignature:
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.binary, "image")]),
+        outputs=Schema(
+            [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "probability"), ColSpec(Map(DataType.double), "probabilities")]
+        ),
+    )
+
+
+def predict_apart(uri: str, model_uri: str, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
+    """The labels that a logged model gives to batches of encoded images, by its own code and files.
+
+    It runs in a process that never imports this project: beside today's code a model would prepare images as today's code does. Raises
+    TrackingError where the model cannot be loaded or cannot be asked.
+    """
+    with _asked(uri, model_uri) as (process, errors):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            with pa.ipc.new_stream(process.stdin, champion_process.SCHEMA) as stream:
+                for batch in batches:
+                    stream.write_batch(pa.record_batch([pa.array(list(batch), pa.binary())], schema=champion_process.SCHEMA))
+                    process.stdin.flush()
+                    answer = process.stdout.readline()
+                    if not answer:
+                        raise BrokenPipeError
+                    yield json.loads(answer)
+        except (OSError, ValueError, pa.ArrowInvalid):
+            process.wait(timeout=60)
+            raise TrackingError(_last_words(errors) or f"its process ended with code {process.returncode}") from None
+
+
+@contextmanager
+def _asked(uri: str, model_uri: str) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    """The process that has loaded the model, and the file that it says its errors to; it ends with the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        errors = Path(folder) / "errors"
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment.pop("PYTHONPATH", None)
+        with errors.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-P", champion_process.__file__, model_uri],
+                cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output,
+            )  # fmt: skip
+        try:
+            yield process, errors
+        finally:
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    with _broken_pipe_ignored():
+                        stream.close()
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def _broken_pipe_ignored() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        return
+
+
+def _last_words(errors: Path) -> str:
+    """What the process said last, in one line."""
+    lines = [line.strip() for line in errors.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else ""

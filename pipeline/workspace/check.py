@@ -1,0 +1,228 @@
+"""What a run needs, checked before anything is spent: the parameters, the source, and for `pipeline check` the machine and its tools.
+
+Takes well under a second: no TensorFlow, MLflow or Prefect is imported, versions are read from their packages' metadata.
+"""
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.errors import ConfigError, PipelineError, SourceError
+from pipeline.network import check_network, masked
+from pipeline.params.reader import Config, load_config
+from pipeline.paths import STAGES, Paths
+from pipeline.registry.decision import read_decision
+from pipeline.registry.local import registry_problem
+from pipeline.sources.records import readable
+from pipeline.sources.written_places import refuse_links, refuse_other_files, refuse_shared_source
+from pipeline.tracking.tracking_server import check_reachable, is_server, tracking_uri
+from pipeline.workspace.merge_conflicts import refuse_merge_conflicts
+from pipeline.workspace.surroundings import LOOKS, Finding, foreign_code
+
+PACKAGES = ("tensorflow", "keras", "mlflow", "dvc", "prefect", "scikit-learn")
+MIN_FREE_GIB = 2.0
+SECONDS_PER_TOOL = 5
+SECONDS_FOR_A_SERVER = 2
+NAMED_FAULTS = 3
+
+
+def check_inputs(paths: Paths) -> Config:
+    """The checked parameters. Raises ConfigError, SourceError where the images are not there, TrackingError where MLflow's server is not."""
+    config = check_places(paths)
+    source = config.source_path(paths.root)
+    if "://" not in config.ingest.source and not source.exists():
+        raise SourceError(
+            f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist (looked for {source}). "
+            "Set it to a folder of class folders, or to another layout of docs/data.md."
+        )
+    _refuse_what_dvc_cannot_read(source)
+    for file in (paths.ledger, paths.classes):
+        if not file.is_file():
+            name = paths.relative(file)
+            raise SourceError(f"{name} is not there: it records what earlier runs decided. Take it from git: `git checkout -- {name}`.")
+    check_reachable(tracking_uri(paths))
+    return config
+
+
+def check_places(paths: Paths, stages: Sequence[str] = STAGES) -> Config:
+    """The checked parameters, before any of the stages touches anything. Raises ConfigError for them and for an unfinished merge.
+
+    Raises SourceError where the images lie where the project writes, StorageError where a folder that it writes to is a link or holds other files.
+    """
+    refuse_merge_conflicts(paths)
+    config = load_config(paths.params)
+    refuse_links(paths)
+    if "://" not in config.ingest.source:
+        refuse_shared_source(config.source_path(paths.root), paths)
+    refuse_other_files(paths, stages)
+    return config
+
+
+def _refuse_what_dvc_cannot_read(source: Path) -> None:
+    """Raise SourceError for what would stop DVC, or have it wait for ever, as it looks whether the source has changed; `ingest` itself could name it."""
+    faults = list(itertools.islice(_unreadable(str(source)), NAMED_FAULTS + 1)) if source.is_dir() else []
+    if faults:
+        named = ", ".join(faults[:NAMED_FAULTS]) + (", …" if len(faults) > NAMED_FAULTS else "")
+        raise SourceError(
+            f"ingest.source: {source} holds what DVC cannot keep track of: {named}. Move it elsewhere, or pack the source into a .tar or .zip."
+        )
+
+
+def _unreadable(folder: str) -> Iterator[str]:
+    """Pipes and devices, links that lead nowhere and names that are no text, in a folder and below."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = readable(entry.path)
+            if name != entry.path:
+                yield f"{name} (its name is not UTF-8)"
+            elif entry.is_symlink() and not Path(entry.path).exists():
+                yield f"{name} (a link that leads nowhere)"
+            elif entry.is_dir(follow_symlinks=False):
+                yield from _unreadable(entry.path)
+            elif not entry.is_file() and not entry.is_dir():
+                yield f"{name} (a pipe or device)"
+
+
+def check_machine(paths: Paths) -> list[Finding]:
+    """Everything that a run needs, one finding each; of what gets in the way only where it is there only if it is."""
+    checks: list[Callable[[Paths], Finding]] = [
+        *(_check_project, _check_python, _check_packages, _check_device, *LOOKS, _check_network, _check_disk, _check_store, _check_registry),
+        *(_check_prefect, _check_inputs),
+    ]  # fmt: skip
+    return [finding for finding in (check(paths) for check in checks) if finding.found]
+
+
+def table(findings: list[Finding]) -> str:
+    """The findings as a table, and beneath it one `Fix:` line per problem."""
+    width = max(len(finding.subject) for finding in findings)
+    rows = [f"{'!' if finding.fix else '✓'} {finding.subject:<{width}}  {masked(finding.found)}" for finding in findings]
+    return "\n".join(rows + [f"Fix: {masked(line)}" for finding in findings for line in finding.fix.splitlines()])
+
+
+def _check_project(paths: Paths) -> Finding:
+    return Finding("project", str(paths.root), foreign_code(paths))
+
+
+def _check_python(_: Paths) -> Finding:
+    found = f"{sys.version.split()[0]}  {sys.executable}"
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 12)
+    return Finding("Python", found, "" if supported else "use Python 3.11 or 3.12: make PYTHON=/path/to/python3.12 install")
+
+
+def _check_packages(_: Paths) -> Finding:
+    versions = dict(_versions())
+    missing = [name for name, found in versions.items() if not found]
+    found = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
+    if missing:
+        return Finding("packages", found or "none", f"run `make install`: missing {', '.join(missing)}")
+    if not _starts_here(Path(sys.executable).with_name("mlflow")):
+        return Finding("packages", f"{found}, but installed for another folder", "run `make install`: the project has been moved or copied")
+    return Finding("packages", found)
+
+
+def _starts_here(script: Path) -> bool:
+    """False where a command of the environment calls the Python of another folder, as it does once the project has been moved."""
+    try:
+        with script.open("rb") as file:
+            head = file.read(1024)
+    except OSError:
+        return True  # a missing one is told by the other checks
+    return not head.startswith(b"#!") or os.fsencode(sys.executable) in head or os.fsencode(os.path.realpath(sys.executable)) in head
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            yield name, ""
+
+
+def _check_device(_: Paths) -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpus = _said(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines()
+    return Finding("device", f"{cores} CPU cores{_bfloat16()}, " + (f"GPU: {', '.join(gpus)}" if gpus else "no NVIDIA GPU"))
+
+
+def _bfloat16() -> str:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return " with bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else ""
+
+
+def _check_disk(paths: Paths) -> Finding:
+    free_gib = shutil.disk_usage(paths.root).free / 2**30
+    fix = f"make room: at least {MIN_FREE_GIB:g} GiB for data, models and their history" if free_gib < MIN_FREE_GIB else ""
+    return Finding("disk", f"{free_gib:.1f} GiB free", fix)
+
+
+def _check_store(paths: Paths) -> Finding:
+    server = os.environ.get("MLFLOW_TRACKING_URI")
+    return Finding("MLflow", f"MLFLOW_TRACKING_URI is {server}" if server else str(paths.mlruns))
+
+
+def _check_prefect(_: Paths) -> Finding:
+    server = os.environ.get("PREFECT_API_URL")
+    if not server:
+        return Finding("Prefect", "a server of its own for each run, unless the active profile names one")
+    found, fix = f"PREFECT_API_URL is {server}", "start that server, or run `unset PREFECT_API_URL` to run without one"
+    try:
+        address = urlsplit(server)
+        port = address.port or (443 if address.scheme == "https" else 80)
+    except ValueError:
+        return Finding("Prefect", found, "set it to an address such as http://127.0.0.1:4200/api, or unset it")
+    if address.scheme not in ("http", "https") or not address.hostname:
+        return Finding("Prefect", found, "set it to an address such as http://127.0.0.1:4200/api, or unset it")
+    try:
+        socket.create_connection((address.hostname, port), SECONDS_FOR_A_SERVER).close()
+    except OSError as error:
+        return Finding("Prefect", f"{found}, which cannot be reached: {error}", fix)
+    return Finding("Prefect", found)
+
+
+def _check_network(_: Paths) -> Finding:
+    try:
+        check_network()
+    except ConfigError as error:
+        return Finding("network", "a proxy or certificates that cannot be used", str(error))
+    return Finding("network", "")
+
+
+def _check_registry(paths: Paths) -> Finding:
+    decision = read_decision(paths)
+    if not decision:
+        return Finding("registry", "nothing registered by this project yet")
+    if is_server(tracking_uri(paths)):
+        return Finding("registry", "on the tracking server; not asked")
+    problem = registry_problem(paths)
+    if problem:
+        return Finding("registry", problem, "run `pipeline run`, which brings data/register/decision.json and the registry together")
+    if problem is None:
+        return Finding("registry", f"does not have {decision['model_name']} yet; `pipeline run` registers it")
+    return Finding("registry", f"{decision['model_name']}: as data/register/decision.json says")
+
+
+def _check_inputs(paths: Paths) -> Finding:
+    try:
+        config = check_inputs(paths)
+    except PipelineError as error:
+        return Finding("parameters", "with these, or with what they name, a run would stop", str(error))
+    return Finding("parameters", f"valid, images in {config.ingest.source}")
+
+
+def _said(command: list[str]) -> str:
+    """What a command prints, or nothing where it is missing, fails or hangs."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_PER_TOOL, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
