@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pipeline.errors import ImageError, SourceError
+from pipeline.quality.class_names import similar_names
 from pipeline.sources import class_folders
 from pipeline.sources.class_folders import (
     IMAGE_SUFFIXES,
@@ -20,7 +21,6 @@ from pipeline.sources.class_folders import (
     is_escaping,
     is_visible,
     open_folder,
-    similar_names,
 )
 from pipeline.sources.records import Record, Source
 

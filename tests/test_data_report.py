@@ -7,20 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.images.thumbnails import thumbnail
+from pipeline.quality.kinds import kinds
+from pipeline.reports.data_charts import Bar, median_px, short_list, size_chart
 from pipeline.reports.data_report import (
-    KINDS,
-    Bar,
     DataReport,
     Example,
     FindingGroup,
     Picture,
     differ,
     is_pixelated,
-    median_px,
     render,
-    short_list,
-    size_chart,
-    thumbnail,
     thumbnails_per_class,
 )
 from tests.test_report import Page
@@ -67,7 +64,7 @@ def test_the_page_refers_to_nothing_outside_itself() -> None:
 
 
 def test_every_element_is_closed_and_every_picture_has_words() -> None:
-    every_kind = [FindingGroup(kind, "rejected", 30, [Example(PAIR * 3, kind)] * 15) for kind in KINDS]
+    every_kind = [FindingGroup(kind, "rejected", 30, [Example(PAIR * 3, kind)] * 15) for kind in kinds()]
     page = Page(render(replace(REPORT, findings=every_kind, sizes_px={(i, 2 * i): i for i in range(1, 50)})).decode())
     assert page.open == []
     assert all(page.alts)
@@ -193,7 +190,7 @@ def test_a_report_has_the_same_bytes_twice() -> None:
     ids=["looked for", "found"],
 )
 def test_an_unknown_kind_is_an_error(report: DataReport) -> None:
-    with pytest.raises(ValueError, match=r"'leek' is no kind of finding. Expected one of leak, conflict, .*needs its words in KINDS"):
+    with pytest.raises(ValueError, match=r"'leek' is no kind of finding. Expected one of leak, conflict, .*needs its words in kinds.toml"):
         render(report)
 
 
@@ -202,7 +199,7 @@ def test_many_classes_are_folded_away_and_the_page_stays_small() -> None:
     pictures = [thumbnail(noise(i)) for i in range(8)]
     counts = {"train": dict.fromkeys(names, 10)}
     examples = [Example([Picture("a.png", "kind 1", "train", thumbnail(noise(9, 128), 128))] * 2, "")] * 12
-    groups = [FindingGroup(kind, "kept", 12, examples) for kind in KINDS if "leak" in kind or "duplicate" in kind or "conflict" in kind]
+    groups = [FindingGroup(kind, "kept", 12, examples) for kind in kinds() if "leak" in kind or "duplicate" in kind or "conflict" in kind]
     page = render(replace(REPORT, class_names=names, counts=counts, thumbnails=dict.fromkeys(names, pictures), findings=groups))
     assert len(page) < 10e6
     assert b"The other 160 classes" in page

@@ -10,8 +10,9 @@ import pytest
 from pipeline.errors import StageError
 from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
+from pipeline.reports.evaluation_page import class_rows, doubted_labels
 from pipeline.stages import evaluate
-from pipeline.stages.evaluate import class_rows, doubted_labels, rounded
+from pipeline.stages.evaluate import rounded
 from pipeline.tracking.lineage import MODEL_TAG
 from tests.fakes import FakeRun, FakeTracker
 

@@ -17,7 +17,7 @@ FOLDS = np.repeat([0, 1, 2], 20)
 
 def jobs(root: Path, config: Config, workers: int = 1) -> list[FoldJob]:
     images = make_workspace(root).stage("preprocess")
-    return [FoldJob(fold, FOLDS, config.model_dump_json(by_alias=True), images, root / "checkpoints", workers) for fold in range(3)]
+    return [FoldJob(fold, FOLDS, config, images, root / "checkpoints", workers) for fold in range(3)]
 
 
 def test_a_fold_that_is_done_is_not_fitted_again(tmp_path: Path) -> None:

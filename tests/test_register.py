@@ -42,7 +42,6 @@ def make_workspace(
         "train/model.keras": model,
         "train/history.csv": "epoch,loss\n1,0.5\n",
         "train/metrics.json": "{}",
-        "train/curves.png": "picture",
         "cross_validate/folds.csv": "fold,images,accuracy,loss\n0,10,0.9,0.3\n",
         "cross_validate/out_of_fold.parquet": "predictions",
         "cross_validate/metrics.json": json.dumps({"cv_accuracy_mean": 0.9, "cv_accuracy_std": 0.01}),

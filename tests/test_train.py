@@ -92,7 +92,7 @@ def test_the_run_has_curves_files_and_the_digest_of_the_model(trained: tuple[Pat
     (run,) = tracker.runs
 
     assert [step for step, _ in run.metrics["val_accuracy"]] == [1, 2]
-    assert {"train/history.csv", "train/curves.png", "preprocess/augmented.png"} <= set(run.files)
+    assert {"train/history.csv", "preprocess/augmented.png"} <= set(run.files)
     assert run.tags[MODEL_TAG] == sha256_file(paths.stage("train") / "model.keras")
     assert (run.status, run.tags["device"], run.tags["precision"]) == ("FINISHED", "CPU", "float32")
 
@@ -139,6 +139,6 @@ def test_training_again_gives_the_same_bytes(tmp_path: Path, trained: tuple[Path
     cross_validate.run(configure(epochs=1), again, FakeTracker())  # another fit before, in the same process
     train.run(configure(), again, FakeTracker())
 
-    for name in ("model.keras", "history.csv", "metrics.json", "curves.png"):
+    for name in ("model.keras", "history.csv", "metrics.json"):
         assert (again.stage("train") / name).read_bytes() == (trained[0].stage("train") / name).read_bytes(), name
     assert FOLDS_TAG not in trained[1].runs[0].tags

@@ -1,0 +1,1 @@
+"""What happens, in order: six files, each a function of files and parameters."""

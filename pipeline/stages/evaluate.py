@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import StageError
@@ -27,8 +26,8 @@ from pipeline.models.predict import load_model, predict
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.reports import pictures
-from pipeline.reports.evaluation_report import ClassRow, Doubt, Fold, Mistake, Picture, Report, render
-from pipeline.reports.pictures import DARK, LIGHT, Theme
+from pipeline.reports.evaluation_page import class_rows, curves, doubted_labels, draw_folds, in_both_themes
+from pipeline.reports.evaluation_report import Fold, Mistake, Report, render
 from pipeline.tracking.lineage import NAME_TAG, pipeline_run, read_history
 from pipeline.tracking.run_log import Run, Tracker
 
@@ -40,7 +39,6 @@ PredictImages = Callable[[Path, np.ndarray], np.ndarray]
 DECIMALS = 6
 CONFUSIONS_SHOWN = 10
 MISTAKES_SHOWN = 24
-DOUBTS_SHOWN = 12
 OUTPUTS = (
     "predictions.parquet",
     "metrics.json",
@@ -48,6 +46,7 @@ OUTPUTS = (
     "per_class.csv",
     "confusion_matrix.png",
     "reliability.png",
+    "curves.png",
     "report.html",
 )
 UNCERTAINTY = ("test_accuracy_low", "test_accuracy_high", "test_calibration_error")
@@ -98,6 +97,7 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     write_bytes(folder / "per_class.csv", per_class_csv(values["per_class"]))
     write_bytes(folder / "confusion_matrix.png", report.confusion_matrix.light)
     write_bytes(folder / "reliability.png", report.reliability.light)
+    write_bytes(folder / "curves.png", pictures.learning_curves(read_history(paths.stage("train") / "history.csv")))
     write_bytes(folder / "report.html", render(report).encode())
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -189,19 +189,6 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
     )
 
 
-def class_rows(per_class: dict[str, Any], matrix: np.ndarray) -> list[ClassRow]:
-    """The classes in the order of the report: lowest F1 first, those without test images last. matrix: int (K, K)."""
-    pairs = metrics.top_confusions(matrix, list(per_class), count=matrix.size)
-    most = {pair.label: pair for pair in reversed(pairs)}
-    rows = [
-        ClassRow(name=name, **numbers, taken_for=most[name].predicted, taken_for_share=most[name].share)
-        if name in most
-        else ClassRow(name=name, **numbers, taken_for="", taken_for_share=0.0)
-        for name, numbers in per_class.items()
-    ]
-    return sorted(rows, key=lambda row: (row.support == 0, row.f1))
-
-
 def confident_mistakes(scored: Scored) -> list[Mistake]:
     """The gallery of the report."""
     names, paths = scored.class_names, scored.index["path"]
@@ -217,16 +204,6 @@ def confident_mistakes(scored: Scored) -> list[Mistake]:
     ]
 
 
-def doubted_labels(out_of_fold: pa.Table) -> list[Doubt]:
-    """The training images whose label is contradicted most confidently by the model that had not seen them, the surest first."""
-    wrong = out_of_fold.filter(pc.not_equal(out_of_fold["label"], out_of_fold["predicted"]))
-    probability_columns = [field.name for field in wrong.schema if pa.types.is_floating(field.type)]
-    confidence = np.max([wrong[name].to_numpy() for name in probability_columns], axis=0)
-    surest = np.argsort(-confidence, kind="stable")[:DOUBTS_SHOWN]
-    rows = wrong.select(["path", "label", "predicted", "fold"]).take(surest).to_pylist()
-    return [Doubt(**row, probability=float(confidence[i])) for row, i in zip(rows, surest, strict=True)]
-
-
 def shown_params(config: Config) -> dict[str, dict[str, Any]]:
     """The parameters that decide the model and this report, by section; the seed, which belongs to none, is under "general"."""
     sections = {
@@ -238,25 +215,6 @@ def shown_params(config: Config) -> dict[str, dict[str, Any]]:
         "evaluate": config.evaluate,
     }
     return {"general": {"seed": config.seed}} | {name: section.model_dump() for name, section in sections.items()}
-
-
-def curves(history: list[dict[str, float]]) -> list[Picture]:
-    """Loss and accuracy over the epochs, as two pictures, so that a narrow page can show one below the other."""
-    return [
-        in_both_themes(partial(pictures.learning_curves, history, [quantity]), f"{quantity.capitalize()} over the epochs")
-        for quantity in pictures.QUANTITIES
-    ]
-
-
-def draw_folds(rows: list[dict[str, float]], summary: dict[str, float], test_accuracy: float, *, theme: Theme) -> bytes:
-    """The chart of the cross-validation."""
-    accuracies = [row["accuracy"] for row in rows]
-    return pictures.cross_validation_folds(accuracies, summary["accuracy_low"], summary["accuracy_high"], test_accuracy, theme=theme)
-
-
-def in_both_themes(draw: Callable[..., bytes], alt: str) -> Picture:
-    """A chart for a light page and for a dark one."""
-    return Picture(draw(theme=LIGHT), draw(theme=DARK), alt)
 
 
 def log_evaluation(run: Run, values: Mapping[str, float], folder: Path) -> None:

@@ -20,7 +20,6 @@ from pipeline.fitting.plan import plan_fit
 from pipeline.models.network import to_bytes
 from pipeline.paths import Paths
 from pipeline.progress import Progress
-from pipeline.reports.pictures import learning_curves
 from pipeline.tracking.lineage import FIT_TAG, log_epoch, log_training, open_run
 from pipeline.tracking.run_log import Run, Scalar, Tracker
 
@@ -39,7 +38,7 @@ END_RESULTS = {
 
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
-    """Write data/train/: model.keras, history.csv, metrics.json, curves.png. Reports accuracy and speed.
+    """Write data/train/: model.keras, history.csv, metrics.json. Reports accuracy and speed.
 
     After a kill the same call goes on at the epoch reached, in the same run of the log book.
     """
@@ -112,7 +111,6 @@ def _save(fitted: Fitted, paths: Paths) -> None:
     metrics = {name: round(kept[column], 6) for name, column in END_RESULTS.items()}
     write_bytes(folder / "model.keras", to_bytes(fitted.model))
     write_bytes(folder / "history.csv", _csv(rows))
-    write_bytes(folder / "curves.png", learning_curves(rows))
     write_json(folder / "metrics.json", metrics)
 
 

@@ -151,11 +151,10 @@ def pipeline_run(tracker: Tracker, paths: Paths, config: Config) -> Run:
 
 
 def log_training(tracker: Tracker, run: Run, paths: Paths) -> None:
-    """Log what `train` wrote: the end results, the curves, the model as people call it; then the tag by which the run is found."""
+    """Log what `train` wrote: the end results, the history, the model as people call it; then the tag by which the run is found."""
     folder = paths.stage("train")
     run.log_metrics(read_json(folder / "metrics.json"))
     run.log_file(folder / "history.csv", "train")
-    run.log_file(folder / "curves.png", "train")
     run.log_file(paths.stage("preprocess") / "augmented.png", "preprocess")
     for name in ("report.json", "report.html", "findings.csv"):
         run.log_file(paths.stage("ingest") / name, "ingest")

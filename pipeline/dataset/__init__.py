@@ -1,0 +1,1 @@
+"""What is kept: images, splits, folds, packed arrays, and what earlier runs recorded."""

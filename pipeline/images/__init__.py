@@ -1,0 +1,1 @@
+"""One image: decoded, turned upright, resized."""

@@ -1,0 +1,1 @@
+"""The sections of params.yaml, one file each, and the reader that checks them all."""

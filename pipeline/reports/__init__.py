@@ -1,0 +1,1 @@
+"""What a person looks at: pages and pictures. Values in, bytes out."""

@@ -1,0 +1,1 @@
+"""A model at work: images in, labels out."""

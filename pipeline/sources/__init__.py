@@ -1,0 +1,1 @@
+"""Any layout becomes records: path, bytes, label, split, group."""
