@@ -1,4 +1,4 @@
-"""What holds the parts together: one name per stage, complete code deps, layers, parameters and schema, the README's tree."""
+"""What holds the parts together: one name per stage, complete code deps, rooms, parameters and schema, the README's tree."""
 
 import ast
 import json
@@ -16,56 +16,15 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pipeline"
 DVC_STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 
-LAYERS = {
-    "pipeline.errors": 1,
-    "pipeline.environment": 1,
-    "pipeline.python_path": 1,
-    "pipeline.terminal": 1,
-    "pipeline.installation": 1,
-    "pipeline.git": 1,
-    "pipeline.params.field_words": 1,
-    "pipeline.params.yaml_file": 2,
-    "pipeline.params.messages": 2,
-    "pipeline.network": 2,
-    "pipeline.retraining.timezones": 2,
-    "pipeline.params.reader": 2,
-    "pipeline.paths": 2,
-    "pipeline.parallel": 2,
-    "pipeline.processes": 2,
-    "pipeline.progress": 2,
-    "pipeline.reports.page": 2,
-    "pipeline.ml": 3,
-    "pipeline.stores": 3,
-    "pipeline.reports.evaluation_report": 3,
-    "pipeline.reports.data_report": 4,
-    "pipeline.registry.gate": 4,
-    "pipeline.quality.findings": 5,
-    "pipeline.dataset.earlier_runs": 5,
-    "pipeline.serving.served_model": 4,
-    "pipeline.fitting.folds": 4,
-    "pipeline.stages": 6,
-    "pipeline.command_line": 3,
-    "pipeline.workspace.surroundings": 4,
-    "pipeline.retraining.summary": 6,
-    "pipeline.workspace.check": 6,
-    "pipeline.tracking.ui": 6,
-    "pipeline.retraining.project_name": 2,
-    "pipeline.retraining.prefect_home": 3,
-    "pipeline.retraining.prefect_server": 3,
-    "pipeline.retraining.deployment": 3,
-    "pipeline.retraining.runner_log": 3,
-    "pipeline.retraining.screen": 3,
-    "pipeline.retraining.flow": 7,
-    "pipeline.retraining.single_run": 8,
-    "pipeline.retraining.schedule": 8,
-    "pipeline.retraining.serve": 8,
-    "pipeline.__main__": 8,
-}
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+ROOMS = sorted(folder.name for folder in PACKAGE.iterdir() if folder.is_dir() and folder.name != "__pycache__")
+FITTING_STAGES = {"train", "cross_validate"}
+ROOMS_OF_A_FIT = {"augmentation", "fitting", "models"}
 ONLY_IN = {
-    "tensorflow": r"pipeline\.ml\.(augmenter|rand_augment|device|fit|trainer|layers|warp)",
-    "keras": r"pipeline\.(ml\.(augmenter|fit|trainer|optimizers|layers|network|predict|models\..*)|served_model)",
-    "mlflow": r"pipeline\.stores\.(mlflow_(client|log|model|run|store)|champion_process)",
-    "prefect": r"pipeline\.(flow|single_run|schedule|deployment|prefect_home|prefect_server)",
+    "tensorflow": {"augmentation", "fitting", "models", "serving"},
+    "keras": {"augmentation", "fitting", "models", "serving"},
+    "mlflow": {"tracking"},
+    "prefect": {"retraining"},
 }
 
 
@@ -76,9 +35,21 @@ def module_name(file: Path) -> str:
 MODULES = {module_name(file): file for file in PACKAGE.rglob("*.py")}
 
 
-def imported_names(file: Path) -> set[str]:
+def room_of(module: str) -> str:
+    """The room of a module; nothing for one of the top level."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else ""
+
+
+def imported_names(file: Path, *, with_types: bool = True) -> set[str]:
+    """What a module imports; without what it imports for type checkers alone."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    for_types = {id(node) for block in blocks for part in block.body for node in ast.walk(part)}
     names = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
+        if id(node) in for_types and not with_types:
+            continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -86,8 +57,10 @@ def imported_names(file: Path) -> set[str]:
     return names
 
 
-def first_party(module: str) -> set[str]:
-    return {name for name in imported_names(MODULES[module]) if name in MODULES and MODULES[name].stat().st_size}
+def first_party(module: str, *, with_types: bool = True) -> set[str]:
+    """The modules of this project that a module imports; what an `__init__.py` holds is a docstring."""
+    names = imported_names(MODULES[module], with_types=with_types)
+    return {name for name in names if name in MODULES and MODULES[name].name != "__init__.py"}
 
 
 def reachable(module: str) -> set[str]:
@@ -96,20 +69,36 @@ def reachable(module: str) -> set[str]:
         current = waiting.pop()
         if current not in found:
             found.add(current)
-            waiting += first_party(current)
+            waiting += first_party(current, with_types=False)
     return found
 
 
 def code_deps(stage: str) -> set[str]:
-    modules = reachable(f"pipeline.stages.{stage}")
-    files = {MODULES[name].relative_to(ROOT).as_posix() for name in modules}
-    if "pipeline.models.network" in modules:  # loads the architecture by its name
-        files.add("pipeline/models")
-    pages = {"base" if name == "pipeline.reports.page" else name.rpartition(".")[2] for name in modules}
-    files |= {
-        file.relative_to(ROOT).as_posix() for file in (PACKAGE / "templates").iterdir() if file.name.removesuffix(".html.j2") in pages
-    }
-    return files
+    """Rooms, and single files of the top level, of stages/ and params/; for a stage that fits, also of rooms of which only a part decides a fit."""
+    deps = set()
+    for module in reachable(f"pipeline.stages.{stage}"):
+        room = room_of(module)
+        whole = room not in ("", "stages", "params") and (stage not in FITTING_STAGES or room in ROOMS_OF_A_FIT)
+        deps.add(f"pipeline/{room}" if whole else MODULES[module].relative_to(ROOT).as_posix())
+    return deps
+
+
+def arrows() -> set[tuple[str, str]]:
+    """The arrows of the picture in docs/architecture.md."""
+    picture = ARCHITECTURE.split("```mermaid\n")[1].split("```")[0]
+    return set(re.findall(r"^ *(\w+) --> (\w+)$", picture, re.MULTILINE))
+
+
+def led_to(room: str, picture: set[tuple[str, str]]) -> set[str]:
+    """Every room that arrows lead to from this one."""
+    found: set[str] = set()
+    waiting = [room]
+    while waiting:
+        current = waiting.pop()
+        following = {end for start, end in picture if start == current} - found
+        found |= following
+        waiting += following
+    return found
 
 
 def test_a_stage_has_one_name_everywhere() -> None:
@@ -124,7 +113,7 @@ def test_a_stage_has_one_name_everywhere() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_code_deps_of_a_stage_are_all_that_it_imports(stage: str) -> None:
+def test_the_code_deps_of_a_stage_are_the_rooms_and_files_that_it_imports(stage: str) -> None:
     declared = {dep for dep in DVC_STAGES[stage]["deps"] if dep.startswith("pipeline/")}
 
     assert declared == code_deps(stage)
@@ -145,7 +134,7 @@ def test_a_stage_writes_only_to_its_own_folder(stage: str) -> None:
 def test_the_params_of_a_stage_are_the_sections_that_its_code_reads(stage: str) -> None:
     sections = {"seed", "ingest", "preprocess", "augment", "model", "train", "cross_validate", "evaluate", "register_"}
     read = set()
-    for module in reachable(f"pipeline.stages.{stage}") - {"pipeline.params.reader"}:
+    for module in reachable(f"pipeline.stages.{stage}"):
         for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr in sections and "config" in ast.unparse(node.value):
                 read.add(node.attr.rstrip("_"))
@@ -153,25 +142,56 @@ def test_the_params_of_a_stage_are_the_sections_that_its_code_reads(stage: str) 
     assert set(DVC_STAGES[stage]["params"]) == read
 
 
-def test_imports_only_go_down() -> None:
-    def layer(module: str) -> int:
-        return next((LAYERS[name] for name in (module, ".".join(module.split(".")[:2])) if name in LAYERS), 0)
+def test_no_two_rooms_import_each_other() -> None:
+    picture = arrows()
 
-    upward = [
-        (module, name)
-        for module in MODULES
-        for name in first_party(module)
-        if layer(name) > layer(module) or (module.startswith("pipeline.stages.") and name.startswith("pipeline.stages."))
-    ]
+    assert [room for room in ROOMS if room in led_to(room, picture)] == []
 
-    assert upward == []
+
+def test_the_picture_of_the_rooms_shows_what_they_import() -> None:
+    picture = arrows()
+    used = {(room_of(module), room_of(name)) for module in MODULES for name in first_party(module)}
+    used = {(start, end) for start, end in used if start and end not in ("", "params", start)}
+
+    assert {(start, end) for start, end in used if end not in led_to(start, picture)} == set()
+    assert picture - used == set()
+    assert {(start, end) for start, end in picture if end in led_to(start, picture - {(start, end)})} == set(), "drawn twice"
+
+
+def test_the_top_level_and_params_import_no_room() -> None:
+    lower = {module for module in MODULES if room_of(module) in ("", "params")} - {"pipeline.__main__"}
+
+    assert [(module, name) for module in lower for name in first_party(module) if room_of(name) not in ("", "params")] == []
+    assert [(module, name) for module in lower if not room_of(module) for name in first_party(module) if room_of(name)] == []
+
+
+def test_a_stage_never_imports_a_stage() -> None:
+    assert [name for stage in STAGES for name in first_party(f"pipeline.stages.{stage}") if room_of(name) == "stages"] == []
+
+
+def test_every_file_has_its_caption_in_its_room() -> None:
+    captioned = set()
+    for section in ARCHITECTURE.split("\n### ")[1:]:
+        room = re.match(r"`(\w+)/`: ", section)
+        folder = PACKAGE / room[1] if room else PACKAGE
+        lines = re.findall(r"^- `([^`]+)`: (.+)$", section.split("\n## ")[0], re.MULTILINE)
+        captioned |= {folder / name for name, _ in lines}
+        assert [caption for _, caption in lines if len(caption.split()) > 8] == []
+
+    assert captioned == {file for file in MODULES.values() if file.name != "__init__.py"}
+
+
+def test_a_room_is_small_enough_to_know() -> None:
+    files = {room: [file for file in (PACKAGE / room).glob("*.py") if file.name != "__init__.py"] for room in ROOMS}
+
+    assert {room: len(inside) for room, inside in files.items() if len(inside) > 14} == {}
 
 
 @pytest.mark.parametrize("package", ONLY_IN)
-def test_a_heavy_package_is_imported_in_its_own_places_only(package: str) -> None:
+def test_a_heavy_package_is_imported_in_its_own_rooms_only(package: str) -> None:
     users = {module for module, file in MODULES.items() if any(re.match(rf"{package}(\.|$)", name) for name in imported_names(file))}
 
-    assert all(re.fullmatch(ONLY_IN[package], module) for module in users), users
+    assert {room_of(module) for module in users} <= ONLY_IN[package]
 
 
 @pytest.mark.parametrize("stage", ["ingest", "preprocess"])
@@ -181,17 +201,23 @@ def test_the_first_stages_load_neither_tensorflow_nor_mlflow(stage: str) -> None
     assert not any(re.match(r"(tensorflow|keras|mlflow|prefect)(\.|$)", name) for name in heavy)
 
 
-def test_params_yaml_has_the_keys_of_the_schema_each_with_a_comment() -> None:
+def test_params_yaml_says_beside_each_key_what_the_code_and_the_editor_say() -> None:
     config = load_config(ROOT / "params.yaml")
     lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
 
     assert config.model.name in model_names()
+    sections = {"": Config} | {name: field.annotation for name, field in Config.model_fields.items() if name != "seed"}
     for key in config.flat():
-        assert any(re.match(rf"\s*{key.split('.')[-1]}: \S+.*\s# \S", line) for line in lines), key
+        section, _, name = key.rpartition(".")
+        model = sections[section.replace("register", "register_")]
+        assert model is not None
+        assert any(re.fullmatch(rf"\s*{name}: \S.*?\s+# {re.escape(str(model.model_fields[name].description))}", line) for line in lines), (
+            key
+        )
 
 
 def test_the_editors_schema_is_the_one_of_the_code() -> None:
-    assert json.loads((PACKAGE / "params.schema.json").read_text(encoding="utf-8")) == params_schema()
+    assert json.loads((PACKAGE / "params" / "params.schema.json").read_text(encoding="utf-8")) == params_schema()
 
 
 def test_the_tree_in_the_readme_is_the_disk() -> None:
@@ -205,9 +231,10 @@ def test_the_tree_in_the_readme_is_the_disk() -> None:
         shown.add("".join(folders))
         assert len(line.split()) - 1 <= 9, f"a caption of more than eight words: {line}"
 
-    assert [name for name in sorted(shown) if not (ROOT / name).exists()] == []
-    modules = {file.relative_to(ROOT).as_posix() for file in PACKAGE.rglob("*.py") if file.stat().st_size and file.name != "__init__.py"}
-    assert modules - shown == set()
+    assert len(tree.strip().splitlines()) <= 30
+    made = {"dvc.lock"}  # by the first run
+    assert [name for name in sorted(shown - made) if not (ROOT / name).exists()] == []
+    assert {f"pipeline/{room}/" for room in ROOMS} - shown == set()
 
 
 def test_every_first_party_file_of_a_dvc_stage_exists() -> None:
