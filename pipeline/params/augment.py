@@ -11,32 +11,32 @@ Fill = Literal["nearest", "reflect", "constant"]
 
 class Augment(Section):
     horizontal_flip: bool
-    """mirror every second image; false where left and right differ in meaning"""
+    """mirror half of the images; set to false if left and right have a meaning"""
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
-    """0 to 180: turn by up to this angle, either way"""
+    """0 to 180: rotate by up to this angle in either direction"""
     shift_fraction: Annotated[float, Field(ge=0, le=0.9)]
-    """0 to 0.9: move by up to this share of height and width"""
+    """0 to 0.9: shift by up to this fraction of height and width"""
     shear_degrees: Annotated[float, Field(ge=0, le=60)]
-    """0 to 60: slant by up to this angle, either way"""
+    """0 to 60: shear by up to this angle in either direction"""
     zoom_fraction: Annotated[float, Field(ge=0, le=0.9)]
     """0 to 0.9: scale by 1 - this to 1 + this"""
     fill: Fill
-    """nearest, reflect or constant (black): what appears behind a moved image"""
+    """nearest, reflect or constant (black): how to fill the border of a transformed image"""
     erase_fraction: Annotated[float, Field(ge=0, le=0.9)]
-    """0 to 0.9: side of a blanked square, as a share of the image's sides"""
+    """0 to 0.9: cutout, side of the erased square as a fraction of the image's sides"""
     random_erase_fraction: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: share of the images that get a blanked rectangle of 2 to 33 % of their area"""
+    """0 to 1: random erasing, fraction of images with an erased rectangle of 2 to 33 % of the area"""
     brightness: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: make lighter or darker by up to this share of white"""
+    """0 to 1: lighten or darken by up to this fraction of white"""
     contrast: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: multiply differences from the mean colour by 1 - this to 1 + this"""
+    """0 to 1: scale the contrast by 1 - this to 1 + this"""
     saturation: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: paler or more vivid, at 0.2 by up to 1.5 times; grey images are left alone"""
+    """0 to 1: less or more saturated, at 0.2 by up to 1.5 times; no effect on grey images"""
     hue: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: turn colours by up to this share of half the colour wheel; grey images are left alone"""
+    """0 to 1: shift hues by up to this fraction of half the colour wheel; no effect on grey images"""
     rand_augment: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: strength of two random operations per image, of 14; 0.3 is usual"""
+    """0 to 1: magnitude of RandAugment, two of 14 operations per image; 0.3 is common"""
     mixup: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: blend pairs of images and their labels, more evenly as this rises; 0.2 is usual"""
+    """0 to 1: alpha of MixUp, which blends pairs of images and labels; 0.2 is common"""
     cutmix: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: paste part of another image and of its label, likewise; with mixup, each image gets one of the two"""
+    """0 to 1: alpha of CutMix, which pastes part of another image; with mixup, each image gets one of the two"""

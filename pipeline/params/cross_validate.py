@@ -9,6 +9,6 @@ from pipeline.params.section import Section
 
 class CrossValidate(Section):
     folds: Annotated[int, Field(ge=2, le=20)]
-    """2 to 20: the training images are split into this many parts"""
+    """2 to 20: number of folds"""
     workers: Annotated[int, Field(ge=1, le=20)]
-    """1 to 20: folds fitted at a time, each on its share of the cores (a GPU each); benchmarks/folds.py finds the best"""
+    """1 to 20: folds fitted in parallel, sharing the cores, or one per GPU; benchmarks/folds.py finds the best"""

@@ -9,4 +9,4 @@ from pipeline.params.section import Section
 
 class Evaluate(Section):
     top_k: Annotated[int, Field(ge=2)]
-    """2 or more: also count a hit when the label is among the k most likely"""
+    """2 or more: also report top-k accuracy"""

@@ -41,30 +41,30 @@ class Ingest(Section):
     source: Annotated[str, AfterValidator(_source_path)]
     """your images, a path or a URL: folders, archives, tables, Parquet, npz, idx (docs/data.md)"""
     format: Format
-    """auto (found out from what is there), folders, table, parquet, idx or npz"""
+    """auto (detected), folders, table, parquet, idx or npz"""
     test_fraction: Annotated[float, Field(ge=0.01, le=0.9)]
-    """0.01 to 0.9: share put aside for the test where the source has no test images"""
+    """0.01 to 0.9: fraction held out for the test if the source has no test images"""
     max_rejected_fraction: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: stop when a larger share of the files is left out"""
+    """0 to 1: stop if a larger fraction of the files is left out"""
     unusable: Literal["reject", "fail"]
-    """reject or fail: files that cannot be read or decoded, or lie outside of the classes"""
+    """reject or fail: files that cannot be read or decoded, or belong to no class"""
     wrong_type: Policy
-    """images whose content is of another type than their name says"""
+    """images whose content does not match their file extension"""
     duplicate: Policy
-    """the same pixels again, in the same class and split; reject leaves one"""
+    """identical images in one class and split; reject keeps one of them"""
     conflict: Policy
-    """the same pixels in several classes; reject leaves out all of them"""
+    """identical images in several classes (label conflict); reject leaves out all of them"""
     leak: Policy
-    """the same pixels in two splits; reject leaves them out of train (then of validation)"""
+    """identical images in two splits (leakage); reject leaves them out of train (or else validation)"""
     near_duplicate: Policy
-    """resized, recompressed or slightly cropped copies in the same class and split"""
+    """resized, recompressed or slightly cropped copies in one class and split"""
     near_conflict: Policy
     """such copies in several classes"""
     near_leak: Policy
-    """such copies in two splits; reject leaves them out of train (then of validation)"""
+    """such copies in two splits; reject leaves them out of train (or else validation)"""
     class_problem: Literal["keep", "fail"]
-    """keep or fail: classes too small, out of balance, or told apart by size or colour mode"""
+    """keep or fail: classes that are small, imbalanced, or predictable from size or colour mode"""
     removed_classes: Annotated[list[str], BeforeValidator(_class_names)]
-    """classes of earlier runs that may have no image now, as in [fox]; any other that has none stops the run"""
+    """classes of earlier runs that were removed on purpose, e.g. [fox]; any other missing class stops the run"""
     replaced_images: Literal["fail", "keep"]
-    """fail or keep: what to do when no image of the last run is left, though its classes are"""
+    """fail or keep: what to do if all images of the last run are gone, but its classes are still there"""

@@ -43,7 +43,7 @@ def _weights_exist(weights: str, info: ValidationInfo) -> str:
 
 class Model(Section):
     name: Annotated[str, AfterValidator(_known_model)]
-    """a file in pipeline/models/, or a network of keras.applications, as ResNet50 (docs/models.md)"""
+    """a file in pipeline/models/, or a network of keras.applications such as ResNet50 (docs/models.md)"""
     weights: Annotated[Literal["none", "imagenet"], AfterValidator(_weights_exist)]
     """none, or imagenet: start from downloaded weights (networks of keras.applications only)"""
     width: Annotated[float, Field(ge=0.0625, le=8)]
@@ -51,10 +51,10 @@ class Model(Section):
     activation: Activation
     """relu, leaky_relu, elu, selu, gelu, silu, mish, softplus, tanh or sigmoid"""
     pooling: Literal["max", "average"]
-    """max or average: how neighbouring values become one, on the way and at the end"""
+    """max or average: pooling between the stages and before the classifier"""
     kernel_size: Literal[3, 5]
-    """3 or 5 px: side of the convolutions' windows (convnext: always 7)"""
+    """3 or 5 px: side of the convolution kernels (convnext: always 7)"""
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    """0 up to 1: share of the features that is left out before the classifier, while training"""
+    """0 up to 1: dropout rate before the classifier"""
     flip_average: bool
-    """predict the mean over image and mirror image; takes twice the prediction time"""
+    """average the predictions for the image and its mirror image; doubles prediction time"""

@@ -28,7 +28,7 @@ class Config(Section):
     """All of params.yaml."""
 
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
-    """any whole number from 0 to 2147483647; same seed, data and machine: same bytes"""
+    """any integer from 0 to 2147483647; the same seed, data and machine give the same bytes"""
     ingest: Ingest
     preprocess: Preprocess
     augment: Augment

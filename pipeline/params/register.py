@@ -9,8 +9,8 @@ from pipeline.params.section import Section
 
 class Register(Section):
     model_name: Annotated[str, Field(pattern=r"^[^/:.\s][^/:]*$")]
-    """auto (the name of the source), or a name for the MLflow registry"""
+    """auto (the name of the source), or a name in the MLflow registry"""
     min_accuracy: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: test accuracy below which a model is never promoted"""
+    """0 to 1: minimum test accuracy for a model to be promoted"""
     margin: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: how much better than the champion a model must be"""
+    """0 to 1: by how much a model must be better than the champion"""
