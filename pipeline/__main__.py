@@ -28,7 +28,7 @@ from pipeline.network import masked, spare_loopback
 from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, callers, exit_with, one_at_a_time, stop_on_signals
 from pipeline.stores.dvc_repro import FLOW_PID, missing_inputs
-from pipeline.summary import verdict
+from pipeline.summary import first_baseline, verdict
 from pipeline.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
 from pipeline.terminal import CLOSED_PIPE, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
 
@@ -129,6 +129,8 @@ def _run_flow(options: argparse.Namespace) -> int:
 
     if outcome := verdict(paths, registry_state(paths), shutil.get_terminal_size().columns if sys.stdout.isatty() else 0):
         print(f"\n{outcome}", flush=True)
+    if command := first_baseline(paths, _here()):
+        print(f"\nTo compare later runs with this one, commit it as your first baseline: {command}", flush=True)
     return 0
 
 

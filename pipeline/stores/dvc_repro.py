@@ -22,7 +22,7 @@ from pipeline.errors import BusyError, ConfigError, StageError
 from pipeline.paths import STAGES, Paths
 from pipeline.processes import run
 from pipeline.progress import read_record
-from pipeline.stores.dvc_faults import explain
+from pipeline.stores.dvc_faults import LOCK_REMEDY, explain
 from pipeline.stores.files import write_bytes
 
 Outcome = Literal["Ran", "Unchanged", "Restored"]
@@ -69,7 +69,7 @@ def check_lock(paths: Paths) -> None:
     """Raise ConfigError where there is a dvc.lock that DVC cannot read. One that a killed DVC left half written is put back as it was before."""
     _put_lock_back(paths)
     if paths.dvc_lock.exists():
-        _stages(paths.dvc_lock, "Take it from git: `git checkout -- dvc.lock`; or delete it, and every stage is run again.")
+        _stages(paths.dvc_lock, f"{LOCK_REMEDY}.")
 
 
 def _keep_lock(paths: Paths) -> None:
