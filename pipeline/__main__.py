@@ -119,7 +119,7 @@ def _project() -> Paths:
 
 
 def _run_flow(options: argparse.Namespace) -> int:
-    paths = _project()
+    paths, here = _project(), _here()
     check_inputs(paths)
     refuse_what_stops_a_run(paths)
     from pipeline.serve import run_once
@@ -129,7 +129,7 @@ def _run_flow(options: argparse.Namespace) -> int:
 
     if outcome := verdict(paths, registry_state(paths), shutil.get_terminal_size().columns if sys.stdout.isatty() else 0):
         print(f"\n{outcome}", flush=True)
-    if command := first_baseline(paths, _here()):
+    if command := first_baseline(paths, here):
         print(f"\nTo compare later runs with this one, commit it as your first baseline: {command}", flush=True)
     return 0
 
