@@ -6,7 +6,10 @@ In: the lines that `dvc repro` printed, without those of a stage. Out: one line,
 import re
 from collections.abc import Callable, Sequence
 
-LOCK_REMEDY = "Take the last good one from git: `git checkout HEAD -- dvc.lock`. What it does not know is then restored from DVC's cache, or runs again"
+LOCK_REMEDY = (
+    "Take the last good one from git: `git checkout HEAD -- dvc.lock`; where none is committed, delete it. "
+    "What it does not know is then restored from DVC's cache, or runs again"
+)
 OWN_WORDS = re.compile(r"ERROR: (?:failed to reproduce '[^']*': )?(.*)")
 
 _BROKEN = re.compile(r"'(?:\./)?([^']+)' (is invalid|validation failed)")

@@ -23,7 +23,7 @@ from pipeline.files import write_bytes
 from pipeline.paths import STAGES, Paths
 from pipeline.processes import run
 from pipeline.progress import read_record
-from pipeline.workspace.dvc_faults import explain
+from pipeline.workspace.dvc_faults import LOCK_REMEDY, explain
 
 Outcome = Literal["Ran", "Unchanged", "Restored"]
 FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage whose run it belongs to, so that it ends with it
@@ -69,7 +69,7 @@ def check_lock(paths: Paths) -> None:
     """Raise ConfigError where there is a dvc.lock that DVC cannot read. One that a killed DVC left half written is put back as it was before."""
     _put_lock_back(paths)
     if paths.dvc_lock.exists():
-        _stages(paths.dvc_lock, "Take it from git: `git checkout -- dvc.lock`; or delete it, and every stage is run again.")
+        _stages(paths.dvc_lock, f"{LOCK_REMEDY}.")
 
 
 def _keep_lock(paths: Paths) -> None:
