@@ -20,7 +20,7 @@ from pipeline.errors import StorageError
 
 CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
-_AGAIN = "Delete it, and `dvc repro` makes it anew."
+_AGAIN = "Delete it, and `dvc repro` creates it again."
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def written_beside(path: Path) -> Iterator[Path]:
         if error.errno in CANNOT_WRITE:
             look = f"`ls -ld {shlex.quote(str(path.parent))}`"
             raise StorageError(
-                f"{error.filename} cannot be written: {error.strerror}. See that it lies in a folder that you may write to: {look}."
+                f"{error.filename} cannot be written: {error.strerror}. Make sure that its folder is writable: {look}."
             ) from None
         raise
     finally:

@@ -66,7 +66,7 @@ def _check_proxy(name: str, value: str) -> None:
         parts, host = urlsplit("http://"), None
     if not host or parts.scheme.lower() not in ("http", "https", "socks5", "socks5h"):
         raise ConfigError(
-            f"{name} is {masked(value)}: not the address of a proxy that can be used. "
+            f"{name} is {masked(value)}: not a usable proxy address. "
             f"Expected http://HOST:PORT, https://… or socks5://…. Correct it, or unset {name}."
         )
     if parts.scheme.lower().startswith("socks") and importlib.util.find_spec("socksio") is None:

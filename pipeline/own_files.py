@@ -55,8 +55,8 @@ def refuse_others(folder: Path, made: Sequence[str]) -> None:
         named = ", ".join(f"{shown}/{other.relative_to(folder)}" for other in sorted(others)[:NAMED])
         more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
         raise StorageError(
-            f"{shown} is where stage {folder.name} keeps its own files, and there is something else in it: {named}{more}. "
-            "It was left as it is. Move it elsewhere, and run the same command again."
+            f"{shown} contains files that stage {folder.name} did not create: {named}{more}. "
+            "Nothing was deleted. Move them elsewhere, and run the same command again."
         )
 
 
@@ -74,9 +74,7 @@ def remove_matching(folder: Path, name: re.Pattern[str]) -> None:
 
 
 def _not_usable(error: OSError, folder: Path) -> StorageError:
-    return StorageError(
-        f"{error.filename or folder} cannot be used: {error.strerror}. The stages need a folder there that they may write to."
-    )
+    return StorageError(f"{error.filename or folder} cannot be used: {error.strerror}. The stages need a writable folder there.")
 
 
 def _remove_made(folder: Path, made: Sequence[str]) -> None:

@@ -125,7 +125,7 @@ def _labels_beside(images: Path) -> Path:
     for candidate in (name, name.removesuffix(".gz"), name + ".gz"):
         if (images.parent / candidate).is_file():
             return images.parent / candidate
-    raise SourceError(f"ingest.source: {images.name} has no labels beside it. Expected {name} in {images.parent}.")
+    raise SourceError(f"ingest.source: {images.name} has no file of labels beside it. Expected {name} in {images.parent}.")
 
 
 def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
@@ -137,7 +137,7 @@ def _read_shape(file: IO[bytes] | gzip.GzipFile, path: Path, dimensions: int) ->
     header = _read(file, path, (4 + 4 * dimensions,)).tobytes()
     if header[:4] != bytes([0, 0, 8, dimensions]):
         raise SourceError(
-            f"ingest.source: {path} is no idx file of bytes in {dimensions} dimensions: it starts with {header[:4].hex(' ')}."
+            f"ingest.source: {path} is not an idx file of bytes in {dimensions} dimensions: it starts with {header[:4].hex(' ')}."
         )
     return struct.unpack_from(f">{dimensions}I", header, 4)
 
@@ -162,5 +162,5 @@ def _class_names(folder: Path, count: int) -> list[str]:
     if len(names) < count:
         raise SourceError(f"ingest.source: {file} names {len(names)} classes, but the labels go up to {count - 1}.")
     if len(set(names)) < len(names):
-        raise SourceError(f"ingest.source: {file} names a class twice. Expected one name for each label, one a line.")
+        raise SourceError(f"ingest.source: {file} names a class twice. Expected one name per label, one per line.")
     return names

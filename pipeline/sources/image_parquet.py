@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.sources.class_folders import NAMED_IN_ERROR, SPLITS, is_visible, normalised
+from pipeline.sources.folder_layout import NAMED_IN_ERROR, SPLITS, is_visible, normalised
 from pipeline.sources.records import LeftOut, Record, Source, source_name
-from pipeline.sources.tables import (
+from pipeline.sources.table_rows import (
     GROUP,
     LABEL,
     SPLIT,
@@ -27,9 +27,9 @@ from pipeline.sources.tables import (
     naming_parquet_damage,
     numeric_order,
     split_of,
-    table_split,
     text_of,
 )
+from pipeline.sources.tables import table_split
 
 IMAGE = ("image", "img", "images", "picture", "photo", "bytes", "image_bytes", "content", "jpg", "jpeg", "png", "webp")
 ROWS_AT_ONCE = 256
@@ -136,7 +136,7 @@ def _open_shard(root: Path, file: Path, has_others: bool) -> _Shard:
         shown = ", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:NAMED_IN_ERROR])
         raise SourceError(f"ingest.source: {file} has no column of {missing}. Found: {shown}.")
     if pa.types.is_nested(kinds[label]):
-        raise SourceError(f"ingest.source: {file}: expected one label an image in the column {label}, found {kinds[label]}.")
+        raise SourceError(f"ingest.source: {file}: expected one label per image in the column {label}, found {kinds[label]}.")
     class_names = [str(name) for name in features.get(label, {}).get("names") or []]
     stem = file.relative_to(root).with_suffix("").as_posix()
     split = table_split(root, file) if has_others else None
@@ -185,7 +185,7 @@ def _records(shards: list[_Shard], has_test: bool, left_out: list[LeftOut]) -> I
                 label, split = shard.label_text(value), shard.split_text(split_value)
                 if not label:
                     left_out.append(
-                        LeftOut(path, "stray", "its label is -1, which stands for none" if value == -1 else "its row has no label")
+                        LeftOut(path, "stray", "its label is -1, which means no label" if value == -1 else "its row has no label")
                     )
                     continue
                 group = text_of(group, shard.file.name) or None

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.sources.archives import is_tar, is_zip, open_tar, open_zip
-from pipeline.sources.class_folders import NAMED_IN_ERROR, NoClassFolders, is_visible, open_folder
+from pipeline.sources.archives import is_zip, open_zip
+from pipeline.sources.class_folders import open_folder
+from pipeline.sources.folder_layout import NAMED_IN_ERROR, NoClassFolders, is_visible
 from pipeline.sources.idx import find_idx_folder, is_idx_name, open_idx
 from pipeline.sources.image_parquet import find_image_parquet, has_images, open_image_parquet
 from pipeline.sources.npz import open_npz
 from pipeline.sources.records import LeftOut, Source, readable, source_name
-from pipeline.sources.tables import TABLE_SUFFIXES, find_tables, labels_are_folders, open_tables, reason_of
+from pipeline.sources.table_rows import TABLE_SUFFIXES
+from pipeline.sources.tables import find_tables, labels_are_folders, open_tables, reason_of
+from pipeline.sources.tar_archives import is_tar, open_tar
 
 __all__ = ["FORMATS", "LAYOUTS", "open_source", "source_name"]
 
@@ -38,14 +41,16 @@ EXPECTED = {
 def open_source(path: Path, layout: str = "auto") -> Source:
     """The images at `path`, in one of FORMATS. Raises SourceError where there are none, of one class only, or in another layout."""
     if not path.exists():
-        raise SourceError(f"ingest.source: {path} is not there. Set it in params.yaml to a folder, a file or a URL of images.")
+        raise SourceError(f"ingest.source: {path} does not exist. Set it in params.yaml to a folder, a file or a URL.")
     try:
         if path.is_dir():
             return _open_any_folder(path) if layout == "auto" else _open_folder_as(path, layout)
         if path.is_file():
             return _open_file(path, layout)
     except PermissionError as error:
-        raise SourceError(f"ingest.source: {error.filename or path} may not be read. Give yourself the right to.") from None
+        raise SourceError(
+            f"ingest.source: {error.filename or path} cannot be read: permission denied. Give yourself read access."
+        ) from None
     raise SourceError(f"ingest.source: {path} is neither a folder nor a regular file.")
 
 
@@ -53,9 +58,8 @@ def _open_file(path: Path, layout: str) -> Source:
     found = _layout_of_file(path)
     if found is None or layout not in ("auto", found):
         wanted = LAYOUTS if layout == "auto" else f"{EXPECTED[layout]}, since ingest.format is {layout}"
-        raise SourceError(
-            f"ingest.source: {path} is a file of {'an unknown layout' if found is None else EXPECTED[found]}. Expected {wanted}."
-        )
+        shown = "a file of an unknown format" if found is None else EXPECTED[found]
+        raise SourceError(f"ingest.source: {path}: expected {wanted}. Found: {shown}.")
     match found:
         case "npz":
             return open_npz(path, path)
@@ -99,7 +103,7 @@ def _open_any_folder(path: Path) -> Source:
             raise _with_reasons(error, path, reasons) from None
         if file := _only_npz(path):
             return open_npz(file, path)
-        raise _mismatch(path, f"no images in a layout that is known. Looked for: {LAYOUTS}", error.found, reasons) from None
+        raise _mismatch(path, f"no images in a supported layout. Looked for: {LAYOUTS}", error.found, reasons) from None
     why_folders = _why_folders(path, tables) if tables else ""
     if tables and not why_folders:
         return open_tables(path, tables, path, of_whole_folder=True)
@@ -110,7 +114,7 @@ def _open_any_folder(path: Path) -> Source:
 def _why_folders(path: Path, tables: list[Path]) -> str:
     """Why class folders count and not the tables beside them: these cannot be understood, or say what the folders say. Nothing if they say more."""
     try:
-        return "its labels go by the folders" if labels_are_folders(path, tables) else ""
+        return "its labels match the folders" if labels_are_folders(path, tables) else ""
     except SourceError as error:
         return reason_of(error, path)
 
@@ -119,7 +123,7 @@ def _unread(path: Path, reasons: Mapping[Path, str]) -> list[LeftOut]:
     """Tables that class folders won over, so that nobody takes the folders' names for the labels that the table has."""
     return [
         LeftOut(
-            readable(file.relative_to(path).as_posix()), "stray", f"a table that was not read: {reason}; the folders' names are the classes"
+            readable(file.relative_to(path).as_posix()), "stray", f"a table that was not used: {reason}; the folder names are the classes"
         )
         for file, reason in reasons.items()
     ]
@@ -130,7 +134,9 @@ def _with_reasons(error: SourceError, path: Path, reasons: Mapping[Path, str]) -
     if not reasons:
         return error
     folders = str(error).removeprefix("ingest.source: ")
-    return SourceError(f"ingest.source: {path} has a table that cannot be used ({_joined(reasons)}). As for the folders: {folders}")
+    return SourceError(
+        f"ingest.source: {path} has a table that cannot be used ({_joined(reasons)}). The folders cannot be used either: {folders}"
+    )
 
 
 def _open_folder_as(path: Path, layout: str) -> Source:
@@ -157,7 +163,7 @@ def _open_folder_as(path: Path, layout: str) -> Source:
 def _only_npz(folder: Path) -> Path | None:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".npz" and is_visible(path.name) and path.is_file())
     if len(files) > 1:
-        raise SourceError(f"ingest.source: {folder} has {len(files)} .npz files. Name one of them, {files[0]} for example.")
+        raise SourceError(f"ingest.source: {folder} has {len(files)} .npz files. Set ingest.source to one of them, {files[0]} for example.")
     return files[0] if files else None
 
 
@@ -167,10 +173,10 @@ def _mismatch(path: Path, expected: str, found: str, reasons: Mapping[Path, str]
     archives = sorted(file for file in path.iterdir() if is_visible(file.name) and ARCHIVE.search(file.name) and file.is_file())
     if not archives:
         return SourceError(f"ingest.source: {path}: {expected}. Found: {found}{reason}.")
-    which = "the archive itself" if len(archives) == 1 else f"one of the {len(archives)} archives itself"
+    which = "the archive itself" if len(archives) == 1 else f"one of the {len(archives)} archives"
     return SourceError(
         f"ingest.source: {path}: {expected}. Found: {found}{reason}. Archives in a folder are not opened: "
-        f"name {which} in ingest.source, {readable(str(archives[0]))}{' for example' if len(archives) > 1 else ''}."
+        f"set ingest.source to {which}, {readable(str(archives[0]))}{' for example' if len(archives) > 1 else ''}."
     )
 
 

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.lib import format as npy
 
 from pipeline.errors import SourceError
-from pipeline.sources.class_folders import NAMED_IN_ERROR, SPLITS
+from pipeline.sources.folder_layout import NAMED_IN_ERROR, SPLITS
 from pipeline.sources.idx import Pixels, images_at_once
 from pipeline.sources.records import Record, Source, readable, source_name
-from pipeline.sources.tables import numeric_order, text_of
+from pipeline.sources.table_rows import numeric_order, text_of
 
 IMAGES = {"x", "image", "images", "imgs", "data", "pixels"}
 LABELS = {"y", "label", "labels", "target", "targets"}
@@ -57,11 +57,11 @@ def open_npz(path: Path, name: Path) -> Source:
     splits = [part.images.split for part in parts]
     if len(set(splits)) < len(splits):
         raise SourceError(
-            f"ingest.source: {path} has images twice: {', '.join(part.images.name for part in parts)}. Expected one array a split."
+            f"ingest.source: {path} has images twice: {', '.join(part.images.name for part in parts)}. Expected one array per split."
         )
     labels = {label for part in parts for label in part.labels}
     if len(labels) < 2:
-        raise SourceError(f"ingest.source: all images of {path} are of one class, {min(labels, default='none')}. Two or more are needed.")
+        raise SourceError(f"ingest.source: all images of {path} are of one class, {min(labels, default='none')}. At least two are needed.")
     scale = _scale(path, [part.images for part in parts])
     records = (record for part in parts for record in _records(path, part, scale, has_test="test" in splits))
     return Source(source_name(name), names or numeric_order(labels), records, sum(len(part.labels) for part in parts))

@@ -27,7 +27,7 @@ class LeftOut(NamedTuple):
 
     `finding` is one of `stray` (in no class folder or split, no label, not listed, a table that is not read), `link` (leads out of the source),
     `special` (a FIFO or device), `escaping` (an archive member that would be written elsewhere), `name_clash`, `unreadable`, `encrypted`,
-    `missing` (listed, but not there), `empty`, `undecodable`, `too_large`.
+    `missing` (listed, but missing), `empty`, `undecodable`, `too_large`.
     """
 
     path: str

@@ -41,12 +41,12 @@ def refuse_shared_source(source: Path, paths: Paths) -> None:
                 relation = "is" if found == itself else "lies in"
                 raise SourceError(
                     f"ingest.source: {_described(source)} {relation} {shown}, where the pipeline and its tools write and remove files. "
-                    "Move the images to a place of their own, data/photos for example, and set ingest.source to that."
+                    "Move the images to a folder of their own, such as data/photos, and set ingest.source to it."
                 )
             if itself is not None and any(itself in _upwards(place, None) for place in _ways(written)):
                 raise SourceError(
                     f"ingest.source: {_described(source)} holds {shown}, where the pipeline and its tools write and remove files. "
-                    "Put the images into a folder of their own, data/photos for example, and set ingest.source to that."
+                    "Move the images to a folder of their own, such as data/photos, and set ingest.source to it."
                 )
 
 
@@ -64,8 +64,8 @@ def refuse_links(paths: Paths) -> None:
     for file in (paths.ledger, paths.classes, paths.known_images):
         if file.is_symlink():
             raise StorageError(
-                f"{paths.relative(file)} is a link to {file.readlink()}: what is recorded would take its place, and not reach what it leads to. "
-                "Put the file itself there."
+                f"{paths.relative(file)} is a link to {file.readlink()}: a run would replace the link and leave its target unchanged. "
+                "Replace the link with the file itself."
             )
 
 
@@ -92,7 +92,7 @@ def _refuse_folders_for_files(stage: str, paths: Paths) -> None:
     for out in _outs(stage, paths):
         if out.suffix and out.is_dir() and not out.is_symlink():
             raise StorageError(
-                f"{paths.relative(out)} is a folder, where stage {stage} writes a file of that name. It was left as it is. Move it elsewhere."
+                f"{paths.relative(out)} is a folder, where stage {stage} writes a file of that name. Nothing was deleted. Move it elsewhere."
             )
 
 
@@ -108,8 +108,8 @@ def _outs(stage: str, paths: Paths) -> list[Path]:
 
 def _linked(path: Path, paths: Paths) -> StorageError:
     return StorageError(
-        f"{paths.relative(path)} is a link to {path.readlink()}, and DVC keeps track only of what lies in the project itself. "
-        f"Put a folder in its place: `rm {paths.relative(path)}` removes the link alone. To keep large files on another disk, "
+        f"{paths.relative(path)} is a link to {path.readlink()}, but DVC tracks only files inside the project. "
+        f"Replace it with a folder: `rm {paths.relative(path)}` removes only the link. To keep large files on another disk, "
         "move the whole project there, or DVC's cache (`dvc cache dir`)."
     )
 
