@@ -112,13 +112,22 @@ def test_every_archive_gives_the_same_images(tmp_path: Path, ending: str) -> Non
 
 
 @every_archive
-def test_a_record_says_all_that_is_known_before_reading(tmp_path: Path, ending: str) -> None:
-    path = write(tmp_path / f"a{ending}", [("x/train/cat/a.jpg", b"12345"), ("x/test/dog/deep/b.jpg", b""), ("x/README.md", b"text")])
+def test_records_say_all_that_is_known_hidden_members_are_ignored_and_others_named(tmp_path: Path, ending: str) -> None:
+    escaping = ["../evil.jpg", "/etc/evil.jpg", "cat/../../evil.jpg", "C:/evil.jpg", "d:evil.jpg", "..\\evil.jpg", "\\evil.jpg"]
+    ignored = ["__MACOSX/cat/._a.jpg", ".git/x/a.jpg", "test/dog/.DS_Store", "README.md", "train/owl/", "train/fox\\"]
+    names = ["./train/cat/a.jpg", *escaping, "test/dog//deep/b.jpg", *ignored, "train/c.jpg"]
 
-    assert sorted(record[:5] for record in open_any(path).records) == [
-        ("test/dog/deep/b.jpg", "dog", "test", None, 0),
-        ("train/cat/a.jpg", "cat", "train", None, 5),
+    source = open_any(write(tmp_path / f"a{ending}", [(name, name.encode()) for name in names]))
+
+    assert sorted(record[:5] for record in source.records) == [
+        ("test/dog/deep/b.jpg", "dog", "test", None, 20),
+        ("train/cat/a.jpg", "cat", "train", None, 17),
     ]
+    assert source.count == 2
+    strays = [LeftOut("train/c.jpg", "stray", "not in a class folder")]
+    assert sorted(source.left_out) == sorted(
+        [*(LeftOut(name, "escaping", "its path leads outside the source") for name in escaping), *strays]
+    )
 
 
 def test_a_zip_is_in_the_order_of_names_and_a_tar_in_its_own(tmp_path: Path) -> None:
@@ -129,24 +138,6 @@ def test_a_zip_is_in_the_order_of_names_and_a_tar_in_its_own(tmp_path: Path) -> 
 
     assert in_zip == ["cat/a.jpg", "cat/b/z.jpg", "cat/b-a.jpg", "cat-2/a.jpg", "dog/a.jpg"]
     assert in_tar == [name for name, _ in members]
-
-
-@every_archive
-def test_members_that_lead_out_are_named(tmp_path: Path, ending: str) -> None:
-    names = ["../evil.jpg", "/etc/evil.jpg", "cat/../../evil.jpg", "C:/evil.jpg", "d:evil.jpg", "..\\evil.jpg", "\\evil.jpg"]
-    source = open_any(write(tmp_path / f"a{ending}", [(name, b"evil") for name in ["./cat/a.jpg", *names, "dog//b.jpg"]]))
-
-    assert contents(source) == {"cat/a.jpg": b"evil", "dog/b.jpg": b"evil"}
-    assert sorted(source.left_out) == sorted(LeftOut(name, "escaping", "its path leads outside the source") for name in names)
-
-
-@every_archive
-def test_hidden_members_and_folders_are_ignored_and_strays_named(tmp_path: Path, ending: str) -> None:
-    names = ["cat/a.jpg", "dog/b.jpg", "__MACOSX/cat/._a.jpg", ".git/x/a.jpg", "dog/.DS_Store", "README.md", "c.jpg", "owl/", "fox\\"]
-    source = open_any(write(tmp_path / f"a{ending}", [(name, b"") for name in names]))
-
-    assert list(contents(source)) == ["cat/a.jpg", "dog/b.jpg"]
-    assert source.left_out == [LeftOut("c.jpg", "stray", "not in a class folder")]
 
 
 @every_archive
@@ -304,14 +295,15 @@ def test_what_is_no_tar_is_told(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("ending", COMPRESS)
-def test_a_tar_cut_off_is_one_line(tmp_path: Path, ending: str) -> None:
-    draw = random.Random(1)
+def test_a_tar_cut_off_anywhere_is_one_line(tmp_path: Path, ending: str) -> None:
+    draw = random.Random(ending)
     path = write(tmp_path / f"a{ending}", [(name, draw.randbytes(700)) for name, _ in PETS])
     content = path.read_bytes()
+    end_of_members = len(content.rstrip(b"\0")) if ending == ".tar" else len(content) - 1
 
-    for kept_share in (0.7, 0.5, 0.2, 0.03):
-        path.write_bytes(content[: int(len(content) * kept_share)])
-        assert is_tar(path)
+    for kept_bytes in draw.sample(range(end_of_members), 40):
+        path.write_bytes(content[:kept_bytes])
+        assert kept_bytes < 1024 or is_tar(path)
         with pytest.raises(SourceError, match=r"a\.tar[.\w]* is damaged: .*Get the file again"):
             open_tar(path)
 
@@ -358,18 +350,6 @@ def test_random_damage_is_named_and_never_another_image(tmp_path: Path, ending: 
         except SourceError:
             outcomes.add("refused")
     assert "refused" in outcomes
-
-
-@pytest.mark.parametrize("ending", [".tar", ".tar.zst"])
-def test_random_ends_of_a_tar_are_all_noticed(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"a{ending}"
-    whole = write(path, PETS).read_bytes()
-    end_of_members = len(whole.rstrip(b"\0")) if ending == ".tar" else len(whole) - 1
-    draw = random.Random(ending)
-    for _ in range(60):
-        path.write_bytes(whole[: draw.randrange(end_of_members)])
-        with pytest.raises(SourceError, match="is damaged"):
-            open_tar(path)
 
 
 def test_ten_times_the_members_take_little_more_memory(tmp_path: Path) -> None:

@@ -346,22 +346,19 @@ def test_a_fetch_of_many_files_goes_on_where_it_was(memory: MemoryFileSystem, tm
     assert len(next(tmp_path.glob("*/list.jsonl")).read_text().splitlines()) == 9
 
 
-def test_a_file_that_became_a_folder_is_replaced(memory: MemoryFileSystem, tmp_path: Path) -> None:
+def test_a_file_that_became_a_folder_is_replaced_and_one_that_was_not_fetched_stops_the_run_and_stays(
+    memory: MemoryFileSystem, tmp_path: Path
+) -> None:
     memory.pipe("/set/a", b"1")
     local_copy("memory://set", tmp_path)
     memory.rm("/set/a")
-    memory.pipe("/set/a/b.png", b"2")
+    memory.pipe({"/set/a/b.png": b"2", "/set/c.png": b"3"})
+    copy = local_copy("memory://set", tmp_path)
+    assert files(copy) == {"a/b.png": b"2", "c.png": b"3"}
 
-    assert files(local_copy("memory://set", tmp_path)) == {"a/b.png": b"2"}
-
-
-def test_a_file_that_was_not_fetched_stops_the_run_and_stays(memory: MemoryFileSystem, tmp_path: Path) -> None:
-    memory.pipe({"/flowers/a.jpg": b"a", "/flowers/b.jpg": b"b"})
-    folder = local_copy("memory://flowers", tmp_path)
-    (folder / "mine.jpg").write_bytes(b"mine")
-    memory.rm("/flowers/b.jpg")
+    (copy / "mine.jpg").write_bytes(b"mine")
+    memory.rm("/set/c.png")
 
     with pytest.raises(SourceError, match=r"mine\.jpg was not fetched from the URL that this folder mirrors\. Move it elsewhere"):
-        local_copy("memory://flowers", tmp_path)
-
-    assert sorted(file.name for file in folder.iterdir()) == ["a.jpg", "b.jpg", "mine.jpg"]
+        local_copy("memory://set", tmp_path)
+    assert files(copy) == {"a/b.png": b"2", "c.png": b"3", "mine.jpg": b"mine"}

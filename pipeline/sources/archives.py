@@ -26,7 +26,7 @@ from pipeline.sources.records import LeftOut, Record, Source, readable, source_n
 ZIP_MEMBER = b"PK\3\4"
 ZIP_MEMBER_HEADER = struct.Struct("<4s22xHH")  # mark, length of the name, length of what follows it
 
-# What readers raise for bytes that make no sense, beside errors of their own
+# Raised for malformed bytes, in addition to the readers' own errors
 ODD_BYTES = (EOFError, OSError, ValueError, OverflowError, RecursionError, NotImplementedError)
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, *ODD_BYTES)
 M = TypeVar("M")
@@ -34,13 +34,13 @@ Fault: TypeAlias = tuple[str, str]
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a file is a zip archive, be it a damaged one."""
+    """Whether a file is a zip archive, even a damaged one."""
     with path.open("rb") as file:
         return file.read(len(ZIP_MEMBER)) == ZIP_MEMBER or zipfile.is_zipfile(path)
 
 
 def open_zip(path: Path) -> Source:
-    """The images of a .zip, sorted by path. Raises SourceError where it is damaged, without images, or with one class only."""
+    """The images of a .zip, sorted by path. Raises SourceError if it is damaged, has no images, or has only one class."""
     with naming_damage(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     members.sort(key=lambda member: _cleaned(member.filename).replace("/", "\0"))  # as folders are sorted: by each name in turn
@@ -58,7 +58,7 @@ def open_archive(
     fault: Callable[[M], Fault | None],
     record: Callable[[str, Place, M], Record],
 ) -> Source:
-    """The records of an archive, whose members and their names can be gone through more than once."""
+    """The records of an archive; `members` must be repeatable."""
     hashes = array("q")
     skipped: list[LeftOut] = []
     layout, count = survey_files(path, _note_hashes(_files(members(), fault, (), skipped), hashes), skipped)
@@ -72,7 +72,7 @@ def open_archive(
 
 @contextmanager
 def naming_damage(path: Path) -> Iterator[None]:
-    """Turns what goes wrong with an archive into one line."""
+    """Turns any error of a damaged archive into a one-line SourceError."""
     try:
         yield
     except PermissionError:
@@ -83,7 +83,7 @@ def naming_damage(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ReadZipMember:
-    """Reads one member where it lies, without the archive's directory; a value, so that it can be sent to another process."""
+    """Reads one member at its offset, without the archive's directory. Picklable."""
 
     archive: str
     offset: int
@@ -101,7 +101,7 @@ class ReadZipMember:
                     raise zipfile.BadZipFile("not found where the archive's directory says")
                 file.seek(name_length + extra_length, 1)
                 with zipfile.ZipExtFile(file, "r", self._member()) as content:
-                    return content.read(self.size_bytes + 1)  # one more, to come to the end and have the checksum compared
+                    return content.read(self.size_bytes + 1)  # one more, so that the checksum is verified at the end
         except FileNotFoundError:
             raise ImageError("the archive has been deleted", "missing") from None
         except PermissionError:
@@ -121,9 +121,9 @@ class ReadZipMember:
 def _files(
     members: Iterable[tuple[str, M]], fault: Callable[[M], Fault | None], repeated: Container[int], left_out: list[LeftOut]
 ) -> Iterator[tuple[Folders, str, M]]:
-    """(folders, name, member) of each member that can be read in place; hidden ones are left alone, others left out.
+    """(folders, name, member) of each member that can be read in place. Hidden members are ignored, others added to `left_out`.
 
-    Of members with one name the first is taken. They are among those whose names' hashes are `repeated`: no other name is kept.
+    Of several members with the same name, the first counts. Only names whose hash is in `repeated` are kept in memory.
     """
     taken: dict[str, str] = {}
     for raw, member in members:
@@ -143,13 +143,13 @@ def _files(
 
 
 def _cleaned(name: str) -> str:
-    """A member's name with slashes between its parts and nothing else, in one form of Unicode. Some Windows programs write backslashes."""
+    """A member's normalised name, with single slashes between its parts. Some Windows programs write backslashes."""
     parts = normalised(name.replace("\\", "/")).split("/")  # in this order: a byte that is not UTF-8 gets a backslash of its own
     return "/".join(part for part in parts if part not in ("", "."))
 
 
 def _note_hashes(files: Iterable[tuple[Folders, str, M]], hashes: "array[int]") -> Iterator[tuple[Folders, str, M]]:
-    """The files, while their names' hashes are kept: 8 bytes a name, since an archive can be in any order and can have millions."""
+    """The files, noting the hashes of their names: 8 bytes per name, since an archive is in any order and can have millions."""
     for folders, name, member in files:
         hashes.append(hash("/".join((*folders, name))))
         yield folders, name, member
@@ -170,5 +170,5 @@ def _zip_fault(member: zipfile.ZipInfo) -> Fault | None:
 
 
 def _reason(error: BaseException) -> str:
-    """What an error says, without the name of a member that is named anyway."""
+    """An error's message, without the name of the member, which is known from the record."""
     return str(error).partition(" for file")[0].rstrip(".") or type(error).__name__

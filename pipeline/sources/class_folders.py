@@ -32,7 +32,7 @@ LINKED_FOLDER = "a link to a folder, not followed"
 
 @dataclass(frozen=True)
 class ReadFile:
-    """Reads one file; a value, so that it can be sent to another process. Raises ImageError for what is gone or no regular file any more."""
+    """Reads one file. Picklable. Raises ImageError if it was deleted or is no longer a regular file."""
 
     path: str
 
@@ -53,7 +53,7 @@ class ReadFile:
 def open_folder(root: Path) -> Source:
     """The images in a folder of class folders, sorted by path. Raises SourceError without images, or with one class only.
 
-    A link to a file in the folder is followed, any other is not. What may not be read, and what is no regular file, is left out.
+    Links to files inside the folder are followed, others are not. Unreadable and special files are left out.
     """
     skipped: list[LeftOut] = []
     layout, count = survey_files(root, _Walk(str(root), skipped), skipped)
@@ -63,21 +63,21 @@ def open_folder(root: Path) -> Source:
 
 
 def images_below(root: Path) -> Iterator[str]:
-    """The path below a folder of each file in it that is an image by its name, normalised; what is hidden or leads elsewhere is left alone."""
+    """The normalised path of each file below a folder that has the extension of an image; hidden files and links to elsewhere are ignored."""
     return ("/".join((*folders, name)) for folders, name, _ in _Walk(str(root), []) if has_image_suffix(name))
 
 
 class _Folder(NamedTuple):
-    """A folder by its normalised names below the source, and where it lies: in several places if their names differ in encoding alone."""
+    """A folder: its normalised names below the source, and its paths, several if their names differ only in encoding."""
 
     names: Folders
     paths: list[str]
 
 
 class _Walk:
-    """(folders, name, path) of each regular file below a folder, sorted by folders and name; what is none is left out, and named.
+    """(folders, name, path) of each regular file below a folder, sorted by folders and name; other files are added to `left_out`.
 
-    Hidden and system files are left alone. Holds the names of one folder at a time, and of those around it.
+    Hidden and system files are ignored. Holds the names of one folder and its parents at a time.
     """
 
     def __init__(self, source: str, left_out: list[LeftOut]) -> None:
@@ -86,7 +86,7 @@ class _Walk:
         self._left_out = left_out
 
     def __iter__(self) -> Iterator[tuple[Folders, str, str]]:
-        entered = [self._contents(_Folder((), [self._source]))]  # a list, since folders can be nested deeper than calls
+        entered = [self._contents(_Folder((), [self._source]))]  # a list, since folders can be nested deeper than Python's call stack
         while entered:
             for found in entered[-1]:
                 if isinstance(found, _Folder):
@@ -97,7 +97,7 @@ class _Walk:
                 entered.pop()
 
     def _contents(self, folder: _Folder) -> Iterator[tuple[Folders, str, str] | _Folder]:
-        """The files and folders in one folder, sorted by name. Of files with one name the first is taken."""
+        """The files and folders in one folder, sorted by name. Of several files with the same name, the first counts."""
         listings = {path: self._list(path) for path in folder.paths}
         entries = heapq.merge(*(_named(path, names) for path, (names, _) in listings.items()))
         for name, same in itertools.groupby(entries, key=itemgetter(0)):
@@ -116,7 +116,7 @@ class _Walk:
                 yield _Folder((*folder.names, name), folders)
 
     def _list(self, path: str) -> tuple[list[str], dict[str, str]]:
-        """(the names in a folder in order, which of them are a `folder` or a `link`). Raises SourceError where the source itself cannot be read."""
+        """(sorted names in a folder, kind of those that are a `folder` or a `link`). Raises SourceError if the source itself cannot be read."""
         names, kinds = [], {}
         try:
             with os.scandir(path) as entries:
@@ -134,11 +134,11 @@ class _Walk:
             if path == self._source:
                 raise SourceError(f"ingest.source: {path} cannot be read: {error.strerror}. Give yourself read access.") from None
             self._leave_out(path, "unreadable", f"a folder that cannot be read: {error.strerror}")
-        names.sort(key=None if all(map(str.isascii, names)) else _sort_key)  # the keys of many names take as much memory as these
+        names.sort(key=None if all(map(str.isascii, names)) else _sort_key)  # keys take as much memory as the names
         return names, kinds
 
     def _follow(self, link: str) -> str | None:
-        """The regular file in the source that a link leads to; None, and left out, where it leads elsewhere."""
+        """The regular file in the source that a link points to; None, and left out, if it points elsewhere."""
         target = os.path.realpath(link)
         try:
             mode = Path(link).stat().st_mode
@@ -158,7 +158,7 @@ class _Walk:
 
 
 def _kind(entry: os.DirEntry[str]) -> str | None:
-    """What an entry is that is no regular file."""
+    """`link` or `folder`; None for a special file."""
     if entry.is_symlink():
         return "link"
     return "folder" if entry.is_dir(follow_symlinks=False) else None
@@ -175,7 +175,7 @@ def _sort_key(name: str) -> tuple[str, str]:
 
 
 def _named(path: str, names: list[str]) -> Iterator[tuple[str, str, str]]:
-    """(normalised name, name as found, folder's path) of each name in a folder, to be merged with those of others."""
+    """(normalised name, name as found, path of the folder) of each name in a folder."""
     return ((normalised(name), name, path) for name in names)
 
 
@@ -192,5 +192,5 @@ def _record(name: str, place: Place, path: str) -> Record | LeftOut:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    """Opens a file; a FIFO is opened at once, too, instead of when somebody writes into it."""
+    """Opens a file; opening a FIFO does not block until somebody writes to it."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class NoClassFolders(SourceError):  # noqa: N818 - says what is not there
-    """A source has no images in class folders. `found` says what lies there instead."""
+    """A source has no images in class folders. `found` says what is there instead."""
 
     def __init__(self, source: Path, found: str) -> None:
         super().__init__(f"ingest.source: no images in class folders at {source}. Found: {found}.")
@@ -40,7 +40,7 @@ class NoClassFolders(SourceError):  # noqa: N818 - says what is not there
 
 
 class Place(NamedTuple):
-    """Where the files of a folder belong. `prefix` is its path below the folders that hold everything, with a slash at the end."""
+    """Where the files of a folder belong. `prefix` is the folder's path below the wrapping folders, with a trailing slash."""
 
     prefix: str
     label: str
@@ -48,13 +48,13 @@ class Place(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The folders that hold everything, and the split of each folder in them by its lower-case name; no splits where these are classes."""
+    """The wrapping folders, which contain everything, and the split of each folder inside by lower-case name; empty if these are classes."""
 
     wrapping: Folders
     splits: Mapping[str, str | None]
 
     def place(self, folders: Folders) -> Place | str:
-        """The place of the files in a folder, or why they have none."""
+        """The place of the files in a folder, or the reason why they have none."""
         below = folders[len(self.wrapping) :]
         if folders[: len(self.wrapping)] != self.wrapping:
             return "not in a class folder"
@@ -67,17 +67,17 @@ class Layout(NamedTuple):
 
 
 class Survey:
-    """Counts the files of a source by folder, as they come by. Keeps no file's name, and of folders no more than tell splits and classes."""
+    """Counts the files of a source by folder. Keeps no file names, and only as many folder names as are needed to tell splits and classes."""
 
     def __init__(self) -> None:
-        self._counts: defaultdict[Folders, list[int]] = defaultdict(lambda: [0, 0])  # all files, images by their name
+        self._counts: defaultdict[Folders, list[int]] = defaultdict(lambda: [0, 0])  # all files, files with the extension of an image
         self._first_files: list[str] = []
         self._wrapping: Folders | None = None
         self._cut_at = FOLDERS_BEFORE_CUT
         self._current: tuple[Folders | None, list[int]] = (None, [])
 
     def add(self, folders: Folders, name: str) -> None:
-        """Count one file that lies in these folders."""
+        """Count one file in these folders."""
         last, counts = self._current
         if folders != last:
             counts = self._counts[self._cut(folders)]
@@ -90,10 +90,10 @@ class Survey:
             self._cut_all()
 
     def layout(self) -> Layout:
-        """The layout that the images have; that of all files where none is an image by its name.
+        """The layout of the images, or of all files if none has the extension of an image.
 
-        Folders that hold everything else are looked through. It is `train/` and its likes, above the classes, that make splits. Without `test/`
-        the images of `train/` are of no split.
+        Wrapping folders are skipped. `train/` and its synonyms above the classes mean that there are splits. Without `test/`, the images of
+        `train/` have no split.
         """
         images = self._image_folders() or list(self._counts)
         wrapping = _wrapping(images)
@@ -104,18 +104,18 @@ class Survey:
         return Layout(wrapping, SPLITS if "test" in splits else {**SPLITS, "train": None, "training": None})
 
     def splits_without_train(self, layout: Layout) -> list[str]:
-        """The folders that hold all images, where they are test/ and val/ with folders inside; none where they are classes or have train/."""
+        """The top folders, if they are test/ and val/ with folders inside; empty if they are classes or include train/."""
         depth = len(layout.wrapping)
         below = [folders[depth:] for folders in self._image_folders() or self._counts if len(folders) > depth]
         is_other_split = all(len(names) > 1 and SPLITS.get(names[0].lower(), "train") != "train" for names in below)
         return sorted({names[0] for names in below}) if is_other_split else []
 
     def has_images(self) -> bool:
-        """Whether any file is an image by its name."""
+        """Whether any file has the extension of an image."""
         return bool(self._image_folders())
 
     def labels(self, layout: Layout) -> dict[str, int]:
-        """How many files each class has."""
+        """The number of files per class."""
         labels: defaultdict[str, int] = defaultdict(int)
         for folders, (files, _) in self._counts.items():
             place = layout.place(folders)
@@ -124,7 +124,7 @@ class Survey:
         return dict(labels)
 
     def describe(self) -> str:
-        """What lies at the top, for a person who expected something else."""
+        """The names at the top level, for an error message."""
         folders = {folders[0] for folders in self._counts if folders}
         tops = sorted({*folders, *self._first_files})[:NAMED_IN_ERROR]
         files = self._counts[()][0] if () in self._counts else 0
@@ -135,14 +135,14 @@ class Survey:
         return [folders for folders, (_, images) in self._counts.items() if images]
 
     def _cut(self, folders: Folders) -> Folders:
-        """Folders down to the class: the first below the wrapping, or the second if the first may be a split."""
+        """The folders down to the class: the first below the wrapping folders, or the second if the first may be a split."""
         if self._wrapping is None:
             return folders
         depth = len(self._wrapping) + 1
         return folders[: depth + 1] if len(folders) > depth and folders[depth - 1].lower() in SPLITS else folders[:depth]
 
     def _cut_all(self) -> None:
-        """Forget the folders below the classes. More images can only make the wrapping shorter, so this never forgets too much."""
+        """Forget the folders below the classes. More images can only reduce the wrapping folders, so nothing is lost."""
         images = self._image_folders()
         if images:
             self._wrapping = _wrapping(images)
@@ -156,9 +156,9 @@ class Survey:
 
 
 def survey_files(source: Path, files: Iterable[tuple[Folders, str, T]], skipped: list[LeftOut]) -> tuple[Layout, int]:
-    """(the layout that files have, how many of them are in class folders), from the folders and the name of each.
+    """(layout, number of files in class folders), from the folders and the name of each file.
 
-    Raises NoClassFolders where none is, naming the first of `skipped` too, and SourceError where all are of one class or there is no train/.
+    Raises NoClassFolders if there are none, naming the first of `skipped`, and SourceError if there is only one class or no train/.
     """
     survey = Survey()
     for folders, name, _ in files:
@@ -186,9 +186,9 @@ def survey_files(source: Path, files: Iterable[tuple[Folders, str, T]], skipped:
 def place_files(
     layout: Layout, files: Iterable[tuple[Folders, str, T]], record: Callable[[str, Place, T], Record | LeftOut], left_out: list[LeftOut]
 ) -> Iterator[Record]:
-    """What `record` makes of each file in a class folder, in the order given; images that lie elsewhere are added to what is left out.
+    """The result of `record` for each file in a class folder, in the given order. Images elsewhere are added to `left_out`.
 
-    Files elsewhere that are no images by their name are left alone.
+    Other files elsewhere are ignored.
     """
     last, place = None, layout.place(())
     for folders, name, file in files:
@@ -205,33 +205,33 @@ def place_files(
 
 
 def has_image_suffix(name: str) -> bool:
-    """Whether a file is an image by its name."""
+    """Whether a file has the extension of an image."""
     return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
 
 
 def is_visible(path: PurePosixPath | str) -> bool:
-    """Whether a path is a person's own, not hidden nor an operating system's."""
+    """Whether a path is neither hidden nor made by an operating system."""
     return not any((part.startswith(".") and part not in (".", "..")) or part.lower() in SYSTEM_NAMES for part in str(path).split("/"))
 
 
 def is_escaping(path: PurePosixPath | str) -> bool:
-    """Whether a path leads out of the folder that it is relative to, on any operating system: absolute, `..`, `C:`, with `/` or with `\\`."""
+    """Whether a path leads outside the folder that it is relative to, on any operating system: absolute, `..`, `C:`, with `/` or `\\`."""
     parts = str(path).replace("\\", "/").split("/")
     return not parts[0] or ".." in parts or re.match("[A-Za-z]:", parts[0]) is not None
 
 
 def normalised(name: str) -> str:
-    r"""A name in the one form that it is stored and compared in: composed (NFC), with \xe4 for a byte that is not UTF-8."""
+    r"""A name in the form in which names are stored and compared: composed (NFC), with \xe4 for a byte that is not UTF-8."""
     return name if name.isascii() else unicodedata.normalize("NFC", readable(name))
 
 
 def name_clash(path: str, taken: str) -> LeftOut:
-    """A file whose name is taken by another once both are normalised; both as they are found."""
+    """A file that is left out because another file has the same normalised name; both names as found."""
     return LeftOut(readable(path), "name_clash", f"has the same name as {taken!a} after Unicode normalisation")
 
 
 def _wrapping(folders: list[Folders]) -> Folders:
-    """The folders that hold everything, as archives often have them; a class folder or a split is not one of them."""
+    """The wrapping folders, which contain everything, as is common in archives; never a class folder or a split."""
     around = [names[:-1] for names in folders]
-    shared = zip(min(around, default=()), max(around, default=()), strict=False)  # what these two share, all between them do
+    shared = zip(min(around, default=()), max(around, default=()), strict=False)  # what the first and the last share, all in between share
     return tuple(name for name, _ in itertools.takewhile(lambda pair: pair[0] == pair[1] and pair[0].lower() not in SPLITS, shared))

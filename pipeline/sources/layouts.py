@@ -1,7 +1,6 @@
-"""A source of images, whatever its layout: found out from what is there, and read only.
+"""A source of images in any supported layout, which is detected from its content. Sources are never written to.
 
-The readers are in class_folders.py, archives.py, tables.py, image_parquet.py, npz.py and idx.py. They yield records; the bytes of a file are
-read later, by whoever needs them.
+The readers are in the other modules of this room. They yield records; the bytes of a file are read later, when needed.
 """
 
 import contextlib
@@ -39,7 +38,7 @@ EXPECTED = {
 
 
 def open_source(path: Path, layout: str = "auto") -> Source:
-    """The images at `path`, in one of FORMATS. Raises SourceError where there are none, of one class only, or in another layout."""
+    """The images at `path`, in one of FORMATS. Raises SourceError if there are none, only one class, or another layout."""
     if not path.exists():
         raise SourceError(f"ingest.source: {path} does not exist. Set it in params.yaml to a folder, a file or a URL.")
     try:
@@ -73,7 +72,7 @@ def _open_file(path: Path, layout: str) -> Source:
 
 
 def _layout_of_file(path: Path) -> str | None:
-    """Which of FORMATS a file has: by its name, then by its content; an archive is one of class folders."""
+    """The format of a file, one of FORMATS: by its name, then by its content. Archives contain class folders."""
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return "npz"
@@ -85,9 +84,9 @@ def _layout_of_file(path: Path) -> str | None:
 
 
 def _open_any_folder(path: Path) -> Source:
-    """The images of a folder, whatever its layout. Where class folders and a table are there, the table counts if it says more than they do.
+    """The images of a folder in any layout. If there are both class folders and a table, the table counts if its labels differ from the folders.
 
-    Where it does not, or cannot be read, it is left out by name.
+    Otherwise, or if it cannot be read, it is reported as left out.
     """
     if idx_folder := find_idx_folder(path):
         return open_idx(idx_folder, path)
@@ -112,7 +111,7 @@ def _open_any_folder(path: Path) -> Source:
 
 
 def _why_folders(path: Path, tables: list[Path]) -> str:
-    """Why class folders count and not the tables beside them: these cannot be understood, or say what the folders say. Nothing if they say more."""
+    """Why class folders count and not the tables beside them: the tables are invalid, or repeat the folders. Empty if the tables count."""
     try:
         return "its labels match the folders" if labels_are_folders(path, tables) else ""
     except SourceError as error:
@@ -120,7 +119,7 @@ def _why_folders(path: Path, tables: list[Path]) -> str:
 
 
 def _unread(path: Path, reasons: Mapping[Path, str]) -> list[LeftOut]:
-    """Tables that class folders won over, so that nobody takes the folders' names for the labels that the table has."""
+    """Tables that were not used, reported so that nobody mistakes the folder names for the table's labels."""
     return [
         LeftOut(
             readable(file.relative_to(path).as_posix()), "stray", f"a table that was not used: {reason}; the folder names are the classes"
@@ -130,7 +129,7 @@ def _unread(path: Path, reasons: Mapping[Path, str]) -> list[LeftOut]:
 
 
 def _with_reasons(error: SourceError, path: Path, reasons: Mapping[Path, str]) -> SourceError:
-    """What the folders lack; before it, why no table beside them counts."""
+    """The error of the folders, preceded by why no table beside them can be used."""
     if not reasons:
         return error
     folders = str(error).removeprefix("ingest.source: ")
@@ -140,7 +139,7 @@ def _with_reasons(error: SourceError, path: Path, reasons: Mapping[Path, str]) -
 
 
 def _open_folder_as(path: Path, layout: str) -> Source:
-    """The images of a folder in the layout that is asked for."""
+    """The images of a folder in the requested layout."""
     reasons: dict[Path, str] = {}
     if layout == "folders":
         with contextlib.suppress(NoClassFolders):
@@ -168,7 +167,7 @@ def _only_npz(folder: Path) -> Path | None:
 
 
 def _mismatch(path: Path, expected: str, found: str, reasons: Mapping[Path, str]) -> SourceError:
-    """Nothing matches; where tables are there, why they do not, and where archives are, that these are sources themselves."""
+    """The error if no layout matches: why tables do not, and that archives have to be named themselves."""
     reason = f" ({_joined(reasons)})" if reasons else ""
     archives = sorted(file for file in path.iterdir() if is_visible(file.name) and ARCHIVE.search(file.name) and file.is_file())
     if not archives:
@@ -186,7 +185,7 @@ def _joined(reasons: Mapping[Path, str]) -> str:
 
 
 def _top_level(folder: Path) -> str:
-    """What lies at the top of a folder, for a person who expected something else."""
+    """The names at the top level of a folder, for an error message."""
     names = sorted(readable(path.name) for path in folder.iterdir() if is_visible(path.name))
     more = f" and {len(names) - NAMED_IN_ERROR:,} more" if len(names) > NAMED_IN_ERROR else ""
     return (", ".join(names[:NAMED_IN_ERROR]) or "nothing") + more

@@ -40,14 +40,14 @@ OBJECTS_IN_FLIGHT = 256
 
 
 def is_url(source: str) -> bool:
-    """Whether a source is a URL and not a path on this machine."""
+    """Whether a source is a URL and not a local path."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source) is not None
 
 
 def local_copy(source: str, folder: Path) -> Path:
-    """Where in `folder` the file or the folder at a URL lies, after what has changed there is fetched and what is gone there is removed.
+    """The local path in `folder` of the file or folder at a URL, after fetching what has changed and removing what was deleted there.
 
-    Raises SourceError for what cannot be reached, may not be read, is not there or has names that would lie elsewhere.
+    Raises SourceError if it cannot be reached or read, does not exist, or has names that would be stored outside its folder.
     """
     shown = without_secrets(source)
     with explaining(shown):
@@ -70,7 +70,7 @@ def local_copy(source: str, folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class _Mirror:
-    """The folder of one URL."""
+    """The local folder of one URL."""
 
     folder: Path
 
@@ -87,7 +87,7 @@ class _Mirror:
         return self.folder / "list.jsonl"
 
     def read_known(self) -> dict[str, tuple[int, str]]:
-        """(size in bytes, mark) of each file when it was last fetched. The last line is cut off where a fetch was killed."""
+        """(size in bytes, mark) of each file when it was last fetched. A killed fetch can leave the last line incomplete."""
         known = {}
         lines = self.list_file.read_text(encoding="utf-8", errors="replace").splitlines() if self.list_file.exists() else []
         for line in lines:
@@ -97,7 +97,7 @@ class _Mirror:
         return known
 
     def refuse_others(self, own: Collection[str]) -> None:
-        """Raise SourceError where a file lies in the mirror that is neither of an earlier fetch nor about to be fetched: it is somebody else's."""
+        """Raise SourceError if the mirror contains a file that was not fetched and will not be: it is the user's."""
         for folder, _, names in os.walk(self.files):
             for name in names:
                 file = Path(folder) / name
@@ -108,7 +108,7 @@ class _Mirror:
                     )
 
     def remove(self, gone: Collection[str]) -> None:
-        """Remove files that were fetched earlier, and the folders that become empty."""
+        """Remove files that were fetched earlier, and folders that become empty."""
         for path in gone:
             if not is_escaping(path) and (self.files / path).is_file():
                 (self.files / path).unlink()
@@ -117,12 +117,12 @@ class _Mirror:
                 Path(folder).rmdir()
 
     def start_list(self, known: Mapping[str, tuple[int, str]]) -> None:
-        """Make the list anew, with the files that are known, one line each."""
+        """Rewrite the list with the known files, one per line."""
         self.partial.mkdir(parents=True, exist_ok=True)
         write_bytes(self.list_file, "".join(_line(path, *found) for path, found in known.items()).encode())
 
     def has(self, path: str, found: Object, known: Mapping[str, tuple[int, str]]) -> bool:
-        """Whether a file is here as it is there."""
+        """Whether the local copy of a file is up to date."""
         size_bytes, mark = known.get(path, (None, ""))
         file = self.files / path
         return (
@@ -135,7 +135,7 @@ class _Mirror:
 
 
 def _fetch_all(file_system: FileSystem, objects: dict[str, Object], mirror: _Mirror, shown: str) -> Iterator[tuple[str, int]]:
-    """(path in the mirror, size in bytes) of each object once it is there: small ones several at a time, large ones block by block."""
+    """(path in the mirror, size in bytes) of each object once it is fetched: small ones several at a time, large ones block by block."""
     small = {path: found for path, found in objects.items() if found.size_bytes is not None and found.size_bytes <= BLOCK_BYTES}
     total = sum(found.size_bytes or 0 for found in objects.values())
     done = 0
@@ -156,7 +156,7 @@ def _fetch_all(file_system: FileSystem, objects: dict[str, Object], mirror: _Mir
 
 
 def _at_once(fetch: Callable[[str], tuple[str, int]], paths: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """What comes of each path, some at a time, in their order."""
+    """The result for each path, some at a time, in order."""
     waiting = iter(paths)
     with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
         while wave := list(itertools.islice(waiting, OBJECTS_IN_FLIGHT)):
@@ -170,14 +170,14 @@ def _at_once(fetch: Callable[[str], tuple[str, int]], paths: Iterable[str]) -> I
 
 @dataclass(frozen=True)
 class _Download:
-    """One object to be fetched."""
+    """The download of one object."""
 
     file_system: FileSystem
     found: Object
     shown: str
 
     def blocks(self, offset: int) -> Iterator[tuple[int, bytes]]:
-        """(where it belongs, content) of the blocks from `offset` on, or from 0 where the server knows no parts."""
+        """(position, content) of the blocks from `offset` on, or from 0 if the server does not support ranges."""
         if over_http(self.shown):
             yield from self._streamed(offset)
             return
@@ -199,13 +199,13 @@ class _Download:
                 first += len(content)
 
     def is_unchanged(self) -> bool:
-        """Whether it is there as it was when it was listed."""
+        """Whether the object is still as it was when it was listed."""
         with explaining(self.shown):
             return describe(self.file_system.info(self.found.path))[1:] == self.found[1:]
 
 
 def _fetch(download: _Download, mirror: _Mirror, path: str, report: Callable[[int], None]) -> int:
-    """Fetch one object into the mirror; returns its size in bytes. Goes on with what an earlier fetch of the same content left behind."""
+    """Fetch one object into the mirror and return its size in bytes. Resumes an earlier fetch of the same content."""
     found = download.found
     partial = mirror.partial / hashlib.sha256(f"{path}\n{found.mark}".encode()).hexdigest()[:24]
     if not found.mark or not partial.exists() or partial.stat().st_size > (found.size_bytes or 0):
@@ -218,7 +218,7 @@ def _fetch(download: _Download, mirror: _Mirror, path: str, report: Callable[[in
                 file.truncate(0)
             file.seek(first)
             file.write(content)
-            file.flush()  # a fetch that is killed keeps what it has
+            file.flush()  # so that a killed fetch can be resumed
             report(len(content))
         size_bytes = file.seek(0, os.SEEK_END)
     in_parts = offset > 0 or size_bytes > BLOCK_BYTES

@@ -1,4 +1,4 @@
-"""What lies at a URL (s3://, gs://, https://, whatever fsspec reads): which files, of what size and version, and why they cannot be read.
+"""The files at a URL (s3://, gs://, https://, any other protocol of fsspec): their sizes and versions, and why they cannot be read.
 
 No message shows a password or a signature of a URL.
 """
@@ -27,7 +27,7 @@ REFUSED = ("NoCredentialsError", "DefaultCredentialsError", "TokenRetrievalError
 
 
 class Object(NamedTuple):
-    """One file at a URL: its path for fsspec, its size in bytes if known, and what changes with its content; nothing where that is not known."""
+    """One file at a URL: its path for fsspec, its size in bytes if known, and a mark that changes with its content, empty if unknown."""
 
     path: str
     size_bytes: int | None
@@ -35,12 +35,12 @@ class Object(NamedTuple):
 
 
 def without_secrets(text: str) -> str:
-    """A URL, or a text with URLs, as it may be shown: without user, password and query, where signatures stand."""
+    """A text with its URLs as they may be shown: without user, password and query, which can contain signatures."""
     return re.sub(r"(\w+://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", re.sub(r"(\w+://)[^\s/@]*@", r"\1", text))
 
 
 def connect(source: str, shown: str) -> tuple[FileSystem, str]:
-    """(what reads there, the path for it). Credentials come from where the tools of each store look for them."""
+    """(file system, path in it). Credentials come from the usual places of each store."""
     scheme = _scheme(source)
     options: dict[str, Any] = {}
     if over_http(source):
@@ -49,7 +49,7 @@ def connect(source: str, shown: str) -> tuple[FileSystem, str]:
         options["encoded"] = "%" in source  # a signed URL is sent as it is
         options["headers"] = {"Accept-Encoding": "identity"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
-        options["client_kwargs"] = {"timeout": timeout, "trust_env": True}  # the proxy that curl uses, too
+        options["client_kwargs"] = {"timeout": timeout, "trust_env": True}  # use the same proxy as curl
     elif scheme in EXTRAS and "@" in urlsplit(source).netloc:
         raise SourceError(f"ingest.source: {shown} has a password in it. Remove it from the URL, and {_credentials(scheme)}.")
     elif EXTRAS.get(scheme) == "s3":
@@ -59,7 +59,7 @@ def connect(source: str, shown: str) -> tuple[FileSystem, str]:
 
 
 def list_objects(file_system: FileSystem, root: str, shown: str) -> tuple[str, dict[str, Object]]:
-    """(the name of what is there, its files by their path in the mirror, which starts with that name)."""
+    """(name of the file or folder, its files by their path in the mirror, which starts with that name)."""
     info = file_system.info(root)
     is_http = over_http(shown)
     name = _name(unquote(shown) if is_http else root)
@@ -76,7 +76,7 @@ def list_objects(file_system: FileSystem, root: str, shown: str) -> tuple[str, d
 
 
 def describe(info: dict[str, Any]) -> Object:
-    """One file, from what fsspec says of it."""
+    """One file, from fsspec's description."""
     return Object(info["name"], info.get("size"), next((f"{key}={info[key]}" for key in MARKS if info.get(key)), ""))
 
 
@@ -87,7 +87,7 @@ def over_http(url: str) -> bool:
 
 @contextlib.contextmanager
 def explaining(shown: str) -> Iterator[None]:
-    """Turns what goes wrong on the way to a URL into one line that says what to do."""
+    """Turns any error in reading a URL into a one-line SourceError that says what to do."""
     try:
         yield
     except SourceError:
@@ -98,7 +98,7 @@ def explaining(shown: str) -> Iterator[None]:
             and type(error).__module__.split(".")[0] not in LIBRARIES
         ):
             raise
-        hidden = error.__cause__ if over_http(shown) else None  # there fsspec says of whatever went wrong that the file was not found
+        hidden = error.__cause__ if over_http(shown) else None  # over HTTP, fsspec reports any error as a missing file
         raise SourceError(f"ingest.source: {_explain(hidden or error, shown)}") from None
 
 
@@ -126,16 +126,16 @@ def _credentials(scheme: str) -> str:
 
 
 def _walk(file_system: FileSystem, root: str, shown: str) -> Iterable[dict[str, Any]]:
-    """What fsspec says of each file below a folder."""
+    """fsspec's description of each file below a folder."""
     if _scheme(shown) in EXTRAS:
         infos: Iterable[dict[str, Any]] = file_system.find(root, detail=True).values()  # walk leaves out names with //
         return infos
-    walked = file_system.walk(root, detail=True, on_error="raise")  # by default a folder that may not be read counts as empty
+    walked = file_system.walk(root, detail=True, on_error="raise")  # by default, unreadable folders count as empty
     return (info for _, _, files in walked for info in files.values())
 
 
 def _below(name: str, root: str, infos: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Object]]:
-    """The files of a folder. An object that only marks a folder, as consoles of stores make them, is none."""
+    """The files of a folder, without the empty objects that consoles of stores create to mark folders."""
     for info in infos:
         relative = info["name"].removeprefix(root).removeprefix("/")
         if relative and not relative.endswith("/"):
@@ -143,7 +143,7 @@ def _below(name: str, root: str, infos: Iterable[dict[str, Any]]) -> Iterator[tu
 
 
 def _check_names(objects: dict[str, Object], shown: str) -> None:
-    """Raise SourceError for names of objects that are no paths below a folder, or that need a file and a folder of one name."""
+    """Raise SourceError for names that lead outside the folder, and for a file and a folder of the same name."""
     for path in objects:
         if is_escaping(path) or posixpath.normpath(path) != path or "\0" in path:
             raise SourceError(
@@ -160,5 +160,5 @@ def _scheme(url: str) -> str:
 
 
 def _name(path: str) -> str:
-    """The last part of a path, which the data set is called after."""
+    """The last part of a path, which becomes the name of the data set."""
     return posixpath.basename(path.rstrip("/")) or "images"

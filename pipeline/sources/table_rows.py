@@ -31,7 +31,7 @@ LONGEST_HEADER = 65536
 
 
 class Columns(NamedTuple):
-    """The names that the columns have in one table."""
+    """The names of the columns in one table."""
 
     path: str
     label: str
@@ -40,7 +40,7 @@ class Columns(NamedTuple):
 
 
 def read_columns(file: Path) -> Columns:
-    """The columns of a table. Raises SourceError where it is no table, or one for path or label is missing."""
+    """The columns of a table. Raises SourceError if it is not a table, or has no column of paths or of labels."""
     names = _column_names(file)
     path, label = find_column(names, PATH), find_column(names, LABEL)
     if path is None or label is None or path == label:
@@ -54,7 +54,7 @@ def read_columns(file: Path) -> Columns:
 
 
 def read_cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence[Any]]]:
-    """(line or row, values of the four columns) of each row."""
+    """(`line 2` or `row 2`, values of the four columns) of each row."""
     if file.suffix.lower() == ".parquet":
         yield from _parquet_cells(file, columns)
     elif file.suffix.lower() in DELIMITERS:
@@ -65,13 +65,13 @@ def read_cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence[Any
 
 
 def find_column(names: Iterable[str], known: Sequence[str]) -> str | None:
-    """The first of the known names that a column has, as it is written there."""
+    """The first of the known names that is among the columns, as written there."""
     found = {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in reversed(list(names))}
     return next((found[name] for name in known if name in found), None)
 
 
 def split_of(text: str, where: str) -> str | None:
-    """train, validation or test; None for no text. Raises SourceError, naming the place, for another text."""
+    """train, validation or test; None for an empty text. Raises SourceError, naming the place, for any other text."""
     if text and text.lower() not in SPLITS:
         raise SourceError(
             f"ingest.source: {where}: {text!r} is not a split. Expected one of {', '.join(SPLITS)}, or nothing. "
@@ -81,7 +81,7 @@ def split_of(text: str, where: str) -> str | None:
 
 
 def text_of(value: object, where: str) -> str:
-    """A cell as text, without white space around it; a whole number has no point. Raises SourceError, naming the place, for a list or an object."""
+    """A cell as stripped text; whole numbers have no decimal point. Raises SourceError, naming the place, for a list or an object."""
     if isinstance(value, list | tuple | dict | bytes):
         raise SourceError(f"ingest.source: {where}: expected one label, split or group, found {str(value)[:60]}.")
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -92,7 +92,7 @@ def text_of(value: object, where: str) -> str:
 
 
 def numeric_order(labels: Iterable[str]) -> list[str] | None:
-    """Labels in the order of their numbers; None where one is no whole number."""
+    """Labels in numeric order; None if one is not a whole number."""
     labels = list(labels)
     return sorted(labels, key=lambda label: (int(label), label)) if all(re.fullmatch(r"-?[0-9]+", label) for label in labels) else None
 
@@ -131,7 +131,7 @@ def _csv_cells(file: Path, columns: Columns) -> Iterator[tuple[str, list[str]]]:
 
 
 def _header(file: Path) -> tuple[str, list[str]]:
-    """(delimiter, column names) of a CSV file: the delimiter that gives most of the names that are looked for, then most names."""
+    """(delimiter, column names) of a CSV file: the delimiter that yields most of the known names, then most names."""
     with _naming_faults(file), file.open(encoding="utf-8-sig", newline="") as text:
         line = next((line for line in iter(lambda: text.readline(LONGEST_HEADER), "") if line.strip()), "")
         options = [
@@ -142,13 +142,13 @@ def _header(file: Path) -> tuple[str, list[str]]:
 
 
 def _json_objects(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line, object) of each line that is not empty."""
+    """(line number, object) of each line that is not empty."""
     with _naming_faults(file), file.open(encoding="utf-8-sig") as text:
         for number, line in enumerate(text, start=1):
             if line.strip():
                 try:
                     values = json.loads(line)
-                    json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair, "\\ud83d", is no text that can be stored
+                    json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair, "\\ud83d", cannot be stored as text
                 except (ValueError, RecursionError) as error:
                     raise SourceError(f"ingest.source: {file}, line {number} is not valid JSON: {error}.") from None
                 if not isinstance(values, dict):
@@ -167,7 +167,7 @@ def _parquet_cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence
 
 @contextmanager
 def naming_parquet_damage(file: Path) -> Iterator[None]:
-    """Turns what goes wrong with a Parquet file into one line."""
+    """Turns any error of a Parquet file into a one-line SourceError."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -177,7 +177,7 @@ def naming_parquet_damage(file: Path) -> Iterator[None]:
 
 @contextmanager
 def _naming_faults(file: Path) -> Iterator[None]:
-    """Turns what goes wrong with a text file into one line."""
+    """Turns any error of a text file into a one-line SourceError."""
     try:
         yield
     except UnicodeDecodeError:

@@ -37,9 +37,9 @@ LISTED = pa.schema([("path", pa.string()), ("label", pa.string()), ("split", pa.
 
 
 def find_tables(folder: Path) -> tuple[list[Path], dict[Path, str]]:
-    """(the tables that list images of a folder, why each of the other tables there does not).
+    """(tables that list images of a folder, the reason why each other table there does not).
 
-    They lie in the folder, or are called metadata and lie in its train/, test/ or val/, as the Hugging Face Hub has them.
+    They are in the folder, or are called metadata and are in its train/, test/ or val/, as on the Hugging Face Hub.
     """
     inside = sorted(path for path in folder.iterdir() if is_visible(path.name))
     metadata = [path / f"metadata{suffix}" for path in inside if path.name.lower() in SPLITS for suffix in TABLE_SUFFIXES]
@@ -61,7 +61,7 @@ def find_tables(folder: Path) -> tuple[list[Path], dict[Path, str]]:
 
 
 def reason_of(error: Exception, folder: Path) -> str:
-    """What an error says of a table, as a part of a sentence; files are named from the folder on."""
+    """An error's message as part of a sentence; paths are relative to the folder."""
     text = str(error).removeprefix("ingest.source: ").rstrip(".")
     return text.replace(f"{folder}/", "").replace(str(folder), folder.name) if folder.name else text
 
@@ -69,12 +69,12 @@ def reason_of(error: Exception, folder: Path) -> str:
 def open_tables(root: Path, tables: Sequence[Path], name: Path, *, of_whole_folder: bool = False) -> Source:
     """The images that tables list, sorted by path; the data set is called after `name`. Images must lie in the folder `root`.
 
-    Of several tables each stands for a split, by its name or its folder's. Where they are `of_whole_folder`, images in `root` that none lists
-    are left out by name. Raises SourceError for columns, splits or rows that cannot be understood, and where all images are of one class.
+    If there are several tables, each is a split, named after the table or its folder. With `of_whole_folder`, images in `root` that no table
+    lists are reported as left out. Raises SourceError for invalid columns, splits or rows, and if there is only one class.
     """
     left_out: list[LeftOut] = []
     listed = _read_tables(root, tables, left_out)
-    listed = listed.take(pc.sort_indices(listed, sort_keys=[("path", "ascending")]))  # stable: rows of one path stay in their order
+    listed = listed.take(pc.sort_indices(listed, sort_keys=[("path", "ascending")]))  # stable: rows with the same path keep their order
     kept, clashes = _tell_clashes(listed)
     rows = listed.filter(pa.array(kept))
     labels = set(pc.unique(rows["label"]).to_pylist())
@@ -94,7 +94,7 @@ def open_tables(root: Path, tables: Sequence[Path], name: Path, *, of_whole_fold
 
 
 def labels_are_folders(root: Path, tables: Sequence[Path]) -> bool:
-    """Whether what tables say is in the folders, too: a label is the name of a folder, or each of several folders has one label only."""
+    """Whether labels repeat the folders: a label is the name of a folder, or there are several folders and each has only one label."""
     listed = _read_tables(root, tables, [])
     pairs = {(posixpath.dirname(path), label) for path, label in zip(listed["path"].to_pylist(), listed["label"].to_pylist(), strict=True)}
     folders = {folder for folder, _ in pairs}
@@ -103,13 +103,13 @@ def labels_are_folders(root: Path, tables: Sequence[Path]) -> bool:
 
 
 def table_split(root: Path, file: Path) -> str | None:
-    """The split that a file stands for by its name, train.csv or train-00000-of-00002.parquet, or by its folder's."""
+    """The split that is part of a file's name, train.csv or train-00000-of-00002.parquet, or of its folder's."""
     start = re.split(r"[-_.]", file.stem.lower())[0]
     return SPLITS.get(start) or (SPLITS.get(file.parent.name.lower()) if file.parent != root else None)
 
 
 def _read_tables(root: Path, tables: Sequence[Path], left_out: list[LeftOut]) -> pa.Table:
-    """LISTED: the rows that name a path and a label, paths relative to `root`; the others are added to what is left out."""
+    """LISTED: the rows with a path and a label, paths relative to `root`; other rows are added to `left_out`."""
     splits = [table_split(root, file) if len(tables) > 1 else None for file in tables]
     if len(tables) > 1 and (None in splits or len(set(splits)) < len(splits)):
         raise SourceError(
@@ -120,7 +120,9 @@ def _read_tables(root: Path, tables: Sequence[Path], left_out: list[LeftOut]) ->
     while chunk := list(itertools.islice(rows, ROWS_AT_ONCE)):
         parts.append(pa.Table.from_arrays([pa.array(column, pa.string()) for column in zip(*chunk, strict=True)], schema=LISTED))
     listed = pa.concat_tables(parts).combine_chunks()
-    if all(re.fullmatch(r"-?[0-9]+(\.0+)?", label) for label in pc.unique(listed["label"]).to_pylist()):  # 3.0: of a column that had gaps
+    if all(
+        re.fullmatch(r"-?[0-9]+(\.0+)?", label) for label in pc.unique(listed["label"]).to_pylist()
+    ):  # 3.0 comes from a column with missing values
         return listed.set_column(1, "label", pc.replace_substring_regex(listed["label"], r"\.0+$", ""))
     return listed
 
@@ -128,7 +130,7 @@ def _read_tables(root: Path, tables: Sequence[Path], left_out: list[LeftOut]) ->
 def _read_rows(
     root: Path, file: Path, table_split: str | None, left_out: list[LeftOut]
 ) -> Iterator[tuple[str, str, str | None, str | None, str]]:
-    """(path, label, split, group, place) of each row of one table that names a path and a label."""
+    """(path, label, split, group, place) of each row of a table that has a path and a label."""
     columns = read_columns(file)
     base = _base(file, columns)
     for place, (raw_path, raw_label, raw_split, raw_group) in read_cells(file, columns):
@@ -142,9 +144,9 @@ def _read_rows(
 
 
 def _base(file: Path, columns: Columns) -> Path:
-    """The folder that the paths of a table are relative to: its own, or the one folder beside it that has at least half of them.
+    """The folder that the paths of a table are relative to: the table's own, or a folder beside it that has at least half of the files.
 
-    That one counts where the table's own folder has none of them, and no other folder beside it has any. The first rows decide.
+    The latter only if the table's own folder and all other folders beside it have none of them. The first rows decide.
     """
     paths = []
     for _, (value, *_) in itertools.islice(read_cells(file, columns), LINES_FOR_KEYS):
@@ -157,7 +159,7 @@ def _base(file: Path, columns: Columns) -> Path:
 
 
 def _relative(root: Path, base: Path, value: object, where: str) -> str:
-    """A path of a table, from `base`, as one relative to `root`, with `/`; one that leads elsewhere stays absolute or starts with `..`."""
+    """A table's path, relative to `base`, made relative to `root`, with `/`. Paths outside `root` stay absolute or start with `..`."""
     if not isinstance(value, str | None):
         raise SourceError(f"ingest.source: {where}: expected a path, found {str(value)[:60]}.")
     if not value:
@@ -170,7 +172,7 @@ def _relative(root: Path, base: Path, value: object, where: str) -> str:
 
 
 def _paths(root: Path, file: Path) -> Iterator[str]:
-    """The paths that a table lists. Raises SourceError where it has no column for them, or for labels."""
+    """The paths that a table lists. Raises SourceError if it has no column of paths or of labels."""
     columns = read_columns(file)
     base = _base(file, columns)
     return (_relative(root, base, cells[0], place) for place, cells in read_cells(file, columns))
@@ -181,7 +183,7 @@ def _exists(root: Path, path: str) -> bool:
 
 
 def _tell_clashes(listed: pa.Table) -> tuple[np.ndarray, list[LeftOut]]:
-    """(bool (N,): which rows of a sorted table stand for an image, the others). A path that is listed with two labels stands for none."""
+    """(bool (N,): which rows of a sorted table are images, the other rows). A path that is listed with two labels is no image."""
     paths = listed["path"].combine_chunks() if len(listed) else pa.array([], pa.string())
     kept = np.ones(len(listed), bool)
     kept[1:] = pc.not_equal(paths[1:], paths[:-1]).to_numpy(zero_copy_only=False)
@@ -199,7 +201,7 @@ def _tell_clashes(listed: pa.Table) -> tuple[np.ndarray, list[LeftOut]]:
 
 
 def _records(root: Path, rows: pa.Table, has_test: bool, left_out: list[LeftOut]) -> Iterator[Record]:
-    """The images of the rows, as far as they are there. Without images of a test split those of train are of no split."""
+    """The images of the rows whose files exist. Without a test split, the images of train have no split."""
     inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118
     for batch in rows.to_batches(max_chunksize=1024):
         for path, label, split, group in zip(*(batch.column(i).to_pylist() for i in range(4)), strict=True):
@@ -214,7 +216,7 @@ def _records(root: Path, rows: pa.Table, has_test: bool, left_out: list[LeftOut]
 def _with_unlisted(
     root: Path, records: Iterator[Record], paths: pa.ChunkedArray, more_paths: Iterable[str], left_out: list[LeftOut]
 ) -> Iterator[Record]:
-    """The records; after them the images in the folder that no row names are left out."""
+    """The records; then images in the folder that no row lists are added to `left_out`."""
     yield from records
     real = os.path.realpath(root)
     listed = {place for path in itertools.chain(paths.to_pylist(), more_paths) for place in _places(real, path)}
@@ -222,7 +224,7 @@ def _with_unlisted(
 
 
 def _places(root: str, path: str) -> Iterator[str]:
-    """Where below `root`, with no links in it, a listed file lies, and where it leads to if it is a link."""
+    """The path of a listed file below `root`, which has no links in it, and its target if it is a link."""
     folder, _, name = f"{root}/{path}".rpartition("/")
     file = f"{_real_folder(folder)}/{name}" if "\0" not in folder else path
     yield normalised(file.removeprefix(f"{root}/"))
@@ -231,7 +233,7 @@ def _places(root: str, path: str) -> Iterator[str]:
 
 
 def _look(root: Path, path: str, inside: str) -> tuple[str, int] | LeftOut:
-    """(file, size in bytes) of a path below `root`, or why it is left out. Nothing is opened."""
+    """(file, size in bytes) of a path below `root`, or why it is left out. Opens nothing."""
     if is_escaping(path):
         return LeftOut(readable(path), "escaping", "its path leads outside the source")
     file = _on_disk(f"{root}/{path}")
@@ -257,7 +259,7 @@ def _real_folder(folder: str) -> str:
 
 
 def _on_disk(file: str) -> str:
-    """A file under the name that it has on the disk, where é may be written as one sign or as two, whatever the table has."""
+    """A file under its name on disk, where é may be composed or decomposed, unlike in the table."""
     names = (file,) if file.isascii() else (file, unicodedata.normalize("NFC", file), unicodedata.normalize("NFD", file))
     return next((name for name in names[1:] if not os.path.lexists(file) and os.path.lexists(name)), file)
 

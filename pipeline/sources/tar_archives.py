@@ -31,7 +31,7 @@ COMPRESSIONS: dict[bytes, Callable[[Path], object]] = {
 
 
 def is_tar(path: Path) -> bool:
-    """Whether a file is a tar archive, compressed or not. What is compressed but damaged from its start counts as one."""
+    """Whether a file is a tar archive, compressed or not. A compressed file that is damaged from its start counts as one."""
     try:
         with _unpacked(path) as content:
             start = content.read(2 * tarfile.BLOCKSIZE)
@@ -48,7 +48,7 @@ def is_tar(path: Path) -> bool:
 def open_tar(path: Path) -> Source:
     """The images of a .tar, .tar.gz, .tar.bz2, .tar.xz or .tar.zst, in the order of the archive. Raises SourceError as `open_zip` does.
 
-    Their content is read as they come by; a large one's is not, and its `read` raises ImageError.
+    Contents are read in passing; those of very large members are not, and their `read` raises ImageError.
     """
     return open_archive(path, lambda: _tar_members(path), _tar_fault, _tar_record)
 
@@ -70,7 +70,7 @@ class _TooLarge:
 
 
 class _TarInfo(tarfile.TarInfo):
-    """A member's header. Raises ReadError for one that tarfile would take for the end of the archive, or for one that wants all memory."""
+    """A member's header. Raises ReadError if tarfile would mistake it for the end of the archive, or if it claims too much memory."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -93,7 +93,7 @@ class _TarFile(tarfile.TarFile):
 
 
 class _TarMember(NamedTuple):
-    """A member that has come by, to be read before the next one."""
+    """The current member, to be read before moving to the next."""
 
     path: Path
     archive: tarfile.TarFile
@@ -116,29 +116,29 @@ def _tar_record(name: str, place: Place, member: _TarMember) -> Record:
 
 
 def _tar_members(path: Path) -> Iterator[tuple[str, _TarMember]]:
-    """(name, member) of each member but folders, from front to back."""
-    mode: Literal["r|", "r:"] = "r|" if _compression(path) else "r:"  # what is not compressed need not be read to be skipped
+    """(name, member) of each member except folders, from front to back."""
+    mode: Literal["r|", "r:"] = "r|" if _compression(path) else "r:"  # uncompressed members are skipped without being read
     with naming_damage(path), _unpacked(path) as content, _TarFile.open(fileobj=content, mode=mode) as archive:
         offset = -1
         while (member := archive.next()) is not None:
             if archive.offset <= offset:
                 raise tarfile.ReadError("a header with a negative size")
             offset = archive.offset
-            archive.members.clear()  # it would keep them all
+            archive.members.clear()  # tarfile would keep them all
             if not member.isdir():
                 yield member.name, _TarMember(path, archive, member)
         while _compression(path) and content.read(READ_AT_ONCE_BYTES):
-            pass  # the checksum of what was compressed comes last
+            pass  # the checksum of the compressed data comes last
 
 
 def _compression(path: Path) -> Callable[[Path], object] | None:
-    """What unpacks a file, by how it starts; None if it is not compressed."""
+    """The decompressor of a file, by its first bytes; None if it is not compressed."""
     with path.open("rb") as file:
         start = file.read(8)
     return next((unpack for mark, unpack in COMPRESSIONS.items() if start.startswith(mark)), None)
 
 
 def _unpacked(path: Path) -> IO[bytes]:
-    """The content of a file that may be compressed. tarfile's own unpacking takes a file that was cut off for one that ends there."""
+    """The content of a file that may be compressed. tarfile's own decompression does not notice a truncated file."""
     unpack = _compression(path)
     return cast(IO[bytes], unpack(path)) if unpack else path.open("rb")
