@@ -255,6 +255,16 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path: 
         local_copy("gs://flowers/x", tmp_path)
 
 
+def test_a_store_that_denies_access_is_one_line(memory: MemoryFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(self: MemoryFileSystem, path: str) -> None:
+        raise PermissionError("Forbidden")
+
+    monkeypatch.setattr(MemoryFileSystem, "info", deny)
+
+    with pytest.raises(SourceError, match=r"memory://set cannot be read: access denied\. Check the address, and give yourself read access"):
+        local_copy("memory://set", tmp_path)
+
+
 def test_a_folder_in_s3_is_mirrored_and_only_what_changed_is_fetched(s3: "boto3.client", tmp_path: Path) -> None:
     put(s3, **{"set/cat/a.png": b"1", "set/cat/b.png": b"2", "set/dog/c.png": b"3", "set/empty.txt": b""})
     put(s3, **{"set/cat/": b"", "other/x.png": b"4"})
