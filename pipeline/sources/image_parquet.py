@@ -27,9 +27,9 @@ from pipeline.sources.table_rows import (
     naming_parquet_damage,
     numeric_order,
     split_of,
+    table_split,
     text_of,
 )
-from pipeline.sources.tables import table_split
 
 IMAGE = ("image", "img", "images", "picture", "photo", "bytes", "image_bytes", "content", "jpg", "jpeg", "png", "webp")
 ROWS_AT_ONCE = 256

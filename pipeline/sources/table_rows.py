@@ -80,6 +80,12 @@ def split_of(text: str, where: str) -> str | None:
     return SPLITS[text.lower()] if text else None
 
 
+def table_split(root: Path, file: Path) -> str | None:
+    """The split that is part of a file's name, train.csv or train-00000-of-00002.parquet, or of its folder's."""
+    start = re.split(r"[-_.]", file.stem.lower())[0]
+    return SPLITS.get(start) or (SPLITS.get(file.parent.name.lower()) if file.parent != root else None)
+
+
 def text_of(value: object, where: str) -> str:
     """A cell as stripped text; whole numbers have no decimal point. Raises SourceError, naming the place, for a list or an object."""
     if isinstance(value, list | tuple | dict | bytes):

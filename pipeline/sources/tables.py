@@ -30,6 +30,7 @@ from pipeline.sources.table_rows import (
     read_cells,
     read_columns,
     split_of,
+    table_split,
     text_of,
 )
 
@@ -100,12 +101,6 @@ def labels_are_folders(root: Path, tables: Sequence[Path]) -> bool:
     folders = {folder for folder, _ in pairs}
     named = any(label in folder.split("/") for folder, label in pairs)
     return named or (len(folders) > 1 and len(pairs) == len(folders))
-
-
-def table_split(root: Path, file: Path) -> str | None:
-    """The split that is part of a file's name, train.csv or train-00000-of-00002.parquet, or of its folder's."""
-    start = re.split(r"[-_.]", file.stem.lower())[0]
-    return SPLITS.get(start) or (SPLITS.get(file.parent.name.lower()) if file.parent != root else None)
 
 
 def _read_tables(root: Path, tables: Sequence[Path], left_out: list[LeftOut]) -> pa.Table:
