@@ -1,8 +1,9 @@
-# Everything from nothing: `make run` needs Python 3.11 or 3.12, git, make and a package index, nothing else.
+# Everything from nothing: `make run` needs Python 3.11 to 3.13, git, make and a package index, nothing else.
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-all lint ui lock
 
-EXTRA ?= cpu
+# an environment with the GPU's libraries keeps them: `make run` alone goes on with what is there
+EXTRA ?= $(if $(wildcard .venv/installed-gpu),gpu,cpu)
 INSTALLED := .venv/installed-$(EXTRA)
 BIN := .venv/bin
 # a file of tests is one process's, as its tests share what they have set up
@@ -40,15 +41,15 @@ endif
 # pip compiles bytecode as it installs: without it TensorFlow takes 12 s to import instead of 5
 $(INSTALLED): locks/$(EXTRA).txt pyproject.toml pipeline/environment.py
 	@set -e; unset PYTHONPATH PYTHONHOME PYTHONSAFEPATH; \
-	for candidate in $(PYTHON) $(BIN)/python python3.12 python3.11 python3 python; do \
-	  if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then found="$$candidate"; break; fi; \
+	for candidate in $(PYTHON) $(BIN)/python python3.12 python3.11 python3.13 python3 python; do \
+	  if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then found="$$candidate"; break; fi; \
 	done; \
-	if [ -z "$$found" ]; then echo "error: no Python 3.11 or 3.12 found. Install one, or name it: make PYTHON=/path/to/python3.12 run" >&2; exit 2; fi; \
+	if [ -z "$$found" ]; then echo "error: no Python 3.11 to 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12 run" >&2; exit 2; fi; \
 	echo "Installing into .venv with $$($$found --version), a few minutes once ..."; \
 	"$$found" -m pipeline.installation $(EXTRA)
 
 lock:  ## resolve the newest versions that pyproject.toml allows into locks/ (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra cpu --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	  --custom-compile-command "make lock" --upgrade --quiet --output-file locks/cpu.txt
 	uv pip compile pyproject.toml --extra dev --extra gpu --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	  --custom-compile-command "make lock" --upgrade --quiet --output-file locks/gpu.txt

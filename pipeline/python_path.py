@@ -30,6 +30,11 @@ def missing_package() -> str:
     for name in ("pydantic", "ruamel", "filelock", "psutil", "numpy", "PIL", "pyarrow", "jinja2"):
         if importlib.util.find_spec(name) is None:
             return f"{name} is not installed for {sys.executable}. Run `make install`, then `.venv/bin/pipeline`, or `. .venv/bin/activate` first."
+    if importlib.util.find_spec("tensorflow") is None:
+        return (
+            f"TensorFlow is not installed for {sys.executable}. Run `make install`, then `.venv/bin/pipeline`; or `pip install '.[cpu]'` with this "
+            "Python, '.[gpu]' for an NVIDIA GPU."
+        )
     return ""
 
 

@@ -22,6 +22,7 @@ LAYERS = {
     "pipeline.terminal": 1,
     "pipeline.installation": 1,
     "pipeline.git": 1,
+    "pipeline.packages": 1,
     "pipeline.field_words": 1,
     "pipeline.yaml_file": 2,
     "pipeline.config_messages": 2,
