@@ -5,7 +5,7 @@
 # an environment with the GPU's libraries keeps them: `make run` alone goes on with what is there
 EXTRA ?= $(if $(wildcard .venv/installed-gpu),gpu,cpu)
 INSTALLED := .venv/installed-$(EXTRA)
-SIZE := $(if $(filter gpu,$(EXTRA)),GPUSIZE,0.6 GB to download and 2.8 GB on disk)
+SIZE := $(if $(filter gpu,$(EXTRA)),3.7 GB to download and 7.5 GB on disk,0.6 GB to download and 2.8 GB on disk)
 BIN := .venv/bin
 # a file of tests is one process's, as its tests share what they have set up
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
