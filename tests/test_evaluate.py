@@ -31,39 +31,23 @@ MODEL = b"a kept model"
 
 def create_workspace(root: Path) -> Paths:
     """A workspace with all that evaluate reads: five test images, four classes, two folds."""
-    write_test_split(root / "data" / "preprocess")
-    write_fit(root / "data" / "train")
-    write_folds(root / "data" / "cross_validate")
-    return Paths(root)
-
-
-def write_test_split(folder: Path) -> None:
-    (folder / "test").mkdir(parents=True)
-    np.save(folder / "test" / "images.npy", np.arange(5 * 8 * 6, dtype=np.uint8).reshape(5, 8, 6, 1))
-    np.save(folder / "test" / "labels.npy", LABELS)
+    preprocessed, train, folds = (root / "data" / name for name in ("preprocess", "train", "cross_validate"))
+    for folder in (preprocessed / "test", train, folds):
+        folder.mkdir(parents=True)
+    np.save(preprocessed / "test" / "images.npy", np.arange(5 * 8 * 6, dtype=np.uint8).reshape(5, 8, 6, 1))
+    np.save(preprocessed / "test" / "labels.npy", LABELS)
     index = {"path": [f"test/{i}.png" for i in range(5)], "sha256": [f"{i:064x}" for i in range(5)]}
-    pq.write_table(pa.table(index), folder / "test" / "index.parquet")
-    spec = {"height": 8, "width": 6, "channels": 1, "resize": "pad", "class_names": CLASS_NAMES}
-    described = {"dataset_name": "animals", "dataset_digest": "0123", "source": "my/animals"}
-    (folder / "spec.json").write_text(json.dumps(spec | described), encoding="utf-8")
-
-
-def write_fit(folder: Path) -> None:
-    folder.mkdir()
-    (folder / "model.keras").write_bytes(MODEL)
-    columns, rows = (
-        "epoch,loss,accuracy,validation_loss,validation_accuracy,learning_rate",
-        ["1,1.2,0.6,1.0,0.7,0.3", "2,0.8,0.8,0.7,0.75,0.1"],
-    )
-    (folder / "history.csv").write_text("\n".join([columns, *rows, ""]), encoding="utf-8")
-
-
-def write_folds(folder: Path) -> None:
-    folder.mkdir()
-    (folder / "folds.csv").write_text("fold,images,accuracy,loss\n0,2,0.5,0.9\n1,2,1.0,0.2\n", encoding="utf-8")
-    pq.write_table(out_of_fold(), folder / "out_of_fold.parquet")
+    pq.write_table(pa.table(index), preprocessed / "test" / "index.parquet")
+    spec = {"class_names": CLASS_NAMES, "dataset_name": "animals", "dataset_digest": "0123", "source": "my/animals"}
+    (preprocessed / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+    (train / "model.keras").write_bytes(MODEL)
+    history = "epoch,loss,accuracy,validation_loss,validation_accuracy,learning_rate\n1,1.2,0.6,1.0,0.7,0.3\n2,0.8,0.8,0.7,0.75,0.1\n"
+    (train / "history.csv").write_text(history, encoding="utf-8")
+    (folds / "folds.csv").write_text("fold,images,accuracy,loss\n0,2,0.5,0.9\n1,2,1.0,0.2\n", encoding="utf-8")
+    pq.write_table(out_of_fold(), folds / "out_of_fold.parquet")
     summary = {"cv_accuracy_mean": 0.75, "cv_accuracy_std": 0.353553, "cv_accuracy_low": 0.0, "cv_accuracy_high": 1.0}
-    (folder / "metrics.json").write_text(json.dumps(summary), encoding="utf-8")
+    (folds / "metrics.json").write_text(json.dumps(summary), encoding="utf-8")
+    return Paths(root)
 
 
 def out_of_fold() -> pa.Table:
