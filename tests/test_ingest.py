@@ -88,7 +88,7 @@ def test_images_are_kept_as_found_with_their_description(tmp_path: Path, split_s
 
 def test_the_split_follows_from_the_pixels_not_from_how_they_are_packed(tmp_path: Path) -> None:
     for number, kind in enumerate(CLASSES[:2]):
-        for i in range(10):
+        for i in range(30):
             for folder, compress_level in (("png", 1), ("packed", 9)):
                 path = tmp_path / folder / kind / f"{i}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +98,7 @@ def test_the_split_follows_from_the_pixels_not_from_how_they_are_packed(tmp_path
 
     assert one.splits == other.splits
     assert one.report["digest"] == other.report["digest"]
+    assert (one.findings, one.printed) == ([], "")
 
 
 def test_images_swapped_between_classes_change_the_digest(tmp_path: Path, source: Path) -> None:
