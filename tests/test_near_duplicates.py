@@ -121,9 +121,9 @@ def test_flat_images_are_linked_only_if_nearly_equal() -> None:
 
 
 def test_textures_finer_than_the_thumbnail_are_not_taken_for_equal() -> None:
-    noises = [Image.fromarray(np.random.default_rng(seed).integers(0, 256, (1000, 1000), dtype=np.uint8)) for seed in (0, 1)]
+    noises = [Image.fromarray(np.random.default_rng(seed).integers(100, 156, (800, 800), dtype=np.uint8)) for seed in (0, 1)]
 
-    assert np.ptp(fingerprint(noises[0])[LUMA]) <= 8  # next to nothing is left of it
+    assert np.ptp([fingerprint(noise)[LUMA] for noise in noises]) <= 3  # next to nothing is left of it
     assert pairs_of(*noises) == []
 
 

@@ -39,7 +39,7 @@ def draw_all(theme: Theme) -> list[bytes]:
 @pytest.mark.parametrize(("theme", "corner"), [(LIGHT, (255, 255, 255, 255)), (DARK, (255, 255, 255, 0))], ids=["light", "dark"])
 def test_charts_have_the_same_bytes_twice_whatever_a_persons_own_matplotlib_settings(theme: Theme, corner: tuple[int, ...]) -> None:
     charts = draw_all(theme)
-    with mpl.rc_context({"font.size": 20, "savefig.dpi": 50, "axes.facecolor": "red"}):
+    with mpl.rc_context({"font.size": 20, "savefig.dpi": 50, "axes.facecolor": "red", "axes.linewidth": 5}):
         assert draw_all(theme) == charts
         assert mpl.rcParams["font.size"] == 20
     assert all(min(opened(png).size) > 200 for png in charts)

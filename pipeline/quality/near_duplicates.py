@@ -136,7 +136,7 @@ def _links(fingerprints: Rows, rows: np.ndarray, tree: cKDTree, asking: np.ndarr
     images, places = np.unique(pairs[doubtful], return_inverse=True)
     onlookers = np.zeros(len(images), np.float32)
     for block in _blocks(len(images), BLOCK // 4):
-        onlookers[block] = _likest_onlooker(fingerprints, rows, tree, images[block])
+        onlookers[block] = _most_similar_onlooker(fingerprints, rows, tree, images[block])
     keep = np.ones(len(pairs), bool)
     keep[doubtful] = 1 - alike[doubtful] <= LEAD * (1 - onlookers[places.reshape(-1, 2)].max(axis=1))
     return pairs[keep]
@@ -166,15 +166,15 @@ def _candidates(fingerprints: Rows, rows: np.ndarray, tree: cKDTree, images: np.
     return np.unique(np.sort(pairs[plausible], axis=1), axis=0)
 
 
-def _likest_onlooker(fingerprints: Rows, rows: np.ndarray, tree: cKDTree, images: np.ndarray) -> np.ndarray:
+def _most_similar_onlooker(fingerprints: Rows, rows: np.ndarray, tree: cKDTree, images: np.ndarray) -> np.ndarray:
     """float32 (len(images),): the likeness of each image to the most similar of its ONLOOKERS, without registration; 0 if it has none."""
     _, neighbours = _neighbours(tree, images, ONLOOKERS.stop)
     onlookers = neighbours[:, 1:][:, ONLOOKERS]
     at, rank = np.nonzero(onlookers < len(rows))
     result = np.zeros(onlookers.shape, np.float32)
     result[at, rank] = _of_pairs(likeness_as_they_lie, fingerprints, rows[np.stack([images[at], onlookers[at, rank]], axis=1)])
-    likest: np.ndarray = result.max(axis=1)
-    return likest
+    most_similar: np.ndarray = result.max(axis=1)
+    return most_similar
 
 
 def _of_pairs(measure: Callable[[np.ndarray, np.ndarray], np.ndarray], fingerprints: Rows, pairs: np.ndarray) -> np.ndarray:
