@@ -135,6 +135,11 @@ def test_near_duplicates_follow_one_of_them_whatever_their_order() -> None:
     assert reordered.tolist() == followed[order].tolist()
 
 
+@pytest.mark.parametrize(("one", "other"), [(5, 9), (9, 5)])
+def test_images_with_the_same_pixels_follow_the_near_duplicate_of_one_of_them(one: int, other: int) -> None:
+    assert len(set(founders(np.array([one, one, other], np.uint64), *free(3), np.array([[1, 2]])).tolist())) == 1
+
+
 def test_a_new_image_follows_those_of_its_near_duplicates_that_are_decided() -> None:
     keys, fixed, is_fixed = np.array([10, 11, 12], np.uint64), np.array([99, 0, 0], np.uint64), np.array([True, False, False])
 

@@ -11,7 +11,6 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,11 +80,6 @@ def pixel_digest(image: Image.Image) -> bytes:
 def encoded_to_input(encoded: bytes, spec: ImageSpec) -> np.ndarray:
     """uint8 (height, width, channels) of an encoded image. Raises ImageError if it cannot be decoded."""
     return image_to_input(decode(encoded, spec), spec)
-
-
-def encoded_to_inputs(images: Iterable[bytes], spec: ImageSpec) -> np.ndarray:
-    """uint8 (N, height, width, channels) of N encoded images, N at least 1. Raises ImageError if one cannot be decoded."""
-    return np.stack([encoded_to_input(image, spec) for image in images])
 
 
 def array_to_input(image: np.ndarray, spec: ImageSpec) -> np.ndarray:
