@@ -84,7 +84,7 @@ def _location(config: Config, paths: Paths) -> Path:
     refuse_shared_source(source, paths)
     if not source.exists() and paths.root != paths.project and (elsewhere := config.source_path(paths.project)).exists():
         raise SourceError(
-            f"ingest.source: {config.ingest.source} is in the project, but not in the copy used by this experiment, because git ignores it. "
+            f"ingest.source: {config.ingest.source} is in the project, but not in the copy that this experiment runs in, since git ignores it. "
             f"Run `dvc add {config.ingest.source}`, or set ingest.source to {elsewhere}."
         )
     return source
