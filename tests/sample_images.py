@@ -1,5 +1,7 @@
 """Small sets of images that a network can learn, drawn for tests: each class is a shape of its own colour, at mixed sizes."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +55,10 @@ def write_class_folders(
             path.parent.mkdir(parents=True, exist_ok=True)
             draw(kind, rng, colour).save(path, quality=90)
     return folder
+
+
+def empty_png(width: int, height: int) -> bytes:
+    """A PNG whose header claims a size and whose pixels are not there: what must be refused before it is decoded."""
+    chunks = (b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(bytes(1000)), b"IEND")
+    parts = (struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dataset.arrays import packed_array, read_array
+from pipeline.dataset.arrays import MappedRows, packed_array, read_array
 from pipeline.errors import StorageError
 from pipeline.files import folder_beside, read_json, write_bytes
 
@@ -22,13 +22,20 @@ def test_a_packed_array_is_there_once_it_is_full(tmp_path: Path) -> None:
 
     assert read_array(path).tolist() == [[1, 2], [3, 4], [5, 6]]
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_array_of_no_images_can_be_read(tmp_path: Path) -> None:
-    with packed_array(tmp_path / "images.npy", (0, 4, 4, 1)):
+    with packed_array(tmp_path / "none.npy", (0, 4, 4, 1)):
         pass
+    assert np.load(tmp_path / "none.npy").shape == (0, 4, 4, 1)
 
-    assert np.load(tmp_path / "images.npy").shape == (0, 4, 4, 1)
+
+def test_rows_on_disk_are_read_like_those_of_an_array(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (3000, 8), dtype=np.uint8)
+    (tmp_path / "rows").write_bytes(rows.tobytes())
+
+    with (tmp_path / "rows").open("rb") as file:
+        mapped = MappedRows(file, 8)
+        assert len(mapped) == 3000
+        for some in (slice(0, 2000), slice(2000, 5000), np.array([2999, 0, 7])):  # more than are kept in memory
+            assert (mapped[some] == rows[some]).all()
 
 
 def test_a_full_disk_is_told_before_the_array_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,96 +1,94 @@
 """Copies are found within a class, across classes and across splits, and the right one is left out."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
-from pipeline.quality.copies import Copies, Policy, find_copies
+from pipeline.quality.copies import EXACT, NEAR, Copies, Policy, find_copies
 
-DEFAULT: dict[str, Policy] = {
-    "conflict": "reject",
-    "leak": "reject",
-    "duplicate": "keep",
-    "near_conflict": "keep",
-    "near_leak": "keep",
-    "near_duplicate": "keep",
-}
+DEFAULT: dict[str, Policy] = {kind: "reject" if kind in ("conflict", "leak") else "keep" for kind in (*EXACT, *NEAR)}
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
-def find(
-    pixels: list[int], labels: list[int], splits: list[int], near: list[tuple[int, int]] | None = None, **policies: Policy
-) -> tuple[dict[str, Copies], list[bool]]:
-    kept = np.ones(len(pixels), bool)
-    pairs = np.array(near or [], np.int64).reshape(-1, 2)
-    digests = np.array(pixels, np.uint64)
-    findings = find_copies(digests, np.array(labels), np.array(splits, np.int8), pairs, {**DEFAULT, **policies}, kept)
-    return {found.kind: found for found in findings}, kept.tolist()
+class Case(NamedTuple):
+    """N images: the digest of the pixels, label and split of each; pairs that look alike; policies other than the default."""
+
+    pixels: list[int]
+    labels: list[int]
+    splits: list[int]
+    near: list[tuple[int, int]] = []  # noqa: RUF012
+    policies: dict[str, Policy] = {}  # noqa: RUF012
 
 
-def test_an_exact_leak_is_taken_out_of_train() -> None:
-    found, kept = find([7, 8, 7], [0, 0, 0], [TRAIN, TRAIN, TEST])
-
-    assert found["leak"].pairs.tolist() == [[2, 0]]
-    assert kept == [False, True, True]
-
-
-def test_of_copies_in_all_splits_the_one_in_test_stays() -> None:
-    found, kept = find([7, 7, 7], [0, 0, 0], [TRAIN, TEST, VALIDATION])
-
-    assert found["leak"].rows.tolist() == [0, 2]
-    assert kept == [False, True, False]
+LEAK = Case([7, 8, 7], [0, 0, 0], [TRAIN, TRAIN, TEST])
+COPIES_IN_ALL_SPLITS = Case([7, 7, 7], [0, 0, 0], [TRAIN, TEST, VALIDATION])
+CONFLICT = Case([7, 7, 8, 7], [0, 1, 1, 0], [TRAIN, TRAIN, TRAIN, TEST])
+CONFLICT_KEPT = Case([7, 7], [0, 1], [TRAIN, TEST], policies={"conflict": "keep"})
+DUPLICATES = Case([7, 7, 8, 7], [0, 0, 0, 0], [TRAIN] * 4)
+NEAR_PAIRS = Case([1, 2, 3, 4, 5], [0, 0, 1, 0, 0], [TRAIN, TRAIN, TRAIN, TEST, TRAIN], [(0, 1), (0, 2), (0, 3)])
+NEAR_CHAIN = Case([1, 2, 3, 4, 5], [0, 0, 0, 1, 1], [TRAIN, TRAIN, TRAIN, TEST, TRAIN], [(0, 1), (1, 2), (3, 4)])
+NEAR_CONFLICT = Case([1, 2, 3], [0, 1, 0], [TRAIN] * 3, [(0, 1)])
 
 
-def test_all_copies_that_contradict_each_other_are_left_out_also_across_splits() -> None:
-    found, kept = find([7, 7, 8, 7], [0, 1, 1, 0], [TRAIN, TRAIN, TRAIN, TEST])
-
-    assert found["conflict"].rows.tolist() == [0, 1, 3]
-    assert found["conflict"].pairs.tolist() == [[0, 1], [1, 3]]
-    assert len(found["leak"].rows) == 0
-    assert kept == [False, False, True, False]
-
-
-def test_contradictions_that_are_kept_can_still_be_leaks() -> None:
-    found, kept = find([7, 7], [0, 1], [TRAIN, TEST], conflict="keep")
-
-    assert found["conflict"].rows.tolist() == [0, 1]
-    assert kept == [False, True]
+def find(case: Case) -> tuple[list[Copies], list[bool]]:
+    """The findings, and which images are kept."""
+    kept = np.ones(len(case.pixels), bool)
+    near = np.array(case.near, np.int64).reshape(-1, 2)
+    splits = np.array(case.splits, np.int8)
+    return find_copies(
+        np.array(case.pixels, np.uint64), np.array(case.labels), splits, near, {**DEFAULT, **case.policies}, kept
+    ), kept.tolist()
 
 
-@pytest.mark.parametrize(("policy", "expected"), [("keep", [True] * 4), ("reject", [True, False, True, False])])
-def test_duplicates_are_kept_or_left_out_but_for_the_first(policy: Policy, expected: list[bool]) -> None:
-    found, kept = find([7, 7, 8, 7], [0, 0, 0, 0], [TRAIN] * 4, duplicate=policy)
+@pytest.mark.parametrize(
+    ("case", "found", "kept"),
+    [
+        pytest.param(LEAK, {"leak": [[2, 0]]}, "-++", id="a leak is taken out of train"),
+        pytest.param(COPIES_IN_ALL_SPLITS, {"leak": [[1, 0], [1, 2]]}, "-+-", id="of copies in all splits, the one in test stays"),
+        pytest.param(CONFLICT, {"conflict": [[0, 1], [1, 3]]}, "--+-", id="all with conflicting labels go, also across splits"),
+        pytest.param(CONFLICT_KEPT, {"conflict": [[0, 1]], "leak": [[1, 0]]}, "-+", id="conflicts that are kept can still be leaks"),
+        pytest.param(DUPLICATES, {"duplicate": [[0, 1], [0, 3]]}, "++++", id="duplicates are kept"),
+        pytest.param(
+            DUPLICATES._replace(policies={"duplicate": "reject"}), {"duplicate": [[0, 1], [0, 3]]}, "+-+-", id="or all but the first go"
+        ),
+        pytest.param(
+            NEAR_PAIRS,
+            {"near_duplicate": [[0, 1]], "near_conflict": [[0, 2]], "near_leak": [[3, 0]]},  # of a leak the test image first
+            "+++++",
+            id="near duplicates are told apart by class and split",
+        ),
+        pytest.param(
+            NEAR_CHAIN._replace(policies={"near_duplicate": "reject", "near_leak": "reject"}),
+            {"near_duplicate": [[0, 1], [1, 2]], "near_leak": [[3, 4]]},
+            "+-++-",  # 2 is near to 1 only, which is gone
+            id="near duplicates can be left out",
+        ),
+        pytest.param(
+            NEAR_CONFLICT._replace(policies={"near_conflict": "reject"}), {"near_conflict": [[0, 1]]}, "--+", id="near conflicts go both"
+        ),
+        pytest.param(Case([1, 1], [0, 0], [TRAIN] * 2, [(0, 1)]), {"duplicate": [[0, 1]]}, "++", id="the same pixels are not near"),
+        pytest.param(LEAK._replace(policies={"leak": "fail"}), {"leak": [[2, 0]]}, "+++", id="what fails is found and kept"),
+    ],
+)
+def test_copies_are_found_and_the_right_one_is_left_out(case: Case, found: dict[str, list[list[int]]], kept: str) -> None:
+    policies = {**DEFAULT, **case.policies}
 
-    assert found["duplicate"].pairs.tolist() == [[0, 1], [0, 3]]
-    assert kept == expected
+    result, still = find(case)
+
+    assert {copies.kind: copies.pairs.tolist() for copies in result if len(copies.pairs)} == found
+    assert {copies.kind: copies.policy for copies in result} == policies
+    assert "".join("+" if each else "-" for each in still) == kept
 
 
-def test_near_duplicates_are_told_apart_by_class_and_split() -> None:
-    found, kept = find([1, 2, 3, 4, 5], [0, 0, 1, 0, 0], [TRAIN, TRAIN, TRAIN, TEST, TRAIN], [(0, 1), (0, 2), (0, 3)])
-
-    assert found["near_duplicate"].pairs.tolist() == [[0, 1]]
-    assert found["near_conflict"].pairs.tolist() == [[0, 2]]
-    assert found["near_leak"].pairs.tolist() == [[3, 0]]  # the test image first
-    assert kept == [True] * 5
-
-
-def test_near_duplicates_can_be_left_out() -> None:
-    near = [(0, 1), (1, 2), (3, 4)]
-
-    _, kept = find([1, 2, 3, 4, 5], [0, 0, 0, 1, 1], [TRAIN, TRAIN, TRAIN, TEST, TRAIN], near, near_duplicate="reject", near_leak="reject")
-
-    assert kept == [True, False, True, True, False]  # 2 is near to 1 only, which is gone
-
-
-def test_near_contradictions_can_be_left_out_both() -> None:
-    assert find([1, 2, 3], [0, 1, 0], [TRAIN] * 3, [(0, 1)], near_conflict="reject")[1] == [False, False, True]
-
-
-def test_a_pair_with_the_same_pixels_is_no_near_duplicate() -> None:
-    assert find([1, 1], [0, 0], [TRAIN] * 2, [(0, 1)])[0]["near_duplicate"].pairs.tolist() == []
-
-
-def test_what_fails_is_found_and_kept() -> None:
-    found, kept = find([7, 7], [0, 0], [TRAIN, TEST], leak="fail")
-
-    assert found["leak"].policy == "fail"
-    assert kept == [True, True]
+@pytest.mark.parametrize(
+    ("case", "kind", "rows"),
+    [
+        (COPIES_IN_ALL_SPLITS, "leak", [0, 2]),
+        (CONFLICT, "conflict", [0, 1, 3]),
+        (CONFLICT, "leak", []),
+        (NEAR_CONFLICT, "near_conflict", [0, 1]),
+    ],
+)
+def test_the_rows_of_a_finding_are_those_that_a_rejection_leaves_out(case: Case, kind: str, rows: list[int]) -> None:
+    assert [copies.rows.tolist() for copies in find(case)[0] if copies.kind == kind] == [rows]

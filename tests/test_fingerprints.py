@@ -30,30 +30,25 @@ def test_colour_is_kept_as_distance_from_grey() -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F"])
-@pytest.mark.parametrize("size", [(1, 1), (3, 200), (130, 97)])
-def test_every_mode_and_size_is_taken(mode: str, size: tuple[int, int]) -> None:
-    colours = Image.new("RGB", size, (200, 200, 200))
-    image = colours.convert("L" if mode in "IF" else "P" if mode == "PA" else "RGB").convert(mode, dither=Image.Dither.NONE)
+def test_every_mode_and_size_has_one(mode: str) -> None:
+    for size in [(1, 1), (3, 200), (130, 97)]:
+        colours = Image.new("RGB", size, (200, 200, 200))
+        image = colours.convert("L" if mode in "IF" else "P" if mode == "PA" else "RGB").convert(mode, dither=Image.Dither.NONE)
 
-    result = fingerprint(image)
+        result = fingerprint(image)
 
-    assert result.dtype == np.uint8
-    assert result.shape == (FINGERPRINT_BYTES,)
-    assert np.abs(result[LUMA].astype(int) - (255 if mode == "1" else 200)).max() <= 4
+        assert result.dtype == np.uint8
+        assert result.shape == (FINGERPRINT_BYTES,)
+        assert np.abs(result[LUMA].astype(int) - (255 if mode == "1" else 200)).max() <= 4
 
 
-def test_grey_is_the_same_as_l_as_rgb_and_in_16_bits() -> None:
+def test_the_same_picture_in_another_mode_has_the_same() -> None:
     grey = gradient(90, 60)
-    sixteen_bits = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    expected = fingerprint(grey)
 
-    assert (fingerprint(grey) == fingerprint(grey.convert("RGB"))).all()
-    assert (fingerprint(grey) == fingerprint(sixteen_bits)).all()
-
-
-def test_transparency_is_white() -> None:
-    clear = Image.new("RGBA", (30, 30), (0, 0, 0, 0))
-
-    assert (fingerprint(clear) == fingerprint(Image.new("RGB", (30, 30), "white"))).all()
+    assert (fingerprint(grey.convert("RGB")) == expected).all()
+    assert (fingerprint(Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)) == expected).all()  # 16 bits
+    assert (fingerprint(Image.new("RGBA", (9, 9), (0, 0, 0, 0))) == fingerprint(Image.new("RGB", (9, 9), "white"))).all()
 
 
 def test_a_resized_copy_differs_by_little() -> None:

@@ -1,5 +1,6 @@
-"""What was decided is recorded once, in files that git shows as lines added."""
+"""Decisions are recorded once, in files that git shows as lines added."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,66 +25,67 @@ def test_what_is_recorded_is_found(tmp_path: Path) -> None:
     assert founders[known].tolist() == [9, 2**63 + 5]
 
 
-def test_later_images_are_added_at_the_end(tmp_path: Path) -> None:
+def test_later_images_are_added_at_the_end_and_one_that_two_branches_recorded_follows_the_first(tmp_path: Path) -> None:
     path = tmp_path / "splits.csv"
     extend_ledger(path, uint64(9), uint64(9))
     before = path.read_text(encoding="utf-8")
     extend_ledger(path, uint64(3), uint64(9))
-
-    assert path.read_text(encoding="utf-8") == before + "0000000000000003,0000000000000009\n"
-    assert read_ledger(path).keys.tolist() == [3, 9]
-
-
-def test_an_image_that_two_branches_have_recorded_follows_the_first(tmp_path: Path) -> None:
-    path = tmp_path / "splits.csv"
-    extend_ledger(path, uint64(3), uint64(9))
     extend_ledger(path, uint64(3), uint64(4))
 
+    assert path.read_text(encoding="utf-8") == before + "0000000000000003,0000000000000009\n0000000000000003,0000000000000004\n"
+    assert read_ledger(path).keys.tolist() == [3, 9]
     assert read_ledger(path).find(uint64(3))[1].tolist() == [9]
 
 
-@pytest.mark.parametrize("text", ["", "image,follows\n"])
-def test_an_empty_ledger_knows_nothing(tmp_path: Path, text: str) -> None:
-    (tmp_path / "splits.csv").write_text(text, encoding="utf-8")
-
-    assert read_ledger(tmp_path / "splits.csv").find(uint64(3))[0].tolist() == [False]
-
-
 @pytest.mark.parametrize(
-    "text", ["image,follows\nnonsense,\n", "image,follows\n00,\n", "<<<<<<< HEAD\nimage,follows\n", "other,columns\n1,2\n", "hello\n"]
+    ("content", "found"),
+    [
+        pytest.param(b"", [], id="empty"),
+        pytest.param(b"image,follows\n", [], id="only its header"),
+        pytest.param(b"image,follows\r\n0000000000000007,0000000000000009\r\n", [9], id="line ends of Windows"),
+    ],
 )
-def test_a_damaged_ledger_is_one_line_that_says_what_to_do(tmp_path: Path, text: str) -> None:
-    (tmp_path / "splits.csv").write_text(text, encoding="utf-8")
+def test_every_whole_ledger_is_read(tmp_path: Path, content: bytes, found: list[int]) -> None:
+    (tmp_path / "splits.csv").write_bytes(content)
 
-    with pytest.raises(StorageError, match=r"splits\.csv is damaged: .* git"):
-        read_ledger(tmp_path / "splits.csv")
+    known, founders = read_ledger(tmp_path / "splits.csv").find(uint64(7))
 
-
-def test_line_ends_of_windows_are_read(tmp_path: Path) -> None:
-    (tmp_path / "splits.csv").write_bytes(b"image,follows\r\n0000000000000007,0000000000000009\r\n")
-
-    assert read_ledger(tmp_path / "splits.csv").find(uint64(7))[1].tolist() == [9]
+    assert founders[known].tolist() == found
 
 
-@pytest.mark.parametrize("text", ["[]", '{"pets": "abc"}', '{"pets": [1, 2]}', '{"pets": ["cat", "cat"]}', "{"])
-def test_a_damaged_order_of_classes_is_one_line(tmp_path: Path, text: str) -> None:
-    (tmp_path / "classes.json").write_text(text, encoding="utf-8")
+READERS: dict[str, Callable[[Path], object]] = {
+    "splits.csv": read_ledger,
+    "classes.json": lambda path: ordered_classes(path, "pets", {"cat"}),
+    "known_images.csv": lambda path: known_images(path, "pets"),
+}
+DAMAGED = {
+    "splits.csv": [
+        "image,follows\nnonsense,\n",
+        "image,follows\n00,\n",
+        "<<<<<<< HEAD\nimage,follows\n",
+        "other,columns\n1,2\n",
+        "hello\n",
+    ],
+    "classes.json": ["[]", '{"pets": "abc"}', '{"pets": [1, 2]}', '{"pets": ["cat", "cat"]}', "{"],
+    "known_images.csv": ["hello\n", *(f"dataset,class,image\n{line}\n" for line in ("pets,cat", "pets,cat,xyz", ""))],
+}
 
-    with pytest.raises(StorageError, match=r"classes\.json is damaged: .*git checkout -- data/classes\.json"):
-        ordered_classes(tmp_path / "classes.json", "pets", {"cat"})
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in DAMAGED.items() for text in texts])
+def test_a_damaged_file_is_one_line_that_says_what_to_do(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    with pytest.raises(StorageError, match=rf"{name} is damaged: .* `git checkout -- data/{name}` \(") as caught:
+        READERS[name](tmp_path / name)
+
+    assert "\n" not in str(caught.value)
 
 
-def test_a_class_that_is_added_goes_last(tmp_path: Path) -> None:
+def test_a_class_that_is_added_goes_last_and_one_that_comes_back_keeps_its_place(tmp_path: Path) -> None:
     path = tmp_path / "classes.json"
     record_classes(path, "animals", ordered_classes(path, "animals", {"cat", "dog"}))
-
-    assert ordered_classes(path, "animals", {"ant", "cat", "dog"}) == ["cat", "dog", "ant"]
     assert ordered_classes(path, "plants", {"oak", "ash"}) == ["ash", "oak"]
 
-
-def test_a_class_that_goes_and_comes_back_keeps_its_place(tmp_path: Path) -> None:
-    path = tmp_path / "classes.json"
-    record_classes(path, "animals", ["cat", "dog"])
     record_classes(path, "animals", ordered_classes(path, "animals", {"ant", "dog"}))
 
     assert ordered_classes(path, "animals", {"cat", "dog", "ant"}) == ["cat", "dog", "ant"]
@@ -103,19 +105,9 @@ def test_the_smallest_keys_of_each_class_are_known_at_the_next_run(tmp_path: Pat
 
 
 def test_what_two_branches_know_is_known_after_git_has_joined_their_lines(tmp_path: Path) -> None:
-    path = tmp_path / "known_images.csv"
-    path.write_text(
-        "dataset,class,image\npets,cat,0000000000000009\npets,cat,0000000000000003\npets,dog,0000000000000003\n", encoding="utf-8"
-    )
+    lines = ["dataset,class,image", "pets,cat,0000000000000009", "pets,cat,0000000000000003", "pets,dog,0000000000000003", ""]
+    (tmp_path / "known_images.csv").write_text("\n".join(lines), encoding="utf-8")
 
-    assert {label: keys.tolist() for label, keys in known_images(path, "pets").items()} == {"cat": [3, 9], "dog": [3]}
+    known = known_images(tmp_path / "known_images.csv", "pets")
 
-
-@pytest.mark.parametrize(
-    "text", ["hello\n", "dataset,class,image\npets,cat\n", "dataset,class,image\npets,cat,xyz\n", "dataset,class,image\n\n"]
-)
-def test_a_damaged_list_of_known_images_is_one_line(tmp_path: Path, text: str) -> None:
-    (tmp_path / "known_images.csv").write_text(text, encoding="utf-8")
-
-    with pytest.raises(StorageError, match=r"known_images\.csv is damaged: .*or delete it"):
-        known_images(tmp_path / "known_images.csv", "pets")
+    assert {label: keys.tolist() for label, keys in known.items()} == {"cat": [3, 9], "dog": [3]}

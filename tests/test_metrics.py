@@ -23,30 +23,14 @@ from pipeline.evaluation.metrics import (
 CLASSES = ["cat", "dog", "eel", "owl"]
 LABELS = np.array([0, 0, 1, 0, 2])
 PROBABILITIES = np.array(
-    [
-        [0.70, 0.10, 0.10, 0.10],
-        [0.50, 0.30, 0.10, 0.10],
-        [0.25, 0.55, 0.15, 0.05],
-        [0.10, 0.80, 0.06, 0.04],
-        [0.04, 0.03, 0.90, 0.03],
-    ],
-    dtype=np.float32,
+    [[0.7, 0.1, 0.1, 0.1], [0.5, 0.3, 0.1, 0.1], [0.25, 0.55, 0.15, 0.05], [0.1, 0.8, 0.06, 0.04], [0.04, 0.03, 0.9, 0.03]], np.float32
 )
 
 
 def test_flat_numbers() -> None:
     found = classification_metrics(LABELS, PROBABILITIES, CLASSES, top_k=2)
-    assert list(found) == [
-        "accuracy",
-        "accuracy_low",
-        "accuracy_high",
-        "top_2_accuracy",
-        "macro_f1",
-        "log_loss",
-        "calibration_error",
-        "images",
-        "per_class",
-    ]
+    names = "accuracy accuracy_low accuracy_high top_2_accuracy macro_f1 log_loss calibration_error images per_class"
+    assert list(found) == names.split()
     assert found["accuracy"] == 4 / 5
     assert found["top_2_accuracy"] == 1.0  # the one mistake, a cat, has cat second
     assert found["images"] == 5

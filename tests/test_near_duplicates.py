@@ -1,5 +1,6 @@
 """Copies of one picture are linked, two pictures are not; the answer depends neither on the order nor on how many are alike."""
 
+import functools
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +19,16 @@ from pipeline.quality.near_duplicates import near_duplicates
 CHINA, FLOWER = 0, 1
 
 
+@functools.cache
 def photographs() -> list[Image.Image]:
     """scikit-learn's two photographs, 640 x 427 px."""
     return [Image.fromarray(image) for image in load_sample_images().images]
 
 
-def texture(seed: int, size: int = 120) -> Image.Image:
+@functools.cache
+def texture(seed: int) -> Image.Image:
     """A blurred colour noise: much structure, no two alike."""
-    noise = np.random.default_rng(seed).normal(size=(size, size, 3))
-    smooth = gaussian_filter(noise, (size / 20, size / 20, 0))
+    smooth = gaussian_filter(np.random.default_rng(seed).normal(size=(120, 120, 3)), (6, 6, 0))
     return Image.fromarray(np.clip(128 + smooth / smooth.std() * 50, 0, 255).astype(np.uint8))
 
 
@@ -47,11 +49,11 @@ def pairs_of(*images: Image.Image) -> list[list[int]]:
 
 
 def groups(fingerprints: np.ndarray) -> np.ndarray:
-    """The group of each fingerprint: the number of its first."""
     return groups_of(near_duplicates(fingerprints), len(fingerprints))
 
 
 def groups_of(pairs: np.ndarray, count: int) -> np.ndarray:
+    """The group of each of `count` images: the number of its first."""
     labels = connected_components(coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (count, count)), directed=False)[1]
     firsts: np.ndarray = np.unique(labels, return_index=True)[1]
     return firsts[labels]
@@ -81,16 +83,12 @@ def test_a_copy_of_a_photograph_is_found(change: Callable[[Image.Image], Image.I
 
 def test_different_pictures_are_not_linked() -> None:
     china, flower = photographs()
+    mirrored = [image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in (china, flower)]
     tiles = [image.crop((x, y, x + 106, y + 106)) for image in (china, flower) for x in range(0, 535, 106) for y in range(0, 320, 106)]
 
-    assert pairs_of(*(texture(seed) for seed in range(200))) == []
+    assert pairs_of(*(texture(seed) for seed in range(100))) == []
+    assert pairs_of(china, flower, *mirrored) == []
     assert len(pairs_of(*tiles)) <= 1  # of 48, among them much sky
-
-
-def test_a_mirrored_picture_is_another_one() -> None:
-    china, flower = photographs()
-
-    assert pairs_of(china, flower, *(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in (china, flower))) == []
 
 
 def test_one_cut_in_two_colours_is_two_pictures_but_grey_goes_with_both() -> None:
@@ -123,9 +121,9 @@ def test_flat_images_are_linked_only_if_nearly_equal() -> None:
 
 
 def test_textures_finer_than_the_thumbnail_are_not_taken_for_equal() -> None:
-    noises = [Image.fromarray(np.random.default_rng(seed).integers(0, 256, (2000, 2000), dtype=np.uint8)) for seed in (0, 1)]
+    noises = [Image.fromarray(np.random.default_rng(seed).integers(100, 156, (800, 800), dtype=np.uint8)) for seed in (0, 1)]
 
-    assert np.ptp(fingerprint(noises[0])[LUMA]) <= 8  # next to nothing is left of it
+    assert np.ptp([fingerprint(noise)[LUMA] for noise in noises]) <= 3  # next to nothing is left of it
     assert pairs_of(*noises) == []
 
 
@@ -137,17 +135,15 @@ def test_equal_fingerprints_are_linked_with_the_first_of_them() -> None:
 
 @pytest.mark.parametrize("noise", [1, 2])
 def test_a_crowd_gets_few_links_but_one_group(noise: int) -> None:
-    """4,000 nearly black images, and 4,000 of one photograph with a little noise, no two equal: 16 million pairs."""
-    rng = np.random.default_rng(0)
-    crowds = np.zeros((8_000, FINGERPRINT_BYTES), np.uint8)
-    crowds[4_000:] = fingerprint(photographs()[0])
-    crowds[:, LUMA] += rng.integers(0, noise + 1, (8_000, 256), dtype=np.uint8)
+    """1,000 nearly black images, and 1,000 of one photograph with a little noise, no two equal: a million pairs."""
+    crowds = np.zeros((2_000, FINGERPRINT_BYTES), np.uint8)
+    crowds[1_000:] = fingerprint(photographs()[0])
+    crowds[:, LUMA] += np.random.default_rng(0).integers(0, noise + 1, (2_000, 256), dtype=np.uint8)
 
     pairs = near_duplicates(crowds)
 
-    assert set(groups_of(pairs, 8_000)[:4_000]) == {0}
-    assert set(groups_of(pairs, 8_000)[4_000:]) == {4_000}
-    assert len(pairs) <= 8_000 * 7
+    assert groups_of(pairs, 2_000).tolist() == [0] * 1_000 + [1_000] * 1_000
+    assert len(pairs) <= 2_000 * 7
 
 
 def test_many_copies_of_one_picture_are_one_group() -> None:
@@ -158,23 +154,20 @@ def test_many_copies_of_one_picture_are_one_group() -> None:
 
     result = groups(np.stack([fingerprint(image) for image in [*copies, *(texture(seed) for seed in range(50))]]))
 
-    assert set(result[:18]) == {0}
-    assert set(result[18:36]) == {18}
-    assert len(set(result)) == 52
+    assert result.tolist() == [0] * 18 + [18] * 18 + list(range(36, 86))
 
 
 def test_the_groups_do_not_depend_on_the_order() -> None:
-    rng = np.random.default_rng(0)
-    pictures = [texture(seed) for seed in range(80)]
-    copies = [recompressed(cropped(pictures[i % 80], 0.02, 0, 0.01, 0)) for i in range(120)]
+    pictures = [texture(seed) for seed in range(40)]
+    copies = [recompressed(cropped(pictures[i % 40], 0.02, 0, 0.01, 0)) for i in range(60)]
     fingerprints = np.stack([fingerprint(image) for image in [*pictures, *copies]])
-    order = rng.permutation(len(fingerprints))
+    order = np.random.default_rng(0).permutation(len(fingerprints))
 
     straight, shuffled = groups(fingerprints), groups(fingerprints[order])
 
     expected = {frozenset(np.flatnonzero(straight == group).tolist()) for group in straight}
     assert {frozenset(order[shuffled == group].tolist()) for group in shuffled} == expected
-    assert len(expected) == 80
+    assert len(expected) == 40
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -22,22 +22,30 @@ SINGLE = np.arange(100)
 NO_PAIRS = np.empty((0, 2), np.int64)
 
 
-def test_every_fold_has_its_share_of_every_class() -> None:
-    folds = stratified_folds(LABELS, SINGLE, 5, seed=1)
+def grouped(*groups: list[int]) -> np.ndarray:
+    """The number of the group of each of 100 images: its first for those named, itself for all others."""
+    result = SINGLE.copy()
+    for rows in groups:
+        result[rows] = rows[0]
+    return result
 
-    assert [np.bincount(LABELS[folds == fold]).tolist() for fold in range(5)] == [[10, 6, 4]] * 5
-    assert folds.dtype == np.int8
 
-
-def test_a_group_is_in_one_fold_and_the_others_make_up_for_it() -> None:
-    groups = SINGLE.copy()
-    groups[:10] = 0  # a fifth of class 0
-    groups[50:53] = 50
-
+@pytest.mark.parametrize(
+    ("groups", "by_class"),
+    [
+        pytest.param(SINGLE, [[10, 6, 4]] * 5, id="single images"),
+        pytest.param(
+            grouped([*range(10)], [50, 51, 52]), [[10, 6, 4]] * 5, id="a group that is a fifth of its class: others make up for it"
+        ),
+        pytest.param(grouped([3, 60, 95]), [[10, 6, 4]] * 5, id="a group of images of several classes"),
+    ],
+)
+def test_every_fold_has_its_share_of_every_class_in_whole_groups(groups: np.ndarray, by_class: list[list[int]]) -> None:
     folds = stratified_folds(LABELS, groups, 5, seed=1)
 
-    assert len(set(folds[:10])) == len(set(folds[50:53])) == 1
-    assert [np.bincount(LABELS[folds == fold]).tolist() for fold in range(5)] == [[10, 6, 4]] * 5
+    assert [np.bincount(LABELS[folds == fold]).tolist() for fold in range(5)] == by_class
+    assert all(len(set(folds[groups == group])) == 1 for group in set(groups.tolist()))
+    assert folds.dtype == np.int8
 
 
 def test_a_class_smaller_than_the_number_of_folds_is_spread_as_far_as_it_goes() -> None:
@@ -47,16 +55,6 @@ def test_a_class_smaller_than_the_number_of_folds_is_spread_as_far_as_it_goes() 
 
     assert np.bincount(folds[labels == 0]).tolist() == [2] * 5
     assert len(set(folds[labels == 1])) == 2
-
-
-def test_a_group_of_images_of_two_classes_stays_together() -> None:
-    groups = SINGLE.copy()
-    groups[[3, 60, 95]] = 3
-
-    folds = stratified_folds(LABELS, groups, 5, seed=1)
-
-    assert folds[3] == folds[60] == folds[95]
-    assert np.bincount(folds).tolist() == [20] * 5
 
 
 @pytest.mark.parametrize(("groups", "what"), [([0, 1, 2], "3 training images"), ([0, 0, 0, 1], "2 groups of training images")])
@@ -135,6 +133,11 @@ def test_near_duplicates_follow_one_of_them_whatever_their_order() -> None:
     assert followed[0] in keys[[0, 1, 3]]
     assert followed[2] == 77
     assert reordered.tolist() == followed[order].tolist()
+
+
+@pytest.mark.parametrize(("one", "other"), [(5, 9), (9, 5)])
+def test_images_with_the_same_pixels_follow_the_near_duplicate_of_one_of_them(one: int, other: int) -> None:
+    assert len(set(founders(np.array([one, one, other], np.uint64), *free(3), np.array([[1, 2]])).tolist())) == 1
 
 
 def test_a_new_image_follows_those_of_its_near_duplicates_that_are_decided() -> None:

@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 
 from pipeline.files import write_bytes, written_beside
 
-ROWS_MAPPED = 1024  # at random places: the system maps 64 kB around each
+ROWS_MAPPED = 1024  # at random positions: the system maps 64 kB around each
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """images: uint8 (N, H, W, C), a memory map. labels: int32 (N,). groups: int32 (N,), images with the same number stay together.
+    """images: uint8 (N, H, W, C), a memory map. labels: int32 (N,). groups: int32 (N,), images with the same number are kept together.
 
-    validation: bool (N,), True where the source puts an image aside for validation.
+    validation: bool (N,), True if the source holds the image out for validation.
     """
 
     images: np.ndarray
@@ -36,14 +36,14 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """An .npy file of uint8 (N, …) that is being filled; a value, so that several processes can write their parts."""
+    """An .npy file of uint8 (N, …) being filled; picklable, so that several processes can write parts of it."""
 
     path: Path
     shape: tuple[int, ...]
     offset: int
 
     def write(self, first: int, rows: np.ndarray) -> None:
-        """Put rows, uint8 (M, …), where number `first` and those after it belong."""
+        """Write rows, uint8 (M, …), from number `first` on."""
         with self.path.open("rb+") as file:
             file.seek(self.offset + first * math.prod(self.shape[1:]))
             file.write(np.ascontiguousarray(rows, np.uint8).data)
@@ -51,7 +51,7 @@ class ArrayFile:
 
 @contextmanager
 def packed_array(path: Path, shape: tuple[int, ...]) -> Iterator[ArrayFile]:
-    """An array uint8 to fill, on disk; it is at `path` once it is full."""
+    """A uint8 array on disk to fill; it is moved to `path` at the end."""
     with written_beside(path) as beside:
         with beside.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -62,7 +62,7 @@ def packed_array(path: Path, shape: tuple[int, ...]) -> Iterator[ArrayFile]:
 
 
 def _reserve(path: Path) -> None:
-    """Take the disk space of a file that is all holes: a disk that is full now is an OSError, later it would kill the process."""
+    """Allocate the disk space of a sparse file: a full disk is an OSError now; later it would kill the process."""
     if not hasattr(os, "posix_fallocate"):
         return
     with path.open("rb+") as file:
@@ -74,7 +74,7 @@ def _reserve(path: Path) -> None:
 
 
 class MappedRows:
-    """The rows uint8 (N, row_bytes) of an open file, by a memory map that keeps few of them mapped: mapped pages count as a process's memory."""
+    """The rows uint8 (N, row_bytes) of an open file, memory mapped, few at a time: mapped pages count as memory of the process."""
 
     def __init__(self, file: BinaryIO, row_bytes: int) -> None:
         self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -95,14 +95,14 @@ class MappedRows:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Write an array whole, as .npy."""
+    """Write an array to an .npy file, atomically."""
     buffer = io.BytesIO()
     np.save(buffer, array)
     write_bytes(path, buffer.getvalue())
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array of an .npy file, by memory map."""
+    """The array of an .npy file, memory mapped."""
     array: np.ndarray = np.load(path, mmap_mode="r")
     return array
 
@@ -116,6 +116,6 @@ def read_training_set(folder: Path) -> TrainingSet:
 
 
 def read_index(folder: Path, split: str) -> dict[str, list[object]]:
-    """The columns of an index: `path`, `sha256`, and `fold` for the training images."""
+    """The columns of an index: `path`, `sha256`, and for training images `fold`."""
     columns: dict[str, list[object]] = pq.read_table(folder / split / "index.parquet").to_pydict()
     return columns

@@ -1,4 +1,4 @@
-"""Arrow columns from Python and NumPy values, by their buffers. `pyarrow.array` would import pandas: 0.3 s in each process that writes a shard."""
+"""Arrow columns built from buffers. `pyarrow.array` would import pandas, which takes 0.3 s in each process that writes a shard."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ def texts(values: Sequence[str | None]) -> pa.Array:
 
 
 def contents(values: Sequence[bytes]) -> pa.Array:
-    """A column of bytes, together below 2 GB."""
+    """A column of bytes, below 2 GB in total."""
     return _variable(pa.binary(), values, None)
 
 
 def integers(values: np.ndarray) -> pa.Array:
-    """A column of whole numbers of the array's own type."""
+    """A column of integers of the array's dtype."""
     values = np.ascontiguousarray(values)
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 

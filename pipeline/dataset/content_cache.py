@@ -1,7 +1,7 @@
-"""What was worked out from an image's bytes, kept by the sha256 of these bytes: a run in which 1 % of the images are new works out 1 %.
+"""Results computed from an image's bytes, cached by the sha256 of these bytes: a run with 1 % new images computes 1 %.
 
-A cache is a folder of segments, each a pair of files written whole: `NAME.rows.npy`, then `NAME.keys.npy`. Any number of processes may add to it at
-once. It can be deleted at any time, and lies in a folder named by whatever else decides a row (`cache_folder`).
+A cache is a folder of segments, each a pair of files written atomically: `NAME.rows.npy`, then `NAME.keys.npy`. Any number of processes may add to it
+at once. It can be deleted at any time. The name of its folder depends on everything else that determines a row (`cache_folder`).
 """
 
 import functools
@@ -25,7 +25,7 @@ LEAST_USED_SHARE = 0.5
 MOST_OPENED = 4
 SECONDS_TO_WRITE = 3600.0
 SEGMENT_FILE = re.compile(r"\.?\w+\.(keys|rows)\.npy(\.partial)?")
-UNUSABLE = (OSError, ValueError, EOFError)  # dropped just now by another process, or damaged
+UNUSABLE = (OSError, ValueError, EOFError)  # just removed by another process, or damaged
 
 
 def cache_folder(parent: Path, *decisive: object, modules: Iterable[ModuleType]) -> Path:
@@ -41,7 +41,7 @@ def key_of(content: bytes) -> bytes:
 
 
 class ContentCache:
-    """The rows of one folder, of one dtype. What is added is found by caches opened later."""
+    """The rows of one folder, all of one dtype. Added rows are found by caches opened later."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -55,7 +55,7 @@ class ContentCache:
         self._opened: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
 
     def find(self, keys: list[bytes]) -> list[np.ndarray | np.void | None]:
-        """For each key the row that was kept for it, or None."""
+        """The cached row of each key, or None."""
         if not len(self._order) or not keys:
             return [None] * len(keys)
         wanted = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES)
@@ -65,7 +65,7 @@ class ContentCache:
         return [self._row(int(self._order[i]), key) if hit else None for i, hit, key in zip(at, hits, keys, strict=True)]
 
     def add(self, keys: list[bytes], rows: np.ndarray) -> None:
-        """Keep the rows (N, …) of N keys."""
+        """Add the rows (N, …) of N keys."""
         if not keys:
             return
         name = uuid.uuid4().hex
@@ -75,7 +75,7 @@ class ContentCache:
             np.save(file, np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES))
 
     def keep(self, prefixes: np.ndarray) -> None:
-        """Drop the segments of which less than half is among `prefixes`, the first 8 bytes of keys, uint64 (N,); what they had of it is kept."""
+        """Remove segments of which less than half is in `prefixes`, the first 8 bytes of keys, uint64 (N,); rows that are in it are kept."""
         every = np.zeros(len(self._order), bool)
         every[self._order] = np.isin(self._prefixes, prefixes)
         for i, name in enumerate(self._names):
@@ -89,7 +89,7 @@ class ContentCache:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Remove what processes left behind that were killed as they wrote."""
+        """Remove partial files of processes that were killed while writing."""
         finished = {file.name.removesuffix(".keys.npy") for file in self._folder.glob("[!.]*.keys.npy")}
         for file in self._folder.glob("*"):
             if not SEGMENT_FILE.fullmatch(file.name) or file.name.split(".")[0] in finished:
@@ -107,10 +107,10 @@ class ContentCache:
         segment = int(np.searchsorted(self._starts, position, side="right")) - 1
         keys, rows = self._segment(segment)
         row = position - int(self._starts[segment])
-        return rows[row] if row < len(rows) and keys[row].tobytes() == key else None
+        return rows[row] if row < min(len(keys), len(rows)) and keys[row].tobytes() == key else None
 
     def _segment(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """(keys, rows) of a segment; the rows by memory map."""
+        """(keys, rows) of a segment; the rows are memory mapped."""
         if number in self._opened:
             self._opened.move_to_end(number)
         else:
@@ -126,12 +126,12 @@ class ContentCache:
 
 @functools.lru_cache(maxsize=1)
 def opened_cache(folder: Path, run: str) -> ContentCache:
-    """The cache of a folder as it was at the start of a `run`, opened once in each process."""
+    """The cache of a folder at the start of a `run`, opened once in each process."""
     return ContentCache(folder)
 
 
 def drop_others(folder: Path) -> None:
-    """Remove the caches beside a folder: those of other image sizes, or of earlier code. Only their own files go."""
+    """Remove the other caches next to a folder, for other image sizes or earlier code. Only cache files are removed."""
     for other in folder.parent.glob("*"):
         if other != folder:
             remove_matching(other, SEGMENT_FILE)

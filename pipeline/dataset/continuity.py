@@ -1,6 +1,6 @@
-"""Whether a source is still the data set that earlier runs recorded under its name, or has lost classes or all of its images since.
+"""Checks that a source is still the data set that earlier runs recorded under its name, and has not lost classes or all of its images.
 
-Pure functions of values. Recorded are the classes that the data set has had, and some images of its last run.
+Pure functions of values. Recorded are all classes that the data set has had, and some images of its last run.
 """
 
 import difflib
@@ -21,7 +21,7 @@ PLAIN_IN_YAML = re.compile(r"(?!(?:true|false|yes|no|on|off|null|nan|y|n)$)[A-Za
 
 @dataclass(frozen=True)
 class Recorded:
-    """What earlier runs recorded of a data set. images: uint64 (N,), keys of some of its images at the last run. file: where the classes stand."""
+    """What earlier runs recorded about a data set. images: uint64 (N,), keys of some images of its last run. file: where the classes are recorded."""
 
     classes: list[str]
     images: np.ndarray
@@ -30,9 +30,9 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Changes:
-    """What has changed since. removed: recorded classes without an image. unconfirmed: those of them that params.yaml does not confirm.
+    """Changes since then. removed: recorded classes that have no images. unconfirmed: those of them that params.yaml does not confirm.
 
-    new: classes that are not recorded. shared: recorded classes that are there. replaced: how many images are known of which none is there.
+    new: classes that are not recorded. shared: recorded classes that have images. replaced: the number of recorded images if all are gone, else 0.
     """
 
     name: str
@@ -45,14 +45,14 @@ class Changes:
 
 
 def compare(name: str, recorded: Recorded, found: Sequence[str], keys: np.ndarray, confirmed: Sequence[str]) -> Changes:
-    """What has changed in a data set. found: classes with images. keys: uint64 (M,) of all its images.
+    """The changes in a data set. found: classes with images. keys: uint64 (M,), of all its images.
 
-    confirmed: ingest.removed_classes. Raises SourceError where that names a class which has images, since then it would hide the next loss.
+    confirmed: ingest.removed_classes. Raises SourceError if it names a class that has images, because it would hide the next loss.
     """
     if back := [label for label in confirmed if label in found]:
         raise SourceError(
             f"params.yaml: ingest.removed_classes names {', '.join(back)}, but {name} has images of {'it' if len(back) == 1 else 'them'}. "
-            f"Take {'it' if len(back) == 1 else 'them'} out of the list."
+            f"Remove {'it' if len(back) == 1 else 'them'} from the list."
         )
     removed = [label for label in recorded.classes if label not in found]
     is_replaced = len(recorded.images) > 0 and not np.isin(recorded.images, keys).any()
@@ -68,22 +68,22 @@ def compare(name: str, recorded: Recorded, found: Sequence[str], keys: np.ndarra
 
 
 def unknown_confirmations(changes: Changes, confirmed: Sequence[str]) -> list[str]:
-    """A line for each name in ingest.removed_classes that confirms nothing."""
+    """A line for each name in ingest.removed_classes that is not a removed class."""
     lines = []
     for label in confirmed:
         if label not in changes.removed:
             near = difflib.get_close_matches(label, changes.removed, n=1)
-            hint = f"Did you mean {near[0]}?" if near else "It can be taken out of the list."
-            lines.append(f"ingest.removed_classes: {label} is no recorded class of {changes.name}. {hint}")
+            hint = f"Did you mean {near[0]}?" if near else "Remove it from the list."
+            lines.append(f"ingest.removed_classes: {label} is not a recorded class of {changes.name}. {hint}")
     return lines
 
 
 def refuse_unconfirmed(
     changes: Changes, unusable: Collection[str], confirmed: Sequence[str], replaced_images: Literal["fail", "keep"]
 ) -> None:
-    """Raise SourceError where classes or all images are gone, and params.yaml does not say that this is meant.
+    """Raise SourceError if classes or all images are gone and params.yaml does not confirm it.
 
-    unusable: classes that have files in the source; one of these without an image has none that can be used.
+    unusable: classes that have files in the source, usable or not.
     """
     if changes.unconfirmed:
         still = [label for label in confirmed if label in changes.removed]
@@ -91,41 +91,42 @@ def refuse_unconfirmed(
         raise SourceError(f"ingest.source: {_lost(changes, unusable, confirmation)}")
     if changes.replaced and changes.shared and replaced_images == "fail":
         raise SourceError(
-            f"ingest.source: {changes.name} has other images than at its last run: none of the {changes.replaced:,} that were noted then "
-            "(data/known_images.csv) is there. If it is another data set, give its folder or file another name, which becomes the name of the data "
-            "set and of its model. If its images were replaced, or all saved anew, and this is meant, set ingest.replaced_images: keep in params.yaml."
+            f"ingest.source: {changes.name} has other images than in its last run: none of the {changes.replaced:,} images recorded then "
+            "(data/known_images.csv) is there. If this is another data set, give its folder or file another name, which becomes the name of the data "
+            "set and of its model. If the images were replaced or re-encoded on purpose, set ingest.replaced_images: keep in params.yaml."
         )
 
 
 def _lost(changes: Changes, unusable: Collection[str], confirmation: str) -> str:
     lost = _named(changes.unconfirmed)
     spelled = [
-        f"{_quoted(new)} differs from {_quoted(label)} in spelling alone: rename {_quoted(new)} to {_quoted(label)}"
+        f"{_quoted(new)} and {_quoted(label)} differ only in spelling: rename {_quoted(new)} to {_quoted(label)}"
         for label in changes.unconfirmed
         for new in changes.new
         if similar_names([label, new])
     ]
     if not changes.shared and changes.replaced and not spelled:
         return (
-            f"{changes.name} is another data set than earlier runs recorded under this name ({changes.file}): it has {_named(changes.new)}, and no "
-            f"image of {lost}. Give its folder or file another name, which becomes the name of the data set and of its model (where "
-            f"register.model_name is set, change that, too). If it is to take the old one's place, confirm it in params.yaml: {confirmation}."
+            f"{changes.name} is another data set than the one that earlier runs recorded under this name ({changes.file}): it has {_named(changes.new)}, "
+            f"and no image of {lost}. Give its folder or file another name, which becomes the name of the data set and of its model (also change "
+            f"register.model_name, if set). To replace the old data set, confirm it in params.yaml: {confirmation}."
         )
     hints = [
         *spelled[:NAMED],
         *(f"all files of {label} are left out: see data/ingest/rejected.csv" for label in changes.unconfirmed if label in unusable),
     ]
+    them = "it" if len(changes.unconfirmed) == 1 else "them"
     return (
-        f"{changes.name} has no image of {lost} any more, which {changes.file} has from earlier runs: a model fitted now would not know "
-        f"{'it' if len(changes.unconfirmed) == 1 else 'them'}. {''.join(f'{hint[0].upper() + hint[1:]}. ' for hint in hints)}"
-        f"{_others(changes, spelled)}Put the images back, or, if this is meant, confirm it in params.yaml: {confirmation}."
+        f"{changes.name} has no image of {lost} any more, but {changes.file} has {them} from earlier runs: a new model would not know {them}. "
+        f"{''.join(f'{hint[0].upper() + hint[1:]}. ' for hint in hints)}{_others(changes, spelled)}"
+        f"Put the images back, or confirm the removal in params.yaml: {confirmation}."
     )
 
 
 def _others(changes: Changes, spelled: Sequence[str]) -> str:
-    """What else tells a class by another name, or another data set."""
-    new = f"New: {_named(changes.new)}. " if changes.new and not spelled else ""
-    another = "None of the images of the last run is left either: if it is another data set, give its folder or file another name. "
+    """A hint at renamed classes or another data set."""
+    new = f"New classes: {_named(changes.new)}. " if changes.new and not spelled else ""
+    another = "None of the images of the last run is there either: if this is another data set, give its folder or file another name. "
     return new + (another if changes.replaced else "")
 
 
@@ -139,5 +140,5 @@ def _quoted(label: str) -> str:
 
 
 def _in_yaml(label: str) -> str:
-    """A class's name as params.yaml must have it: in quotes where it would be read as something else."""
+    """A class name as YAML: quoted if it would be read as something else."""
     return label if PLAIN_IN_YAML.fullmatch(label) else json.dumps(label, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What `ingest` knows of a data set from earlier runs, what it does where that has changed, and what it records for the next run."""
+"""What `ingest` knows about a data set from earlier runs, what it does about changes, and what it records for the next run."""
 
 import sys
 
@@ -14,7 +14,7 @@ from pipeline.sources.records import Source
 
 
 def read_recorded(source: Source, paths: Paths) -> Recorded:
-    """What earlier runs recorded of the source; of one that orders its classes itself, the classes of its last run."""
+    """What earlier runs recorded about the source; if it orders its classes itself, the classes of its last run."""
     known = known_images(paths.known_images, source.name)
     images = np.concatenate([np.empty(0, np.uint64), *known.values()])
     if source.class_names is None:
@@ -23,7 +23,7 @@ def read_recorded(source: Source, paths: Paths) -> Recorded:
 
 
 def class_problems(changes: Changes) -> list[ClassProblem]:
-    """What has changed, as findings: the classes that nobody has confirmed, or else those that somebody has."""
+    """The changes as findings: the unconfirmed classes if there are any, else the confirmed ones."""
     problems = [ClassProblem("removed_class", (name,), "had images in earlier runs") for name in changes.unconfirmed or changes.removed]
     if changes.replaced and changes.shared:
         problems.append(ClassProblem("replaced_images", (), f"none of {changes.replaced:,} images of the last run is there"))
@@ -31,14 +31,14 @@ def class_problems(changes: Changes) -> list[ClassProblem]:
 
 
 def refuse_changes(changes: Changes, judged: Judged, policies: Ingest) -> None:
-    """Raise SourceError where classes or all images have gone, and params.yaml does not confirm it."""
+    """Raise SourceError if classes or all images are gone and params.yaml does not confirm it."""
     for line in unknown_confirmations(changes, policies.removed_classes):
         print(f"warning: {line}", file=sys.stderr)
     refuse_unconfirmed(changes, judged.images.labels, policies.removed_classes, policies.replaced_images)
 
 
 def record(source: Source, recorded: Recorded, changes: Changes, judged: Judged, paths: Paths) -> None:
-    """Record the classes, of a source that does not order them itself, and some images of each class that are kept."""
+    """Record the classes, unless the source orders them itself, and some of the kept images of each class."""
     if source.class_names is None:
         record_classes(paths.classes, source.name, [*recorded.classes, *changes.new])
     keys, labels = keys_of(judged.images)[judged.kept], judged.images.facts["label"][judged.kept]

@@ -1,6 +1,6 @@
-"""Take every image of a source: read it, decode it once, write its bytes to a shard, and keep what was found by its content.
+"""Read every image of a source, decode it once, write its bytes to a shard, and cache the results by content.
 
-The work goes to all cores, a shard at a time; what is in memory afterwards are some 60 bytes for each image.
+Uses all cores, a shard at a time; about 60 bytes per image stay in memory.
 """
 
 import hashlib
@@ -32,9 +32,9 @@ KEPT_FACTS = np.dtype(
     [
         ("pixels", "V16"),  # the first half of the sha256
         ("content", "<u8"),  # the first 8 bytes of the sha256 of the encoded image
-        ("label", "<i4"),  # place in Images.labels
+        ("label", "<i4"),  # index into Images.labels
         ("split", "i1"),  # the source's: NO_SPLIT, TRAIN, …
-        ("group", "<u8"),  # what decides the side of the source's group; 0 for none
+        ("group", "<u8"),  # key of the source's group; 0 for none
         ("width", "<u4"),
         ("height", "<u4"),
         ("mode", "u1"),
@@ -46,8 +46,8 @@ KEPT_FACTS = np.dtype(
 
 @dataclass(frozen=True)
 class Images:
-    """What was taken. facts: KEPT_FACTS (N,), in the order of the shards. labels: the classes, also those of which nothing
-    was taken. shard_lengths: images in each shard.
+    """The usable images. facts: KEPT_FACTS (N,), in the order of the shards. labels: all classes, also those without a usable
+    image. shard_lengths: images in each shard.
     """
 
     facts: np.ndarray
@@ -58,7 +58,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of one chunk of records: FACTS (N,), the prefixes of their content, what the source says of them, what is left out, all labels."""
+    """The result of one chunk of records: FACTS (N,), prefixes of the content, what the source says of them, the files left out, all labels."""
 
     facts: np.ndarray
     content: np.ndarray
@@ -68,10 +68,10 @@ class Taken:
 
 
 def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path) -> Images:
-    """Write all images of a source to `shards`, a folder, and their fingerprints one after the other to a file. `cache` may be deleted at any time."""
+    """Write all images of a source to the folder `shards`, and their fingerprints, one after the other, to a file."""
     cache = cache_folder(cache / "inspected", modules=(decoding, inspection, fingerprints))
     labels: dict[str, int] = {}
-    facts = bytearray()  # it grows in place: joining arrays would hold all of it twice
+    facts = bytearray()  # grows in place: concatenating arrays would need twice the memory
     lengths: list[int] = []
     left_out: list[LeftOut] = []
     with Progress("ingest", source.count, "images") as progress:
@@ -91,7 +91,7 @@ def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache
 
 @dataclass(frozen=True)
 class _Take:
-    """Takes one chunk of records into one shard; a value, so that it can be sent to another process."""
+    """Writes one chunk of records to one shard; picklable, so that it can be sent to another process."""
 
     shards: Path
     cache: Path
@@ -113,7 +113,7 @@ class _Take:
         return Taken(facts, prefixes, said, left_out, {record.label for record in records})
 
     def _inspect(self, encoded: list[bytes]) -> tuple[np.ndarray, dict[int, ImageError]]:
-        """(FACTS (M,) of the images that can be decoded, from the cache where they are there; by its place, why another one cannot be)."""
+        """(FACTS (M,) of the images that can be decoded, from the cache if possible; the errors of the others, by index)."""
         keys = [key_of(content) for content in encoded]
         cache = opened_cache(self.cache, self.run)
         known = cache.find(keys)
@@ -134,7 +134,7 @@ class _Take:
 
 
 def _read_all(records: list[Record]) -> tuple[list[tuple[Record, bytes]], list[LeftOut]]:
-    """The encoded images of those records that can be read, and what cannot."""
+    """The records that can be read, with their encoded images, and the files that cannot."""
     readable, left_out = [], []
     for record in records:
         try:
@@ -162,7 +162,7 @@ def _table(taken: list[tuple[Record, bytes]], facts: np.ndarray) -> pa.Table:
 
 
 def _kept(taken: Taken, labels: dict[str, int]) -> np.ndarray:
-    """KEPT_FACTS (N,) of a chunk; `labels` gets the classes that are new."""
+    """KEPT_FACTS (N,) of a chunk; new classes are added to `labels`."""
     kept = np.zeros(len(taken.facts), KEPT_FACTS)
     kept["pixels"] = np.frombuffer(taken.facts["pixels"].tobytes(), "V16")[::2]
     kept["content"] = taken.content
@@ -177,12 +177,12 @@ def _kept(taken: Taken, labels: dict[str, int]) -> np.ndarray:
 
 
 def _group_key(name: str) -> int:
-    """What decides the side of a group that the source names."""
+    """The key that decides the split of a group named by the source."""
     return int.from_bytes(hashlib.sha256(f"group {name}".encode()).digest()[:8], "big")
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """The records, a thousand at a time, or some megabytes."""
+    """The records in chunks of about a thousand, or a few megabytes."""
     chunk: list[Record] = []
     size_bytes = 0
     for record in records:

@@ -1,4 +1,4 @@
-"""The images of a data set with what was decided about them: their split, and whether they are kept."""
+"""The images of a data set with the decisions about them: their split, and whether they are kept."""
 
 import hashlib
 from collections import Counter
@@ -21,7 +21,7 @@ from pipeline.quality.inspection import MODES
 
 @dataclass(frozen=True)
 class Judged:
-    """The images with what was decided about them. splits: int8 (N,), places in SPLITS. kept: bool (N,)."""
+    """The images with the decisions about them. splits: int8 (N,), indices into SPLITS. kept: bool (N,)."""
 
     images: Images
     shards: Sequence[Path]
@@ -29,20 +29,20 @@ class Judged:
     kept: np.ndarray
 
     def subjects(self, rows: Iterable[int]) -> dict[int, Subject]:
-        """The images of some rows."""
+        """The subjects of findings in some rows."""
         paths = read_rows(self.shards, self.images.shard_lengths, rows, "path")
         labels = self.images.facts["label"]
         return {row: Subject(str(path), self.images.labels[labels[row]], SPLITS[self.splits[row]], row) for row, path in paths.items()}
 
     def counts(self, order: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Images by split and class, of those that are kept."""
+        """Kept images by split and class."""
         table = np.zeros((len(SPLITS), len(self.images.labels)), np.int64)
         np.add.at(table, (self.splits[self.kept], self.images.facts["label"][self.kept]), 1)
         column = {name: i for i, name in enumerate(self.images.labels)}
         return {split: {name: int(table[i, column[name]]) if name in column else 0 for name in order} for i, split in enumerate(SPLITS)}
 
     def rows_of_class(self, class_names: Sequence[str], most: int) -> dict[str, list[int]]:
-        """Rows of up to `most` images of each class, spread over the first shard that has some of it: few shards have to be read."""
+        """Rows of up to `most` images of each class, from the first shard that has some, so that few shards are read."""
         shard = np.repeat(np.arange(len(self.images.shard_lengths)), self.images.shard_lengths)
         chosen = {}
         for name in class_names:
@@ -58,7 +58,7 @@ class Judged:
 
 
 def keys_of(images: Images) -> np.ndarray:
-    """What tells the images apart, uint64 (N,): the first 64 bits of the sha256 of each one's pixels."""
+    """The keys of the images, uint64 (N,): the first 64 bits of the sha256 of the pixels."""
     return np.frombuffer(images.facts["pixels"].tobytes(), ">u8")[::2].astype(np.uint64)
 
 
@@ -82,7 +82,7 @@ def write_judged_index(folder: Path, judged: Judged, groups: np.ndarray) -> str:
 
 
 def describe(judged: Judged, order: Sequence[str], findings: Sequence[Finding], named: Mapping[str, str]) -> dict[str, Any]:
-    """What report.json says."""
+    """The content of report.json."""
     facts = judged.images.facts[judged.kept]
     counts = judged.counts(order)
     class_names = present(counts, order)
@@ -106,5 +106,5 @@ def describe(judged: Judged, order: Sequence[str], findings: Sequence[Finding], 
 
 
 def _spread(values: np.ndarray) -> list[int]:
-    """[least, median, most]."""
+    """[minimum, median, maximum]."""
     return [int(values.min()), int(np.median(values)), int(values.max())] if len(values) else [0, 0, 0]

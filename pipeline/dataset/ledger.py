@@ -1,8 +1,8 @@
-"""What earlier runs decided and later ones keep: the order of the classes, and on which side of the test split an image is.
+"""What earlier runs decided and later ones keep: the order of the classes, and whether an image is in train or test.
 
-Small files that belong into git: `data/classes.json` (the names of the classes by data set, in order) and `data/splits.csv` (`image`, the first
-64 bits of the sha256 of its pixels, and `follows`: what decides its side, empty for itself) only ever grow. `data/known_images.csv` has the smallest
-of these numbers in each class of a data set at its last run: by these a later run sees whether it is still the same one. It may be missing.
+Small files to be kept in git: `data/classes.json` (class names by data set, in order) and `data/splits.csv` (`image`, the first 64 bits of the sha256
+of its pixels, and `follows`, the image that decides its split, empty for itself) only ever grow. `data/known_images.csv` has the smallest of these
+numbers for each class of a data set in its last run, by which a later run recognizes it. It may be missing.
 """
 
 import csv
@@ -29,13 +29,13 @@ CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
 
 @dataclass(frozen=True)
 class Ledger:
-    """keys: uint64 (N,), rising. founders: uint64 (N,), the image that each follows."""
+    """keys: uint64 (N,), ascending. founders: uint64 (N,), the image that each one follows."""
 
     keys: np.ndarray
     founders: np.ndarray
 
     def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(bool (M,) whether each image was seen before, uint64 (M,) what it follows) of images uint64 (M,)."""
+        """(whether each image was seen before, bool (M,); what it follows, uint64 (M,)) for images uint64 (M,)."""
         if not len(self.keys):
             return np.zeros(len(keys), bool), np.zeros(len(keys), np.uint64)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -43,7 +43,7 @@ class Ledger:
 
 
 def read_ledger(path: Path) -> Ledger:
-    """What data/splits.csv holds; nothing where there is no such file. Raises StorageError where it is damaged."""
+    """The content of data/splits.csv; empty if there is no such file. Raises StorageError if it is damaged."""
     content = path.read_bytes() if path.exists() else b""
     lines = content.replace(b"\r\n", b"\n")
     if not lines or lines == HEADER:
@@ -63,7 +63,7 @@ def read_ledger(path: Path) -> Ledger:
 
 
 def extend_ledger(path: Path, keys: np.ndarray, founders: np.ndarray) -> None:
-    """Add images, uint64 (N,) each, that the file does not have yet."""
+    """Append images, uint64 (N,) each, that are not in the file yet."""
     if not len(keys):
         return
     order = np.argsort(keys)
@@ -75,13 +75,13 @@ def extend_ledger(path: Path, keys: np.ndarray, founders: np.ndarray) -> None:
 
 
 def ordered_classes(path: Path, dataset: str, found: set[str]) -> list[str]:
-    """The classes of a data set in the order in which they were first seen, new ones last; those recorded that are not found are among them."""
+    """The classes of a data set in the order in which they were first seen, new ones last; includes recorded classes that are not found."""
     known = recorded_classes(path, dataset)
     return [*known, *sorted(found - set(known))]
 
 
 def recorded_classes(path: Path, dataset: str) -> list[str]:
-    """All classes that a data set ever had, in the order in which they were first seen."""
+    """All classes that a data set has had, in the order in which they were first seen."""
     return _read_classes(path).get(dataset, [])
 
 
@@ -94,12 +94,12 @@ def record_classes(path: Path, dataset: str, names: list[str]) -> None:
 
 
 def known_images(path: Path, dataset: str) -> dict[str, np.ndarray]:
-    """By class, some images of the last run of a data set, uint64 (N,); nothing where none is recorded. Raises StorageError for a damaged file."""
+    """Some images of the last run of a data set by class, uint64 (N,); empty if none are recorded. Raises StorageError if the file is damaged."""
     return _read_known(path).get(dataset, {})
 
 
 def record_known_images(path: Path, dataset: str, by_class: Mapping[str, np.ndarray]) -> None:
-    """Record the smallest of the keys, uint64 (N,), of each class of a data set, in place of those of its last run."""
+    """Record the smallest keys, uint64 (N,), of each class of a data set, replacing those of its last run."""
     recorded = _read_known(path)
     most = max(1, MOST_KNOWN // max(1, len(by_class)))
     smallest = {label: np.unique(keys)[:most] for label, keys in by_class.items() if len(keys)}
@@ -138,30 +138,30 @@ def _read_classes(path: Path) -> dict[str, list[str]]:
     except ValidationError as error:
         raise _damaged(path, str(error.errors()[0]["msg"])) from None
     if any(len(set(names)) < len(names) for names in recorded.values()):
-        raise _damaged(path, "a class stands there twice")
+        raise _damaged(path, "a class is listed twice")
     return recorded
 
 
 LOST = {
-    "splits.csv": "what was recorded since the last commit is lost with that, and images decide anew as at first: only near duplicates can change sides",
-    "classes.json": "the classes that are new since the last commit are lost with that, and get their places anew",
+    "splits.csv": "images recorded since the last commit are assigned again, to the same split except for near duplicates",
+    "classes.json": "classes added since the last commit are put in order again",
 }
 
 
 def _damaged(path: Path, reason: str) -> StorageError:
     if path.name not in LOST:
         return StorageError(
-            f"{path} is damaged: {reason}. Mend it, or delete it: then one run cannot tell whether all images were replaced."
+            f"{path} is damaged: {reason}. Fix it, or delete it: the next run then cannot tell whether all images were replaced."
         )
     return StorageError(
-        f"{path} is damaged: {reason}. Mend it; or keep a copy, and take the last committed one from git: "
+        f"{path} is damaged: {reason}. Fix it, or keep a copy and restore the committed version: "
         f"`git checkout -- data/{path.name}` ({LOST[path.name]})."
     )
 
 
 def _numbers(texts: list[str]) -> np.ndarray:
-    """uint64 (N,) of N numbers of 16 hexadecimal digits. Raises ValueError for anything else."""
+    """uint64 (N,) from N texts of 16 hexadecimal digits. Raises ValueError for anything else."""
     wrong = next((text for text in texts if len(text) != DIGITS), None)
     if wrong is not None:
-        raise ValueError(f"{wrong!r} is no number of {DIGITS} hexadecimal digits")
+        raise ValueError(f"{wrong!r} is not a number of {DIGITS} hexadecimal digits")
     return np.frombuffer(bytes.fromhex("".join(texts)), ">u8").astype(np.uint64)

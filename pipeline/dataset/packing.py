@@ -1,4 +1,4 @@
-"""Decode the images of a shard into packed arrays; what was decoded before comes from the cache. Values, so that they can go to another process."""
+"""Decode the images of a shard into packed arrays, or take them from the cache. Everything here is picklable, for use in other processes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ BATCH_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class ShardToPack:
-    """One shard, and where its images go: by array the rows in the shard, the file and the place of the first of them."""
+    """One shard and the destination of its images: for each array the rows of the shard, the file, and the index of the first row."""
 
     path: Path
     parts: list[tuple[np.ndarray, ArrayFile, int]]
@@ -23,7 +23,7 @@ class ShardToPack:
 
 @dataclass(frozen=True)
 class Prepare:
-    """Decodes the images of a shard, or takes them from the cache, into the packed arrays. `run` tells one run of the stage from the next."""
+    """Packs the images of a shard. `run` identifies the run of the stage."""
 
     spec: ImageSpec
     cache: Path

@@ -1,6 +1,6 @@
-"""What `ingest` writes: encoded images as found in Parquet shards, a folder `images.parquet/` of `00000.parquet`, …, and their `index.parquet`.
+"""The output of `ingest`: the encoded images in Parquet shards (a folder `images.parquet/` of `00000.parquet`, …), and `index.parquet`.
 
-The index has one row for each row of the shards, in the same order; `split` is null for an image that is left out.
+The index has one row for each row of the shards, in the same order; `split` is null if the image is left out.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ IMAGES_READ_AT_ONCE = 256
 
 
 def write_shard(folder: Path, number: int, rows: pa.Table) -> None:
-    """Write a table of SHARD_SCHEMA as one shard, whole; encoded images are not compressed again."""
+    """Write a table of SHARD_SCHEMA as one shard, atomically; encoded images are not compressed again."""
     compression = {name: "none" if name == "bytes" else "zstd" for name in SHARD_SCHEMA.names}
     with written_beside(folder / f"{number:05d}.parquet") as beside:
         pq.write_table(rows, beside, compression=compression, use_dictionary=["label", "mode"], write_statistics=False)
@@ -40,7 +40,7 @@ def shard_files(folder: Path) -> list[Path]:
 
 
 def write_index(folder: Path, shards: Sequence[Path], splits: Iterator[pa.Array], groups: Iterator[pa.Array]) -> Iterator[pa.RecordBatch]:
-    """Write index.parquet, shard by shard; yields what is written, too."""
+    """Write index.parquet shard by shard, and yield its batches."""
     with (
         written_beside(folder / "index.parquet") as beside,
         pq.ParquetWriter(beside, INDEX_SCHEMA, compression="zstd", use_dictionary=REPEATING, write_statistics=REPEATING) as writer,
@@ -60,7 +60,7 @@ def read_index_batches(folder: Path, columns: Sequence[str]) -> Iterator[pa.Reco
 
 
 def read_rows(shards: Sequence[Path], lengths: Sequence[int], rows: Iterable[int], column: str) -> dict[int, object]:
-    """The values of one column in some rows, counted over all shards; each shard that has one is read once. lengths: rows in each shard."""
+    """Values of one column by row number, counted over all shards; each shard needed is read once. lengths: rows in each shard."""
     starts = np.cumsum([0, *lengths])
     found: dict[int, object] = {}
     wanted = np.unique(np.fromiter(rows, np.int64))

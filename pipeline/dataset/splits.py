@@ -1,6 +1,6 @@
-"""Which images are held out: by content for the test, by class and group for folds and validation. Pure functions of arrays.
+"""Which images are held out: by content for test, by class and group for folds and validation. Pure functions of arrays.
 
-A group are images that must stay together: near duplicates, or what the source calls a group.
+A group is a set of images that must be kept together: near duplicates, or a group named by the source.
 """
 
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ ALWAYS_TRAIN = np.uint64(2**64 - 1)
 
 
 def components(count: int, pairs: np.ndarray) -> np.ndarray:
-    """int32 (count,): the number of the group that each image is in, when the images of each pair, int (M, 2), are together."""
+    """int32 (count,): the group number of each image, if the images of each pair, int (M, 2), belong together."""
     graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], np.int32)
 
 
 def without_crowds(count: int, pairs: np.ndarray) -> np.ndarray:
-    """The pairs, int (M, 2), but for those of groups of more than CROWD_SHARE of all images (and more than CROWD_IMAGES).
+    """The pairs, int (M, 2), without those in groups of more than CROWD_SHARE of all images (and more than CROWD_IMAGES).
 
-    So many alike are no copies of one picture, but what the set consists of, as with drawings or frames; on one side of a split they would leave
-    nothing for the other.
+    So many similar images are not copies of one picture but typical of the set, such as drawings or video frames; kept together they would leave
+    nothing for the other split.
     """
     group = components(count, pairs)
     large = np.bincount(group) > max(CROWD_IMAGES, CROWD_SHARE * count)
@@ -36,7 +36,7 @@ def without_crowds(count: int, pairs: np.ndarray) -> np.ndarray:
 
 
 def together(keys: np.ndarray, groups: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """int32 (N,): the number of the group that each image is in: the same pixels, the same group of the source, or a chain of near duplicates.
+    """int32 (N,): the group number of each image: same pixels, same group of the source, or linked by near duplicates.
 
     keys, groups: uint64 (N,), 0 for no group. pairs: int (M, 2), near duplicates.
     """
@@ -47,7 +47,7 @@ def together(keys: np.ndarray, groups: np.ndarray, pairs: np.ndarray) -> np.ndar
 
 @dataclass(frozen=True)
 class Sides:
-    """splits: int8 (N,), the side of each image. keys: uint64 (N,). new_keys, new_founders: uint64 (M,), what was decided for the first time."""
+    """splits: int8 (N,), the split of each image. keys: uint64 (N,). new_keys, new_founders: uint64 (M,), images decided for the first time."""
 
     splits: np.ndarray
     keys: np.ndarray
@@ -66,10 +66,10 @@ def decide_sides(
     *,
     test_fraction: float,
 ) -> Sides:
-    """The split of each of N images: the source's, else by what decides its side: its group, an earlier run, its near duplicates, itself.
+    """The split of each of N images: the source's; else decided by its group, an earlier run, its near duplicates, or itself.
 
     keys: uint64, the first 64 bits of the sha256 of the pixels. given: int8, the source's split or NO_SPLIT. groups: uint64, the source's group or 0.
-    labels: int. near: int (M, 2), near duplicates. recorded: bool, whether an earlier run has decided; earlier: uint64, what the image follows since then.
+    labels: int. near: int (M, 2), near duplicates. recorded: bool, whether an earlier run decided; earlier: uint64, the image that it follows since then.
     """
     fixed = np.where(groups != 0, groups, np.where(recorded, earlier, 0)).astype(np.uint64)
     fixed = np.select([given == TEST, given != NO_SPLIT], [ALWAYS_TEST, ALWAYS_TRAIN], fixed)
@@ -82,10 +82,10 @@ def decide_sides(
 
 
 def _leave_some_to_train(followed: np.ndarray, labels: np.ndarray, free: np.ndarray, given: np.ndarray, test_fraction: float) -> np.ndarray:
-    """What the images follow, uint64 (N,), changed for new ones where else nothing could be learned or tested.
+    """What the images follow, uint64 (N,), changed for new images if otherwise a class had no training images or there were no test images.
 
-    Of a class that chance has put into the test split altogether, what is nearest to the other side goes to train for good; where the whole set is in
-    train, what is nearest to the test goes there, of a class of several groups. What follows an image that is decided stays with it.
+    If all groups of a class are in test by chance, the one closest to the threshold moves to train; if all images are in train, the group closest to
+    the threshold, of a class with several groups, moves to test. Images that follow an already decided one stay with it.
     """
     result = followed.copy()
     own = free & ~np.isin(followed, followed[~free])
@@ -102,11 +102,11 @@ def _leave_some_to_train(followed: np.ndarray, labels: np.ndarray, free: np.ndar
 
 
 def founders(keys: np.ndarray, fixed: np.ndarray, is_fixed: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """uint64 (N,): whose key decides the side of each image.
+    """uint64 (N,): the key that decides the split of each image.
 
-    keys: uint64 (N,), the first 64 bits of the sha256 of each image's pixels. fixed: uint64 (N,), what decides where `is_fixed`, bool (N,): the source,
-    its groups, or an earlier run. pairs: int (M, 2), near duplicates. An image that is not fixed follows those of its near duplicates that are; where
-    there is none, the group follows one of its members.
+    keys: uint64 (N,), the first 64 bits of the sha256 of each image's pixels. fixed: uint64 (N,), the deciding key where `is_fixed`, bool (N,): from
+    the source, its groups, or an earlier run. pairs: int (M, 2), near duplicates. An image that is not fixed follows its fixed near duplicates; if
+    there are none, the group follows one of its members.
     """
     result = fixed.copy()
     free = ~is_fixed
@@ -127,15 +127,15 @@ def founders(keys: np.ndarray, fixed: np.ndarray, is_fixed: np.ndarray, pairs: n
 
 
 def is_test(founder: np.ndarray, test_fraction: float) -> np.ndarray:
-    """bool (N,): the share `test_fraction` of all founders, uint64 (N,), by their own value: nothing else moves an image."""
+    """bool (N,): True for a share `test_fraction` of all founders, uint64 (N,). Depends on nothing but their values."""
     return np.asarray(founder < np.uint64(int(test_fraction * 2**64)))
 
 
 def stratified_folds(labels: np.ndarray, groups: np.ndarray, folds: int, *, seed: int) -> np.ndarray:
-    """The fold of each image, int8 (N,), from 0; every class is spread as evenly as whole groups allow.
+    """The fold of each image, int8 (N,), from 0; each class is spread as evenly as whole groups allow.
 
-    labels: int (N,). groups: int (N,), images with the same number stay together. A class of fewer groups than folds is missing from some.
-    Large groups go first, each to the fold that has the fewest of its class. Raises SourceError with fewer groups than folds.
+    labels: int (N,). groups: int (N,), images with the same number are kept together. A class with fewer groups than folds is missing from some folds.
+    Large groups are assigned first, each to the fold with the fewest images of its class. Raises SourceError if there are fewer groups than folds.
     """
     numbers, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(numbers) < folds:
@@ -158,7 +158,7 @@ def stratified_folds(labels: np.ndarray, groups: np.ndarray, folds: int, *, seed
 
 
 def stratified_holdout(labels: np.ndarray, groups: np.ndarray, fraction: float, *, seed: int) -> np.ndarray:
-    """bool (N,): about `fraction` of each class is held out, in whole groups. A class of two or more groups keeps images on either side."""
+    """bool (N,): about `fraction` of each class is held out, in whole groups. A class with two or more groups keeps images on both sides."""
     held_out = np.zeros(len(labels), bool)
     rng = np.random.default_rng(seed)
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
@@ -186,12 +186,12 @@ def _large_groups(group: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
 
 
 def _even_shares(held: np.ndarray, count: int, total: np.ndarray) -> np.ndarray:
-    """int (folds,): how many of `count` images each fold gets, so that with those held, int (folds,), all have as nearly the same as can be.
+    """int (folds,): how many of `count` images each fold gets, so that together with those held, int (folds,), the folds are as even as possible.
 
-    Where it comes out even, the fold with the smaller `total` goes first.
+    Ties are broken by the smaller `total`.
     """
     low, high = 0, int(held.max()) + count
-    while low < high:  # the highest level to which all folds can be filled up
+    while low < high:  # the highest level to which all folds can be filled
         level = (low + high + 1) // 2
         low, high = (level, high) if np.maximum(level - held, 0).sum() <= count else (low, level - 1)
     shares = np.maximum(low - held, 0)
@@ -201,22 +201,22 @@ def _even_shares(held: np.ndarray, count: int, total: np.ndarray) -> np.ndarray:
 
 
 def _chained(keys: np.ndarray) -> np.ndarray:
-    """int (M, 2): neighbours among the images that have the same key."""
+    """int (M, 2): pairs that link all images with the same key."""
     order = np.argsort(keys, kind="stable")
     same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
     return np.stack([order[same], order[same + 1]], axis=1)
 
 
 def _least_by_group(group: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
-    """uint64 (count,): one of the values of each group, the same whatever their order, and not by their size, which decides the side."""
+    """uint64 (count,): one of the values of each group, independent of their order, and not chosen by size, which decides the split."""
     result = np.zeros(count, np.uint64)
     order = np.argsort(_mixed(values), kind="stable")[::-1]
-    result[group[order]] = values[order]  # the last one written is the one whose mixed value is least
+    result[group[order]] = values[order]  # the last one written has the smallest mixed value
     return result
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
-    """uint64 (N,), each bit of which depends on all bits of the values: the finalizer of splitmix64 (Steele, Lea and Flood, 2014)."""
+    """uint64 (N,), each bit depends on all bits of the value: the finalizer of splitmix64 (Steele, Lea and Flood, 2014)."""
     mixed = values.astype(np.uint64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

@@ -1,1 +1,1 @@
-"""How good is a model, and how sure is that? Arrays in, values out."""
+"""How good is a model, and how certain is that? Arrays in, values out."""

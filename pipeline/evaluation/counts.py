@@ -1,6 +1,6 @@
-"""How many images a model labels right, in whole numbers, beside what needs no model: always guessing the commonest class.
+"""How many images a model classifies correctly, compared with the majority-class baseline, in whole numbers.
 
-Pure functions of labels. Counts are compared, never rounded shares: 10 of 19 rounded to six decimals is more than 10/19.
+Pure functions of labels. Compares counts, never rounded shares: 10 of 19 rounded to six decimals is more than 10/19.
 """
 
 from collections import Counter
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Score:
-    """`hits` of `images` are right. `majority_images`: those of the commonest class, `majority_class`, which always guessing it gets right.
+    """`hits` of `images` are correct. `majority_images`: the images of the most frequent class, `majority_class`; always guessing it gets these right.
 
-    `never_predicted`: the classes that have images and that no image is predicted as, in alphabetical order, each with its images.
+    `never_predicted`: classes that have images but are never predicted, in alphabetical order, each with its number of images.
     """
 
     images: int
@@ -31,7 +31,7 @@ class Score:
 
 
 def count_hits(labels: Iterable[str], predicted: Iterable[str]) -> Score:
-    """The score of predicted class names against labels, N each, N at least 1."""
+    """The score of N predicted class names, N at least 1."""
     pairs = list(zip(labels, predicted, strict=True))
     by_label = Counter(label for label, _ in pairs)
     said = {guess for _, guess in pairs}
@@ -41,7 +41,7 @@ def count_hits(labels: Iterable[str], predicted: Iterable[str]) -> Score:
 
 
 def warnings(score: Score) -> list[str]:
-    """What a person must know of a model before its accuracy, in one sentence each; nothing where there is nothing."""
+    """Warnings about a model, one sentence each: no better than the majority-class baseline, classes never predicted."""
     found = []
     if not score.beats_guessing:
         found.append(

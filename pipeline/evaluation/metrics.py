@@ -1,7 +1,7 @@
-"""How good are predictions: numbers from labels and probabilities, with their uncertainty.
+"""Metrics of predictions, with their uncertainty.
 
-Pure functions: labels int (N,), probabilities float (N, K), class k being `class_names[k]`; plain numbers and small arrays out, never NaN,
-also where a class has no images in the split. Knows nothing of files, models or MLflow.
+Pure functions: labels int (N,) and probabilities float (N, K) in, class k is `class_names[k]`; numbers and small arrays out, never NaN, even if a
+class has no images in the split. Knows nothing of files, models or MLflow.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ Metrics = dict[str, Number | PerClass]
 class ReliabilityBins:
     """Predictions grouped by confidence into B bins of equal width.
 
-    edges: float (B + 1,), from 0 to 1. counts: int (B,). confidence, accuracy: float (B,), means within each bin; 0 where it is empty.
+    edges: float (B + 1,), from 0 to 1. counts: int (B,). confidence, accuracy: float (B,), means within each bin; 0 if it is empty.
     """
 
     edges: np.ndarray
@@ -35,7 +35,7 @@ class ReliabilityBins:
 
 @dataclass(frozen=True)
 class Confusion:
-    """`count` images of class `label` were taken for `predicted`: `share` (0 to 1) of all images of that class."""
+    """`count` images of class `label` were predicted as `predicted`: a `share` (0 to 1) of all images of that class."""
 
     label: str
     predicted: str
@@ -44,10 +44,10 @@ class Confusion:
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], top_k: int) -> Metrics:
-    """Every number about a split: flat ones first, then `per_class`.
+    """All metrics of a split: single numbers first, then `per_class`.
 
     labels: int (N,), N at least 1. probabilities: float (N, K). `accuracy_low` and `accuracy_high` are the 95 % Wilson interval.
-    `top_{k}_accuracy` is left out where k is not below K: it would be 1. `macro_f1` is the mean over the classes that occur in the labels
+    `top_{k}_accuracy` is left out if k is not below K: it would be 1. `macro_f1` is the mean over the classes that occur in the labels
     or the predictions; a class that occurs in neither has zeros and support 0 in `per_class`.
     """
     predicted = probabilities.argmax(axis=1)
@@ -81,13 +81,13 @@ def top_k_accuracy(labels: np.ndarray, probabilities: np.ndarray, top_k: int) ->
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean negative log probability of the label, in nats; a probability below 1e-7 counts as 1e-7, so that the mean is finite."""
+    """Mean negative log probability of the label, in nats; probabilities are clipped to at least 1e-7, so that the mean is finite."""
     of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.clip(of_label, SMALLEST_PROBABILITY, 1)).mean())
 
 
 def per_class_metrics(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]) -> PerClass:
-    """Precision, recall, F1 (0 to 1; 0 where undefined) and support (images) of each class. labels, predicted: int (N,)."""
+    """Precision, recall, F1 (0 to 1; 0 if undefined) and support (images) of each class. labels, predicted: int (N,)."""
     columns = sklearn_metrics.precision_recall_fscore_support(labels, predicted, labels=np.arange(len(class_names)), zero_division=0)
     return {
         name: {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(support)}
@@ -107,7 +107,7 @@ def row_shares(matrix: np.ndarray) -> np.ndarray:
 
 
 def top_confusions(matrix: np.ndarray, class_names: Sequence[str], count: int) -> list[Confusion]:
-    """At most `count` pairs of classes that are confused, the most frequent first, of a confusion matrix int (K, K)."""
+    """At most `count` confused pairs of classes, the most frequent first, from a confusion matrix int (K, K)."""
     mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:count]
     pairs = [divmod(int(i), len(matrix)) for i in order if mistakes.flat[i] > 0]
@@ -116,13 +116,13 @@ def top_confusions(matrix: np.ndarray, class_names: Sequence[str], count: int) -
 
 
 def confident_mistakes(labels: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
-    """int (M,), M at most `count`: rows predicted wrongly, the most confident first. labels: int (N,), probabilities: float (N, K)."""
+    """int (M,), M at most `count`: misclassified rows, the most confident first. labels: int (N,), probabilities: float (N, K)."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:count]
 
 
 def reliability_bins(labels: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS) -> ReliabilityBins:
-    """The predictions by confidence (probability of the predicted class), in bins open to the left: (0, 1/B], …, ((B-1)/B, 1].
+    """The predictions by confidence (probability of the predicted class), in half-open bins: (0, 1/B], …, ((B-1)/B, 1].
 
     labels: int (N,). probabilities: float (N, K).
     """
@@ -150,14 +150,14 @@ def calibration_error(bins: ReliabilityBins) -> float:
 
 
 def overconfidence(bins: ReliabilityBins) -> float:
-    """Mean confidence minus accuracy (-1 to 1): above 0 where a model is surer than it should be."""
+    """Mean confidence minus accuracy (-1 to 1): above 0 if a model is overconfident."""
     return float((bins.counts * (bins.confidence - bins.accuracy)).sum() / max(int(bins.counts.sum()), 1))
 
 
 def cross_validation_summary(accuracies: Sequence[float]) -> dict[str, float]:
-    """Mean, sample standard deviation and 95 % interval (Student's t, k - 1 degrees of freedom, cut to 0…1) of k fold accuracies, k >= 2.
+    """Mean, sample standard deviation and 95 % interval (Student's t, k - 1 degrees of freedom, clipped to 0…1) of k fold accuracies, k >= 2.
 
-    The interval is approximate, and rather too narrow: the folds share training images, so their accuracies are not independent, and no
+    The interval is approximate and tends to be too narrow: the folds share training images, so their accuracies are not independent, and no
     unbiased estimate of the variance exists. Source: Bengio and Grandvalet (2004), No unbiased estimator of the variance of k-fold
     cross-validation, JMLR 5.
     """

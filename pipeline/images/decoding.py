@@ -1,6 +1,6 @@
-"""From an image as people have it to the array that a network takes. Bytes and arrays only; Pillow decodes.
+"""From an encoded image to the input array of a network. Bytes and arrays only; Pillow decodes.
 
-`preprocess` uses it for every image, and the registered model carries it along: both prepare an image with the same code.
+Used by `preprocess`, and shipped with the registered model, so that both prepare images with the same code.
 """
 
 import functools
@@ -11,7 +11,6 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,14 +25,12 @@ COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 MOST_PIXELS = 100_000_000
 RESAMPLING = Image.Resampling.BICUBIC  # Pillow widens the filter when it shrinks an image: no aliasing
-DECODED_AT = (
-    2  # times the wanted size or more is what the filter gets; what is larger is averaged in blocks first, as in Pillow's thumbnails
-)
+DECODED_AT = 2  # an image larger than this many times the target size is first reduced by averaging blocks, as in Pillow's thumbnails
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What a network takes: height and width in px, 1 or 3 channels, and how an image of another shape is fitted in."""
+    """The input of a network: height and width in px, 1 or 3 channels, and how images of another shape are resized."""
 
     height: int
     width: int
@@ -42,9 +39,9 @@ class ImageSpec:
 
 
 def decode(encoded: bytes, spec: ImageSpec | None = None) -> Image.Image:
-    """An image, read whole and turned upright; its `info` has `mode_in_file`. Raises ImageError for what cannot be decoded.
+    """A decoded image, turned upright; its `info` has `mode_in_file`. Raises ImageError if it cannot be decoded.
 
-    With a `spec`, a JPEG of more than twice that size is decoded at 1/2, 1/4 or 1/8: its inverse cosine transform averages blocks of pixels.
+    With a `spec`, a JPEG of more than twice its size is decoded at 1/2, 1/4 or 1/8 (the inverse cosine transform averages blocks of pixels).
     """
     if not encoded:
         raise ImageError("empty file", "empty")
@@ -64,7 +61,7 @@ def decode(encoded: bytes, spec: ImageSpec | None = None) -> Image.Image:
         raise ImageError(
             f"{int(found[0]) if found else 0:,} px is more than {MOST_PIXELS // 1_000_000} million pixels", "too_large"
         ) from None
-    except Exception as error:  # Pillow's decoders raise nearly everything on damaged files
+    except Exception as error:  # on damaged files, Pillow's decoders raise nearly any exception
         raise ImageError(_reason(error)) from None
     upright.info["mode_in_file"] = image.mode
     upright.format = image.format
@@ -72,7 +69,7 @@ def decode(encoded: bytes, spec: ImageSpec | None = None) -> Image.Image:
 
 
 def pixel_digest(image: Image.Image) -> bytes:
-    """sha256 (32 bytes) of a decoded image: its mode, its size and its pixels; a palette is replaced by the colours that it stands for."""
+    """sha256 (32 bytes) of a decoded image: mode, size and pixels; palettes are replaced by their colours."""
     if image.mode in ("P", "PA", "1"):
         image = image.convert("L" if image.mode == "1" else "RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
     digest = hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode())
@@ -81,23 +78,18 @@ def pixel_digest(image: Image.Image) -> bytes:
 
 
 def encoded_to_input(encoded: bytes, spec: ImageSpec) -> np.ndarray:
-    """uint8 (height, width, channels) of an encoded image. Raises ImageError for what cannot be decoded."""
+    """uint8 (height, width, channels) of an encoded image. Raises ImageError if it cannot be decoded."""
     return image_to_input(decode(encoded, spec), spec)
 
 
-def encoded_to_inputs(images: Iterable[bytes], spec: ImageSpec) -> np.ndarray:
-    """uint8 (N, height, width, channels) of N encoded images, at least one. Raises ImageError as `encoded_to_input` does."""
-    return np.stack([encoded_to_input(image, spec) for image in images])
-
-
 def array_to_input(image: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    """uint8 (height, width, channels) of an array uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Raises SourceError for another one."""
+    """uint8 (height, width, channels) of an array uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Raises SourceError for any other array."""
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
     values_fit = np.issubdtype(image.dtype, np.integer) and image.size > 0 and image.min() >= 0 and image.max() <= 255
     if not values_fit or not (image.ndim == 2 or (image.ndim == 3 and image.shape[-1] in (3, 4))):
         raise SourceError(
-            f"expected whole numbers 0 to 255 of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), found {image.dtype} {image.shape}"
+            f"expected whole numbers from 0 to 255 of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), found {image.dtype} {image.shape}"
         )
     return image_to_input(Image.fromarray(image.astype(np.uint8)), spec)
 
@@ -117,7 +109,7 @@ def image_to_input(image: Image.Image, spec: ImageSpec) -> np.ndarray:
 def encode_png(pixels: np.ndarray) -> bytes:
     """A PNG of an array uint8 (H, W), grey, or (H, W, 3), RGB. Four times as fast as Pillow's on images of 28 px."""
     height, width = pixels.shape[:2]
-    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)  # each row starts with 0: it is not filtered
+    rows = np.zeros((height, 1 + pixels[0].size), np.uint8)  # each row starts with 0, which means no filter
     rows[:, 1:] = pixels.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, 0 if pixels.ndim == 2 else 2, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), level=1)), (b"IEND", b""))
@@ -130,23 +122,23 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes:
 
 @functools.cache
 def _formats() -> list[str]:
-    """The formats of FORMATS that this Pillow has. Left out are those that run another program, as PostScript does, and obscure ones."""
+    """The formats of FORMATS that this Pillow supports. Not among them: obscure formats, and those that run another program, such as PostScript."""
     Image.init()
     return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _check(image: Image.Image) -> None:
-    """Refuse, before it is decoded, what would fill the memory or has colours that cannot be converted."""
+    """Raise ImageError, before decoding, if the image would not fit into memory or its colours cannot be converted."""
     if image.width * image.height > MOST_PIXELS:
         raise ImageError(f"{image.width} x {image.height} px is more than {MOST_PIXELS // 1_000_000} million pixels", "too_large")
     if image.mode not in (*GREY_MODES, *COLOUR_MODES):
-        raise ImageError(f"its colours, {image.mode}, are neither grey nor RGB, CMYK, YCbCr or HSV")
+        raise ImageError(f"its colour mode {image.mode} is not supported: expected grey, RGB, CMYK, YCbCr or HSV")
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise AssertionError("Pillow is set to accept truncated images")
 
 
 def _draft(image: Image.Image, spec: ImageSpec) -> None:
-    """Have a JPEG decoded at the least size that is DECODED_AT times what it will be resized to."""
+    """Let a JPEG be decoded at the smallest size that is at least DECODED_AT times the target size."""
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     width, height = (spec.height, spec.width) if turned else (spec.width, spec.height)
     fitted = min if spec.resize == "pad" else max
@@ -155,16 +147,16 @@ def _draft(image: Image.Image, spec: ImageSpec) -> None:
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
-    """The image as its EXIF orientation says; as it is where EXIF is damaged."""
+    """The image turned by its EXIF orientation, or as it is if EXIF is damaged."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         return image if orientation == 1 else ImageOps.exif_transpose(image)
-    except Exception:  # of a damaged EXIF block; the pixels are whole
+    except Exception:  # damaged EXIF; the pixels are fine
         return image
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Grey values of 16 bits divided by 257. Of 32 bits too, where they exceed 8 bits; numbers with a point are taken as 0 to 1 where all are."""
+    """16-bit grey divided by 257; also 32-bit integers, if they exceed 8 bits. Floating point is scaled by 255 if no value exceeds 1."""
     if not image.mode.startswith(("I", "F")):
         return image
     pixels = np.nan_to_num(np.asarray(image).astype(np.float64))
@@ -190,7 +182,7 @@ def _resize(image: Image.Image, spec: ImageSpec) -> Image.Image:
 
 
 def _crop(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The largest part around the centre that has the shape of `size`, resized to it."""
+    """The largest central part with the aspect ratio of `size`, resized to it."""
     scale = max(size[0] / image.width, size[1] / image.height)
     width, height = size[0] / scale, size[1] / scale
     left, top = (image.width - width) / 2, (image.height - height) / 2
@@ -201,5 +193,5 @@ def _crop(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 def _reason(error: Exception) -> str:
     text = (str(error).splitlines() or [""])[0]
     if "cannot identify image file" in text:
-        return "not an image, or of a format that is not read here"
+        return "not an image, or an unsupported format"
     return f"cannot be decoded: {text or type(error).__name__}"

@@ -1,4 +1,4 @@
-"""Small pictures of images, for pages. Pillow images in, encoded bytes out."""
+"""Thumbnails for pages. Pillow images in, encoded bytes out."""
 
 import io
 
@@ -10,9 +10,9 @@ LARGEST_PNG_BYTES = 4096
 
 
 def thumbnail(image: Image.Image, most_px: int = 64) -> bytes:
-    """A picture of a decoded image, at most `most_px` high and wide, never enlarged: a PNG, or a JPEG where that would be above 4 kB.
+    """A thumbnail of a decoded image, at most `most_px` high and wide, never enlarged: a PNG, or a JPEG if the PNG is larger than 4 kB.
 
-    Transparency becomes white, grey of 16 bits grey of 8. The same image gives the same bytes.
+    Transparency becomes white, 16-bit grey becomes 8-bit grey. The same image gives the same bytes.
     """
     scale = min(1.0, most_px / max(image.size))
     width, height = (max(1, round(scale * side)) for side in image.size)

@@ -1,19 +1,19 @@
-"""What about the classes of a data set should make its owner look twice. Pure functions of counts and of arrays over N images."""
+"""Problems with the classes of a data set: few images, imbalance, shortcuts. Pure functions of counts and of arrays over N images."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-FEW_IMAGES = 20  # as many as there can be folds
+FEW_IMAGES = 20  # the largest number of folds
 MOST_TIMES_LARGER = 10
-LEAST_GAP = 0.9  # share of a class that has a mark, less the share of all other classes that has it
-LEAST_IMAGES = 5  # fewer share a mark by chance
+LEAST_GAP = 0.9  # share of a class that has an attribute minus the share of all other classes
+LEAST_IMAGES = 5  # fewer may have the same attribute by chance
 AREA_BINS = 64
 
 
 class ClassProblem(NamedTuple):
-    """A finding about classes: its kind, the classes and what was seen."""
+    """A finding about classes: its kind, the classes, and a note."""
 
     kind: str
     classes: tuple[str, ...]
@@ -21,7 +21,7 @@ class ClassProblem(NamedTuple):
 
 
 def check_counts(counts: Mapping[str, Mapping[str, int]], class_names: Sequence[str]) -> list[ClassProblem]:
-    """Classes that are small, out of balance or missing from a split. counts: images by split and class; validation counts as training."""
+    """Small, imbalanced and missing classes. counts: images by split and class; validation images count as training images."""
     training = {name: counts["train"][name] + counts["validation"][name] for name in class_names}
     problems = [
         ClassProblem("small_class", (name,), f"{count:,} training images") for name, count in training.items() if 0 < count < FEW_IMAGES
@@ -40,10 +40,10 @@ def check_counts(counts: Mapping[str, Mapping[str, int]], class_names: Sequence[
 def find_shortcuts(
     labels: np.ndarray, marks: Mapping[str, np.ndarray], areas: np.ndarray, class_names: Sequence[str]
 ) -> list[ClassProblem]:
-    """Classes that can be told by something other than what the images show.
+    """Classes that can be predicted without looking at the content of the images.
 
-    labels: int (N,). marks: what an image has, text (N,), by the name of the mark ("colour mode"). areas: int (N,), pixels of each image. A class is
-    named where the share of it that has a mark exceeds that of all other images by LEAST_GAP.
+    labels: int (N,). marks: attributes of the images, text (N,), by the name of the attribute ("colour mode"). areas: int (N,), pixels of each image. A
+    class is named if the share of its images that have an attribute exceeds the share of all other images by LEAST_GAP.
     """
     sizes = np.bincount(labels, minlength=len(class_names))
     enough = (sizes >= LEAST_IMAGES) & (len(labels) - sizes >= LEAST_IMAGES)
@@ -61,7 +61,7 @@ def find_shortcuts(
 def _area_shortcuts(
     labels: np.ndarray, areas: np.ndarray, sizes: np.ndarray, enough: np.ndarray, class_names: Sequence[str]
 ) -> list[ClassProblem]:
-    """Classes whose images are larger, or smaller, than those of the others."""
+    """Classes whose images are larger or smaller than all others."""
     limits = np.unique(np.quantile(areas, np.linspace(0, 1, AREA_BINS + 1), method="lower"))
     inside, outside = _shares(labels, np.searchsorted(limits, areas, side="right") - 1, sizes, len(limits))
     inside, outside = inside[:, ::-1].cumsum(axis=1)[:, ::-1], outside[:, ::-1].cumsum(axis=1)[:, ::-1]  # share of this bin and all above

@@ -1,7 +1,7 @@
-"""Images that are there more than once: contradictions, leaks and duplicates, exact or near. Pure functions of arrays over N images.
+"""Images that occur more than once: label conflicts, leakage and duplicates, exact or near. Pure functions of arrays over N images.
 
 pixels: the digest of each image's pixels, (N,). labels: int (N,). splits: int8 (N,), TRAIN < VALIDATION < TEST. kept: bool (N,).
-Where copies are left out of one of two splits, it is the lower one.
+If copies are in two splits, those in the lower one are left out.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ import numpy as np
 
 Policy = Literal["reject", "keep", "fail"]
 Found = tuple[np.ndarray, np.ndarray]
-"""pairs int64 (M, 2), the image that stays (or the first one) before the other; rows int64 (K,) that `reject` leaves out."""
+"""pairs int64 (M, 2), first the image that stays (or the first one); rows int64 (K,) that `reject` leaves out."""
 
 EXACT = ("conflict", "leak", "duplicate")
 NEAR = ("near_conflict", "near_leak", "near_duplicate")
@@ -20,7 +20,7 @@ NEAR = ("near_conflict", "near_leak", "near_duplicate")
 
 @dataclass(frozen=True)
 class Copies:
-    """One kind of finding: pairs int64 (M, 2) of rows, rows int64 (K,) that are concerned, and what is done about them."""
+    """One kind of finding: pairs of rows, int64 (M, 2), the rows concerned, int64 (K,), and the policy."""
 
     kind: str
     pairs: np.ndarray
@@ -31,9 +31,10 @@ class Copies:
 def find_copies(
     pixels: np.ndarray, labels: np.ndarray, splits: np.ndarray, near: np.ndarray, policies: Mapping[str, Policy], kept: np.ndarray
 ) -> list[Copies]:
-    """The findings of all six kinds, in the order of EXACT and NEAR; `kept` loses what they leave out.
+    """The findings of all six kinds, in the order of EXACT and NEAR; `kept` is set to False for images left out.
 
-    near: int64 (M, 2), pairs of near duplicates; those with the same pixels are passed over. Each kind is looked for among what those before it left.
+    near: int64 (M, 2), pairs of near duplicates; pairs with the same pixels are ignored. Each kind is searched
+    among the images that the previous ones kept.
     """
     groups = list(_groups(pixels))
     exact: Mapping[str, Callable[[], Found]] = {
@@ -54,7 +55,7 @@ def find_copies(
 
 
 def _groups(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """The rows of each set of two or more images with the same pixels, rising."""
+    """The rows, ascending, of each set of two or more images with the same pixels."""
     order = np.argsort(pixels, kind="stable")
     same = pixels[order][1:] == pixels[order][:-1]
     starts = np.flatnonzero(same & ~np.concatenate([[False], same[:-1]]))
@@ -96,7 +97,7 @@ def _duplicates(groups: list[np.ndarray], labels: np.ndarray, splits: np.ndarray
 
 
 def _alive(near: np.ndarray, pixels: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """The pairs of which both images are there, with different pixels."""
+    """The pairs of which both images are kept and have different pixels."""
     alive = kept[near].all(axis=1) & (pixels[near[:, 0]] != pixels[near[:, 1]])
     return np.asarray(near[alive])
 

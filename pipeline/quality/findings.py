@@ -1,4 +1,4 @@
-"""What was found in a data set, as lines: a finding for each file, pair or class. Finds nothing itself; values in, values out."""
+"""The findings about a data set as lines: one for each file, pair or class. Makes no checks; values in, values out."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ RELATIONS = {
 
 
 class Subject(NamedTuple):
-    """What a finding is about: a file, or an image with its row."""
+    """The subject of a finding: a file, or an image with its row."""
 
     path: str
     label: str = ""
@@ -40,7 +40,7 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of findings.csv. `other` is what the subject is a copy of; `rejected` says whether the subject itself is left out."""
+    """One line of findings.csv. `other` is the image that the subject is a copy of; `rejected`: whether the subject is left out."""
 
     kind: str
     action: Action
@@ -64,7 +64,7 @@ def list_findings(
     formats: np.ndarray,
     policies: Mapping[str, str],
 ) -> list[Finding]:
-    """Everything that was found, in the order in which it was looked for. subjects: those of `rows_named`. formats: (N,), places in FORMATS."""
+    """All findings, in the order of the checks. subjects: those of `rows_named`. formats: (N,), indices into FORMATS."""
     unusable = ACTIONS[policies["unusable"]]
     findings = [Finding(fault.finding, unusable, Subject(fault.path), None, fault.reason, rejected=True) for fault in left_out]
     for row in misnamed.rows.tolist():
@@ -80,7 +80,7 @@ def list_findings(
 
 
 def _copies(found: Copies, subjects: Mapping[int, Subject]) -> list[Finding]:
-    """A line for each pair; where `reject` leaves out the first of a pair, too, a line for that."""
+    """A line for each pair, and one for the first of a pair if `reject` leaves it out too."""
     rejected = set(found.rows.tolist()) if found.policy == "reject" else set()
     findings, told = [], set()
     for first, second in found.pairs.tolist():
@@ -93,13 +93,13 @@ def _copies(found: Copies, subjects: Mapping[int, Subject]) -> list[Finding]:
 
 
 def count_findings(findings: Sequence[Finding]) -> dict[str, int]:
-    """How many findings there are of each kind that was found."""
+    """The number of findings by kind, without zeros."""
     counts = Counter(finding.kind for finding in findings)
     return {kind: counts[kind] for kind in kinds() if counts[kind]}
 
 
 def rejections(findings: Sequence[Finding]) -> list[LeftOut]:
-    """What is left out, sorted by path, each with the first reason."""
+    """The files left out, sorted by path, each with its first reason."""
     first: dict[str, LeftOut] = {}
     for finding in findings:
         if finding.rejected:
@@ -108,7 +108,7 @@ def rejections(findings: Sequence[Finding]) -> list[LeftOut]:
 
 
 def findings_csv(findings: Sequence[Finding]) -> bytes:
-    """findings.csv: everything that was found."""
+    """findings.csv: all findings."""
     lines = [
         (finding.kind, finding.action, *finding.subject[:3], *(finding.other[:3] if finding.other else ("", "", "")), finding.note)
         for finding in findings
@@ -117,7 +117,7 @@ def findings_csv(findings: Sequence[Finding]) -> bytes:
 
 
 def rejected_csv(rejected: Sequence[LeftOut]) -> bytes:
-    """rejected.csv: what was left out."""
+    """rejected.csv: the files left out."""
     return _csv([LeftOut._fields, *rejected])
 
 

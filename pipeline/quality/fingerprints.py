@@ -1,6 +1,6 @@
-"""A small description of an image that its copies share nearly: a grey thumbnail, coarser colours. Pillow images in, bytes out.
+"""A small description of an image that is nearly the same for its copies: a grey thumbnail and coarse colours. Pillow images in, bytes out.
 
-Integers all the way (Pillow resizes 8-bit images in fixed point), so the same pixels give the same bytes on every machine.
+Integer arithmetic only (Pillow resizes 8-bit images in fixed point), so the same pixels give the same bytes on every machine.
 """
 
 from typing import cast
@@ -14,10 +14,10 @@ LUMA_SIDE = 16
 COLOUR_SIDE = 4
 LUMA = slice(0, 256)  # 16 x 16 grey values, row by row
 CHROMA = slice(256, 288)  # 4 x 4 of (blue - grey) / 2 + 128, then 4 x 4 of (red - grey) / 2 + 128: 128 is grey
-DETAIL = 288  # how much the pixels spread, which the thumbnail of a flat image does not tell; 0 for all others
+DETAIL = 288  # spread of the pixels if the thumbnail is flat, else 0
 FINGERPRINT_BYTES = 296  # padded with zeros to whole 64-bit words
 
-SMOOTH = Image.Resampling.BILINEAR  # overlapping cells: what moves by a part of a cell changes the thumbnail little
+SMOOTH = Image.Resampling.BILINEAR  # overlapping cells: a shift by part of a cell changes the thumbnail little
 MEAN = Image.Resampling.BOX
 SAMPLE = Image.Resampling.NEAREST
 SIDE_BEFORE_SMOOTHING = 3 * LUMA_SIDE
@@ -28,9 +28,9 @@ PADDING = bytes(FINGERPRINT_BYTES - DETAIL - 1)
 
 
 def fingerprint(image: Image.Image) -> np.ndarray:
-    """uint8 (FINGERPRINT_BYTES,) of a decoded, upright image of any mode that `image_to_input` takes, any size; transparency on white.
+    """uint8 (FINGERPRINT_BYTES,) of a decoded, upright image of any size and any mode that `image_to_input` supports; transparency on white.
 
-    Height and width do not count: the image is stretched to a square, so that stretched copies agree too.
+    The image is stretched to a square, so that stretched copies have the same fingerprint.
     """
     if image.mode not in ("L", "RGB") or "transparency" in image.info:
         image = _to_plain_colour(image)
@@ -56,7 +56,7 @@ def _chroma(image: Image.Image) -> bytes:
 
 
 def _spread(image: Image.Image) -> int:
-    """The standard deviation of up to 64 x 64 grey values that are picked, not averaged, rounded down."""
+    """The standard deviation, rounded down, of up to 64 x 64 grey values, sampled without averaging."""
     size = (min(image.width, SAMPLE_SIDE), min(image.height, SAMPLE_SIDE))
     values = np.frombuffer(image.resize(size, SAMPLE).convert("L").tobytes(), np.uint8).astype(np.int64)
     count, total, squares = values.size, int(values.sum()), int((values * values).sum())

@@ -1,4 +1,4 @@
-"""What is known of an image once it has been decoded whole: size, colour mode, format, digest of its pixels, fingerprint. Bytes in, one row out."""
+"""The facts about a decoded image: size, colour mode, format, digest of the pixels, fingerprint. Bytes in, one row out."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ FACTS = np.dtype(
         ("pixels", "V32"),  # sha256 of mode, size and pixels
         ("width", "<u4"),  # in px, once upright
         ("height", "<u4"),
-        ("mode", "u1"),  # place in MODES: Pillow's mode in the file
-        ("format", "u1"),  # place in FORMATS
+        ("mode", "u1"),  # index into MODES: Pillow's mode in the file
+        ("format", "u1"),  # index into FORMATS
         ("fingerprint", "u1", (FINGERPRINT_BYTES,)),
     ]
 )
@@ -34,13 +34,13 @@ FORMATS_OF = {
 
 
 def inspect(encoded: bytes) -> tuple[object, ...]:
-    """The fields of one row of FACTS, of an encoded image. Raises ImageError for what cannot be decoded."""
+    """The fields of FACTS for an encoded image. Raises ImageError if it cannot be decoded."""
     image = decode(encoded)
     mode, image_format = MODES.index(image.info["mode_in_file"]), FORMATS.index(image.format or "")
     return pixel_digest(image), image.width, image.height, mode, image_format, fingerprint(image)
 
 
 def is_misnamed(path: str, image_format: int) -> bool:
-    """Whether a file's ending names another format than its content has, a place in FORMATS."""
+    """Whether a file extension does not match the format of the content, an index into FORMATS."""
     expected = FORMATS_OF.get(path[path.rfind(".") :].lower())
     return expected is not None and FORMATS[image_format] not in expected

@@ -1,4 +1,4 @@
-"""The words for every kind of finding, from kinds.toml: data, which anybody can edit."""
+"""The texts for each kind of finding, from kinds.toml, which anybody can edit."""
 
 import functools
 import tomllib
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """The words for a kind of finding: a heading, one and many of it, what it means, what the user can do."""
+    """The texts for a kind of finding: heading, singular and plural, meaning, and what the user can do."""
 
     title: str
     one: str
@@ -25,16 +25,16 @@ def kinds() -> Mapping[str, Kind]:
 
 
 def check_kind(name: str) -> None:
-    """Raise ValueError for a kind that has no words."""
+    """Raise ValueError for a kind that is not in kinds.toml."""
     if name not in kinds():
-        raise ValueError(f"{name!r} is no kind of finding. Expected one of {', '.join(kinds())}; a new one needs its words in kinds.toml.")
+        raise ValueError(f"{name!r} is not a kind of finding. Expected one of {', '.join(kinds())}; add a new one to kinds.toml.")
 
 
 def in_words(name: str, count: int) -> str:
-    """So many findings of a kind, as in "3 leaks"."""
+    """A number of findings of a kind, for example "3 leaks"."""
     return counted(count, kinds()[name].one, kinds()[name].many)
 
 
 def counted(count: int, one: str, many: str) -> str:
-    """A number and what it counts."""
+    """A number with its noun."""
     return f"{count:,} {one if count == 1 else many}"

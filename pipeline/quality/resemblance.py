@@ -1,6 +1,6 @@
-"""How alike two thumbnails are once one is laid over the other as well as can be. Pure functions of arrays; knows nothing of files or labels.
+"""How alike two thumbnails are once they are aligned. Pure functions of arrays; knows nothing of files or labels.
 
-A copy that lost a few percent at its sides is its original stretched and shifted by less than a cell: four numbers, found by least squares.
+A copy with a few percent cropped off is the original, stretched and shifted by less than a cell: four numbers, found by least squares.
 """
 
 import functools
@@ -8,23 +8,23 @@ import functools
 import numpy as np
 
 SIDE = 16
-COARSE_WAVES = 5  # horizontal plus vertical half waves, at most, of what the first, coarse registration sees
-FAINT = 8.0  # grey values: a contrast below which an image is not blown up to be compared
-NOISE = 5.0  # grey values: a step between cells that recompressing may well change
+COARSE_WAVES = 5  # maximum of horizontal plus vertical half waves in the coarse registration
+FAINT = 8.0  # grey values: below this contrast an image is not amplified for comparison
+NOISE = 5.0  # grey values: steps between cells that recompression may change
 LARGEST_SHIFT = 1.3  # cells, of the centre: about 8 % of a side
 LARGEST_STRETCH = 0.2  # of a side: 9 % off both ends
 REFINEMENTS = 2
-FINENESS = 128  # positions to a cell, of which the weights are kept
+FINENESS = 128  # positions per cell for which weights are stored
 STIFFNESS = np.array([4.0, 0.2, 4.0, 0.2, 0.02], np.float32)  # keeps flat images from being stretched to fit noise
 CELLS = (np.arange(SIDE) - (SIDE - 1) / 2).astype(np.float32)  # positions, in cells, from the centre
 INNER = slice(1, -1)  # the outermost cells may lie outside the other image
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How alike, float32 (P,) up to 1, and how much structure there is to tell by, float32 (P,) 0 to 1, P pairs are as they lie.
+    """The likeness of P pairs, float32 (P,) up to 1, and the amount of structure that it is based on, float32 (P,) 0 to 1, without registration.
 
-    first, second: float32 (P, 16, 16) grey values of equal contrast. Compared are the steps from cell to cell, each against its own size and against
-    NOISE: a faint fold weighs as much as a hard outline, so that what differs inside two shirts of one cut counts.
+    first, second: float32 (P, 16, 16) grey values of equal contrast. Compares the steps between cells relative to their own size and NOISE: a faint fold
+    weighs as much as a hard outline, so that differences inside two shirts of the same cut count.
     """
     steps, others = _steps(first[:, INNER, INNER]), _steps(second[:, INNER, INNER])
     energy = (steps**2 + others**2).sum(axis=0)
@@ -36,7 +36,7 @@ def likeness(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def equal_contrast(luma: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two sets of thumbnails float32 (P, 16, 16), mean 0, each pair scaled to one contrast; and the first's contrast by the second's (P,).
+    """Two sets of thumbnails float32 (P, 16, 16), mean 0, each pair scaled to the same contrast; and the ratio of the contrasts, first to second, (P,).
 
     luma, other: uint8 (P, 256).
     """
@@ -46,14 +46,14 @@ def equal_contrast(luma: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def register(first: np.ndarray, second: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """float32 (P, 4), the stretch and shift across, then down, in cells, that lays each first half way over its second, and back.
+    """float32 (P, 4), the stretch and shift across, then down, in cells, that moves each first image half way to its second, and the second to the first.
 
     first, second: float32 (P, 16, 16), mean 0. motion: a start, from `coarse_motion`. Gauss-Newton steps (Lucas and Kanade 1981), gradients taken from
     the mean of both images, which makes it symmetric.
     """
     scale = 1 / np.sqrt((first**2 + second**2).mean(axis=(1, 2)) / 2 + FAINT**2)[:, None, None]
     first, second = first * scale, second * scale
-    slopes = np.ones((len(first), 5, SIDE - 2, SIDE - 2), np.float32)  # the fifth row takes up a change of brightness
+    slopes = np.ones((len(first), 5, SIDE - 2, SIDE - 2), np.float32)  # the fifth row accounts for a change of brightness
     for _ in range(REFINEMENTS):
         here, there = stretch(first, motion / 2), stretch(second, -motion / 2)
         middle = here + there
@@ -76,7 +76,7 @@ def coarse_motion(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np
 
     first, second: float32 (P, waves), from `waves`, mean 0. One linear step in a space of 20 numbers: the tangent distance of Simard et al. 1993.
     """
-    # A stack of small products: BLAS starts no threads, and a pair's sums do not depend on how many pairs there are
+    # A stack of small products: BLAS starts no threads, and the sums of a pair do not depend on the number of pairs
     middle = (first + second)[:, None] / 2
     tangents = (middle @ _motion_of_waves()).reshape(len(first), 4, -1)
     gap = second - first
@@ -96,7 +96,7 @@ def waves(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def stretch(images: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """float32 (P, 16, 16) read from images at positions stretched and shifted by motion (P, 4); cubic, the outermost cells continued."""
+    """float32 (P, 16, 16) read from images at positions stretched and shifted by motion (P, 4); cubic, with the outermost cells extended."""
     moved: np.ndarray = _reading(motion[:, 2], motion[:, 3]) @ images @ _reading(motion[:, 0], motion[:, 1]).transpose(0, 2, 1)
     return moved
 

@@ -1,1 +1,1 @@
-"""What a person looks at: pages and pictures. Values in, bytes out."""
+"""Pages and pictures for people. Values in, bytes out."""

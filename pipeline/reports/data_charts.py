@@ -1,4 +1,4 @@
-"""What the charts of the data report show: bars of counts, and how often widths and heights go together. Values in, values out."""
+"""Charts of the data report: bars of counts, and the number of images by width and height. Values in, values out."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ CHART_CELLS = 24
 
 @dataclass(frozen=True)
 class Bar:
-    """A row of a list of bars."""
+    """A row of a bar chart."""
 
     name: str
     count: int
@@ -19,7 +19,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class SizeChart:
-    """How often widths and heights go together. Both axes are logarithmic and the same, from 0 to CHART_CELLS.
+    """Number of images by width and height. Both axes have the same logarithmic scale, from 0 to CHART_CELLS.
 
     `cells`: column, row counted from the top, weight from 0 to 1. `ticks`: position and size in px.
     """
@@ -29,7 +29,7 @@ class SizeChart:
 
 
 def short_list(counts: Mapping[str, int], others: str) -> list[Bar]:
-    """The most frequent first; what does not fit into a short list is summed up in its last row."""
+    """The most frequent first; if there are too many, the last row is the sum of the others."""
     bars = [Bar(name, count) for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
     if len(bars) <= ROWS_OF_A_SHORT_LIST:
         return bars
@@ -38,7 +38,7 @@ def short_list(counts: Mapping[str, int], others: str) -> list[Bar]:
 
 
 def size_chart(sizes_px: Mapping[tuple[int, int], int]) -> SizeChart:
-    """The chart of at least two sizes, images by (width, height)."""
+    """The chart of two or more sizes, images by (width, height)."""
     low, high = (math.log(choose(px for size in sizes_px for px in size)) for choose in (min, max))
     counts: Counter[tuple[int, int]] = Counter()
     for (width, height), count in sizes_px.items():
@@ -55,12 +55,12 @@ def _position(px: int, low: float, high: float) -> float:
 
 
 def median_px(sizes_px: Mapping[tuple[int, int], int]) -> tuple[int, int]:
-    """(width, height): each the median over the images; (0, 0) of none."""
+    """(median width, median height) of all images; (0, 0) if there are none."""
     return _median([(width, count) for (width, _), count in sizes_px.items()]), _median([(h, count) for (_, h), count in sizes_px.items()])
 
 
 def _median(counted_values: Sequence[tuple[int, int]]) -> int:
-    """The lower median of values that come with how often each occurs."""
+    """The lower median of (value, count) pairs."""
     half = sum(count for _, count in counted_values) / 2
     seen = 0
     for value, count in sorted(counted_values):

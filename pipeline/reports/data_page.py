@@ -1,4 +1,4 @@
-"""The report on a data set, put together from what `ingest` found."""
+"""The data report, from what `ingest` found."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ Groups = Mapping[tuple[str, Action], Sequence[Finding]]
 
 
 def rows_shown(findings: Sequence[Finding]) -> set[int]:
-    """The rows of the images that the page shows as examples."""
+    """The rows of the images shown as examples."""
     shown = [finding for group in _by_kind(findings).values() for finding in group[:MOST_EXAMPLES]]
     return {subject.row for finding in shown for subject in (finding.subject, finding.other) if subject and subject.row >= 0}
 
@@ -27,7 +27,7 @@ def data_page(
     rows_of_class: Mapping[str, Sequence[int]],
     pictures: Mapping[int, bytes],
 ) -> bytes:
-    """report.html. described: what report.json says. facts: KEPT_FACTS of the images that are kept. pictures: thumbnails by row."""
+    """report.html. described: the content of report.json. facts: KEPT_FACTS of the images that are kept. pictures: thumbnails by row."""
     sizes = zip(facts["width"].tolist(), facts["height"].tolist(), strict=True)
     report = DataReport(
         **{name: described[name] for name in ("name", "source", "digest", "images", "counts", "class_names")},  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ def data_page(
         formats={FORMATS[number]: count for number, count in _counted(facts["format"])},
         thumbnails={name: [pictures[row] for row in rows] for name, rows in rows_of_class.items()},
         findings=[_group(kind, action, group, pictures) for (kind, action), group in _by_kind(findings).items()],
-        looked_for=list(kinds()),
+        checked=list(kinds()),
     )
     return render(report)
 
@@ -52,11 +52,11 @@ def _by_kind(findings: Sequence[Finding]) -> Groups:
 def _group(kind: str, action: Action, findings: Sequence[Finding], pictures: Mapping[int, bytes]) -> FindingGroup:
     examples = []
     once = {frozenset((finding.subject, finding.other)): finding for finding in reversed(findings[:MOST_EXAMPLES])}
-    for finding in reversed(once.values()):  # both of a pair may be left out: it is shown once
+    for finding in reversed(once.values()):  # a pair of which both are left out is shown once
         subjects = [subject for subject in (finding.other, finding.subject) if subject and subject.path]
         shown = [Picture(each.path, each.label or None, each.split or None, pictures.get(each.row)) for each in subjects]
         about = finding.subject.label if not finding.subject.path else ""
-        note = "" if finding.other else finding.note  # the pictures stand side by side
+        note = "" if finding.other else finding.note  # the pictures are side by side
         examples.append(Example(shown, f"{about}: {note}" if about else note))
     return FindingGroup(kind, action, len(findings), examples)
 

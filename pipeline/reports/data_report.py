@@ -1,7 +1,7 @@
-"""The report on a data set: values in, one self-contained HTML page out.
+"""The data report: values in, one self-contained HTML page out.
 
-Pure presentation: reads its own templates and nothing else, looks for no finding, knows nothing of files or sources. The page needs no network
-and no script; pictures are data URIs; every text is escaped. The words for every kind of finding stand in quality/kinds.toml.
+Presentation only: reads nothing but its template, makes no checks, knows nothing of files or sources. The page needs no network and no scripts;
+pictures are data URIs; all text is escaped. The texts for each kind of finding are in quality/kinds.toml.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ MODES = {
     "I": "grey, 32 bits",
     "I;16": "grey, 16 bits",
     "I;16B": "grey, 16 bits",
-    "F": "grey, numbers with a point",
+    "F": "grey, floating point",
     "P": "palette",
     "PA": "palette with transparency",
     "RGB": "colour",
@@ -44,7 +44,7 @@ MODES = {
 
 @dataclass(frozen=True)
 class Picture:
-    """An image or file of an example. `label` and `split` are None where it has none, `thumbnail` (PNG or JPEG) where it cannot be shown."""
+    """An image or file of an example. `label` and `split` are None if it has none, `thumbnail` (PNG or JPEG) is None if it cannot be decoded."""
 
     path: str
     label: str | None
@@ -54,7 +54,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Example:
-    """What a finding is about: the pictures that belong together, the note says what is wrong with them. Either may be empty."""
+    """The pictures that a finding is about, and a note on what is wrong with them. Either may be empty."""
 
     pictures: Sequence[Picture]
     note: str
@@ -62,7 +62,7 @@ class Example:
 
 @dataclass(frozen=True)
 class FindingGroup:
-    """All findings of a kind, one of kinds.toml, with which the same was done. `count` is how many findings.csv lists."""
+    """All findings of a kind (in kinds.toml) with the same action. `count`: how many findings.csv lists."""
 
     kind: str
     action: Action
@@ -74,9 +74,9 @@ class FindingGroup:
 class DataReport:
     """Everything that the page shows.
 
-    `images` were taken, `left_out` were not. `counts`: images by split (train, validation, test) and class. `sizes_px`: images by (width,
-    height); `modes`: by Pillow's mode; `formats`: by format, empty where the source has none. `thumbnails`: PNGs or JPEGs by class.
-    `looked_for`: the kinds of finding that were looked for.
+    `images`, `left_out`: how many are used, and how many are not. `counts`: images by split (train, validation, test) and class. `sizes_px`: images
+    by (width, height); `modes`: by Pillow's mode; `formats`: by format, empty if the source has none. `thumbnails`: PNGs or JPEGs by class.
+    `checked`: the kinds of findings that were checked for.
     """
 
     name: str
@@ -91,18 +91,18 @@ class DataReport:
     formats: Mapping[str, int]
     thumbnails: Mapping[str, Sequence[bytes]]
     findings: Sequence[FindingGroup]
-    looked_for: Sequence[str]
+    checked: Sequence[str]
 
     @property
     def splits(self) -> Mapping[str, int]:
-        """Images by split, of those of SPLITS that have some."""
+        """Images by split, without empty splits."""
         totals = {split: sum(self.counts.get(split, {}).values()) for split in SPLITS}
         return {split: total for split, total in totals.items() if total}
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class in the table: its images by split, its share (0 to 1) of all images, some of its pictures."""
+    """A row of the table of classes: images by split, share (0 to 1) of all images, some thumbnails."""
 
     name: str
     counts: Mapping[str, int]
@@ -116,7 +116,7 @@ class ClassRow:
 
 
 def render(report: DataReport) -> bytes:
-    """The report as an HTML page in UTF-8. The same report gives the same bytes. Raises ValueError for a kind that is not in kinds.toml."""
+    """The report as an HTML page in UTF-8. The same report gives the same bytes. Raises ValueError if a kind is not in kinds.toml."""
     findings = in_order(report.findings)
     page = render_page(
         "data_report.html.j2",
@@ -126,7 +126,7 @@ def render(report: DataReport) -> bytes:
         by_size=sorted(rows, key=lambda row: row.images),
         compact=len(rows) > CLASSES_SHOWN_AT_ONCE,
         shown_at_once=CLASSES_SHOWN_AT_ONCE,
-        taken=taken(report),
+        used=used(report),
         refused=", ".join(phrase(group) for group in findings if group.action == "failed"),
         findings=[(group, kinds()[group.kind]) for group in findings],
         not_found=not_found(report),
@@ -145,7 +145,7 @@ def render(report: DataReport) -> bytes:
 
 
 def in_order(findings: Sequence[FindingGroup]) -> list[FindingGroup]:
-    """The groups that have findings: what failed comes first, then what was left out; within these, what matters more."""
+    """The groups that have findings: failed ones first, then those left out; within these, the most serious first."""
     for group in findings:
         check_kind(group.kind)
     actions, order = list(ACTIONS), list(kinds())
@@ -153,29 +153,29 @@ def in_order(findings: Sequence[FindingGroup]) -> list[FindingGroup]:
 
 
 def not_found(report: DataReport) -> list[str]:
-    """The kinds that were looked for in vain, in the plural."""
-    for kind in report.looked_for:
+    """The plurals of the kinds that were checked for and not found."""
+    for kind in report.checked:
         check_kind(kind)
     found = {group.kind for group in report.findings if group.count}
-    return [words.many for kind, words in kinds().items() if kind in report.looked_for and kind not in found]
+    return [words.many for kind, words in kinds().items() if kind in report.checked and kind not in found]
 
 
-def taken(report: DataReport) -> str:
-    """How many images were taken, in one sentence."""
+def used(report: DataReport) -> str:
+    """A sentence on how many images are used."""
     classes = counted(len(report.class_names), "class", "classes")
     if not report.left_out:
-        return f"All {counted(report.images, 'image', 'images')} taken, in {classes}."
+        return f"{counted(report.images, 'image', 'images')} in {classes}; none left out."
     every = counted(report.images + report.left_out, "file", "files")
-    return f"{report.images:,} of {every} taken in {classes}; {report.left_out:,} left out."
+    return f"{report.images:,} of {every} used, in {classes}; {report.left_out:,} left out."
 
 
 def phrase(group: FindingGroup) -> str:
-    """A group in words, as in "3 leaks"."""
+    """A group in words, for example "3 leaks"."""
     return words_of(group.kind, group.count)
 
 
 def class_rows(report: DataReport) -> list[ClassRow]:
-    """The rows of the table of classes, in the order of the classes."""
+    """The rows of the table of classes, in order."""
     shown = thumbnails_per_class(len(report.class_names))
     return [
         ClassRow(
@@ -189,22 +189,22 @@ def class_rows(report: DataReport) -> list[ClassRow]:
 
 
 def thumbnails_per_class(class_count: int) -> int:
-    """How many pictures of each class are shown: fewer with more classes, so that the page stays below some megabytes."""
+    """Thumbnails shown per class: fewer if there are many classes, so that the page stays at a few megabytes."""
     return min(MOST_THUMBNAILS, MOST_THUMBNAILS_ON_A_PAGE // max(class_count, 1))
 
 
 def in_words(modes: Mapping[str, int]) -> dict[str, int]:
-    """Images by colour mode, the mode explained and in brackets."""
+    """Images by colour mode in words, with Pillow's name in parentheses."""
     return {f"{MODES[mode]} ({mode})" if mode in MODES else mode: count for mode, count in modes.items()}
 
 
 def differ(pictures: Sequence[Picture], attribute: Literal["label", "split"]) -> bool:
-    """Whether pictures that belong together differ in their label or split."""
+    """Whether the pictures of an example differ in label or split."""
     return len({getattr(picture, attribute) for picture in pictures}) > 1
 
 
 def is_pixelated(picture: bytes) -> bool:
-    """Whether an encoded picture is so small that its pixels are shown as squares: a PNG below 64 px. Its size is in bytes 16 to 23."""
+    """Whether a picture is so small that its pixels are shown as squares: a PNG below 64 px. Bytes 16 to 23 hold its size."""
     if not picture.startswith(b"\x89PNG"):
         return False
     return max(int.from_bytes(picture[i : i + 4], "big") for i in (16, 20)) < PIXELATED_BELOW_PX

@@ -1,4 +1,4 @@
-"""The parts of the evaluation report, made from tables and numbers."""
+"""The parts of the evaluation report, from tables and numbers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,27 +9,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.evaluation.metrics import top_confusions
+from pipeline.reports.chart_style import DARK, LIGHT, Theme
 from pipeline.reports.evaluation_report import ClassRow, Doubt, Picture
-from pipeline.reports.pictures import DARK, LIGHT, QUANTITIES, Theme, cross_validation_folds, learning_curves
+from pipeline.reports.pictures import QUANTITIES, cross_validation_folds, learning_curves
 
 DOUBTS_SHOWN = 12
 
 
 def class_rows(per_class: dict[str, Any], matrix: np.ndarray) -> list[ClassRow]:
-    """The classes in the order of the report: lowest F1 first, those without test images last. matrix: int (K, K)."""
+    """The classes in the order of the report: lowest F1 first, classes without test images last. matrix: int (K, K)."""
     pairs = top_confusions(matrix, list(per_class), count=matrix.size)
     most = {pair.label: pair for pair in reversed(pairs)}
     rows = [
-        ClassRow(name=name, **numbers, taken_for=most[name].predicted, taken_for_share=most[name].share)
+        ClassRow(name=name, **numbers, confused_with=most[name].predicted, confused_share=most[name].share)
         if name in most
-        else ClassRow(name=name, **numbers, taken_for="", taken_for_share=0.0)
+        else ClassRow(name=name, **numbers, confused_with="", confused_share=0.0)
         for name, numbers in per_class.items()
     ]
     return sorted(rows, key=lambda row: (row.support == 0, row.f1))
 
 
 def doubted_labels(out_of_fold: pa.Table) -> list[Doubt]:
-    """The training images whose label is contradicted most confidently by the model that had not seen them, the surest first."""
+    """The training images that a model not fitted to them most confidently predicts as another class, most confident first."""
     wrong = out_of_fold.filter(pc.not_equal(out_of_fold["label"], out_of_fold["predicted"]))
     probability_columns = [field.name for field in wrong.schema if pa.types.is_floating(field.type)]
     confidence = np.max([wrong[name].to_numpy() for name in probability_columns], axis=0)
@@ -39,18 +40,18 @@ def doubted_labels(out_of_fold: pa.Table) -> list[Doubt]:
 
 
 def curves(history: list[dict[str, float]]) -> list[Picture]:
-    """Loss and accuracy over the epochs, as two pictures, so that a narrow page can show one below the other."""
+    """Loss and accuracy by epoch: two pictures, so that a narrow page can show one below the other."""
     return [
         in_both_themes(partial(learning_curves, history, [quantity]), f"{quantity.capitalize()} over the epochs") for quantity in QUANTITIES
     ]
 
 
 def draw_folds(rows: list[dict[str, float]], summary: dict[str, float], test_accuracy: float, *, theme: Theme) -> bytes:
-    """The chart of the cross-validation."""
+    """The chart of the cross-validation folds."""
     accuracies = [row["accuracy"] for row in rows]
     return cross_validation_folds(accuracies, summary["accuracy_low"], summary["accuracy_high"], test_accuracy, theme=theme)
 
 
 def in_both_themes(draw: Callable[..., bytes], alt: str) -> Picture:
-    """A chart for a light page and for a dark one."""
+    """A chart in the light and in the dark theme."""
     return Picture(draw(theme=LIGHT), draw(theme=DARK), alt)

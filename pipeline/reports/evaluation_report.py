@@ -1,7 +1,7 @@
 """The evaluation report: values in, one self-contained HTML page out.
 
-Pure presentation: reads its own templates and nothing else, computes no metric, knows nothing of files, models or MLflow. The page needs no
-network and no script; pictures are data URIs; every text is escaped.
+Presentation only: reads nothing but its template, computes no metric, knows nothing of files, models or MLflow. The page needs no network and
+no scripts; pictures are data URIs; all text is escaped.
 """
 
 import math
@@ -18,7 +18,7 @@ IMAGES_FOR_A_SECOND_DIGIT = 1000
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart as PNG bytes, for a light and for a dark page, and what it shows in words."""
+    """A chart as PNG bytes, for the light and the dark theme, and its alternative text."""
 
     light: bytes
     dark: bytes
@@ -27,25 +27,25 @@ class Picture:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class: precision, recall, f1 and `taken_for_share` from 0 to 1; `taken_for` is the most frequent wrong prediction, or empty."""
+    """One class: precision, recall, f1 and `confused_share` from 0 to 1; `confused_with` is the most frequent wrong prediction, or empty."""
 
     name: str
     precision: float
     recall: float
     f1: float
     support: int
-    taken_for: str
-    taken_for_share: float
+    confused_with: str
+    confused_share: float
 
     @property
     def missed(self) -> float:
-        """The share (0 to 1) of the class's images that got another label; 0 where there are none."""
+        """The share (0 to 1) of the class's images that were predicted as another class; 0 if it has none."""
         return 1 - self.recall if self.support else 0.0
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image that was predicted wrongly; `thumbnail` is a PNG, `probability` (0 to 1) that of the predicted class."""
+    """A misclassified image; `thumbnail` is a PNG, `probability` (0 to 1) that of the predicted class."""
 
     thumbnail: bytes
     path: str
@@ -56,7 +56,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Doubt:
-    """A training image whose label a model that had not seen it contradicts with `probability` (0 to 1)."""
+    """A training image that a model not fitted to it predicts as another class, with `probability` (0 to 1)."""
 
     path: str
     label: str
@@ -79,8 +79,8 @@ class Fold:
 class Report:
     """Everything that the page shows. `metrics` are the flat numbers of the test split, `cross_validation` those over the folds.
 
-    `warnings`: what must be known before any number. `overconfidence`: mean confidence minus accuracy, -1 to 1. `classes` come in the order in which
-    they are shown. `params`: value by section and key.
+    `warnings` come before all numbers. `overconfidence`: mean confidence minus accuracy, -1 to 1. `classes` are in the order shown. `params`: values by
+    section and key.
     """
 
     dataset_name: str
@@ -106,13 +106,18 @@ class Report:
 
     @property
     def digits(self) -> int:
-        """Decimals of an accuracy in per cent: a second one means something only with many images."""
+        """Decimals of an accuracy in per cent: a second one is meaningful only with many images."""
         return 2 if self.metrics["images"] >= IMAGES_FOR_A_SECOND_DIGIT else 1
 
     @property
     def guessing_loss(self) -> float:
         """The log loss of giving every class the same probability."""
         return math.log(len(self.classes))
+
+    @property
+    def smoothed_labels(self) -> bool:
+        """Whether the model was fitted to smoothed labels."""
+        return bool(self.params.get("train", {}).get("label_smoothing"))
 
     @property
     def top_k(self) -> int | None:
@@ -122,7 +127,7 @@ class Report:
 
 
 def render(report: Report) -> str:
-    """The report as the text of an HTML page. The same report gives the same text."""
+    """The report as HTML. The same report gives the same text."""
     return render_page(
         "report.html.j2",
         {"css_px": css_px, "as_yaml": as_yaml},
@@ -134,32 +139,32 @@ def render(report: Report) -> str:
 
 
 def css_px(png: bytes) -> tuple[int, int]:
-    """(width, height) at which a chart is shown, in CSS px; a PNG tells its size in bytes 16 to 23."""
+    """(width, height) at which a chart is shown, in CSS px. Bytes 16 to 23 of a PNG hold its size."""
     width, height = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
     return round(width / PICTURE_DOTS_PER_CSS_PX), round(height / PICTURE_DOTS_PER_CSS_PX)
 
 
 def agreement(report: Report) -> str:
-    """Whether test and cross-validation tell the same, by their 95 % intervals, in one sentence."""
+    """A sentence that compares test and cross-validation by their 95 % intervals."""
     test, folds = report.metrics, report.cross_validation
     if test["accuracy_low"] > folds["accuracy_high"]:
-        return "The test split came out better than the folds: it may be easier, or resemble the training images."
+        return "Test accuracy is higher than in cross-validation: the test images may be easier, or too similar to training images."
     if test["accuracy_high"] < folds["accuracy_low"]:
-        return "The test split came out worse than the folds: its images may differ from the training images."
-    return "Test and cross-validation agree within their intervals."
+        return "Test accuracy is lower than in cross-validation: the test images may differ from the training images."
+    return "The 95 % intervals of test and cross-validation overlap."
 
 
 def calibration(report: Report) -> str:
-    """Whether the probabilities can be taken at their word, in one sentence."""
+    """A sentence on how well the model is calibrated."""
     error, surplus = report.metrics["calibration_error"], report.overconfidence
-    points = f"{abs(100 * surplus):.1f} percentage points"
     if error < 0.02:
-        return "The probabilities can be taken at their word."
+        return "The model is well calibrated."
     if abs(surplus) < error / 2:
         return "Some probabilities are too high and others too low."
-    return f"On average the model is {points} {'surer' if surplus > 0 else 'less sure'} than it is right."
+    kind, side = ("overconfident", "above") if surplus > 0 else ("underconfident", "below")
+    return f"The model is {kind}: its mean confidence is {abs(100 * surplus):.1f} percentage points {side} its accuracy."
 
 
 def as_yaml(value: object) -> str:
-    """A parameter's value as params.yaml has it."""
+    """A parameter's value as in params.yaml."""
     return str(value).lower() if isinstance(value, bool) else str(value)

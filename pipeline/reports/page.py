@@ -1,37 +1,46 @@
-"""HTML pages that are one file: a template and values in, text out. No script, and nothing fetched; every text is escaped.
+"""HTML pages in a single file: a template and values in, text out. No scripts, no external resources; all text is escaped.
 
-What all pages look like stands in templates/base.html.j2.
+The layout that all pages share is in templates/base.html.j2.
 """
 
 import base64
+import functools
 from collections.abc import Callable, Mapping
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 NO_BREAK_SPACE = "\u00a0"
 
+Filter = Callable[..., object]
 
-def render_page(template: str, filters: Mapping[str, Callable[..., object]], **values: object) -> str:
-    """The text of the page that a template of this package makes of `values`, with the template's own `filters` and those of this module."""
+
+def render_page(template: str, filters: Mapping[str, Filter], **values: object) -> str:
+    """The text of a page: a template of this package, filled with `values`. It can use `filters` and those of this module."""
+    return _template(template, tuple(filters.items())).render(values)
+
+
+@functools.cache
+def _template(name: str, filters: tuple[tuple[str, Filter], ...]) -> Template:
+    """A compiled template; compiling takes longer than rendering."""
     environment = Environment(
         loader=PackageLoader("pipeline.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(percent=percent, thousands=thousands, data_uri=data_uri)
     environment.filters.update(filters)
-    return environment.get_template(template).render(values)
+    return environment.get_template(name)
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share from 0 to 1 in per cent, its sign on the same line."""
+    """A share from 0 to 1 as a percentage, with a no-break space before the sign."""
     return f"{100 * share:.{digits}f}{NO_BREAK_SPACE}%"
 
 
 def thousands(count: float) -> str:
-    """A whole number with its thousands set apart."""
+    """A whole number with thousands separators."""
     return f"{int(count):,}"
 
 
 def data_uri(picture: bytes) -> str:
-    """A PNG or JPEG as an address that holds the picture itself."""
+    """A data URI that contains a PNG or JPEG."""
     kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"
     return f"data:image/{kind};base64," + base64.b64encode(picture).decode("ascii")

@@ -1,103 +1,33 @@
-"""Numbers and images as pictures: PNG bytes, the same for the same input.
+"""Charts and images as PNG bytes, the same for the same input. Arrays and plain values in, bytes out. Knows nothing of files or MLflow."""
 
-Arrays and plain values in, bytes out. Knows nothing of files or MLflow. Uses matplotlib's Figure alone, never pyplot, so nothing is shared
-between two pictures; a person's own matplotlibrc has no effect. Each chart comes in a light theme and in a dark one with no background.
-"""
-
-import functools
 import io
 import math
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from PIL import Image
 
+from pipeline.reports.chart_style import LIGHT, Theme, drawn_as_png, shorten
+
 if TYPE_CHECKING:  # it imports scikit-learn, which takes a second
     from pipeline.evaluation.metrics import ReliabilityBins
 
-DOTS_PER_INCH = 144
-LONGEST_NAME = 22
 MOST_CLASSES_WITH_COUNTS = 16
 MOST_CLASSES_WITH_NAMES = 110
 THUMBNAIL_PX = 112
 QUANTITIES = ("loss", "accuracy")
 
-P = ParamSpec("P")
 
-
-@dataclass(frozen=True)
-class Theme:
-    """Colours of a chart. `paper` is what low values of the confusion matrix fade into; `background` may be "none"."""
-
-    background: str
-    paper: str
-    text: str
-    grid: str
-    first: str
-    second: str
-
-
-LIGHT = Theme("#ffffff", "#ffffff", "#1f2937", "#e2e6ec", "#2563eb", "#ea580c")
-DARK = Theme("none", "#1a1f29", "#d5dbe5", "#333b49", "#6ea8fe", "#fb923c")
-
-
-def _png(draw: Callable[P, Figure]) -> Callable[P, bytes]:
-    """Let a function that draws a Figure return the bytes of its PNG: matplotlib's defaults and the theme, no traces of the moment."""
-
-    @functools.wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> bytes:
-        theme = kwargs.get("theme", LIGHT)
-        assert isinstance(theme, Theme)
-        buffer = io.BytesIO()
-        with style.context(["default", _style(theme)]), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-            draw(*args, **kwargs).savefig(buffer, format="png", metadata={"Software": None})
-        return buffer.getvalue()
-
-    return drawn
-
-
-def _style(theme: Theme) -> dict[str, object]:
-    """matplotlib's parameters. Class names are never read as formulas, whatever dollar signs they hold."""
-    coloured = dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color"), theme.text)
-    return coloured | {
-        "figure.facecolor": theme.background,
-        "savefig.facecolor": theme.background,
-        "savefig.dpi": DOTS_PER_INCH,
-        "savefig.bbox": "tight",
-        "axes.facecolor": "none",
-        "axes.edgecolor": theme.grid,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "axes.titlesize": 11,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.titlepad": 10,
-        "grid.color": theme.grid,
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-        "font.size": 9.5,
-        "lines.linewidth": 2,
-        "legend.frameon": False,
-        "text.parse_math": False,
-    }
-
-
-@_png
+@drawn_as_png
 def learning_curves(history: Sequence[Mapping[str, float]], quantities: Sequence[str] = QUANTITIES, *, theme: Theme = LIGHT) -> Figure:
-    """One panel per quantity, `loss` or `accuracy`, over the epochs: on the training images and on the validation images.
+    """One panel per quantity, `loss` or `accuracy`: training and validation by epoch.
 
-    history: one row per epoch, in order, with `epoch`, `loss`, `accuracy`, `validation_loss`, `validation_accuracy`; a value may be NaN.
+    history: one row per epoch, in order, with `epoch`, `loss`, `accuracy`, `validation_loss`, `validation_accuracy`; values may be NaN.
     """
     figure = Figure(figsize=(5.2 * len(quantities), 3.3), layout="constrained")
     for axes, quantity in zip(figure.subplots(1, len(quantities), squeeze=False)[0], quantities, strict=True):
@@ -122,12 +52,12 @@ def _percent(share: float, _position: int | None = None) -> str:
     return f"{100 * share:.4g} %"
 
 
-@_png
+@drawn_as_png
 def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], *, theme: Theme = LIGHT) -> Figure:
-    """A confusion matrix int (K, K), rows the labels, columns the predictions, coloured by the share of each row.
+    """A confusion matrix int (K, K), rows are labels, columns predictions, coloured by the share of the row.
 
-    The colour scale is a square root, so that a confusion of one per cent can be seen. With few classes each cell tells its number of
-    images; with many the names get smaller, and beyond 110 only some are written.
+    The colour scale is a square root, so that a confusion of one per cent is visible. With few classes each cell shows its number of images; with
+    many the names are smaller, and beyond 110 only some are shown.
     """
     count = len(class_names)
     side_inches = min(12.0, max(3.6, 1.2 + 0.42 * count))
@@ -145,10 +75,10 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], *, theme: T
 
 
 def _name_classes(axes: Axes, class_names: Sequence[str], points_per_class: float) -> None:
-    """Names along both axes, as large as there is room for."""
+    """Class names along both axes, as large as fits."""
     every = math.ceil(len(class_names) / MOST_CLASSES_WITH_NAMES)
     positions = range(0, len(class_names), every)
-    names = [_shorten(class_names[i]) for i in positions]
+    names = [shorten(class_names[i]) for i in positions]
     size = min(9.5, max(4.5, 0.8 * points_per_class * every))
     if len(names) > MOST_CLASSES_WITH_COUNTS:
         axes.set_xticks(positions, names, fontsize=size, rotation=90)
@@ -173,17 +103,9 @@ def _row_shares(matrix: np.ndarray) -> np.ndarray:
     return np.asarray(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1))
 
 
-def _shorten(name: str) -> str:
-    """A name on one line of at most 22 characters, its middle left out."""
-    line = " ".join(name.split())
-    if len(line) <= LONGEST_NAME:
-        return line
-    return f"{line[: LONGEST_NAME - 9]}…{line[-8:]}"
-
-
-@_png
+@drawn_as_png
 def reliability_diagram(bins: "ReliabilityBins", *, theme: Theme = LIGHT) -> Figure:
-    """Accuracy against confidence in each bin, beneath it how many predictions there are of that confidence."""
+    """Accuracy by confidence, and below it the share of images by confidence."""
     figure = Figure(figsize=(5.2, 5.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
     filled = bins.counts > 0
@@ -191,7 +113,7 @@ def reliability_diagram(bins: "ReliabilityBins", *, theme: Theme = LIGHT) -> Fig
     upper.plot([0, 1], [0, 1], color=theme.text, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
     upper.bar(left, bins.accuracy[filled], width * 0.92, align="edge", color=theme.first, alpha=0.35)
     upper.plot(bins.confidence[filled], bins.accuracy[filled], color=theme.first, marker="o", clip_on=False, label="this model")
-    upper.set(title="How often a prediction of some confidence is right", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
+    upper.set(title="Reliability diagram: accuracy by confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
     upper.legend(loc="upper left")
     lower.bar(left, bins.counts[filled] / max(int(bins.counts.sum()), 1), width * 0.92, align="edge", color=theme.second)
     lower.set(xlabel="confidence: probability of the predicted class", ylabel="images")
@@ -201,9 +123,9 @@ def reliability_diagram(bins: "ReliabilityBins", *, theme: Theme = LIGHT) -> Fig
     return figure
 
 
-@_png
+@drawn_as_png
 def cross_validation_folds(accuracies: Sequence[float], low: float, high: float, test_accuracy: float, *, theme: Theme = LIGHT) -> Figure:
-    """A dot per fold (counted from 0), their mean, the interval from `low` to `high` as a band, and the test accuracy; all from 0 to 1."""
+    """A dot per fold (from 0), their mean, its interval from `low` to `high` as a band, and the test accuracy; all from 0 to 1."""
     figure = Figure(figsize=(5.2, 1.7 + 0.22 * len(accuracies)), layout="constrained")
     axes = figure.subplots()
     folds = range(len(accuracies))
@@ -221,32 +143,38 @@ def cross_validation_folds(accuracies: Sequence[float], low: float, high: float,
     return figure
 
 
-@_png
+@drawn_as_png
 def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, not_shown: Sequence[str] = (), theme: Theme = LIGHT) -> Figure:
-    """Rows of images uint8 (R, K, H, W, C): the first of a row as it is, the others augmented; `class_names` name the rows.
+    """Rows of images uint8 (R, K, H, W, C), the first of each row original, the others augmented; `class_names` label the rows.
 
-    `not_shown`: parameters that change the training images further, named beneath.
+    `not_shown`: parameters whose effect is not shown, named below.
     """
-    row_count, column_count, height, width, channels = images.shape
+    row_count, column_count, height, width = images.shape[:4]
     gap_x, gap_y = max(1, width // 12), max(1, height // 12)
-    mosaic = np.zeros((row_count * (height + gap_y) - gap_y, column_count * (width + gap_x) - gap_x, channels + 1), np.uint8)  # transparent
-    for row, column in np.ndindex(row_count, column_count):
-        top, left = row * (height + gap_y), column * (width + gap_x)
-        mosaic[top : top + height, left : left + width, :channels] = images[row, column]
-        mosaic[top : top + height, left : left + width, channels] = 255
-    rgba = mosaic if channels == 3 else mosaic[..., [0, 0, 0, 1]]
+    rgba = _mosaic(images, gap_x, gap_y)
     caption_inches = 0.3 if not_shown else 0.0
     figure = Figure(figsize=(1.0 * column_count + 1.4, 1.0 * row_count * height / width + 0.4 + caption_inches), layout="constrained")
     axes = figure.subplots()
     axes.imshow(rgba, interpolation="nearest", extent=(0, rgba.shape[1], rgba.shape[0], 0))
     axes.spines[:].set_visible(False)
-    axes.set_yticks(np.arange(row_count) * (height + gap_y) + height / 2, [_shorten(name) for name in class_names])
+    axes.set_yticks(np.arange(row_count) * (height + gap_y) + height / 2, [shorten(name) for name in class_names])
     axes.set_xticks(np.arange(2) * (width + gap_x) + width / 2, ["as it is", "augmented"], fontsize=9)
     axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
     axes.grid(visible=False)
     if not_shown:
         axes.set_xlabel(f"not shown: {', '.join(not_shown)}", fontsize=9)
     return figure
+
+
+def _mosaic(images: np.ndarray, gap_x: int, gap_y: int) -> np.ndarray:
+    """RGBA uint8 (height, width, 4) of rows of images uint8 (R, K, H, W, C), with transparent gaps, in px."""
+    row_count, column_count, height, width, channels = images.shape
+    mosaic = np.zeros((row_count * (height + gap_y) - gap_y, column_count * (width + gap_x) - gap_x, channels + 1), np.uint8)
+    for row, column in np.ndindex(row_count, column_count):
+        top, left = row * (height + gap_y), column * (width + gap_x)
+        mosaic[top : top + height, left : left + width, :channels] = images[row, column]
+        mosaic[top : top + height, left : left + width, channels] = 255
+    return mosaic if channels == 3 else mosaic[..., [0, 0, 0, 1]]
 
 
 def thumbnail(image: np.ndarray) -> bytes:

@@ -1,6 +1,6 @@
-"""Open the test split, alone in doing so: predictions, metrics, pictures and a report that a person can read.
+"""Score the model on the test split: predictions, metrics, pictures and a report. No other stage reads the test split.
 
-Reads what preprocess, train and cross_validate wrote; writes data/evaluate/; logs to the run that made the model. Same inputs, same bytes.
+Reads the outputs of preprocess, train and cross_validate; writes data/evaluate/; logs to the run that made the model. Same inputs, same bytes.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ OUTPUTS = (
     "report.html",
 )
 UNCERTAINTY = ("test_accuracy_low", "test_accuracy_high", "test_calibration_error")
-"""In a file of their own, so that the table of `dvc metrics show` fits a terminal."""
+"""In a separate file, so that the table of `dvc metrics show` fits a terminal."""
 PER_CLASS_COLUMNS = ("precision", "recall", "f1", "support")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The test split and what the model says of it: images uint8 (N, H, W, C), labels int32 (N,), probabilities float32 (N, K)."""
+    """The test split and the predictions: images uint8 (N, H, W, C), labels int32 (N,), probabilities float32 (N, K)."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -76,15 +76,15 @@ class Scored:
 
 
 def predict_with_kept_model(model: Path, images: np.ndarray) -> np.ndarray:
-    """Probabilities float32 (N, K) by a `.keras` file. The one place of this stage that loads TensorFlow."""
+    """Probabilities float32 (N, K) from a `.keras` file. Only this function loads TensorFlow."""
     return predict(load_model(model), images)
 
 
 def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: PredictImages = predict_with_kept_model) -> dict[str, Scalar]:
     """Write data/evaluate/ for data/train/model.keras and the test split. Reports the accuracy and where the report is.
 
-    `predict_images` gives probabilities float32 (N, K) for a model file and images uint8 (N, H, W, C). Raises StageError where model and
-    images do not belong together.
+    `predict_images` gives probabilities float32 (N, K) for a model file and images uint8 (N, H, W, C). Raises StageError if the
+    model was fitted to other classes.
     """
     scored = score_test_split(paths, predict_images)
     values = rounded(metrics.classification_metrics(scored.labels, scored.probabilities, scored.class_names, config.evaluate.top_k))
@@ -107,12 +107,12 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
 
 
 def test_metrics(values: dict[str, Any]) -> dict[str, float]:
-    """The metrics of the stage, by the names that MLflow has, too; what is no measure of the model, and what is per class, is left out."""
+    """The metrics of the stage, by the names that MLflow uses too, without the number of images and the metrics per class."""
     return {f"test_{name}": value for name, value in values.items() if name not in ("per_class", "images")}
 
 
 def per_class_csv(per_class: dict[str, dict[str, float]]) -> bytes:
-    """One line a class: its name, precision, recall, F1, and images."""
+    """One line per class: name, precision, recall, F1, number of images."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["class", *PER_CLASS_COLUMNS])
@@ -121,7 +121,7 @@ def per_class_csv(per_class: dict[str, dict[str, float]]) -> bytes:
 
 
 def score_test_split(paths: Paths, predict_images: PredictImages) -> Scored:
-    """The test split with predictions. Raises StageError where the model has other classes than the images."""
+    """The test split with predictions. Raises StageError if the model has other classes than the images."""
     folder = paths.stage("preprocess")
     model = paths.stage("train") / "model.keras"
     images = np.load(folder / "test" / "images.npy", mmap_mode="r")
@@ -131,7 +131,7 @@ def score_test_split(paths: Paths, predict_images: PredictImages) -> Scored:
     if probabilities.shape != expected:
         raise StageError(
             f"{paths.relative(model)} gives probabilities of shape {probabilities.shape}, expected {expected} (images, classes) "
-            f"as in {paths.relative(folder)}. They are of different runs: `dvc repro` brings them together."
+            f"as in {paths.relative(folder)}. They are from different runs: `dvc repro` re-runs what is out of date."
         )
     return Scored(images, np.load(folder / "test" / "labels.npy"), pq.read_table(folder / "test" / "index.parquet"), spec, probabilities)
 
@@ -151,12 +151,12 @@ def predictions_table(scored: Scored) -> pa.Table:
 
 
 def rounded(values: metrics.Metrics) -> dict[str, Any]:
-    """The same numbers with six decimals, so that a file shows no rounding noise."""
+    """The same numbers rounded to six decimals, without rounding noise."""
     return {key: rounded(value) if isinstance(value, dict) else round(value, DECIMALS) for key, value in values.items()}  # type: ignore[arg-type]
 
 
 def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str, Any]) -> Report:
-    """What report.html shows, from this split and from what train and cross_validate wrote."""
+    """The content of report.html, from this split and the outputs of train and cross_validate."""
     names, folds = scored.class_names, paths.stage("cross_validate")
     matrix = metrics.confusion_matrix(scored.labels, scored.predicted, len(names))
     bins = metrics.reliability_bins(scored.labels, scored.probabilities)
@@ -190,7 +190,7 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
 
 
 def confident_mistakes(scored: Scored) -> list[Mistake]:
-    """The gallery of the report."""
+    """The mistakes shown in the report."""
     names, paths = scored.class_names, scored.index["path"]
     return [
         Mistake(
@@ -205,7 +205,7 @@ def confident_mistakes(scored: Scored) -> list[Mistake]:
 
 
 def shown_params(config: Config) -> dict[str, dict[str, Any]]:
-    """The parameters that decide the model and this report, by section; the seed, which belongs to none, is under "general"."""
+    """The parameters of the model and this report, by section; the seed, which has no section, is under "general"."""
     sections = {
         "preprocess": config.preprocess,
         "augment": config.augment,
@@ -218,7 +218,7 @@ def shown_params(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def log_evaluation(run: Run, values: Mapping[str, float], folder: Path) -> None:
-    """Add the test's and the folds' numbers and the stage's files to the run that made the model, and its accuracy to the run's name."""
+    """Log metrics of test and folds and the files of the stage to the run that made the model, and put the accuracy into its name."""
     run.log_metrics(values)
     for name in OUTPUTS:
         run.log_file(folder / name, "evaluate")

@@ -1,4 +1,4 @@
-"""Verify and describe every image of the source, keep its bytes as found, and decide what it is used for."""
+"""Verify and describe every image of the source, store its bytes unchanged, and assign it to a split."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ NAMED_REJECTIONS = 10
 def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     """Write data/ingest/: images.parquet, index.parquet, findings.csv, rejected.csv, report.json, report.html.
 
-    Reports how many images were taken and left out, and what was found.
+    Reports how many images are used and left out, and the number of findings.
     """
     source = open_source(_location(config, paths), config.ingest.format)
     recorded = read_recorded(source, paths)
@@ -76,7 +76,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
 
 
 def _location(config: Config, paths: Paths) -> Path:
-    """Where the images are on this machine: a URL is copied first, as far as it has changed."""
+    """Where the images are on this machine; new and changed files of a URL are downloaded first."""
     refuse_links(paths)
     if is_url(config.ingest.source):
         return local_copy(config.ingest.source, paths.scratch / "sources")
@@ -110,7 +110,7 @@ def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fractio
 def _judge(
     judged: Judged, near: np.ndarray, order: Sequence[str], policies: Ingest, recorded: Recorded, name: str
 ) -> tuple[list[Finding], Changes]:
-    """(everything that was found, what has changed since earlier runs); `judged.kept` loses what is left out for it."""
+    """(all findings, changes since earlier runs); `judged.kept` is set to False for images left out."""
     facts = judged.images.facts
     misnamed = Copies("wrong_type", np.empty((0, 2), np.int64), np.flatnonzero(facts["misnamed"]), policies.wrong_type)
     if policies.wrong_type == "reject":
@@ -125,23 +125,23 @@ def _judge(
 
 
 def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
-    """What about the classes should make their owner look twice."""
+    """Problems with the classes."""
     facts = judged.images.facts[judged.kept]
     counts = judged.counts(order)
     names = present(counts, order)
     if len(names) < 2:
-        return []  # the run is going to be refused
+        return []  # the run will be refused
     position = {name: i for i, name in enumerate(names)}
     labels = np.array([position.get(name, 0) for name in judged.images.labels])[facts["label"]]
     marks = {"colour mode": np.array(MODES)[facts["mode"]], "format": np.array(FORMATS)[facts["format"]]}
     areas = facts["width"].astype(np.int64) * facts["height"]
-    lost = [ClassProblem("lost_class", (name,), "none of its images is left") for name in sorted(set(judged.images.labels) - set(names))]
+    lost = [ClassProblem("lost_class", (name,), "all its images are left out") for name in sorted(set(judged.images.labels) - set(names))]
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
     return [*lost, *check_counts(counts, names), *similar, *find_shortcuts(labels, marks, areas, names)]
 
 
 def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any]) -> None:
-    """Write the lists and the page, and name the first of what is left out."""
+    """Write the lists and the page, and print the first files left out."""
     left_out = rejections(findings)
     write_bytes(folder / "findings.csv", findings_csv(findings))
     write_bytes(folder / "rejected.csv", rejected_csv(left_out))
@@ -153,59 +153,60 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
     if len(left_out) > NAMED_REJECTIONS:
         print(f"ingest: left out {len(left_out) - NAMED_REJECTIONS:,} more, see data/ingest/rejected.csv", file=sys.stderr)
     if report["findings"]:
-        found = ", ".join(in_words(kind, count) for kind, count in report["findings"].items())
-        print(f"ingest: found {found}: see data/ingest/report.html", file=sys.stderr)
+        print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
 
 
 def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest) -> None:
-    """Raise SourceError where a policy says so, where too much is left out, or where what is left cannot be learned or tested."""
+    """Raise SourceError if a policy says so, if too much is left out, or if the rest cannot be used for training and testing."""
     failed = count_findings([finding for finding in findings if finding.action == "failed"])
     if failed:
         example = next(finding for finding in findings if finding.action == "failed")
         about = example.subject.path or example.subject.label
         raise SourceError(
             f"ingest.source: {report['name']} has {_listed(failed)}, for example {about}: {example.note}. "
-            "Mend them, or change what params.yaml says about them under ingest; data/ingest/report.html shows them all."
+            "Fix them, or change the policy in params.yaml under ingest; data/ingest/report.html shows them all."
         )
     _refuse_linked_folders(judged.images, report["name"])
     _refuse_too_many(rejections(findings), judged.images, limits, report["name"])
     counts, names = report["counts"], report["class_names"]
     if not names:
-        raise SourceError(f"ingest.source: no image of {report['name']} is left; data/ingest/report.html shows why.")
+        raise SourceError(f"ingest.source: all images of {report['name']} are left out; data/ingest/report.html shows why.")
     if len(names) < 2:
-        raise SourceError(f"ingest.source: all {report['images']} images of {report['name']} are of one class, {names[0]}. Two are needed.")
+        raise SourceError(
+            f"ingest.source: all {report['images']} images of {report['name']} are of one class, {names[0]}. At least two classes are needed."
+        )
     for split in ("train", "test"):
         if not any(counts[split].values()):
             raise SourceError(
-                f"ingest.source: {report['name']} has no images for the {split} split. Add images, or change ingest.test_fraction."
+                f"ingest.source: {report['name']} has no images for the {split} split. Add images or change ingest.test_fraction."
             )
     unseen = [name for name in names if not counts["train"][name] + counts["validation"][name]]
     if unseen:
-        raise SourceError(f"ingest.source: {', '.join(unseen)} has test images but none to train on. Add some, or take the class out.")
+        raise SourceError(f"ingest.source: {', '.join(unseen)} has test images but no training images. Add some, or remove the class.")
 
 
 def _refuse_linked_folders(images: Images, name: str) -> None:
-    """Raise SourceError where a folder is a link: with it a whole class may be missing."""
+    """Raise SourceError if a folder is a link: a whole class may be missing."""
     linked = [fault.path for fault in images.left_out if fault.reason == LINKED_FOLDER]
     if linked:
         more = f" and {len(linked) - 3:,} more" if len(linked) > 3 else ""
         raise SourceError(
-            f"ingest.source: {name} has folders that are links, and links to folders are not followed: {', '.join(linked[:3])}{more}. Their images "
-            "would be missing. Put the folders themselves there (`cp -rL` copies with what links lead to), or take the links out."
+            f"ingest.source: {name} has links to folders, which are not followed, so their images would be missing: {', '.join(linked[:3])}{more}. "
+            "Replace them by the folders (`cp -rL` copies the targets of links), or remove them."
         )
 
 
 def _refuse_too_many(left_out: Sequence[LeftOut], images: Images, limits: Ingest, name: str) -> None:
-    """Raise SourceError where more is left out than ingest.max_rejected_fraction allows."""
+    """Raise SourceError if more is left out than ingest.max_rejected_fraction allows."""
     files = len(images.facts) + len(images.left_out)
     if len(left_out) > limits.max_rejected_fraction * files:
         found = Counter(fault.finding for fault in left_out)
         raise SourceError(
             f"ingest.source: {len(left_out):,} of {files:,} files of {name} would be left out, more than ingest.max_rejected_fraction "
             f"({limits.max_rejected_fraction:g}) allows: {_listed(found)}, for example {left_out[0].path}: {left_out[0].reason}. "
-            "Mend them, or raise it; data/ingest/rejected.csv lists them all."
+            "Fix them or raise the limit; data/ingest/rejected.csv lists them all."
         )
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
+    return ", ".join(in_words(kind, count) for kind, count in counts.items())

@@ -1,4 +1,4 @@
-"""Decode, orient and resize every image into packed arrays, assign folds, and draw what augmentation does."""
+"""Decode, orient and resize all images into packed arrays, assign folds, and draw a preview of augmentation."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
 
 
 def image_spec(preprocess: Preprocess, report: Mapping[str, Any]) -> ImageSpec:
-    """What the network takes; `auto` is decided by what `ingest` found."""
+    """The input of the network; `auto` is resolved from what `ingest` found."""
     channels = preprocess.channels if preprocess.channels != "auto" else (1 if report["grey"] else 3)
     height, width = preprocess.image_size if preprocess.image_size != "auto" else _auto_size(report["sizes_px"])
     return ImageSpec(height, width, channels, preprocess.resize)
 
 
 def _auto_size(sizes: Mapping[str, Any]) -> tuple[int, int]:
-    """The common (height, width) of small images, else a square of their median longer side."""
+    """(height, width) of small images that all have one size, else a square of the median longer side."""
     (least_width, _, most_width), (least_height, _, most_height) = sizes["width"], sizes["height"]
     common = (least_width, least_height) == (most_width, most_height)
     if common and min(least_width, least_height) >= 8 and max(most_width, most_height) <= LARGEST_AUTO_PX:
@@ -85,7 +85,7 @@ def _auto_size(sizes: Mapping[str, Any]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Images:
-    """What the index says of N images. splits: int8, places in SPLITS, NO_SPLIT where left out. labels, groups: int32. lengths: images in each shard."""
+    """The index of N images. splits: int8, indices into SPLITS, NO_SPLIT if left out. labels, groups: int32. lengths: images in each shard."""
 
     splits: np.ndarray
     labels: np.ndarray
@@ -93,7 +93,7 @@ class _Images:
     lengths: list[int]
 
     def rows(self, part: str) -> np.ndarray:
-        """The rows of one packed array, rising: `test`, or `train` with those for validation."""
+        """The rows of one packed array, ascending: `test`, or `train` including validation."""
         return np.flatnonzero(self.splits == TEST if part == "test" else (self.splits == TRAIN) | (self.splits == VALIDATION))
 
 
@@ -142,7 +142,7 @@ def _shards(images: _Images, rows: Mapping[str, np.ndarray], files: Mapping[str,
 
 
 def _write_indexes(paths: Paths, images: _Images, folds: np.ndarray) -> None:
-    """Write labels and indexes; for the training images also folds, groups, and which of them the source sets aside for validation."""
+    """Write labels and indexes; for training images also folds, groups, and which of them the source holds out for validation."""
     folder = paths.stage("preprocess")
     for part in PARTS:
         rows = images.rows(part)
@@ -154,7 +154,7 @@ def _write_indexes(paths: Paths, images: _Images, folds: np.ndarray) -> None:
 
 
 def _index(paths: Paths, images: _Images, part: str, folds: np.ndarray) -> Iterator[pa.Table]:
-    """path and sha256 of the images of one packed array, and the fold of the training images, shard by shard."""
+    """path and sha256 of the images of one packed array, for training images also the fold, shard by shard."""
     rows = images.rows(part)
     start = 0
     for batch in read_index_batches(paths.stage("ingest"), ["path", "sha256"]):
@@ -165,7 +165,7 @@ def _index(paths: Paths, images: _Images, part: str, folds: np.ndarray) -> Itera
 
 
 def _described(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What spec.json says of the data set."""
+    """The part of spec.json about the data set."""
     return {
         "class_names": report["class_names"],
         "dataset_name": report["name"],
@@ -187,7 +187,7 @@ def _folds(labels: np.ndarray, groups: np.ndarray, config: Config, class_names: 
 
 
 def _preview(config: Config, labels: np.ndarray, images: np.ndarray, report: Mapping[str, Any]) -> bytes:
-    """A picture: one image of each of some classes, and what augmentation makes of it, but for what needs TensorFlow or other images."""
+    """A picture: one image of each of some classes, and augmented versions, without transforms that need TensorFlow or other images."""
     rng = np.random.default_rng(config.seed)
     shown = [rng.choice(np.flatnonzero(labels == label)) for label in np.unique(labels)[:PREVIEW_ROWS]]
     height, width = images.shape[1:3]
