@@ -192,7 +192,7 @@ def test_what_a_run_or_one_of_its_folds_owes_at_the_end_is_an_error(root: Path, 
     fold.finish()
 
     for run in (parent, owing):
-        with pytest.raises(TrackingError, match=r"has not taken all.*no route to host.*run the same command again"):
+        with pytest.raises(TrackingError, match=r"is missing some entries.*no route to host.*run the same command again"):
             run.finish()
 
 

@@ -181,11 +181,11 @@ def test_the_own_database_is_known_however_its_address_is_written(tmp_path: Path
     [
         ((401, b"who are you?"), "status 401. Set MLFLOW_TRACKING_USERNAME"),
         ((403, b"no"), "status 403. Set MLFLOW_TRACKING_USERNAME"),
-        ((404, b"<html>no such page</html>"), "status 404. Is it the address of an MLflow server"),
+        ((404, b"<html>no such page</html>"), "status 404. Check that MLFLOW_TRACKING_URI is the complete address of an MLflow server"),
         ((503, b""), "status 503. Try again"),
-        ((200, b"<html>please log in</html>"), "its answer is none of MLflow's"),
-        ((200, b"{}"), "its answer is none of MLflow's"),
-        (BREAKS_OFF, "no whole answer"),
+        ((200, b"<html>please log in</html>"), "it did not answer as an MLflow server does"),
+        ((200, b"{}"), "it did not answer as an MLflow server does"),
+        (BREAKS_OFF, "incomplete answer"),
     ],
 )
 def test_a_server_that_is_no_mlflow_is_named_before_anything_starts(server: Server, answer: Answer, said: str) -> None:
@@ -206,7 +206,7 @@ def test_a_server_that_answers_as_mlflow_does_is_accepted(server: Server) -> Non
 def test_a_database_in_a_missing_folder_is_not_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nowhere/x.db")
 
-    with pytest.raises(TrackingError, match="there is no folder"):
+    with pytest.raises(TrackingError, match=r"nowhere does not exist. Create it"):
         check_reachable(f"sqlite:///{tmp_path}/nowhere/x.db")
 
 

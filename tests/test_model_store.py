@@ -288,7 +288,7 @@ def retrained(registered: Path, models: Path, tmp_path_factory: pytest.TempPathF
     return register_champion(copy_to(tmp_path_factory.mktemp("retrained") / "project", registered), models, "2")
 
 
-DIFFERS = "version 2 is champion, which data/register/decision.json does not say"
+DIFFERS = "version 2 is champion, which differs from data/register/decision.json"
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_a_champion_without_files_is_named_everywhere_until_it_gets_them_back(em
     shutil.rmtree(project / "mlruns" / "artifacts" / "models")
 
     assert not log.has_files(champion)
-    assert registry_problem(decide(project, "2", "1")) == "the files of version 1, the champion, are gone, so that it cannot be loaded"
+    assert registry_problem(decide(project, "2", "1")) == "the files of version 1, the champion, are gone; it cannot be loaded"
     state = registry_state(Paths(project))
     assert state is not None
     assert not state.is_current

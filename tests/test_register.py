@@ -146,7 +146,7 @@ def test_an_alias_that_a_person_removed_stays_removed_and_that_is_said(workspace
     _, promoted, because = workspace.register()
 
     assert (promoted, workspace.champion) == ("false", None)
-    assert because.endswith("but the alias champion was removed by hand, and that stays")
+    assert because.endswith("; but the alias champion was removed by hand and stays removed")
 
 
 def test_a_new_model_waits_until_an_alias_that_was_removed_is_set_again(workspace: Workspace) -> None:
@@ -155,7 +155,7 @@ def test_a_new_model_waits_until_an_alias_that_was_removed_is_set_again(workspac
 
     _, _, because = workspace.register(9, "new")
     assert workspace.champion is None
-    assert "it passes, but the alias champion, or the version that had it, was removed by hand: set it" in because
+    assert "; it passes, but the alias champion or the version that had it was removed by hand. Set the alias" in because
 
     workspace.set_champion(1)
     workspace.register(9, "new")
@@ -170,7 +170,9 @@ def test_an_alias_set_by_hand_is_reported_as_such(workspace: Workspace) -> None:
     workspace.register(8, "worse")
 
     assert workspace.written["promoted"] is True
-    assert str(workspace.written["reason"]).startswith("the alias was set on it by hand; by the gate: accuracy 0.8000 against")
+    assert str(workspace.written["reason"]).startswith(
+        "the alias was set on this version by hand; decision of the gate: accuracy 0.8000 against"
+    )
 
 
 @pytest.mark.parametrize("test_images", ["i", "j"])
@@ -183,7 +185,7 @@ def test_a_way_back_by_hand_stays_on_the_same_and_on_other_test_images(workspace
     _, promoted, because = workspace.register(9, "new", test_images)
 
     assert (promoted, workspace.champion) == ("false", "1")
-    assert because.endswith("but the alias champion was set on another version by hand, and that stays")
+    assert because.endswith("; but the alias champion was set on another version by hand and stays there")
 
 
 def test_an_experiment_registers_a_candidate_and_moves_no_alias(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +218,7 @@ def test_a_model_that_comes_back_is_compared_with_todays_champion_on_todays_imag
 def test_a_champion_that_cannot_be_loaded_stops_the_stage_and_nothing_is_registered(workspace: Workspace) -> None:
     workspace.register(9, "old", "i")
 
-    with pytest.raises(TrackingError, match=r"champion cannot be scored.*cannot be loaded.*Put its files back"):
+    with pytest.raises(TrackingError, match=r"champion cannot be scored.*cannot be loaded.*Restore its files"):
         workspace.register(10, "new", "j")
 
     assert (len(workspace.tracker.versions), workspace.champion) == (1, "1")
