@@ -139,109 +139,92 @@ def project(registered: Path, tmp_path: Path) -> Path:
     return copy_to(tmp_path / "project", registered)
 
 
-def connected(root: Path) -> Path:
+def connect(root: Path, models: Path) -> Path:
+    """Open the store, which must change nothing outside of the project."""
+    outside = [path for path in sorted(root.parent.rglob("*")) if not path.is_relative_to(root)]
     MlflowLog.connect(Paths(root))
+    assert [path for path in sorted(root.parent.rglob("*")) if not path.is_relative_to(root)] == outside
     return root
 
 
-def made_in_a_sub_folder(base: Path, models: Path) -> Path:
-    return base
-
-
-def moved(base: Path, models: Path) -> Path:
-    return connected(base.rename(base.with_name("moved")))
-
-
-def copied_and_the_original_deleted(base: Path, models: Path) -> Path:
-    copy = shutil.copytree(base, base.with_name("copy"))
-    shutil.rmtree(base)
-    return connected(copy)
-
-
-def moved_then_retrained(base: Path, models: Path) -> Path:
-    root = register_champion(base.rename(base.with_name("moved")), models, "2")
-    assert not base.exists()
+def retrain(root: Path, models: Path) -> Path:
+    """A run that makes model 2 the champion, which must change nothing outside of the project."""
+    outside = [path for path in sorted(root.parent.rglob("*")) if not path.is_relative_to(root)]
+    register_champion(root, models, "2")
+    assert [path for path in sorted(root.parent.rglob("*")) if not path.is_relative_to(root)] == outside
     return root
 
 
-def copied_then_retrained(base: Path, models: Path) -> Path:
-    copy = shutil.copytree(base, base.with_name("copy"))
-    before = sorted(base.rglob("*"))
-    register_champion(copy, models, "2")
-    assert sorted(base.rglob("*")) == before
-    return copy
+def move(root: Path, models: Path) -> Path:
+    return root.rename(root.with_name("moved"))
 
 
-def first_run_ever_in_an_experiment_then_an_ordinary_one(base: Path, models: Path) -> Path:
-    root = base.with_name("fresh")
-    workspace = root / ".dvc" / "tmp" / "exps" / "standalone" / "tmpabc"
+def copy(root: Path, models: Path) -> Path:
+    return Path(shutil.copytree(root, root.with_name("copy")))
+
+
+def copy_without_models(root: Path, models: Path) -> Path:
+    return Path(shutil.copytree(root, root.with_name("copy"), ignore=lambda folder, _: ["models"] if folder.endswith("/mlruns/0") else []))
+
+
+def delete_the_original(root: Path, models: Path) -> Path:
+    shutil.rmtree(root.with_name("project"))
+    return root
+
+
+def start_anew_in_an_experiment(root: Path, models: Path) -> Path:
+    """The first run ever of a project, in the workspace of a DVC experiment, which is deleted at its end."""
+    fresh = root.with_name("fresh")
+    workspace = fresh / ".dvc" / "tmp" / "exps" / "standalone" / "tmpabc"
     workspace.mkdir(parents=True)
     with working_in(workspace):
         register_champion(workspace, models)
-    shutil.rmtree(root / ".dvc")
-    return register_champion(root, models, "2")
+    shutil.rmtree(fresh / ".dvc")
+    return fresh
 
 
-def make_old(root: Path, folder: str = "mlruns/0", plain: bool = True) -> None:
+def make_old(folder: str = "mlruns/0", plain: bool = True) -> Callable[[Path, Path], Path]:
     """Turn a store into one of earlier versions: its models in experiment 0, kept in `folder`, recorded as plain paths or URIs."""
-    old = root / folder / "models"
-    old.parent.mkdir(parents=True)
-    (root / "mlruns" / "artifacts" / "models").rename(old)
-    before, after = (root / "mlruns" / "artifacts" / "models").as_uri(), str(old) if plain else old.as_uri()
-    replace_paths(root, before, after)
-    with closing(database(root)) as connection, connection:
-        connection.execute("update experiments set artifact_location = ? where experiment_id = 0", (after.removesuffix("/models"),))
-        connection.execute("update logged_models set experiment_id = 0")
+
+    def step(root: Path, models: Path) -> Path:
+        now, old = root / "mlruns" / "artifacts" / "models", root / folder / "models"
+        old.parent.mkdir(parents=True)
+        now.rename(old)
+        recorded = str(old) if plain else old.as_uri()
+        replace_paths(root, now.as_uri(), recorded)
+        with closing(database(root)) as connection, connection:
+            connection.execute("update experiments set artifact_location = ? where experiment_id = 0", (recorded.removesuffix("/models"),))
+            connection.execute("update logged_models set experiment_id = 0")
+        return root
+
+    return step
 
 
-def old_store_moved(base: Path, models: Path) -> Path:
-    make_old(base)
-    return moved(base, models)
-
-
-def old_store_with_uris_moved(base: Path, models: Path) -> Path:
-    make_old(base, plain=False)
-    return moved(base, models)
-
-
-def old_store_made_in_a_sub_folder_moved(base: Path, models: Path) -> Path:
-    make_old(base, "docs/mlruns/0")
-    return moved(base, models)
-
-
-def old_store_copied_before_its_models_were_made(base: Path, models: Path) -> Path:
-    """The copy's models are in the original: they are copied, and the original keeps its own."""
-    make_old(base)
-    copy = shutil.copytree(base, base.with_name("copy"))
-    shutil.rmtree(copy / "mlruns" / "0")
-    connected(copy)
-    assert len(list((base / "mlruns" / "0" / "models").iterdir())) == 1
-    shutil.rmtree(base)
-    return copy
-
-
-CASES: dict[Callable[[Path, Path], Path], str] = {
-    made_in_a_sub_folder: "1",
-    moved: "1",
-    copied_and_the_original_deleted: "1",
-    moved_then_retrained: "2",
-    copied_then_retrained: "2",
-    first_run_ever_in_an_experiment_then_an_ordinary_one: "2",
-    old_store_moved: "1",
-    old_store_with_uris_moved: "1",
-    old_store_made_in_a_sub_folder_moved: "1",
-    old_store_copied_before_its_models_were_made: "1",
+CASES: dict[str, tuple[list[Callable[[Path, Path], Path]], str]] = {
+    "made in a sub-folder": ([], "1"),
+    "moved": ([move], "1"),
+    "copied, the original deleted": ([copy, delete_the_original], "1"),
+    "moved, then retrained": ([move, retrain], "2"),
+    "copied, then retrained": ([copy, retrain], "2"),
+    "first run ever in an experiment, then an ordinary one": ([start_anew_in_an_experiment, retrain], "2"),
+    "old store, moved": ([make_old(), move], "1"),
+    "old store with URIs, moved": ([make_old(plain=False), move], "1"),
+    "old store made in a sub-folder, moved": ([make_old("docs/mlruns/0"), move], "1"),
+    "old store copied before its models were made": ([make_old(), copy_without_models, connect, delete_the_original], "1"),
 }
-"""What happens to a project, by the model that should be champion in the end."""
+"""What happens to a project that has the champion 1, and the model that should be champion in the end."""
 
 
 @pytest.fixture(scope="module")
 def made(registered: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Where the project is in the end, for each case."""
-    return {
-        case.__name__: case(copy_to(tmp_path_factory.mktemp(f"a folder ü {case.__name__}") / "project", registered), models)
-        for case in CASES
-    }
+    found = {}
+    for case, (steps, _) in CASES.items():
+        root = copy_to(tmp_path_factory.mktemp("a folder ü") / "project", registered)
+        for step in (*steps, connect):
+            root = step(root, models)
+        found[case] = root
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -256,14 +239,14 @@ def answers(made: dict[str, Path], models: Path, tmp_path_factory: pytest.TempPa
     return {name: found[str(root)] for name, root in made.items()}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+@pytest.mark.parametrize("case", CASES)
 def test_the_champion_is_loaded_by_mlflow_alone_and_no_path_of_the_store_leads_out_of_the_project(
-    case: Callable[[Path, Path], Path], made: dict[str, Path], answers: dict[str, object], models: Path
+    case: str, made: dict[str, Path], answers: dict[str, object], models: Path
 ) -> None:
     expected = json.loads((models / "expected.json").read_text(encoding="utf-8"))
-    assert answers[case.__name__] == pytest.approx(expected[CASES[case]], abs=1e-6)
+    assert answers[case] == pytest.approx(expected[CASES[case][1]], abs=1e-6)
 
-    root = made[case.__name__]
+    root = made[case]
     with closing(database(root)) as connection:
         found = [str(row[0]) for table, column in PATH_COLUMNS for row in connection.execute(f"select {column} from {table}").fetchall()]
         logged = connection.execute("select artifact_location, experiment_id from logged_models").fetchall()
@@ -318,10 +301,10 @@ def test_the_registry_is_compared_with_the_decision(
 def test_a_registry_that_does_not_have_the_model_yet_or_was_made_in_another_folder_is_named(retrained: Path, tmp_path: Path) -> None:
     assert registry_problem(decide(tmp_path / "clone", "1", "1")) is None
 
-    copy = shutil.copytree(retrained, tmp_path / "copy")
-    assert "was made in another folder" in str(registry_problem(decide(copy, "1", "2")))
-    connected(copy)
-    assert registry_problem(Paths(copy)) == ""
+    moved = shutil.copytree(retrained, tmp_path / "moved")
+    assert "was made in another folder" in str(registry_problem(decide(moved, "1", "2")))
+    MlflowLog.connect(Paths(moved))
+    assert registry_problem(Paths(moved)) == ""
 
 
 def champion_of(root: Path) -> tuple[MlflowLog, ModelVersion]:
