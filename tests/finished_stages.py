@@ -43,9 +43,9 @@ def write_finished_stages(
 
 
 def write_test_images(paths: Paths) -> None:
-    """The shards of `ingest`, with one image that is left out before the ten test images."""
+    """The shards of `ingest`: image 0, which is left out, and the test images 1 to 10. An image is its number."""
     folder = paths.stage("ingest") / "images.parquet"
     folder.mkdir(exist_ok=True)
-    pq.write_table(pa.table({"bytes": [b"image"] * 11}), folder / "00000.parquet")
+    pq.write_table(pa.table({"bytes": [str(i).encode() for i in range(11)]}), folder / "00000.parquet")
     index = {"label": ["a", *LABELS], "split": [None, *["test"] * 10]}
     pq.write_table(pa.table(index), paths.stage("ingest") / "index.parquet")

@@ -85,11 +85,11 @@ def kill_before_the_alias_moves(workspace: Workspace) -> tuple[str, str, str]:
     return remove_alias(workspace)
 
 
-def predicts_always(version: int, label: str) -> Step:
-    """Let a registered version have its files: it gives one label to every image."""
+def predicts(version: int, labels: str) -> Step:
+    """Let a registered version have its files: it gives these labels to the ten test images."""
 
     def step(workspace: Workspace) -> tuple[str, str, str]:
-        workspace.tracker.predictors[str(version)] = lambda images: [label] * len(images)
+        workspace.tracker.predictors[str(version)] = lambda images: [labels[int(image) - 1] for image in images]
         return NOTHING
 
     return step
@@ -162,17 +162,17 @@ OLD, NEW, FOX = model(8, "old"), model(9, "new"), model(8, "old", classes=("a", 
             id="a rollback by hand stays",
         ),
         pytest.param(
-            [OLD, NEW, set_alias(1), predicts_always(1, "a"), model(9, "new", "j")],
+            [OLD, NEW, set_alias(1), predicts(1, "a" * 10), model(9, "new", "j")],
             *("2", "false", against("0.9000", "0.5000") + SET_ELSEWHERE, "1"),
             id="a rollback by hand stays on other test images",
         ),
         pytest.param(
-            [NEW, predicts_always(1, "a"), model(7, "other", "j")],
-            *("2", "true", against("0.7000", "0.5000"), "2"),
+            [NEW, predicts(1, "aaabbbbbbb"), model(9, "other", "j")],
+            *("2", "true", against("0.9000", "0.8000"), "2"),
             id="a champion scored on other images is scored again on these",
         ),
         pytest.param(
-            [NEW, predicts_always(1, "a"), model(10, "of swapped labels", "j"), predicts_always(2, "b"), NEW],
+            [NEW, predicts(1, "a" * 10), model(10, "of swapped labels", "j"), predicts(2, "b" * 10), NEW],
             *("1", "true", against("0.9000", "0.5000"), "1"),
             id="a model that comes back is compared with today's champion on today's images",
         ),
