@@ -139,20 +139,23 @@ def project(registered: Path, tmp_path: Path) -> Path:
     return copy_to(tmp_path / "project", registered)
 
 
+@contextmanager
+def nothing_changes_outside_of(root: Path) -> Iterator[None]:
+    before = [path for path in sorted(root.parent.rglob("*")) if not path.is_relative_to(root)]
+    yield
+    assert [path for path in sorted(root.parent.rglob("*")) if not path.is_relative_to(root)] == before
+
+
 def connect(root: Path, models: Path) -> Path:
-    """Open the store, which must change nothing outside of the project."""
-    outside = [path for path in sorted(root.parent.rglob("*")) if not path.is_relative_to(root)]
-    MlflowLog.connect(Paths(root))
-    assert [path for path in sorted(root.parent.rglob("*")) if not path.is_relative_to(root)] == outside
+    with nothing_changes_outside_of(root):
+        MlflowLog.connect(Paths(root))
     return root
 
 
 def retrain(root: Path, models: Path) -> Path:
-    """A run that makes model 2 the champion, which must change nothing outside of the project."""
-    outside = [path for path in sorted(root.parent.rglob("*")) if not path.is_relative_to(root)]
-    register_champion(root, models, "2")
-    assert [path for path in sorted(root.parent.rglob("*")) if not path.is_relative_to(root)] == outside
-    return root
+    """A run that makes model 2 the champion."""
+    with nothing_changes_outside_of(root):
+        return register_champion(root, models, "2")
 
 
 def move(root: Path, models: Path) -> Path:

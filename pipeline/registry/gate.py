@@ -55,7 +55,7 @@ def _compare(score: Score, champion_hits: int | None, gate: Register, lost_class
 
 
 def _fault(score: Score, gate: Register) -> str:
-    """Why a score is not good enough whatever the champion's; empty where it is."""
+    """Why a score is not good enough, whatever the champion; empty if it is good enough."""
     if not score.beats_guessing:
         share = score.majority_images / score.images
         return f"no better than always predicting the most common class, {score.majority_class} ({share:.4f})"

@@ -23,7 +23,6 @@ from pipeline.tracking import champion_process
 from pipeline.tracking.mlflow_client import GuardedClient, guarded
 
 SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
-LAST_LINES = 3
 
 
 def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, files: Sequence[Path], lost: str | None = None) -> str:
