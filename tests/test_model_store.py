@@ -14,8 +14,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from pipeline.errors import TrackingError
@@ -24,7 +22,6 @@ from pipeline.registry.local import registry_problem
 from pipeline.registry.state import registry_state
 from pipeline.tracking.mlflow_log import MlflowLog
 from pipeline.tracking.run_log import ModelVersion
-from tests.sample_images import draw
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
 
@@ -35,19 +32,34 @@ PATH_COLUMNS = (
     ("logged_models", "artifact_location"),
     ("model_versions", "storage_location"),
 )
-ASK = """
-import json, sys
-import mlflow, pandas as pd
-name, image, *roots = sys.argv[1:]
-answers = {}
-for root in roots:
+STRANGER = """
+import json, os, sys
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+import keras, mlflow, numpy as np, pandas as pd
+name, folder = sys.argv[1:]
+pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 1), np.uint8)
+image = keras.utils.array_to_img(pixels, scale=False)
+image.save(f"{folder}/image.png")
+expected = {}
+for seed in (1, 2):
+    inputs = keras.Input((8, 8, 1), dtype="uint8")
+    flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    outputs = keras.layers.Dense(2, activation="softmax", kernel_initializer=keras.initializers.RandomNormal(seed=seed))(flat)
+    model = keras.Model(inputs, outputs)
+    model.save(f"{folder}/{seed}/model.keras")
+    expected[seed] = float(model(pixels[None])[0][0])
+print(json.dumps(expected), file=answers, flush=True)
+found = {}
+for root in json.loads(sys.stdin.readline()):
     mlflow.set_tracking_uri(f"sqlite:///{root}/mlruns/mlflow.db")
     try:
         model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
-        answers[root] = float(model.predict(pd.DataFrame({"image": [open(image, "rb").read()]}))["probabilities"][0]["cat"])
+        frame = pd.DataFrame({"image": [open(f"{folder}/image.png", "rb").read()]})
+        found[root] = float(model.predict(frame)["probabilities"][0]["cat"])
     except Exception as error:
-        answers[root] = f"{type(error).__name__}: {error}"
-print(json.dumps(answers))
+        found[root] = f"{type(error).__name__}: {error}"
+print(json.dumps(found), file=answers, flush=True)
 """
 OWN_CODE = """
 import pandas as pd
@@ -68,32 +80,34 @@ def working_in(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def write_model(folder: Path, seed: int) -> float:
-    """Write model.keras and spec.json; returns the probability of `cat` that the model gives to image.png beside the folder."""
-    import keras
-
-    from pipeline.serving.served_model import load
-
-    inputs = keras.Input((8, 8, 1), dtype="uint8")
-    flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
-    outputs = keras.layers.Dense(2, activation="softmax", kernel_initializer=keras.initializers.RandomNormal(seed=seed))(flat)
-    folder.mkdir()
-    keras.Model(inputs, outputs).save(folder / "model.keras")
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
+    """A process that knows nothing of this project, and its folder: it makes the models, and later loads the champions by MLflow alone."""
+    folder = tmp_path_factory.mktemp("models")
     spec = {"height": 8, "width": 8, "channels": 1, "resize": "pad", "class_names": ["cat", "dog"]}
-    (folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
-    image = (folder.parent / "image.png").read_bytes()
-    return float(load(folder).predict(pd.DataFrame({"image": [image]}))["probabilities"][0]["cat"])
+    for seed in "12":
+        (folder / seed).mkdir()
+        (folder / seed / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+    env = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    command = [sys.executable, "-P", "-W", "ignore", "-c", STRANGER, NAME, str(folder)]
+    with subprocess.Popen(command, cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process, folder
+        process.kill()
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An image, two models for it in the folders `1` and `2`, and what they say of it in expected.json."""
-    folder = tmp_path_factory.mktemp("models")
-    draw("circle", np.random.default_rng(0)).save(folder / "image.png")
-    expected = {seed: write_model(folder / seed, int(seed)) for seed in "12"}
-    assert abs(expected["1"] - expected["2"]) > 0.001
-    (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
-    return folder
+def expected(stranger: tuple["subprocess.Popen[str]", Path]) -> dict[str, float]:
+    """What the models 1 and 2 say of the image."""
+    assert stranger[0].stdout is not None
+    found: dict[str, float] = json.loads(stranger[0].stdout.readline())
+    assert abs(found["1"] - found["2"]) > 0.001
+    return found
+
+
+@pytest.fixture(scope="module")
+def models(stranger: tuple["subprocess.Popen[str]", Path], expected: dict[str, float]) -> Path:
+    """The folder with model and spec in `1` and `2`."""
+    return stranger[1]
 
 
 def register_champion(root: Path, models: Path, seed: str = "1") -> Path:
@@ -231,22 +245,17 @@ def made(registered: Path, models: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def answers(made: dict[str, Path], models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What the champion of each case says of the image, asked by a process that knows MLflow only."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", ASK, NAME, str(models / "image.png"), *map(str, made.values())],
-        cwd=tmp_path_factory.mktemp("elsewhere"), env=env, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
-    return {name: found[str(root)] for name, root in made.items()}
+def answers(made: dict[str, Path], stranger: tuple["subprocess.Popen[str]", Path]) -> dict[str, object]:
+    """What the champion of each case says of the image."""
+    output, _ = stranger[0].communicate(json.dumps([str(root) for root in made.values()]) + "\n", timeout=300)
+    found: dict[str, object] = json.loads(output)
+    return {case: found[str(root)] for case, root in made.items()}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_champion_is_loaded_by_mlflow_alone_and_no_path_of_the_store_leads_out_of_the_project(
-    case: str, made: dict[str, Path], answers: dict[str, object], models: Path
+    case: str, made: dict[str, Path], answers: dict[str, object], expected: dict[str, float]
 ) -> None:
-    expected = json.loads((models / "expected.json").read_text(encoding="utf-8"))
     assert answers[case] == pytest.approx(expected[CASES[case][1]], abs=1e-6)
 
     root = made[case]
