@@ -1,6 +1,6 @@
 """A tracker in memory: the Protocols of pipeline/tracking/run_log.py, complete, for tests that must not load MLflow.
 
-It keeps what it is told in plain attributes, and refuses what MLflow refuses: a parameter logged twice with another value.
+It keeps everything in plain attributes and refuses, as MLflow does, a parameter that is logged again with another value.
 """
 
 import itertools
@@ -84,7 +84,7 @@ class FakeRun:
 
 
 class FakeTracker:
-    """A log book of runs and a registry. A test may look at all of it, and set `predictors`, by version number, as models to be loaded."""
+    """Runs and a registry. Tests may read all attributes, and set `predictors`, by version number: the models that can be loaded."""
 
     def __init__(self) -> None:
         self.runs: list[FakeRun] = []

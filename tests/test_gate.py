@@ -4,57 +4,70 @@ import pytest
 
 from pipeline.evaluation.counts import Score
 from pipeline.params.register import Register
-from pipeline.registry.gate import pass_gate
+from pipeline.registry.gate import confirm, pass_gate
 
-OPEN_GATE = Register(model_name="auto", min_accuracy=0.0, margin=0.0)
+
+def gate(min_accuracy: float = 0.0, margin: float = 0.0) -> Register:
+    return Register(model_name="auto", min_accuracy=min_accuracy, margin=margin)
 
 
 def score(hits: int, images: int = 100, majority: int = 50, never: dict[str, int] | None = None) -> Score:
     return Score(images, hits, "blue", majority, never or {})
 
 
+AGAINST = "accuracy {} against the champion's 0.9000, on the same images"
+
+
 @pytest.mark.parametrize(
-    ("hits", "champion", "gate", "promoted"),
+    ("hits", "champion", "gate", "promoted", "reason"),
     [
-        (90, None, OPEN_GATE, True),
-        (50, None, OPEN_GATE, False),  # as good as always guessing the commonest class
-        (90, None, Register(model_name="auto", min_accuracy=0.95, margin=0.0), False),
-        (95, None, Register(model_name="auto", min_accuracy=0.95, margin=0.0), True),
-        (89, 90, OPEN_GATE, False),
-        (90, 90, OPEN_GATE, False),  # an equal model does not replace the champion
-        (91, 90, OPEN_GATE, True),
-        (90, 90, Register(model_name="auto", min_accuracy=0.0, margin=0.01), False),
-        (91, 90, Register(model_name="auto", min_accuracy=0.0, margin=0.01), True),
-        (97, 90, Register(model_name="auto", min_accuracy=0.0, margin=0.07), True),  # 0.07 * 100 is 7.000000000000001 in floating point
+        (90, None, gate(), True, "accuracy 0.9000; there was no champion before"),
+        (50, None, gate(), False, "accuracy 0.5000 is no better than always predicting the most common class, blue (0.5000)"),
+        (90, None, gate(0.95), False, "accuracy 0.9000 is below register.min_accuracy 0.95"),
+        (95, None, gate(0.95), True, "accuracy 0.9500; there was no champion before"),
+        (89, 90, gate(), False, AGAINST.format("0.8900")),
+        (90, 90, gate(), False, AGAINST.format("0.9000") + ": an equal model does not replace it"),
+        (91, 90, gate(), True, AGAINST.format("0.9100")),
+        (91, 90, gate(margin=0.02), False, AGAINST.format("0.9100") + ", with a margin of 0.02"),
+        (92, 90, gate(margin=0.02), True, AGAINST.format("0.9200")),
+        (97, 90, gate(margin=0.07), True, AGAINST.format("0.9700")),  # 0.07 * 100 is 7.000000000000001 in floating point
     ],
 )
-def test_the_gate(hits: int, champion: int | None, gate: Register, promoted: bool) -> None:
-    assert pass_gate(score(hits), champion, gate)[0] is promoted
+def test_the_gate(hits: int, champion: int | None, gate: Register, promoted: bool, reason: str) -> None:
+    assert pass_gate(score(hits), champion, gate) == (promoted, reason)
 
 
 @pytest.mark.parametrize(("hits", "images"), [(10, 19), (10, 17), (2, 3)])
 def test_a_model_that_always_says_one_class_never_passes(hits: int, images: int) -> None:
-    promoted, reason = pass_gate(score(hits, images, majority=hits), None, OPEN_GATE)
+    promoted, reason = pass_gate(score(hits, images, majority=hits), None, gate())
 
     assert not promoted
-    assert "no better than always guessing the commonest class, blue" in reason
+    assert "no better than always predicting the most common class, blue" in reason
 
 
-def test_a_reason_has_both_accuracies() -> None:
-    assert pass_gate(score(90), 90, OPEN_GATE)[1] == (
-        "accuracy 0.9000 against the champion's 0.9000, on the same images: an equal model does not replace it"
+def test_classes_that_are_never_predicted_or_were_removed_are_part_of_the_reason() -> None:
+    assert pass_gate(score(90, never={"red": 3}), None, gate(), removed_classes=["fox"]) == (
+        True,
+        "accuracy 0.9000; there was no champion before; it no longer knows fox, which the champion knows; it never predicts red",
     )
 
 
-def test_a_class_that_is_never_predicted_is_part_of_the_reason() -> None:
-    promoted, reason = pass_gate(score(90, never={"red": 3}), None, OPEN_GATE)
-
-    assert promoted
-    assert reason == "accuracy 0.9000; there was no champion before; it never predicts red"
-
-
 def test_a_model_that_lost_a_class_of_the_champion_does_not_replace_it() -> None:
-    promoted, reason = pass_gate(score(99), 90, OPEN_GATE, lost_classes=["fox"])
+    promoted, reason = pass_gate(score(99), 90, gate(), lost_classes=list("gfedcba"))
 
     assert not promoted
-    assert "the champion knows fox, which this model does not" in reason
+    assert "the champion knows a, b, c, d, e and 2 more, which this model does not" in reason
+
+
+@pytest.mark.parametrize(
+    ("hits", "gate", "said"),
+    [
+        (90, gate(), ""),
+        (50, gate(), ", though no better than always predicting the most common class, blue (0.5000)"),
+        (90, gate(0.95), ", though below register.min_accuracy 0.95"),
+    ],
+)
+def test_the_champion_itself_stays_champion_and_its_faults_are_named(hits: int, gate: Register, said: str) -> None:
+    found = confirm(score(hits, never={"red": 3}), gate)
+
+    assert found == f"accuracy {hits / 100:.4f}; it is already the champion{said}; it never predicts red"

@@ -20,75 +20,86 @@ from pipeline.tracking.tracking_server import check_reachable, is_own_store, run
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 Answer = tuple[int, bytes]
+BREAKS_OFF = (0, b"")
+"""The connection is closed without an answer."""
 MODEL = {"registered_model": {"name": "pets", "aliases": [{"alias": "champion", "version": "2"}]}}
 VERSION = {"model_version": {"name": "pets", "version": "2", "creation_timestamp": 1}}
 NOT_THERE = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Registered Model with name=pets not found"}).encode()
+PETS = {"/registered-models/get": (200, json.dumps(MODEL).encode()), "/model-versions/get": (200, json.dumps(VERSION).encode())}
 
 
-class Server:
+class Server(ThreadingHTTPServer):
     """A server on loopback that answers as a test says: by the end of the path, a status and a body."""
 
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
         self.answers: dict[str, Answer] = {}
         self.asked: list[str] = []
-        answers, asked = self.answers, self.asked
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                path = self.path.partition("?")[0]
-                asked.append(path)
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, body = next((answers[end] for end in answers if path.endswith(end)), (404, b"not found"))
-                if status == 0:
-                    self.connection.close()
-                    return
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+class Handler(BaseHTTPRequestHandler):
+    server: Server
 
-            def log_message(self, *_: object) -> None:
-                pass
+    def answer(self) -> None:
+        path = self.path.partition("?")[0]
+        self.server.asked.append(path)
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        answers = self.server.answers
+        status, body = next((answers[end] for end in answers if path.endswith(end)), (404, b"not found"))
+        if (status, body) == BREAKS_OFF:
+            self.connection.close()
+            return
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+    do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(running: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The server, as if it had just started."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    server = Server()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
+    running.answers.clear()
+    running.asked.clear()
+    return running
 
 
-def log_of(server: Server, root: Path) -> MlflowLog:
-    return MlflowLog(GuardedClient(server.url), "1", this_process("", Paths(root), shares_locks=False))
+@pytest.fixture
+def log(server: Server, tmp_path: Path) -> MlflowLog:
+    return MlflowLog(GuardedClient(server.url), "1", this_process("", Paths(tmp_path), shares_locks=False))
 
 
-def test_a_champion_is_read_from_the_server(server: Server, tmp_path: Path) -> None:
-    server.answers.update(
-        {"/registered-models/get": (200, json.dumps(MODEL).encode()), "/model-versions/get": (200, json.dumps(VERSION).encode())}
-    )
+def test_a_champion_is_read_from_the_server(server: Server, log: MlflowLog) -> None:
+    server.answers.update(PETS)
 
-    found = log_of(server, tmp_path).registered("pets")
+    found = log.registered("pets")
 
     assert found is not None
     assert found.champion is not None
     assert found.champion.version == "2"
 
 
-def test_only_the_servers_own_word_means_that_a_model_does_not_exist(server: Server, tmp_path: Path) -> None:
+def test_only_the_servers_own_word_means_that_a_model_does_not_exist(server: Server, log: MlflowLog) -> None:
     server.answers["/registered-models/get"] = (404, NOT_THERE)
 
-    assert log_of(server, tmp_path).registered("pets") is None
-    assert log_of(server, tmp_path).find_version("pets", {"model_sha256": "a"}) is None
+    assert log.registered("pets") is None
+    assert log.find_version("pets", {"model_sha256": "a"}) is None
 
 
 @pytest.mark.parametrize(
@@ -109,52 +120,35 @@ def test_only_the_servers_own_word_means_that_a_model_does_not_exist(server: Ser
         (200, b"{}"),
         (200, b""),
         (200, b"[]"),
-        (0, b""),
+        BREAKS_OFF,
     ],
 )
-@pytest.mark.parametrize("endpoint", ["/registered-models/get", "/model-versions/get"])
-def test_any_other_answer_is_an_error(server: Server, tmp_path: Path, answer: Answer, endpoint: str) -> None:
-    server.answers.update(
-        {"/registered-models/get": (200, json.dumps(MODEL).encode()), "/model-versions/get": (200, json.dumps(VERSION).encode())}
-    )
-    server.answers[endpoint] = answer
-
-    with pytest.raises(TrackingError) as caught:
-        log_of(server, tmp_path).registered("pets")
-
-    assert "\n" not in str(caught.value)
+def test_any_other_answer_is_an_error(server: Server, log: MlflowLog, answer: Answer) -> None:
+    for endpoint in PETS:
+        server.answers.update({**PETS, endpoint: answer})
+        with pytest.raises(TrackingError) as caught:
+            log.registered("pets")
+        assert "\n" not in str(caught.value)
 
 
-def test_a_failed_search_is_no_empty_one(server: Server, tmp_path: Path) -> None:
-    server.answers.update(
-        {"/registered-models/get": (200, json.dumps(MODEL).encode()), "/model-versions/get": (200, json.dumps(VERSION).encode())}
-    )
-    server.answers["/model-versions/search"] = (503, b"")
+def test_a_failed_search_is_no_empty_one(server: Server, log: MlflowLog) -> None:
+    server.answers.update({**PETS, "/model-versions/search": (503, b"")})
 
     with pytest.raises(TrackingError):
-        log_of(server, tmp_path).find_version("pets", {"model_sha256": "a"})
+        log.find_version("pets", {"model_sha256": "a"})
 
 
-def test_a_server_that_is_down_is_not_asked_at_every_epoch(server: Server) -> None:
+def test_a_server_that_is_down_is_not_asked_at_every_epoch_and_gets_what_waited_at_the_end(server: Server) -> None:
     server.answers["/runs/log-batch"] = (503, b"")
     run = MlflowRun(GuardedClient(server.url), "0" * 32)
-
     for epoch in range(1, 50):
         run.log_metrics({"loss": 1.0}, step=epoch)
-
     assert len(server.asked) == 1
-
-
-def test_what_waited_is_delivered_at_the_end(server: Server) -> None:
-    server.answers["/runs/log-batch"] = (503, b"")
-    run = MlflowRun(GuardedClient(server.url), "0" * 32)
-    for epoch in (1, 2, 3):
-        run.log_metrics({"loss": 1.0}, step=epoch)
     server.answers["/runs/log-batch"] = (200, b"{}")
 
     run.settle()
 
-    assert len(server.asked) == 4
+    assert len(server.asked) == 50
 
 
 def test_a_password_is_never_printed() -> None:
@@ -187,11 +181,11 @@ def test_the_own_database_is_known_however_its_address_is_written(tmp_path: Path
     [
         ((401, b"who are you?"), "status 401. Set MLFLOW_TRACKING_USERNAME"),
         ((403, b"no"), "status 403. Set MLFLOW_TRACKING_USERNAME"),
-        ((404, b"<html>no such page</html>"), "status 404. Is it the address of an MLflow server"),
+        ((404, b"<html>no such page</html>"), "status 404. Check that MLFLOW_TRACKING_URI is the complete address of an MLflow server"),
         ((503, b""), "status 503. Try again"),
-        ((200, b"<html>please log in</html>"), "its answer is none of MLflow's"),
-        ((200, b"{}"), "its answer is none of MLflow's"),
-        ((0, b""), "no whole answer"),
+        ((200, b"<html>please log in</html>"), "it did not answer as an MLflow server does"),
+        ((200, b"{}"), "it did not answer as an MLflow server does"),
+        (BREAKS_OFF, "incomplete answer"),
     ],
 )
 def test_a_server_that_is_no_mlflow_is_named_before_anything_starts(server: Server, answer: Answer, said: str) -> None:
@@ -203,22 +197,21 @@ def test_a_server_that_is_no_mlflow_is_named_before_anything_starts(server: Serv
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("answer", [(200, b'{"experiment": {}}'), (404, NOT_THERE)])
-def test_a_server_that_answers_as_mlflow_does_is_taken(server: Server, answer: Answer) -> None:
-    server.answers["/experiments/get"] = answer
+def test_a_server_that_answers_as_mlflow_does_is_accepted(server: Server) -> None:
+    for answer in ((200, b'{"experiment": {}}'), (404, NOT_THERE)):
+        server.answers["/experiments/get"] = answer
+        check_reachable(server.url)
 
-    check_reachable(server.url)
 
-
-def test_a_database_in_a_folder_that_is_not_there_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_in_a_missing_folder_is_not_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nowhere/x.db")
 
-    with pytest.raises(TrackingError, match="there is no folder"):
+    with pytest.raises(TrackingError, match=r"nowhere does not exist. Create it"):
         check_reachable(f"sqlite:///{tmp_path}/nowhere/x.db")
 
 
-def test_another_registry_is_named_as_such(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_registry_is_named_as_such(server: Server, log: MlflowLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"{server.url}/registry")
 
     with pytest.raises(TrackingError, match=rf"MLflow's registry {server.url}/registry \(MLFLOW_REGISTRY_URI\) failed"):
-        log_of(server, tmp_path).registered("pets")
+        log.registered("pets")

@@ -30,30 +30,25 @@ def test_a_clean_repository_is_told_with_its_commit(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "dirty"),
     [
-        "dvc.lock",
-        "data/splits.csv",
-        "data/classes.json",
-        "data/known_images.csv",
-        "data/train/metrics.json",
-        "data/register/decision.json",
-        "notes.md",
+        ("dvc.lock", "false"),
+        ("data/splits.csv", "false"),
+        ("data/classes.json", "false"),
+        ("data/known_images.csv", "false"),
+        ("data/train/metrics.json", "false"),
+        ("data/register/decision.json", "false"),
+        ("notes.md", "false"),
+        ("pipeline/code.py", "true"),
+        ("params.yaml", "true"),
+        ("pipeline/models/mine.py", "true"),
     ],
 )
-def test_what_a_run_writes_and_notes_beside_it_are_no_edits(repository: Path, name: str) -> None:
-    (repository / name).parent.mkdir(exist_ok=True)
-    (repository / name).write_text("2\n", encoding="utf-8")
-
-    assert code_tags(repository)["git_dirty"] == "false"
-
-
-@pytest.mark.parametrize("name", ["pipeline/code.py", "params.yaml", "pipeline/models/mine.py"])
-def test_edits_of_code_and_parameters_and_new_code_are_dirty(repository: Path, name: str) -> None:
+def test_edits_and_new_code_are_dirty_but_not_what_a_run_writes_nor_notes(repository: Path, name: str, dirty: str) -> None:
     (repository / name).parent.mkdir(parents=True, exist_ok=True)
     (repository / name).write_text("2\n", encoding="utf-8")
 
-    assert code_tags(repository)["git_dirty"] == "true"
+    assert code_tags(repository)["git_dirty"] == dirty
 
 
 def test_a_missing_repository_is_a_tag_and_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,1 +1,1 @@
-"""May this model serve? The gate, the decision, and what the registry says."""
+"""May this model serve? The gate, the decision and the state of the registry."""

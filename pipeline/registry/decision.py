@@ -1,4 +1,4 @@
-"""What stage `register` wrote: data/register/decision.json."""
+"""The output of stage `register`: data/register/decision.json."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ KEYS = {"model_name", "model_sha256", "promoted", "champion", "reason"}
 
 
 def read_decision(paths: Paths) -> dict[str, Any]:
-    """The decision; empty where there is none that can be read."""
+    """The decision; empty if there is none or it cannot be read."""
     try:
         decision = json.loads((paths.stage("register") / "decision.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

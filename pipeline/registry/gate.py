@@ -1,4 +1,7 @@
-"""Whether a model may serve: its score against guessing, against what is asked for, and against the champion on the same images. Values in and out."""
+"""The gate: compares a model's score with the majority-class baseline, register.min_accuracy and the champion's on the same images.
+
+Pure functions of counts.
+"""
 
 from collections.abc import Collection
 from fractions import Fraction
@@ -12,40 +15,33 @@ NAMED = 5
 def pass_gate(
     score: Score, champion_hits: int | None, gate: Register, lost_classes: Collection[str] = (), removed_classes: Collection[str] = ()
 ) -> tuple[bool, str]:
-    """(promoted, reason) of a model with this score on the test images; `champion_hits` of the champion on the same, None where there is none.
+    """(promoted, reason) for a model with this score on the test images.
 
-    `lost_classes`: those that the champion knows, the model does not, and nobody has confirmed as removed; `removed_classes`: those that somebody
-    has. An equal model does not replace the champion.
+    champion_hits: the champion's hits on the same images, None if there is no champion. lost_classes, removed_classes: classes that the champion
+    knows and the model does not, without and with a confirmed removal. An equal model does not replace the champion.
     """
     promoted, reason = _compare(score, champion_hits, gate, lost_classes)
     if removed_classes:
         reason += f"; it no longer knows {_named(removed_classes)}, which the champion knows"
-    if score.never_predicted:
-        reason += f"; it never predicts {_named(score.never_predicted)}"
-    return promoted, reason
+    return promoted, reason + _never_predicted(score)
 
 
 def confirm(score: Score, gate: Register) -> str:
-    """What to say of the champion itself on the present test images. It stays champion, whatever they show."""
-    said = f"accuracy {score.accuracy:.4f}; it is the champion already"
-    if not score.beats_guessing:
-        said += f", though no better than always guessing the commonest class, {score.majority_class}, {score.majority_images / score.images:.4f}"
-    elif Fraction(score.hits, score.images) < Fraction(str(gate.min_accuracy)):
-        said += f", though below register.min_accuracy {gate.min_accuracy:g}"
-    return said + (f"; it never predicts {_named(score.never_predicted)}" if score.never_predicted else "")
+    """The reason reported for a model that already is the champion, on today's test images. It stays champion whatever they show."""
+    said = f"accuracy {score.accuracy:.4f}; it is already the champion"
+    if fault := _fault(score, gate):
+        said += f", though {fault}"
+    return said + _never_predicted(score)
 
 
 def _compare(score: Score, champion_hits: int | None, gate: Register, lost_classes: Collection[str]) -> tuple[bool, str]:
     accuracy = f"accuracy {score.accuracy:.4f}"
-    if not score.beats_guessing:
-        share = score.majority_images / score.images
-        return False, f"{accuracy} is no better than always guessing the commonest class, {score.majority_class}, {share:.4f}"
-    if Fraction(score.hits, score.images) < Fraction(str(gate.min_accuracy)):
-        return False, f"{accuracy} is below register.min_accuracy {gate.min_accuracy:g}"
+    if fault := _fault(score, gate):
+        return False, f"{accuracy} is {fault}"
     if lost_classes:
         return False, (
-            f"{accuracy}, but the champion knows {_named(lost_classes)}, which this model does not. Where it is of other images, give it "
-            "another register.model_name; else set the alias champion by hand"
+            f"{accuracy}, but the champion knows {_named(lost_classes)}, which this model does not. If the removal is intended, confirm it in "
+            "ingest.removed_classes or set the alias champion by hand; if this is another data set, set another register.model_name"
         )
     if champion_hits is None:
         return True, f"{accuracy}; there was no champion before"
@@ -56,6 +52,20 @@ def _compare(score: Score, champion_hits: int | None, gate: Register, lost_class
     if lead < 0 or lead < Fraction(str(gate.margin)) * score.images:
         return False, f"{against}, with a margin of {gate.margin:g}" if gate.margin else against
     return True, against
+
+
+def _fault(score: Score, gate: Register) -> str:
+    """Why a score is not good enough, whatever the champion; empty if it is good enough."""
+    if not score.beats_guessing:
+        share = score.majority_images / score.images
+        return f"no better than always predicting the most common class, {score.majority_class} ({share:.4f})"
+    if Fraction(score.hits, score.images) < Fraction(str(gate.min_accuracy)):
+        return f"below register.min_accuracy {gate.min_accuracy:g}"
+    return ""
+
+
+def _never_predicted(score: Score) -> str:
+    return f"; it never predicts {_named(score.never_predicted)}" if score.never_predicted else ""
 
 
 def _named(names: Collection[str]) -> str:

@@ -1,6 +1,6 @@
-"""Whether the project's own registry is as data/register/decision.json says, read straight from MLflow's database: without loading MLflow.
+"""Whether the project's own registry agrees with data/register/decision.json, read from MLflow's database without loading MLflow.
 
-Reads; a database that it cannot read is left to the commands that use it.
+Read-only; errors of the database are left to the commands that use it.
 """
 
 import sqlite3
@@ -16,14 +16,14 @@ MODEL_TAG = "model_sha256"
 
 
 def registry_problem(paths: Paths) -> str | None:
-    """What differs, in a few words; empty where nothing does, None where the registry does not have the model yet, as in a fresh clone."""
+    """The difference, in a few words; empty if there is none, None if the registry does not have the model yet, as in a new clone."""
     decision, database = read_decision(paths), paths.mlruns / "mlflow.db"
     if not decision or not database.is_file():
         return None
     try:
         with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=2)) as connection:
             if _has_moved(connection, paths):
-                return f"{paths.mlruns} was made in another folder: until its paths are rewritten, MLflow finds no model in it"
+                return f"{paths.mlruns} was made in another folder, so MLflow finds no model in it until its paths are rewritten"
             return _difference(connection, decision["model_name"], decision["model_sha256"], (decision["champion"] or {}).get(MODEL_TAG))
     except sqlite3.Error:
         return None
@@ -41,10 +41,10 @@ def _difference(connection: sqlite3.Connection, name: str, model: str, champion:
     found = _one(connection, "select value from model_version_tags where name = ? and version = ? and key = ?", name, version, MODEL_TAG)
     if found != champion:
         now = f"version {version} is champion" if version is not None else "no version is champion"
-        return f"{now}, which data/register/decision.json does not say"
+        return f"{now}, which differs from data/register/decision.json"
     location = _one(connection, "select storage_location from model_versions where name = ? and version = ?", name, version)
     if isinstance(location, str) and location.startswith("file:///") and not (Path(unquote(urlsplit(location).path)) / "MLmodel").is_file():
-        return f"the files of version {version}, the champion, are gone, so that it cannot be loaded"
+        return f"the files of version {version}, the champion, are gone; it cannot be loaded"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What the registry says today of the model in data/register/decision.json: a stage that DVC skipped or restored cannot know."""
+"""The current state in the registry of the model in data/register/decision.json, for when DVC skipped or restored `register`."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ LOCAL_UI = "http://127.0.0.1:5000"
 
 
 def registry_state(paths: Paths) -> RegistryState | None:
-    """The state of the model that was decided on; None where nothing has been decided. Raises TrackingError where the registry cannot be read."""
+    """The state of the model in the decision; None if there is no decision. Raises TrackingError if the registry cannot be read."""
     decision = read_decision(paths)
     if not decision:
         return None
@@ -31,9 +31,7 @@ def registry_state(paths: Paths) -> RegistryState | None:
     whole = tracker.has_files(version)
     verdict = _verdict(decision, version, registered)
     if champion is not None and not promoted and not tracker.has_files(champion):
-        verdict += (
-            f". WARNING: the files of version {champion.version} are gone: put them back from a backup of mlruns/, or set the alias anew"
-        )
+        verdict += f". WARNING: the files of version {champion.version} are gone. Restore mlruns/ from a backup or set the alias on another version"
     is_current = whole and decision["promoted"] == promoted and recorded == (champion.tags.get(MODEL_TAG) if champion else None)
     return RegistryState(
         version.version,
@@ -45,7 +43,7 @@ def registry_state(paths: Paths) -> RegistryState | None:
 
 
 def _verdict(decision: dict[str, Any], version: ModelVersion, registered: Registered | None) -> str:
-    """Whether the model is the champion and why, or which version is, with the time of an earlier decision."""
+    """Whether the model is the champion and why, or which version is; with the time of the decision."""
     champion = registered.champion if registered else None
     if champion is not None and champion.version == version.version:
         return f"champion: {decision['reason']}{_when(version)}"

@@ -1,4 +1,4 @@
-"""What people read of a run and of a registered version in MLflow's UI: Markdown, made of what the stages have written."""
+"""Descriptions of runs, versions and models for MLflow's UI: Markdown made from the outputs of the stages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from pipeline.tracking.run_log import Run
 
 
 def describe_version(score: Score, decision: Mapping[str, Any], run: Run, paths: Paths) -> str:
-    """What was decided and why, accuracy with its interval, data set, and where to look further."""
+    """The decision and its reason, the accuracy with its interval, the data set, and a link to the run."""
     test, folds = read_json(paths.stage("evaluate") / "metrics.json"), read_json(paths.stage("cross_validate") / "metrics.json")
     interval = read_json(paths.stage("evaluate") / "uncertainty.json")
     spec = read_json(paths.stage("preprocess") / "spec.json")
@@ -28,10 +28,10 @@ def describe_version(score: Score, decision: Mapping[str, Any], run: Run, paths:
 
 
 def describe_model(paths: Paths) -> str:
-    """What the registered model of a name is."""
+    """The description of a registered model."""
     spec = read_json(paths.stage("preprocess") / "spec.json")
     names = ", ".join(spec["class_names"][:12]) + (", …" if len(spec["class_names"]) > 12 else "")
     return (
-        f"Classifies images of {spec['dataset_name']}: {names}. The alias `champion` is the version that serves. Each version's description says "
-        "what the gate decided and why."
+        f"Classifies images of {spec['dataset_name']}: {names}. The alias `champion` marks the version that serves. The description of each "
+        "version has the gate's decision and its reason."
     )

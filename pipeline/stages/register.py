@@ -1,8 +1,8 @@
-"""Put the model into the registry, and make it the champion if it passes the gate.
+"""Register the model, and make it the champion if it passes the gate.
 
-Idempotent by content: a model that is registered already is not registered again, and keeps its decision as long as test images, gate and champion are
-the same. In a DVC experiment a candidate is registered but no alias moves, so that a sweep never changes what is served. An alias that a person has
-removed, or taken from the version that the gate made champion last, stays where it is.
+Idempotent by content: a registered model is not registered again and keeps its decision as long as test images, gate and champion are the same. In
+a DVC experiment a candidate is registered but the alias does not move, so that a sweep never changes the served model. An alias that a person has
+moved or removed stays that way.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file, write_json
 from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
+from pipeline.registry.alias import CHAMPION_TAG, NO_ALIAS, champion_of, got_alias_by_hand, is_champion, is_removed, lost_alias_by_hand
 from pipeline.registry.gate import confirm, pass_gate
 from pipeline.registry.texts import describe_model, describe_version
 from pipeline.tracking.lineage import MODEL_TAG, pipeline_run
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
 UPSTREAM = STAGES[: STAGES.index("register")]
-CHAMPION_TAG = "champion"
-"""On the registered model: the version that was made champion last. Where it stands and the alias is gone, a person has removed the alias."""
 SCORE_TAGS = (
     "decision",
     "decided_at",
@@ -47,13 +46,12 @@ SCORE_TAGS = (
     "class_names",
 )
 Decision = dict[str, Any]
-NO_ALIAS = "but the alias champion, or the version that had it, was removed by hand: set it by hand to have a champion again"
 
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
-    """Write data/register/decision.json. Reports the model's name and version, whether it is the champion, and why.
+    """Write data/register/decision.json. Reports name and version of the model, whether it is the champion, and why.
 
-    Raises TrackingError where the registry cannot be read or the champion cannot be loaded: then nothing is decided.
+    Raises TrackingError, before anything is decided, if the registry cannot be read or the champion cannot be loaded.
     """
     log = pipeline_run(tracker, paths, config)
     tracker.log_model(log, [paths.stage("train") / "model.keras", paths.stage("preprocess") / "spec.json"])
@@ -64,7 +62,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     version = tracker.find_version(name, {MODEL_TAG: digest})
     decision = _earlier_decision(version, registered, config, paths) or _decide(score, version, registered, config, paths, tracker)
     version = _register(version, name, decision, score, log, paths, tracker)
-    if decision["promoted"] and not _stands_by_hand(version, registered) and not _is_champion(version, registered):
+    if decision["promoted"] and not lost_alias_by_hand(version, registered) and not is_champion(version, registered):
         tracker.promote(version, {CHAMPION_TAG: version.version})
     outcome = _outcome(decision, version, tracker.registered(name))
     write_json(paths.stage("register") / "decision.json", {"model_name": name, "model_sha256": digest, **outcome, "decision": decision})
@@ -73,14 +71,14 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
 
 
 def registered_name(config: Config, paths: Paths) -> str:
-    """The name in the registry: as given, or that of the data set."""
+    """The name in the registry: `register.model_name`, or that of the data set."""
     if config.register_.model_name != "auto":
         return config.register_.model_name
     return str(read_json(paths.stage("preprocess") / "spec.json")["dataset_name"])
 
 
 def in_experiment() -> bool:
-    """Whether DVC runs this as an experiment."""
+    """Whether this runs in a DVC experiment."""
     return bool(os.environ.get("DVC_EXP_NAME", "").strip())
 
 
@@ -91,18 +89,18 @@ def test_score(paths: Paths) -> Score:
 
 
 def _earlier_decision(version: ModelVersion | None, registered: Registered | None, config: Config, paths: Paths) -> Decision | None:
-    """What was decided of this model on the same test images, by the same gate, against the champion that there is now, or that it has become.
+    """The decision on this model if it still holds: same test images, same gate, same champion or this model is the champion now.
 
-    A decision made in an experiment holds in experiments only; one that was put off, since a person had removed the alias, does not hold.
+    A decision made in an experiment holds in experiments only; one that was put off because a person had removed the alias never holds.
     """
     if version is None or "decision" not in version.tags:
         return None
     decision: Decision = json.loads(version.tags["decision"])
     same_question = (decision.get("test_sha256"), decision.get("gate")) == (_test_digest(paths), _gate(config))
-    champion = registered.champion if registered else None
+    champion = champion_of(registered)
     compared = (decision.get("champion") or {}).get("model_sha256")
-    same_champion = _is_champion(version, registered) or compared == (champion.tags.get(MODEL_TAG) if champion else None)
-    if decision.get("put_off") or not same_question or not (same_champion or _stands_by_hand(version, registered)):
+    same_champion = is_champion(version, registered) or compared == (champion.tags.get(MODEL_TAG) if champion else None)
+    if decision.get("put_off") or not same_question or not (same_champion or lost_alias_by_hand(version, registered)):
         return None
     return decision if in_experiment() or not decision["experiment"] else None
 
@@ -112,36 +110,11 @@ def _gate(config: Config) -> dict[str, float]:
     return {"min_accuracy": config.register_.min_accuracy, "margin": config.register_.margin}
 
 
-def _is_champion(version: ModelVersion | None, registered: Registered | None) -> bool:
-    champion = registered.champion if registered else None
-    return version is not None and champion is not None and champion.version == version.version
-
-
-def _stands_by_hand(version: ModelVersion | None, registered: Registered | None) -> bool:
-    """Whether this version was made champion last, and a person has taken the alias from it since: that stays."""
-    return (
-        version is not None
-        and registered is not None
-        and not _is_champion(version, registered)
-        and _made_last(registered) == version.version
-    )
-
-
-def _made_last(registered: Registered) -> str | None:
-    """The version that the gate has made champion last."""
-    return registered.tags.get(CHAMPION_TAG)
-
-
-def _is_removed(registered: Registered | None) -> bool:
-    """Whether there has been a champion and a person has removed the alias."""
-    return registered is not None and registered.champion is None and CHAMPION_TAG in registered.tags
-
-
 def _decide(
     score: Score, version: ModelVersion | None, registered: Registered | None, config: Config, paths: Paths, tracker: Tracker
 ) -> Decision:
-    """What the gate says, and of what: the scores, the test images, its parameters, the champion that the model was compared with."""
-    champion = registered.champion if registered else None
+    """The decision of the gate, with all it is based on: scores, test images, parameters and the champion compared with."""
+    champion = champion_of(registered)
     decision: Decision = {
         "accuracy": round(score.accuracy, 6),
         "hits": score.hits,
@@ -152,7 +125,7 @@ def _decide(
         "champion": None,
         "experiment": in_experiment(),
     }
-    if _is_champion(version, registered):
+    if is_champion(version, registered):
         return {**decision, "promoted": True, "reason": confirm(score, config.register_)}
     champion_hits = None
     if champion is not None:
@@ -160,7 +133,7 @@ def _decide(
         accuracy = round(champion_hits / score.images, 6)
         decision["champion"] = {"model_sha256": champion.tags.get(MODEL_TAG), "hits": champion_hits, "accuracy": accuracy}
     promoted, reason = pass_gate(score, champion_hits, config.register_, *_lost_classes(champion, paths))
-    if promoted and _is_removed(registered):
+    if promoted and is_removed(registered):
         return {
             **decision,
             "put_off": True,
@@ -168,12 +141,12 @@ def _decide(
             "reason": f"accuracy {score.accuracy:.4f}; it passes, {NO_ALIAS}",
         }
     if promoted and in_experiment():
-        return {**decision, "promoted": False, "reason": f"{reason}; it passes, but an experiment moves no alias"}
+        return {**decision, "promoted": False, "reason": f"{reason}; it passes, but an experiment does not move the alias"}
     return {**decision, "promoted": promoted, "reason": reason}
 
 
 def _champion_hits(champion: ModelVersion, score: Score, paths: Paths, tracker: Tracker) -> int:
-    """How many of the present test images the champion gets right: as recorded where it was scored on these, else scored now."""
+    """The champion's hits on today's test images: as recorded if it was scored on these, else scored now."""
     if champion.tags.get("test_sha256") == _test_digest(paths):
         return int(champion.tags.get("test_hits") or round(float(champion.tags["test_accuracy"]) * score.images))
     batches, asked = tee(batch for batch in read_encoded_images(paths.stage("ingest"), "test") if batch)
@@ -186,13 +159,13 @@ def _champion_hits(champion: ModelVersion, score: Score, paths: Paths, tracker: 
         )
     except TrackingError as error:
         raise TrackingError(
-            f"The champion cannot be scored on the new test images, so nothing was decided: {error}. Put its files back from a backup, or take the "
-            f"alias champion off {champion.name} (MLflow's UI, Models) and set it on the version that shall serve."
+            f"The champion cannot be scored on the new test images, so nothing was decided: {error}. Restore its files from a backup, or set the "
+            f"alias champion of {champion.name} on another version (MLflow's UI, Models)."
         ) from None
 
 
 def _lost_classes(champion: ModelVersion | None, paths: Paths) -> tuple[set[str], set[str]]:
-    """The classes that the champion knows and this model does not: those that nobody has confirmed as removed, and those that somebody has."""
+    """The classes that the champion knows and this model does not: without and with a confirmed removal."""
     known = json.loads(champion.tags.get("class_names", "[]")) if champion else []
     spec = read_json(paths.stage("preprocess") / "spec.json")
     lost = set(known) - set(spec["class_names"])
@@ -202,7 +175,7 @@ def _lost_classes(champion: ModelVersion | None, paths: Paths) -> tuple[set[str]
 def _register(
     version: ModelVersion | None, name: str, decision: Decision, score: Score, log: Run, paths: Paths, tracker: Tracker
 ) -> ModelVersion:
-    """The registered version of the model, made where there is none, with the decision and where it came from as its tags."""
+    """The registered version of the model, created if missing, tagged with the decision and its provenance."""
     folds = read_json(paths.stage("cross_validate") / "metrics.json")
     spec = read_json(paths.stage("preprocess") / "spec.json")
     tags = {
@@ -229,25 +202,21 @@ def _register(
 
 
 def _outcome(decision: Decision, version: ModelVersion, registered: Registered | None) -> dict[str, Any]:
-    """What is true now: whether this model is the champion, why, and which one is."""
-    champion = registered.champion if registered else None
-    now = {"model_sha256": champion.tags.get(MODEL_TAG)} if champion else None
+    """The state after the stage: whether this model is the champion, why, and which model is."""
+    champion = champion_of(registered)
     reason = str(decision["reason"])
-    if registered and _is_champion(version, registered):
-        by_hand = _made_last(registered) not in (None, version.version) or not decision["promoted"]
-        return {
-            "promoted": True,
-            "reason": f"the alias was set on it by hand; by the gate: {reason}" if by_hand else reason,
-            "champion": now,
-        }
-    if decision["promoted"]:
-        what = "set on another version" if champion else "removed"
-        return {"promoted": False, "reason": f"{reason}; but the alias champion was {what} by hand, and that stays", "champion": now}
-    return {"promoted": False, "reason": reason, "champion": now}
+    promoted = is_champion(version, registered)
+    if promoted and (got_alias_by_hand(registered) or not decision["promoted"]):
+        reason = f"the alias was set on this version by hand; decision of the gate: {reason}"
+    elif decision["promoted"] and not promoted:
+        what = "set on another version by hand and stays there" if champion else "removed by hand and stays removed"
+        reason = f"{reason}; but the alias champion was {what}"
+    now = {"model_sha256": champion.tags.get(MODEL_TAG)} if champion else None
+    return {"promoted": promoted, "reason": reason, "champion": now}
 
 
 def _describe(tracker: Tracker, log: Run, version: ModelVersion, score: Score, decision: Decision, paths: Paths) -> None:
-    """Write the descriptions that people read in MLflow's UI."""
+    """Write the descriptions that MLflow's UI shows."""
     text = describe_version(score, decision, log, paths)
     log.describe(text)
     log.settle()

@@ -1,1 +1,1 @@
-"""The tracker: runs and models in MLflow, where they come from, how they hang together."""
+"""The tracker: runs and models in MLflow, their provenance and how they are related."""

@@ -1,7 +1,7 @@
-"""A process that loads one logged model through MLflow and asks it: images in by standard input, labels out by standard output.
+"""A process that loads a logged model through MLflow and predicts: images from standard input, labels to standard output.
 
-Started as a file, so that the model's own code is the only `pipeline` that the process knows; imports nothing of this project. Input: an Arrow stream
-of batches with one column `image` of encoded bytes. Output: one JSON list of labels for each batch.
+Started as a file, so that the model's own code is the only package `pipeline` it finds; imports nothing of this project. Input: an Arrow stream of
+batches with one column `image` of encoded bytes. Output: a JSON list of labels per batch.
 """
 
 import json
@@ -14,7 +14,7 @@ SCHEMA = pa.schema([("image", pa.binary())])
 
 
 def main(model_uri: str) -> None:
-    """Answer batch after batch until the input ends. What libraries print goes to standard error."""
+    """Predict batch by batch until the input ends. Output of libraries is redirected to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     import mlflow

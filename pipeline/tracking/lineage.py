@@ -1,7 +1,7 @@
-"""How runs in the tracker hang together: one row is one pipeline run, found by the content of what it produced.
+"""How runs in the tracker are related: one row is one pipeline run, found by the content of its outputs.
 
-`train` tags its run with the sha256 of model.keras; `evaluate` and `register` look that up. Where no run has it (a fresh tracking server, a stage
-restored from DVC's cache), one is made from the files. The folds that `cross_validate` logged are hung beneath it.
+`train` tags its run with the sha256 of model.keras; `evaluate` and `register` look it up. If no run has the tag (a new tracking server, a stage
+restored from DVC's cache), a run is created from the files. The folds that `cross_validate` logged are nested in it.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ CURVES = {
     "learning_rate": "learning_rate",
     "images_per_second": "images_per_second",
 }
-"""What is logged at each epoch: the name in a history, and that of the curve, which no end result has."""
+"""Metrics logged at each epoch: the name in the history, and the name of the curve, which differs from those of final results."""
 CHANGES_NAMED = 3
 
 
 class Unfinished(Protocol):
-    """What an earlier process may have left of the same fit: whether it has left anything, and the id of its run in the tracker."""
+    """Checkpoints of an earlier process for the same fit: whether there are any, and the id of its run in the tracker."""
 
     resumed: bool
     run_id: str | None
 
     def keep_run(self, run_id: str) -> None:
-        """Note which run this fit belongs to."""
+        """Record the run that this fit belongs to."""
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
@@ -66,11 +66,11 @@ def open_run(
     tags: Mapping[str, str] | None = None,
     checkpoints: Unfinished | None = None,
 ) -> Iterator[Run]:
-    """A run with parameters, data set and provenance; it ends as what happened inside: finished, failed or killed.
+    """A run with parameters, data set and provenance; it ends as finished, failed or killed, depending on how the block ends.
 
-    Where `tags` name a fit that was broken off, its run goes on; where it has left something in `checkpoints`, also one that was about to end. Not
-    where a parameter has changed since, if only of another stage: MLflow takes a run's parameters once. Raises TrackingError, before anything is
-    computed, where its artifacts cannot be written.
+    If `tags` name an interrupted fit, its run is resumed; if that fit has left `checkpoints`, also a run marked as finished or still running. If
+    any parameter has changed, even of another stage, a new run starts: MLflow accepts a run's parameters once. Raises TrackingError, before
+    anything is computed, if artifacts cannot be written.
     """
     spec = read_json(paths.stage("preprocess") / "spec.json")
     params = _digest(config)
@@ -97,9 +97,9 @@ def open_run(
 def open_cross_validation(
     tracker: Tracker, config: Config, paths: Paths, tags: Mapping[str, str], checkpoints: Unfinished
 ) -> Iterator[Run]:
-    """The run that the folds hang beneath: the one that has made data/train/model.keras with the same parameters, where it has no folds yet.
+    """The parent run of the folds: the one that produced data/train/model.keras with the same parameters, if it has no folds yet.
 
-    So a pipeline run is one row while its folds are fitted, too. Where there is none, a run of its own, whose folds move later.
+    A pipeline run is thus a single row also while its folds are fitted. If there is no such run, a new one; its folds move later.
     """
     training = _training_run(tracker, paths, config)
     if training is None:
@@ -117,7 +117,7 @@ def open_cross_validation(
 
 @contextmanager
 def finishing(run: Run) -> Iterator[None]:
-    """End a run as what happens inside."""
+    """End a run as finished, failed or killed, depending on how the block ends."""
     try:
         yield
     except Exception:
@@ -130,16 +130,15 @@ def finishing(run: Run) -> Iterator[None]:
 
 
 def log_epoch(run: Run, values: Mapping[str, float]) -> None:
-    """Log one epoch's numbers at its step; what is not a number (no validation) is left out."""
+    """Log the metrics of an epoch at its step, without NaN (no validation)."""
     numbers = {CURVES[key]: value for key, value in values.items() if key in CURVES and math.isfinite(value)}
     run.log_metrics(numbers, step=int(values["epoch"]))
 
 
 def pipeline_run(tracker: Tracker, paths: Paths, config: Config) -> Run:
-    """The newest run that made data/train/model.keras, with the folds of data/cross_validate beneath it.
+    """The newest run that produced data/train/model.keras, with the folds of data/cross_validate nested in it.
 
-    A row keeps its folds: where the only runs of this model have the folds of another cross-validation, or where there is none at all, a row
-    is restored from the files.
+    A run keeps its folds: if all runs of this model have the folds of another cross-validation, or there is no run, one is restored from the files.
     """
     model = sha256_file(paths.stage("train") / "model.keras")
     folds = sha256_file(paths.stage("cross_validate") / "out_of_fold.parquet")
@@ -151,7 +150,7 @@ def pipeline_run(tracker: Tracker, paths: Paths, config: Config) -> Run:
 
 
 def log_training(tracker: Tracker, run: Run, paths: Paths) -> None:
-    """Log what `train` wrote: the end results, the history, the model as people call it; then the tag by which the run is found."""
+    """Log the outputs of `train`: final metrics, history and the servable model; then the tag that identifies the run."""
     folder = paths.stage("train")
     run.log_metrics(read_json(folder / "metrics.json"))
     run.log_file(folder / "history.csv", "train")
@@ -164,9 +163,9 @@ def log_training(tracker: Tracker, run: Run, paths: Paths) -> None:
 
 
 def start_fold(tracker: Tracker, parent: Run, fold: int, fit: str) -> Run:
-    """The run for one fold of the cross-validation `fit` beneath `parent`; where there is one already, it goes on.
+    """The run for one fold of the cross-validation `fit`, nested in `parent`; an existing one is resumed.
 
-    Where the tracker does not answer, one that keeps nothing, and `parent` owes it.
+    If the tracker does not answer, a run that discards everything, which `parent` owes.
     """
     tags = {"kind": "fold", "fold": str(fold), FIT_TAG: fit}
     try:
@@ -185,7 +184,7 @@ def _training_run(tracker: Tracker, paths: Paths, config: Config) -> Run | None:
 
 
 def _restore(tracker: Tracker, paths: Paths, config: Config) -> Run:
-    """A row made from the files, complete with parameters, curves and the model."""
+    """A run created from the files, with parameters, curves and the model."""
     with open_run(tracker, "pipeline", config, paths, {"restored": "true"}) as run:
         for row in read_history(paths.stage("train") / "history.csv"):
             log_epoch(run, row)
@@ -194,7 +193,7 @@ def _restore(tracker: Tracker, paths: Paths, config: Config) -> Run:
 
 
 def _adopt_folds(tracker: Tracker, run: Run, paths: Paths, digest: str) -> None:
-    """Hang the folds of one cross-validation beneath `run`. Their own parent, then empty, goes to the trash."""
+    """Nest the folds of a cross-validation in `run`. Their former parent, now empty, is moved to the trash."""
     for parent in tracker.find_runs({FOLDS_TAG: digest, "kind": "cross_validation"})[:1]:
         for child in tracker.children(parent):
             tracker.adopt(child, run)
@@ -210,13 +209,13 @@ def _adopt_folds(tracker: Tracker, run: Run, paths: Paths, digest: str) -> None:
 
 
 def log_fold_score(run: Run, score: Mapping[str, float]) -> None:
-    """Log how good a fold's model is on its images, under names that no curve has."""
+    """Log the metrics of a fold's model on its held-out images, under names that no curve has."""
     run.log_metrics({f"fold_{name}": score[name] for name in ("accuracy", "loss")})
     run.log_params({"fold_images": int(score["images"])})
 
 
 def _run_name(tracker: Tracker, config: Config, spec: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-    """What the list of runs shows: the DVC experiment's name, or data set, network, and what differs from the run before."""
+    """The name in the list of runs: that of the DVC experiment, or data set, network and the parameters changed since the previous run."""
     if experiment := tags.get("dvc_experiment"):
         return experiment
     name = f"{spec['dataset_name']} {config.flat()['model.name']}"

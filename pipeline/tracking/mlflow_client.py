@@ -1,7 +1,7 @@
-"""MLflow's client with every failure as a TrackingError: nothing that a server says but "does not exist" is taken for "not there".
+"""MLflow's client with every failure as a TrackingError: only the server's own answer "does not exist" means that something is missing.
 
-MLflow raises its own exceptions, those of SQLAlchemy, requests, boto3 and the system, and KeyError for half an answer. While a store does not
-answer, calls end at once and it is asked again now and then only, so that a fit does not wait for it.
+MLflow raises its own exceptions, those of SQLAlchemy, requests, boto3 and the system, and KeyError for an incomplete answer. While a store does not
+answer, calls fail at once and the store is retried only now and then, so that a fit does not wait for it.
 """
 
 import os
@@ -27,15 +27,15 @@ CALLER_ERRORS = ("INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE
 
 
 class NotThereError(TrackingError):
-    """The store has answered, and what was asked for does not exist."""
+    """The store has answered that the requested object does not exist."""
 
 
 class AlreadyThereError(TrackingError):
-    """The store has answered, and what was to be made exists."""
+    """The store has answered that the object to create exists already."""
 
 
 class GuardedClient:
-    """An MlflowClient by the same method names. Every method raises TrackingError, NotThereError or AlreadyThereError where it fails."""
+    """An MlflowClient with the same methods. A failing method raises TrackingError, NotThereError or AlreadyThereError."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -43,7 +43,7 @@ class GuardedClient:
             self._client = MlflowClient(uri)
         self._failure: TrackingError | None = None
         self._next_try = 0.0
-        self.has_warned = False  # one warning is enough, however many runs are concerned
+        self.has_warned = False  # one warning for all runs
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._client, name)
@@ -67,13 +67,13 @@ class GuardedClient:
         return call
 
     def try_again(self) -> None:
-        """Let the next call ask the store, however lately it failed."""
+        """Let the next call ask the store, even if it failed just now."""
         self._next_try = 0.0
 
 
 @contextmanager
 def guarded(uri: str, action: str) -> Iterator[None]:
-    """Any failure within as a TrackingError that says what was asked of which store."""
+    """Turn any exception of the block into a TrackingError that names the store and the action."""
     try:
         yield
     except TrackingError:
@@ -83,7 +83,7 @@ def guarded(uri: str, action: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, with no password in it."""
+    """The first line of an error's message, without passwords."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return masked(lines[0]) if lines else type(error).__name__
 
@@ -91,11 +91,13 @@ def first_line(error: BaseException) -> str:
 def _tracking_error(error: Exception, uri: str, action: str) -> TrackingError:
     code = _error_code(error)
     if code == "RESOURCE_DOES_NOT_EXIST":
-        return NotThereError(f"MLflow at {masked(uri)} has no such thing ({action}): {first_line(error)}")
+        return NotThereError(f"MLflow at {masked(uri)} has no such object ({action}): {first_line(error)}")
     if code == "RESOURCE_ALREADY_EXISTS":
-        return AlreadyThereError(f"MLflow at {masked(uri)} has it already ({action}): {first_line(error)}")
+        return AlreadyThereError(f"MLflow at {masked(uri)} already has this object ({action}): {first_line(error)}")
     if full := _full_disk(uri):
-        return TrackingError(f"The disk is full: MLflow's store in {full} could not be written. Make room and run the same command again.")
+        return TrackingError(
+            f"The disk is full: MLflow's store in {full} cannot be written. Free some space, then run the same command again."
+        )
     where = f"MLflow's tracking server {masked(uri)}" if is_server(uri) else f"MLflow's store {masked(uri)}"
     registry = os.environ.get("MLFLOW_REGISTRY_URI", "").strip()
     if registry and ("registered_model" in action or "model_version" in action):
@@ -104,23 +106,23 @@ def _tracking_error(error: Exception, uri: str, action: str) -> TrackingError:
 
 
 def _reason(error: Exception) -> str:
-    """Why a call failed, in a few words where requests takes hundreds."""
+    """Why a call failed, shorter than the messages of requests."""
     text = first_line(error)
     if refused := re.findall(r"\[Errno -?\d+\] ([^'\")\]]+)", text):
         return str(refused[-1])
     if "timed out" in text.lower() and "HTTP" in text:
         return "no answer in time"
     if "RemoteDisconnected" in text or "Connection aborted" in text or "IncompleteRead" in text:
-        return "it closed the connection without a whole answer. Try again"
+        return "it closed the connection before the answer was complete. Try again"
     if status := re.search(r"failed with error code (\d{3}) !=", text) or re.search(r"too many (\d{3}) error responses", text):
         return f"it answered with status {status[1]}. {remedy(int(status[1]))}"
     if "not in a valid JSON format" in text:
-        return f"its answer is none of MLflow's. {remedy(404)}"
+        return f"it did not answer as an MLflow server does. {remedy(404)}"
     return text[:300].rstrip(".")
 
 
 def _error_code(error: BaseException | None) -> str:
-    """MLflow's own word for what is wrong. A status 404 by another program, such as a proxy, does not count as an answer of MLflow's."""
+    """MLflow's own error code. A status 404 of another program, such as a proxy, is not an answer of MLflow."""
     if isinstance(error, RestException):
         return str(error.json.get("error_code", ""))
     if isinstance(error, MlflowException) and "API request to endpoint" not in str(error):
@@ -129,12 +131,12 @@ def _error_code(error: BaseException | None) -> str:
 
 
 def _is_callers(error: BaseException | None) -> bool:
-    """Whether the store has answered, and what was asked of it was wrong."""
+    """Whether the store has answered that the request was wrong."""
     return _error_code(error) in CALLER_ERRORS
 
 
 def _full_disk(uri: str) -> str:
-    """The folder of a local store whose disk is full, or nothing."""
+    """The folder of a local store if its disk is full, else empty."""
     folder = Path(uri.removeprefix("sqlite:///")).parent
     if is_server(uri) or not folder.is_dir() or shutil.disk_usage(folder).free > FULL_DISK_BYTES:
         return ""
@@ -143,7 +145,7 @@ def _full_disk(uri: str) -> str:
 
 @contextmanager
 def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Variables set for a while: MLflow reads them at each request."""
+    """Set environment variables for the block: MLflow reads them at each request."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:

@@ -1,7 +1,7 @@
-"""The tracker on MLflow: runs, and the registry of models.
+"""The tracker on MLflow: runs and the model registry.
 
-Without MLFLOW_TRACKING_URI, or where that names it, the store is the project's own (mlflow_store.py), whatever folder a command is run in. Runs are
-addressed by id through the client; MLflow's active run and experiment, which are inherited from the environment, play no part.
+If MLFLOW_TRACKING_URI is unset or points to it, the project's own store (mlflow_store.py) is used, whatever the current folder. Runs are addressed
+by id through the client; MLflow's active run and experiment, which come from the environment, are ignored.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ DEFAULTS = {
 
 
 class MlflowLog:
-    """A Tracker on MLflow's tracking store and model registry. `owner`: what the runs of this process are marked with."""
+    """A Tracker on MLflow's tracking store and model registry. `owner`: this process, with which its runs are tagged."""
 
     def __init__(self, client: GuardedClient, experiment_id: str, owner: Owner) -> None:
         self._client = client
@@ -49,7 +49,7 @@ class MlflowLog:
 
     @classmethod
     def connect(cls, paths: Paths, stage: str = "") -> "MlflowLog":
-        """The project's tracker, for a stage that holds its lock; made where it is missing. Raises TrackingError where it cannot be used."""
+        """The project's tracker, created if missing. stage: the one whose lock this process holds. Raises TrackingError if it cannot be used."""
         uri = tracking_uri(paths)
         for name, level in QUIET.items():
             logging.getLogger(name).setLevel(level)
@@ -58,7 +58,7 @@ class MlflowLog:
         given = os.environ.get("MLFLOW_TRACKING_URI")
         mlflow.set_tracking_uri(uri)
         if given is None:
-            os.environ.pop("MLFLOW_TRACKING_URI", None)  # set_tracking_uri sets it, which would hide what the user said
+            os.environ.pop("MLFLOW_TRACKING_URI", None)  # set_tracking_uri sets it, as if the user had
         own = not given_uri() or is_own_store(uri, paths)
         if own:
             open_own_store(paths)
@@ -114,14 +114,12 @@ class MlflowLog:
         except NotThereError:
             return None
         if model.name != model_name:
-            raise TrackingError(f"MLflow at {masked(self._client.uri)} gave half an answer about the model {model_name!r}: try again.")
+            raise _incomplete(self._client.uri, f"the model {model_name!r}")
         champion = None
         if number := dict(model.aliases).get(CHAMPION):
             champion = _version(self._client.get_model_version(model_name, str(number)))
             if (champion.name, champion.version) != (model_name, str(number)):
-                raise TrackingError(
-                    f"MLflow at {masked(self._client.uri)} gave half an answer about {model_name} version {number}: try again."
-                )
+                raise _incomplete(self._client.uri, f"{model_name} version {number}")
         return Registered(model_name, champion, dict(model.tags))
 
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
@@ -166,7 +164,7 @@ class MlflowLog:
             run.set_tags({MODEL_ID_TAG: log_served_model(self._client, self.experiment_id, run.id, files, model_id)})
 
     def _is_whole(self, model_id: str) -> bool:
-        """Whether a logged model has its files. Of one that was deleted in MLflow nothing is known; registered versions keep theirs."""
+        """Whether the files of a logged model exist. For one deleted in MLflow that is unknown; registered versions keep their files."""
         try:
             return any(item.path == "MLmodel" for item in self._client.list_logged_model_artifacts(model_id))
         except NotThereError:
@@ -180,14 +178,14 @@ class MlflowLog:
         return MlflowRun(self._client, run_id, self._logged(run_id), parent)
 
     def _search(self, tags: Mapping[str, str]) -> list[Any]:
-        """The runs of this experiment with all of `tags`, newest first; deleted ones are left out."""
+        """The runs of this experiment with all of `tags`, newest first, without deleted ones."""
         conditions = " and ".join(f"tags.`{key}` = {quoted}" for key, value in tags.items() if (quoted := _quoted(value)))
         newest_first = ["attributes.start_time DESC"]
         found = self._client.search_runs([self.experiment_id], conditions, ViewType.ACTIVE_ONLY, order_by=newest_first)
         return [run for run in found if all(run.data.tags.get(key) == value for key, value in tags.items())]
 
     def _versions(self, tags: Mapping[str, str]) -> Iterator[Any]:
-        """The versions of all models that carry all of `tags`, page by page; where a value cannot be quoted, more of them."""
+        """The versions of all models with all of `tags`, page by page; more of them if a value cannot be quoted."""
         conditions = " and ".join(f"tags.`{key}` = {quoted}" for key, value in tags.items() if (quoted := _quoted(value)))
         token = None
         while True:
@@ -198,12 +196,12 @@ class MlflowLog:
                 return
 
     def _logged(self, run_id: str) -> set[tuple[str, int]]:
-        """The (metric, step) pairs that a run has."""
+        """The (metric, step) pairs that a run already has."""
         names = self._client.get_run(run_id).data.metrics
         return {(name, metric.step) for name in names for metric in self._client.get_metric_history(run_id, name)}
 
     def _close_abandoned(self) -> None:
-        """Mark the runs as killed whose process is known to have ended."""
+        """Mark running runs as killed if their process is known to have ended."""
         for run in self._client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'"):
             owner = read_owner(run.data.tags)
             if owner and self._owner.knows_ended(owner):
@@ -211,7 +209,7 @@ class MlflowLog:
 
 
 def _experiment(client: GuardedClient, artifact_location: str | None) -> str:
-    """The id of the project's experiment, made where there is none. Raises TrackingError where it has been deleted."""
+    """The id of the project's experiment, created if missing. Raises TrackingError if it has been deleted."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "").strip() or EXPERIMENT
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -220,17 +218,21 @@ def _experiment(client: GuardedClient, artifact_location: str | None) -> str:
         except AlreadyThereError:  # another process was faster
             found = client.get_experiment_by_name(name)
     if found is None or found.name != name:
-        raise TrackingError(f"MLflow at {masked(client.uri)} gave half an answer about the experiment {name!r}: try again.")
+        raise _incomplete(client.uri, f"the experiment {name!r}")
     if found.lifecycle_stage != "active":
         raise TrackingError(
             f"MLflow's experiment {name!r} has been deleted. Restore it (`mlflow experiments restore --experiment-id {found.experiment_id}` with "
-            f"MLFLOW_TRACKING_URI={masked(client.uri)}), or log to another one: set MLFLOW_EXPERIMENT_NAME."
+            f"MLFLOW_TRACKING_URI={masked(client.uri)}), or set MLFLOW_EXPERIMENT_NAME to log to another one."
         )
     return str(found.experiment_id)
 
 
+def _incomplete(uri: str, subject: str) -> TrackingError:
+    return TrackingError(f"MLflow at {masked(uri)} gave an incomplete answer about {subject}. Try again.")
+
+
 def _user() -> str:
-    """The user's name, or the number of one that has none, as in a container."""
+    """The user's name, or the user id if there is no name, as in a container."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -242,7 +244,7 @@ def _own(run: Run | None) -> MlflowRun | None:
 
 
 def _quoted(value: str) -> str:
-    """A string of MLflow's search language; nothing where it has no way to write it."""
+    """A string in MLflow's search language; empty if the language cannot express it."""
     quote = next((mark for mark in "'\"" if mark not in value), "")
     return f"{quote}{value}{quote}" if quote and "\\" not in value else ""
 

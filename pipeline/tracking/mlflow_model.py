@@ -1,4 +1,4 @@
-"""The model as people call it: logged with a run, and asked again later by its own code and files, in a process of its own."""
+"""The servable model: logged with a run, and later loaded with its own code and files in a separate process."""
 
 import json
 import os
@@ -23,13 +23,12 @@ from pipeline.tracking import champion_process
 from pipeline.tracking.mlflow_client import GuardedClient, guarded
 
 SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
-LAST_LINES = 3
 
 
 def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, files: Sequence[Path], lost: str | None = None) -> str:
-    """MLflow's id of the model that `files` make, logged in the project's experiment; it takes images as people have them.
+    """Log the model made of `files` in the project's experiment and return its MLflow id. It takes encoded images of any size.
 
-    lost: the id of one that was logged before, and whose files are gone: it gets them back.
+    lost: the id of a model logged earlier whose files are missing; they are restored.
     """
     params = {key: str(value) for key, value in client.get_run(run_id).data.params.items()}
     model_id = lost or client.create_logged_model(experiment_id, name="model", source_run_id=run_id, params=params).model_id
@@ -43,13 +42,13 @@ def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, fil
             None,
             model_id=model_id,
             flavor=mlflow.pyfunc,
-            run_id=None if lost else run_id,  # a run that has it as its output takes no second entry
+            run_id=None if lost else run_id,  # the run already has it as an output
             loader_module="pipeline.serving.served_model",
             data_path=str(beside),
-            # The code that decodes and resizes travels with the model
+            # The code that decodes and resizes is stored with the model
             code_paths=[str(CODE / "pipeline")],
             signature=_signature(),
-            # Given, because finding them out takes MLflow five seconds. `tensorflow`, since there is no `tensorflow-cpu` for every machine that may serve
+            # Given, because inferring them takes MLflow five seconds. `tensorflow`, since not every machine that may serve has a `tensorflow-cpu`
             pip_requirements=[f"{name}=={version_of(name)}" for name in SERVING_PACKAGES],
         )
     return str(model_id)
@@ -65,10 +64,10 @@ def _signature() -> ModelSignature:
 
 
 def predict_apart(uri: str, model_uri: str, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
-    """The labels that a logged model gives to batches of encoded images, by its own code and files.
+    """The labels that a logged model predicts for batches of encoded images, with its own code and files.
 
-    It runs in a process that never imports this project: beside today's code a model would prepare images as today's code does. Raises
-    TrackingError where the model cannot be loaded or cannot be asked.
+    The process does not import this project, whose code would otherwise prepare the images. Raises TrackingError if the model cannot be loaded or
+    fails.
     """
     with _asked(uri, model_uri) as (process, errors):
         assert process.stdin is not None
@@ -89,7 +88,7 @@ def predict_apart(uri: str, model_uri: str, batches: Iterable[Sequence[bytes]]) 
 
 @contextmanager
 def _asked(uri: str, model_uri: str) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
-    """The process that has loaded the model, and the file that it says its errors to; it ends with the block."""
+    """The process that loads the model, and the file with its standard error; it ends with the block."""
     with tempfile.TemporaryDirectory() as folder:
         errors = Path(folder) / "errors"
         environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -119,6 +118,6 @@ def _broken_pipe_ignored() -> Iterator[None]:
 
 
 def _last_words(errors: Path) -> str:
-    """What the process said last, in one line."""
+    """The last line of the process's standard error."""
     lines = [line.strip() for line in errors.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else ""

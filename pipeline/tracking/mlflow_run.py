@@ -1,4 +1,4 @@
-"""One run in MLflow. A store that stops answering in the middle of a fit costs one warning and no time; what it owes is said at the end."""
+"""A run in MLflow. If the store stops answering during a fit, that costs one warning and no time; missing entries are reported at the end."""
 
 import sys
 import time
@@ -14,16 +14,16 @@ from pipeline.errors import TrackingError
 from pipeline.tracking.mlflow_client import GuardedClient, guarded
 from pipeline.tracking.run_log import Dataset, Scalar, Status
 
-DIGEST_LENGTH = 36  # MLflow keeps no more of a data set's digest
+DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set
 LONGEST_VALUE = 6000  # characters of a parameter
 NOTE_TAG = "mlflow.note.content"
-"""The tag that MLflow's UI shows as a run's description."""
+"""The tag that MLflow's UI shows as the description of a run."""
 
 
 class MlflowRun:
-    """A Run in MLflow. Entries that a store does not take are kept and offered again, in order.
+    """A Run in MLflow. Entries that cannot be logged are queued and retried, in order.
 
-    `logged`: the (metric, step) pairs that it has from an earlier process. `parent`: a run that is told where this one still owes entries.
+    `logged`: the (metric, step) pairs logged by an earlier process. `parent`: the run to which missing entries are reported.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class MlflowRun:
             self._client.log_artifact(self.id, str(file))
         except TrackingError as error:
             raise TrackingError(
-                f"{error} Nothing has been computed yet: the run's artifacts could not be stored. Make MLflow's artifact store writable, or give "
-                "its credentials, and run the same command again."
+                f"{error} Nothing has been computed yet: the run's artifacts cannot be stored. Make MLflow's artifact store writable or set its "
+                "credentials, then run the same command again."
             ) from None
 
     def owe(self, reason: str) -> None:
@@ -107,8 +107,8 @@ class MlflowRun:
             self._parent.owe(reason)
             return
         raise TrackingError(
-            f"MLflow has not taken all that belongs to this run. {reason.rstrip('.')}. What was computed is saved. "
-            "When MLflow can be used again, run the same command again: it logs what is missing, and computes nothing twice."
+            f"MLflow is missing some entries of this run. {reason.rstrip('.')}. All results are saved. When MLflow is available again, run the "
+            "same command again: it logs the missing entries and recomputes nothing."
         )
 
     def finish(self, status: Status = "FINISHED") -> None:
@@ -122,7 +122,7 @@ class MlflowRun:
         self._flush(quietly)
 
     def _flush(self, quietly: bool = False) -> None:
-        """Log what waits, in order, until something is not taken."""
+        """Log the queued entries, in order, until one fails."""
         try:
             while self._waiting:
                 self._waiting[0]()
@@ -130,5 +130,5 @@ class MlflowRun:
         except TrackingError as error:
             self._failure = str(error)
             if not (quietly or self._client.has_warned):
-                print(f"warning: {error} The work goes on; entries are kept and offered again.", file=sys.stderr, flush=True)
+                print(f"warning: {error} The run continues; entries are kept and logged later.", file=sys.stderr, flush=True)
             self._client.has_warned = True

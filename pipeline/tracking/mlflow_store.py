@@ -1,8 +1,8 @@
-"""The project's own MLflow store: `mlruns/mlflow.db` (SQLite), with all artifacts and models beneath `mlruns/artifacts/`.
+"""The project's own MLflow store: `mlruns/mlflow.db` (SQLite), with all artifacts and models in `mlruns/artifacts/`.
 
-MLflow writes absolute paths into its database, for what is in its experiment 0 those of whatever folder the database was made in. When the
-store is opened, paths that lead elsewhere are rewritten, and models that lie elsewhere are brought beneath `mlruns/artifacts/`. Nothing outside
-of the project is written or removed.
+MLflow writes absolute paths into its database; for its experiment 0, those of the folder in which the database was created. When the store is
+opened, paths that lead elsewhere are rewritten, and models stored elsewhere are brought into `mlruns/artifacts/`. Nothing outside the project is
+written or removed.
 """
 
 import shutil
@@ -35,14 +35,14 @@ MODEL_TABLES = ("logged_models", "logged_model_params", "logged_model_tags", "lo
 
 
 def artifacts(paths: Paths) -> Path:
-    """Where the project's runs keep their files."""
+    """The folder with the artifacts of the project's runs."""
     return paths.mlruns / "artifacts"
 
 
 def open_own_store(paths: Paths) -> None:
-    """Make the store where there is none, and bring its paths up to date.
+    """Create the store if it is missing, and update its paths.
 
-    Under a lock: several processes that create MLflow's database at once break it for good. Raises StorageError, BusyError or TrackingError.
+    Under a lock: processes that create MLflow's database at the same time corrupt it. Raises StorageError, BusyError or TrackingError.
     """
     database = paths.mlruns / "mlflow.db"
     try:
@@ -52,7 +52,9 @@ def open_own_store(paths: Paths) -> None:
             _use_write_ahead_log(database)
             _bring_home(database, paths.mlruns)
     except Timeout:
-        raise BusyError(f"{paths.mlruns / '.lock'} is held by another process; waited {LOCK_SECONDS} s. Wait for it, or stop it.") from None
+        raise BusyError(
+            f"{paths.mlruns / '.lock'} is locked by another process; waited {LOCK_SECONDS} s. Wait for that process or stop it."
+        ) from None
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise StorageError(
             f"{error.filename or paths.mlruns} cannot be written: {error.strerror}. MLflow keeps its runs in {paths.mlruns}."
@@ -60,7 +62,7 @@ def open_own_store(paths: Paths) -> None:
 
 
 def _create(database: Path, artifact_root: Path) -> None:
-    """Make MLflow's tables, all or none: its migrations, killed half way, leave a file that no later start can use."""
+    """Create MLflow's tables, all or none: killed during its migrations, MLflow leaves a file that it cannot use later."""
     if database.exists():
         return
     beside = database.with_name(".mlflow.db.partial")
@@ -79,7 +81,7 @@ def _use_write_ahead_log(database: Path) -> None:
 
 
 def _bring_home(database: Path, mlruns: Path) -> None:
-    """Bring the models that the project has logged beneath `mlruns/artifacts`, and rewrite paths that lead out of `mlruns`."""
+    """Bring the models that the project has logged into `mlruns/artifacts`, and rewrite paths that lead out of `mlruns`."""
     with closing(sqlite3.connect(database, timeout=60)) as connection:
         lost = [model[0] for model in _models_elsewhere(connection, mlruns) if not _bring_model(connection, mlruns, *model)]
         with connection:
@@ -88,15 +90,14 @@ def _bring_home(database: Path, mlruns: Path) -> None:
         print(f"mlruns: the project was in {before}; paths in MLflow's database were rewritten.", file=sys.stderr)
     if lost and moved:
         print(
-            f"warning: mlruns: the files of {len(lost)} logged models are in none of the places where they should be: "
-            f"{', '.join(lost[:3])}{', …' if len(lost) > 3 else ''}. They cannot be loaded; "
-            f"put them into {mlruns / 'artifacts' / MODELS} from a copy of the project, if there is one.",
+            f"warning: mlruns: the files of {len(lost)} logged models were not found: {', '.join(lost[:3])}{', …' if len(lost) > 3 else ''}. "
+            f"These models cannot be loaded. If you have a copy of the project, restore them into {mlruns / 'artifacts' / MODELS}.",
             file=sys.stderr,
         )
 
 
 def _rewrite_paths(connection: sqlite3.Connection, mlruns: Path) -> list[str]:
-    """Let every path of the project's former places lead to the same file here; returns these places."""
+    """Rewrite all paths of the project's former locations to the same files here; returns these locations."""
     places = _former_places(connection, mlruns)
     for before in places:
         for table, column in PATH_COLUMNS:
@@ -105,9 +106,9 @@ def _rewrite_paths(connection: sqlite3.Connection, mlruns: Path) -> list[str]:
 
 
 def _former_places(connection: sqlite3.Connection, mlruns: Path) -> set[str]:
-    """The `…/mlruns` folders, as URI or plain path, in which experiments of this store were once laid out.
+    """The `…/mlruns` folders, as URI or plain path, in which experiments of this store were once kept.
 
-    An experiment that somebody keeps elsewhere on purpose is left alone: of experiments of other programs only those count whose folder is gone.
+    An experiment kept elsewhere on purpose is left alone: those of other programs count only if their folder no longer exists.
     """
     found = set()
     for experiment_id, name, location in connection.execute("select experiment_id, name, artifact_location from experiments").fetchall():
@@ -121,7 +122,7 @@ def _former_places(connection: sqlite3.Connection, mlruns: Path) -> set[str]:
 
 
 def _replace_prefix(connection: sqlite3.Connection, table: str, column: str, before: str, after: str) -> None:
-    """`before`/… becomes `after`/…, as a URI also where it was a plain path."""
+    """Replace `before`/… by `after`/…, which is a URI also if `before` is a plain path."""
     rows = connection.execute(
         f"select rowid, {column} from {table} where substr({column}, 1, ?) = ?",  # noqa: S608 (names of PATH_COLUMNS)
         (len(before) + 1, before + "/"),
@@ -133,7 +134,7 @@ def _replace_prefix(connection: sqlite3.Connection, table: str, column: str, bef
 
 
 def _models_elsewhere(connection: sqlite3.Connection, mlruns: Path) -> list[tuple[str, str, str]]:
-    """(model id, recorded location, experiment id) of the models of this project's runs that do not lie in `mlruns/artifacts`."""
+    """(model id, recorded location, experiment id) of the models of this project's runs that are not in `mlruns/artifacts`."""
     home = f"{mlruns.as_uri()}/artifacts"
     return connection.execute(
         """select m.model_id, m.artifact_location, e.experiment_id from logged_models m
@@ -144,9 +145,9 @@ def _models_elsewhere(connection: sqlite3.Connection, mlruns: Path) -> list[tupl
 
 
 def _bring_model(connection: sqlite3.Connection, mlruns: Path, model_id: str, location: str, experiment_id: str) -> bool:
-    """Have a model in its place beneath `mlruns/artifacts`, from wherever it lies; False where its files are nowhere.
+    """Move or copy a model into `mlruns/artifacts`, from wherever it is; False if its files are not found.
 
-    What lies outside of `mlruns` stays there, too.
+    Files outside `mlruns` are copied and stay there.
     """
     target = mlruns / "artifacts" / MODELS / model_id / "artifacts"
     if not target.is_dir():
@@ -170,20 +171,19 @@ def _bring_model(connection: sqlite3.Connection, mlruns: Path, model_id: str, lo
 
 
 def _places_of_model(mlruns: Path, location: str) -> Iterator[Path]:
-    """Where the files of a model may be: carried along with the project first, then where they are said to be."""
+    """The places where a model's files may be: first those inside the project, then the recorded one."""
     recorded = _local(location)
     if recorded:
         yield mlruns / recorded.rpartition("/mlruns/")[2]
         folders = Path(recorded).parts
-        for i in range(
-            1, len(folders) - len(Path("mlruns/0/models/m/artifacts").parts)
-        ):  # made by a command in a sub-folder of the project
+        below = len(Path("mlruns/0/models/m/artifacts").parts)
+        for i in range(1, len(folders) - below):  # created by a command in a sub-folder of the project
             yield mlruns.parent.joinpath(*folders[i:])
         yield Path(recorded)
 
 
 def _local(location: str) -> str:
-    """The path that a location on this machine names, written plainly or as a URI; empty for one elsewhere."""
+    """The local path of a location written plainly or as a URI; empty if it is not on this machine."""
     address = urlsplit(location)
     if address.scheme == "file":
         return unquote(address.path)

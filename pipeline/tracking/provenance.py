@@ -1,4 +1,4 @@
-"""Where a run comes from, as tags: commit, versions of what decides the result, the pipeline's own lock. Reads git and dvc.lock, changes nothing."""
+"""The provenance of a run as tags: commit, package versions, digest of dvc.lock. Reads git and dvc.lock, changes nothing."""
 
 import hashlib
 import json
@@ -20,10 +20,10 @@ WRITTEN_BY_A_RUN = ("dvc.lock", "data/splits.csv", "data/classes.json", "data/kn
 
 
 def code_tags(root: Path) -> dict[str, str]:
-    """Git commit and whether code or parameters differ from it, under the names that MLflow's UI shows; `git_error` where git cannot say.
+    """Git commit and whether code or parameters differ from it, under the names that MLflow's UI shows; `git_error` if git fails.
 
-    What a run itself writes does not make it dirty: dvc.lock, the lists that `ingest` extends, the stages' own folders. `dvc_lock_digest` covers
-    those. Files that git does not know count where they may be code.
+    Files that a run writes do not make it dirty: dvc.lock, the lists that `ingest` extends, the folders of the stages. `dvc_lock_digest` covers
+    those. Untracked files count if they may be code.
     """
     commit = ask_git(root, "rev-parse", "--verify", "HEAD")
     if commit.fault:
@@ -34,13 +34,13 @@ def code_tags(root: Path) -> dict[str, str]:
     added = ask_git(root, "status", "--porcelain", "--untracked-files=normal", "--", "pipeline")
     tags = {"mlflow.source.git.commit": commit.text}
     if fault := edited.fault or added.fault:
-        print(f"warning: whether files differ from the commit is not recorded: {fault}.", file=sys.stderr)
+        print(f"warning: uncommitted changes are not recorded: {fault}.", file=sys.stderr)
         return {**tags, "git_error": fault}
     return {**tags, "git_dirty": str(bool(edited.text or added.text)).lower()}
 
 
 def environment_tags() -> dict[str, str]:
-    """Versions of Python and the packages that decide the result, and the name of the DVC experiment if there is one."""
+    """Versions of Python and of the packages that affect results, and the name of the DVC experiment, if any."""
     tags = {f"version.{name}": version_of(name) for name in PACKAGES}
     tags["version.python"] = platform.python_version()
     if experiment := os.environ.get("DVC_EXP_NAME"):
@@ -49,7 +49,7 @@ def environment_tags() -> dict[str, str]:
 
 
 def lock_digest(dvc_lock: Path, stages: tuple[str, ...]) -> str | None:
-    """sha256 over what dvc.lock says of `stages`, the same for the same content whatever its layout; None where one is missing."""
+    """sha256 over the entries of `stages` in dvc.lock, independent of its layout; None if one is missing."""
     if not dvc_lock.is_file():
         return None
     entries = _stages_of(dvc_lock)
@@ -65,7 +65,7 @@ def _stages_of(dvc_lock: Path) -> dict[str, object]:
         stages = (document or {}).get("stages", {})
     except (OSError, ValueError, YAMLError, AttributeError, RecursionError) as error:
         raise StorageError(
-            f"{dvc_lock} cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__}). Where a merge has left both "
-            "versions in it, take one of them: `git checkout --ours dvc.lock`, then run again."
+            f"{dvc_lock} cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__}). If a merge has "
+            "left conflict markers in it, run `git checkout --ours dvc.lock`, then run the same command again."
         ) from None
     return stages if isinstance(stages, dict) else {}

@@ -1,7 +1,7 @@
-"""What a stage may ask of the tracker, whoever keeps it: runs with parameters, metrics, tags and files; a registry of models.
+"""The interface between stages and the tracker: runs with parameters, metrics, tags and files, and a model registry.
 
-MLflow implements it in `mlflow_log.py`; tests implement it by hand. What it holds is never a stage's input: decisions read files or the registry.
-Every method that asks the tracker raises TrackingError where it fails; of a run under way, entries that are not taken wait until `settle`.
+`mlflow_log.py` implements it on MLflow, tests by hand. Runs are never a stage's input: decisions read files or the registry. Methods that ask the
+tracker raise TrackingError if they fail; entries that a running run could not log are queued until `settle`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Dataset:
-    """The images of a run: `digest` is the sha256 over every image's content, label and split."""
+    """The data set of a run. `digest`: sha256 over the content, label and split of every image."""
 
     name: str
     source: str
@@ -27,7 +27,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered model: `tags` hold where it came from. `made`: when it was registered."""
+    """A registered model version. `tags`: its provenance. `made`: when it was registered."""
 
     name: str
     version: str
@@ -37,7 +37,7 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Registered:
-    """What the registry says of a model by name: the version with the alias `champion`, and the model's own tags."""
+    """A registered model by name: the version with the alias `champion`, and the tags of the model itself."""
 
     name: str
     champion: ModelVersion | None
@@ -46,9 +46,10 @@ class Registered:
 
 @dataclass(frozen=True)
 class RegistryState:
-    """`version`: that of the model decided on, None where the registry does not have it. `is_current`: whether decision.json says what is true now.
+    """The model of decision.json as the registry has it now.
 
-    `model`, `verdict`: lines for people. `page`: the address of the runs in MLflow's UI.
+    `version`: its version, None if it is not registered. `is_current`: whether decision.json still agrees with the registry. `model`, `verdict`:
+    lines to print. `page`: the address of the runs in MLflow's UI.
     """
 
     version: str | None
@@ -59,7 +60,7 @@ class RegistryState:
 
 
 class Run(Protocol):
-    """One open or finished run. Logging the same parameter twice with another value is an error of the caller."""
+    """An open or finished run. Logging a parameter again with another value is an error of the caller."""
 
     @property
     def id(self) -> str: ...
@@ -71,7 +72,7 @@ class Run(Protocol):
     def params(self) -> Mapping[str, str]: ...
     @property
     def page(self) -> str:
-        """Where the tracker's UI shows the run, as an address within it."""
+        """The address of the run within the tracker's UI."""
 
     def log_params(self, params: Mapping[str, Scalar]) -> None: ...
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None: ...
@@ -81,26 +82,26 @@ class Run(Protocol):
     def log_dataset(self, dataset: Dataset) -> None: ...
     def set_tags(self, tags: Mapping[str, str]) -> None: ...
     def describe(self, text: str) -> None:
-        """Set the description that people read, in Markdown."""
+        """Set the description, in Markdown."""
 
     def rename(self, name: str) -> None: ...
     def check_artifacts(self, file: Path) -> None:
-        """Copy a file into the run's artifacts now. Raises TrackingError where they cannot be written."""
+        """Copy a file into the run's artifacts now. Raises TrackingError if they cannot be written."""
 
     def owe(self, reason: str) -> None:
-        """Note that a run beneath this one has entries that were not taken."""
+        """Note that a nested run has entries that could not be logged."""
 
     def settle(self) -> None:
-        """Offer once more what was not taken. Raises TrackingError where that fails."""
+        """Log the queued entries. Raises TrackingError if that fails."""
 
     def finish(self, status: Status = "FINISHED") -> None:
-        """End the run; with FINISHED it is settled, too."""
+        """End the run; FINISHED also settles it."""
 
 
 class OwedRun:
-    """A run that could not be started, since the tracker does not answer: it takes everything and keeps nothing.
+    """Discards everything: the run of a fold that could not be started because the tracker does not answer.
 
-    Used for a fold only. The run above it owes what is missing, and the same command, run again, logs it from the results that are kept.
+    Its parent run owes the missing entries; running the same command again logs them from the saved results.
     """
 
     id = ""
@@ -129,50 +130,50 @@ class Tracker(Protocol):
     def resume_run(
         self, tags: Mapping[str, str], parent: Run | None = None, *, finished: bool = False, known: str | None = None
     ) -> Run | None:
-        """The newest run with all of `tags` (beneath `parent`) that was broken off, open again; with `finished` one that was not, too.
+        """The newest interrupted run with all of `tags` (nested in `parent`), reopened; with `finished` also one that had finished.
 
-        `known`: the id of a run whose process is known to have ended, though it is marked as running. It takes each metric once per step: what it
-        has is not logged again.
+        known: the id of a run that is marked as running although its process has ended. Metrics that the run already has at a step are not logged
+        again.
         """
 
     def reopen(self, run: Run) -> Run:
-        """A run that has ended, open again."""
+        """An ended run, reopened."""
 
     def find_runs(self, tags: Mapping[str, str]) -> list[Run]:
-        """The runs that carry all of `tags`, newest first; deleted ones are left out."""
+        """The runs with all of `tags`, newest first, without deleted ones."""
 
     def children(self, run: Run) -> list[Run]: ...
     def adopt(self, child: Run, parent: Run) -> None:
-        """Hang a run beneath another one."""
+        """Nest a run in another one."""
 
     def delete(self, run: Run) -> None:
         """Move a run to MLflow's trash."""
 
     def find_version(self, model_name: str, tags: Mapping[str, str]) -> ModelVersion | None:
-        """The newest registered version that carries all of `tags`; None only where the registry says that there is none."""
+        """The newest registered version with all of `tags`; None only if the registry says that there is none."""
 
     def registered(self, model_name: str) -> Registered | None:
-        """What the registry says of a model; None only where it says that there is none of this name."""
+        """The registered model of this name; None only if the registry says that there is none."""
 
     def log_model(self, run: Run, files: list[Path]) -> None:
-        """Log the model as people call it, made of `files`, unless the run has one already, with its files."""
+        """Log the servable model made of `files`, unless the run already has one and its files exist."""
 
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
-        """Make a version of the model that the run has logged."""
+        """Register the model that the run has logged as a new version."""
 
     def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        """Point the alias `champion` at a version, then tag the model with `tags`."""
+        """Set the alias `champion` on a version, then `tags` on the model."""
 
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
-        """The version with more tags."""
+        """The version, with `tags` added."""
 
     def describe_version(self, version: ModelVersion, text: str) -> None: ...
     def describe_model(self, model_name: str, text: str) -> None: ...
     def has_files(self, version: ModelVersion) -> bool:
-        """Whether the files of a registered model are where the registry says."""
+        """Whether the files of a registered version exist."""
 
     def predict(self, version: ModelVersion, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
-        """The class names that a registered model gives to batches of encoded images, by its own code and files.
+        """The class names that a registered version predicts for batches of encoded images, with its own code and files.
 
-        Raises TrackingError where it cannot be loaded.
+        Raises TrackingError if it cannot be loaded.
         """

@@ -1,7 +1,7 @@
-"""Which process a run in the tracker belongs to, and whether that process is known to have ended.
+"""The process that a run in the tracker belongs to, and whether it is known to have ended.
 
-A host name and a process number are not enough: machines made from one image, and containers, share both. What counts is the start of the system,
-its space of process numbers, and the time at which the process started. In the project's own store also the lock that a stage holds while it runs.
+Host name and process id are not enough: machines created from one image, and containers, share both. A process is identified by the boot id of the
+system, its pid namespace and the time at which the process started; in the project's own store also by the lock that a stage holds while it runs.
 """
 
 import contextlib
@@ -23,9 +23,9 @@ LOCK_TAG = "lock"
 
 @dataclass(frozen=True)
 class Owner:
-    """`system`: this start of this machine, or of this container. `lock`: the file in `locks` that the process holds, or nothing.
+    """`system`: boot id and pid namespace. `lock`: the name of the lock file that the process holds, or empty.
 
-    `locks`: the folder of locks, where those of all processes that log to this store are in it; else None.
+    `locks`: the folder with the locks of all processes that log to this store; None if they do not share one.
     """
 
     system: str
@@ -36,12 +36,12 @@ class Owner:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What marks a run as this process's."""
+        """The tags that mark a run as belonging to this process."""
         lock = {LOCK_TAG: self.lock} if self.lock else {}
         return {OWNER_TAG: f"{self.system}/{self.pid}/{self.started}", "process": f"{socket.gethostname()}:{self.pid}", **lock}
 
     def knows_ended(self, other: "Owner") -> bool:
-        """Whether this process can tell that another one, as its tags describe it, has ended."""
+        """Whether this process can tell that another one has ended."""
         if other.system == self.system:
             return (other.pid, other.started) != (self.pid, self.started) and _start(other.pid) != other.started
         if not (self.locks and other.lock):
@@ -50,20 +50,20 @@ class Owner:
 
 
 def this_process(stage: str, paths: Paths, *, shares_locks: bool) -> Owner:
-    """The process that asks. stage: the one whose lock it holds, if any. shares_locks: whether all who use the store have their locks here."""
+    """The current process. stage: the one whose lock it holds, if any. shares_locks: whether all users of the store keep their locks here."""
     lock = lock_file(stage, paths.root, paths.scratch).name if stage else ""
     return Owner(_system(), os.getpid(), _start(os.getpid()), lock, paths.scratch if shares_locks else None)
 
 
 def read_owner(tags: Mapping[str, str]) -> Owner | None:
-    """The process that a run's tags name; nothing where they don't."""
+    """The process that a run's tags name, or None."""
     system, _, process = tags.get(OWNER_TAG, "").partition("/")
     pid, _, started = process.partition("/")
     return Owner(system, int(pid), started, tags.get(LOCK_TAG, "")) if pid.isdecimal() else None
 
 
 def _system() -> str:
-    """This start of the machine, with its space of process numbers where it has several."""
+    """Boot id of the machine and pid namespace; elsewhere than on Linux, host name and boot time."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     with contextlib.suppress(OSError):
         return f"{boot.read_text(encoding='ascii').strip()}-{Path('/proc/self/ns/pid').stat().st_ino}"
@@ -71,12 +71,12 @@ def _system() -> str:
 
 
 def _start(pid: int) -> str:
-    """When a process started; empty where there is none of this number."""
+    """When a process started; empty if there is no such process."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return ""
-        stat = Path(f"/proc/{pid}/stat")  # in ticks since the system started: a clock that is set changes nothing
+        stat = Path(f"/proc/{pid}/stat")  # in ticks since boot: unaffected by changes of the clock
         return (
             stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
             if stat.exists()
@@ -87,7 +87,7 @@ def _start(pid: int) -> str:
 
 
 def _is_free(lock: Path) -> bool:
-    """Whether nobody holds a lock."""
+    """Whether no process holds a lock."""
     if not lock.exists():
         return True
     try:

@@ -1,4 +1,4 @@
-"""Where MLflow's store is, and whether it answers; without loading MLflow."""
+"""The address of MLflow's store, and whether it answers; without loading MLflow."""
 
 import base64
 import http.client
@@ -19,7 +19,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 ANSWER_TIMEOUT_SECONDS = 15
 REFUSED = (401, 403, 407)
 RUNS_PAGE = "#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-"""The page of MLflow's UI that lists runs: its start page is one for language models."""
+"""The page of MLflow's UI that lists runs; its start page is for language models."""
 
 
 def tracking_uri(paths: Paths) -> str:
@@ -28,29 +28,29 @@ def tracking_uri(paths: Paths) -> str:
 
 
 def given_uri() -> str:
-    """MLFLOW_TRACKING_URI without blanks around it; empty where it is not set."""
+    """MLFLOW_TRACKING_URI, stripped; empty if unset."""
     return os.environ.get("MLFLOW_TRACKING_URI", "").strip()
 
 
 def is_server(uri: str) -> bool:
-    """Whether an address is that of a tracking server, which keeps artifacts itself."""
+    """Whether an address is that of a tracking server, which stores artifacts itself."""
     return urlsplit(uri).scheme in ("http", "https")
 
 
 def is_own_store(uri: str, paths: Paths) -> bool:
-    """Whether an address, however it is written, is that of the project's own database."""
+    """Whether an address, however it is spelt, is that of the project's own database."""
     if not uri.startswith("sqlite:///"):
         return False
     return Path(uri.removeprefix("sqlite:///").partition("?")[0]).resolve() == _own_database(paths).resolve()
 
 
 def runs_page(address: str, experiment_id: str) -> str:
-    """The page with the runs of an experiment, of the MLflow server or UI at an address."""
+    """The address of the page with the runs of an experiment, on an MLflow server or UI."""
     return f"{masked(address).rstrip('/')}/{RUNS_PAGE.format(experiment_id=experiment_id)}"
 
 
 def check_reachable(uri: str) -> None:
-    """Ask a server's port once: MLflow itself would try for minutes. Raises TrackingError."""
+    """Check an address and connect to it once: MLflow itself would retry for minutes. Raises TrackingError."""
     try:
         address = urlsplit(uri)
         port = address.port or (443 if address.scheme == "https" else 80)
@@ -61,7 +61,7 @@ def check_reachable(uri: str) -> None:
             "MLFLOW_TRACKING_URI is no address. Set it to one such as http://127.0.0.1:5000, or unset it to log to mlruns/."
         )
     if folder := _missing_folder(uri):
-        raise TrackingError(f"MLFLOW_TRACKING_URI is {uri}, but there is no folder {folder}. Make it, or correct the address.")
+        raise TrackingError(f"MLFLOW_TRACKING_URI is {uri}, but the folder {folder} does not exist. Create it or correct the address.")
     if not is_server(uri):
         return
     if problem := _connection_problem(address.hostname or "", port, CONNECT_TIMEOUT_SECONDS):
@@ -73,7 +73,7 @@ def check_reachable(uri: str) -> None:
 
 
 def _check_answer(uri: str) -> None:
-    """Raise TrackingError where what listens is no MLflow, or does not let this user in. By https nothing is asked: certificates are MLflow's matter."""
+    """Raise TrackingError if the server is not MLflow or refuses this user. Servers on https are not asked: MLflow checks certificates."""
     parts = urlsplit(uri)
     if parts.scheme != "http":
         return
@@ -81,19 +81,19 @@ def _check_answer(uri: str) -> None:
     request = urllib.request.Request(f"{site}/api/2.0/mlflow/experiments/get?experiment_id=0", headers=_credentials(parts))  # noqa: S310 (http)
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS) as answer:  # noqa: S310
-            problem = "" if _is_mlflows(answer.read()) else f"its answer is none of MLflow's. {remedy(404)}"
+            problem = "" if _is_mlflows(answer.read()) else f"it did not answer as an MLflow server does. {remedy(404)}"
     except urllib.error.HTTPError as error:
         problem = (
             "" if _is_mlflows(error.read()) and error.code not in REFUSED else f"it answered with status {error.code}. {remedy(error.code)}"
         )
     except (OSError, ValueError, http.client.HTTPException) as error:
-        problem = f"no whole answer: {error or type(error).__name__}. Try again, or unset MLFLOW_TRACKING_URI"
+        problem = f"incomplete answer: {error or type(error).__name__}. Try again, or unset MLFLOW_TRACKING_URI"
     if problem:
         raise TrackingError(f"MLflow's tracking server {masked(uri)} (MLFLOW_TRACKING_URI) cannot be used: {problem}.")
 
 
 def _is_mlflows(body: bytes) -> bool:
-    """Whether an answer is an experiment, or an error in MLflow's words."""
+    """Whether an answer is an experiment or an error of MLflow."""
     try:
         answer = json.loads(body)
     except ValueError:
@@ -102,7 +102,7 @@ def _is_mlflows(body: bytes) -> bool:
 
 
 def _credentials(parts: SplitResult) -> dict[str, str]:
-    """The header by which MLflow's client would show who asks."""
+    """The header with which MLflow's client would authenticate."""
     if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
         return {"Authorization": f"Bearer {token}"}
     user = unquote(parts.username or "") or os.environ.get("MLFLOW_TRACKING_USERNAME", "")
@@ -111,16 +111,16 @@ def _credentials(parts: SplitResult) -> dict[str, str]:
 
 
 def remedy(status: int) -> str:
-    """What to do where a server answers with an HTTP status."""
+    """What to do if a server answers with this HTTP status."""
     if status in REFUSED:
-        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, or ask who runs the server"
+        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, or ask the administrator of the server"
     if status < 500 and status != 429:
-        return "Is it the address of an MLflow server, with its whole path?"
-    return "Try again when the server is well"
+        return "Check that MLFLOW_TRACKING_URI is the complete address of an MLflow server, with its path"
+    return "Try again when the server is available"
 
 
 def answers_now(uri: str) -> bool:
-    """Whether something listens where the server should be; a second at most. True for what is no server."""
+    """Whether the server accepts connections, within a second. True for a store that is not a server."""
     address = urlsplit(uri)
     if not is_server(uri) or not address.hostname:
         return True
@@ -128,7 +128,7 @@ def answers_now(uri: str) -> bool:
 
 
 def _missing_folder(uri: str) -> str:
-    """The folder of another database than the project's own that MLflow would make; empty where it is there."""
+    """The missing folder of a database other than the project's own, which MLflow would create; else empty."""
     if uri != given_uri() or not uri.startswith("sqlite:///"):
         return ""
     folder = Path(uri.removeprefix("sqlite:///").partition("?")[0]).absolute().parent

@@ -1,6 +1,6 @@
-"""MLflow's UI on the project's store, until it is stopped: its address is that of the page with the runs.
+"""MLflow's UI on the project's store, until stopped. Prints the address of the page with the runs.
 
-One web worker and no runner of jobs: MLflow's defaults take fifteen processes and, on two busy cores, minutes.
+One web worker and no job runner: MLflow's defaults start fifteen processes, which takes minutes on two busy cores.
 """
 
 import os
@@ -24,8 +24,8 @@ SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def show(paths: Paths, port: int) -> None:
-    """Serve the UI on loopback until Stopped. Raises ConfigError where the port is taken, PipelineError where MLflow's server ends."""
-    log = MlflowLog.connect(paths)  # makes the store where there is none
+    """Serve the UI on loopback until Stopped. Raises ConfigError if the port is in use, PipelineError if MLflow's server ends."""
+    log = MlflowLog.connect(paths)  # creates the store if it is missing
     uri = tracking_uri(paths)
     if is_server(uri):
         print(f"The runs are on the tracking server, which has its own UI: {runs_page(uri, log.experiment_id)}")
@@ -41,11 +41,11 @@ def show(paths: Paths, port: int) -> None:
         with session(command, stdout=written, env={**os.environ, **SETTINGS}) as server:
             _serve(server, f"http://127.0.0.1:{port}", log.experiment_id)
             code = server.poll()
-    raise PipelineError(f"MLflow's UI has ended with code {code}: {_last_words(output)}. All that it said is in {output}.")
+    raise PipelineError(f"MLflow's UI has ended with code {code}: {_last_words(output)}. See {output} for its output.")
 
 
 def _serve(server: "Popen[bytes]", site: str, experiment_id: str) -> None:
-    """Say where the UI is once it answers, and return when it has ended."""
+    """Print the address of the UI once it answers; return when it has ended."""
     is_up = False
     while server.poll() is None:
         raise_if_stopped()
@@ -56,7 +56,7 @@ def _serve(server: "Popen[bytes]", site: str, experiment_id: str) -> None:
 
 
 def _answers(url: str) -> bool:
-    """Whether a page of this machine is there; no proxy is asked."""
+    """Whether a page of this machine answers, without a proxy."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=2):
@@ -71,9 +71,11 @@ def _refuse_taken(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError):
-            raise ConfigError(f"--port {port}: taken by another program, or no port. Give another, as in --port 5050.") from None
+            raise ConfigError(
+                f"--port {port}: in use by another program, or not a valid port. Use another one, such as --port 5050."
+            ) from None
 
 
 def _last_words(output: Path) -> str:
     lines = [line.strip() for line in output.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "it said nothing"
+    return lines[-1].rstrip(".") if lines else "no output"

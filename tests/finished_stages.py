@@ -1,0 +1,51 @@
+"""What the stages before `register` leave behind, as far as the tracker and `register` read it: no image, no fit."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.paths import Paths
+
+LABELS = ["a"] * 5 + ["b"] * 5
+
+
+def write_finished_stages(
+    root: Path, hits: int = 9, model: str = "weights", test_images: str = "i", classes: tuple[str, ...] = ("a", "b")
+) -> Paths:
+    """Ten test images, of which the model gets `hits` right. `model`: its content; `test_images`: a prefix of their content."""
+    spec = {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": classes, "data_counts": {"images": 70, "leak": 2}}
+    files = {
+        "ingest/report.json": "{}",
+        "ingest/report.html": "",
+        "ingest/findings.csv": "",
+        "preprocess/spec.json": json.dumps(spec),
+        "preprocess/augmented.png": "picture",
+        "train/model.keras": model,
+        "train/history.csv": "epoch,loss,validation_accuracy\n1,0.5,0.8\n2,0.4,0.9\n",
+        "train/metrics.json": json.dumps({"train_loss": 0.4}),
+        "cross_validate/folds.csv": "fold,images,accuracy,loss\n0,10,0.9,0.3\n1,10,0.8,0.5\n",
+        "cross_validate/out_of_fold.parquet": "predictions",
+        "cross_validate/metrics.json": json.dumps({"cv_accuracy_mean": 0.9, "cv_accuracy_std": 0.01}),
+        "evaluate/metrics.json": json.dumps({"test_accuracy": hits / 10}),
+        "evaluate/uncertainty.json": json.dumps({"test_accuracy_low": 0.5, "test_accuracy_high": 1.0}),
+    }
+    for name, text in files.items():
+        (root / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "data" / name).write_text(text, encoding="utf-8")
+    (root / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
+    wrong = {"a": "b", "b": "a"}
+    predicted = [label if i < hits else wrong[label] for i, label in enumerate(LABELS)]
+    table = {"sha256": [f"{test_images}{i}" for i in range(10)], "label": LABELS, "predicted": predicted}
+    pq.write_table(pa.table(table), root / "data" / "evaluate" / "predictions.parquet")
+    return Paths(root)
+
+
+def write_test_images(paths: Paths) -> None:
+    """The shards of `ingest`: image 0, which is left out, and the test images 1 to 10. An image is its number."""
+    folder = paths.stage("ingest") / "images.parquet"
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"bytes": [str(i).encode() for i in range(11)]}), folder / "00000.parquet")
+    index = {"label": ["a", *LABELS], "split": [None, *["test"] * 10]}
+    pq.write_table(pa.table(index), paths.stage("ingest") / "index.parquet")
