@@ -8,7 +8,6 @@ from pipeline.errors import StageError
 from pipeline.paths import Paths
 from pipeline.workspace.dvc_faults import explain
 from pipeline.workspace.dvc_repro import reproduce
-from tests.dummy_project import create_project
 
 MERGED = """\
 './dvc.lock' is invalid (possible merge conflicts).
@@ -18,11 +17,6 @@ While scanning a simple key, in line 88, column 1
 
 Could not find expected ':', in line 89, column 1
   89"""
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return create_project(tmp_path / "project")
 
 
 @pytest.mark.parametrize(
