@@ -154,6 +154,7 @@ def _refresh_prefect() -> None:
 
         with warnings.catch_warnings(action="ignore"):  # of a home that cannot be made
             refresh_global_settings_context()
+            refresh_global_settings_context()  # finds the profiles by the home that the first one has read
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> bool:
