@@ -12,7 +12,7 @@ def main() -> int:
     try:
         here = Path.cwd()
     except OSError:
-        print("error: The current folder is not there any more. Change into the project.", file=sys.stderr)
+        print("error: The current folder no longer exists. Change to the project's folder.", file=sys.stderr)
         return 2
     sys.path.insert(0, str(code_of(here)))
     from pipeline.python_path import foreign_module, missing_package

@@ -29,7 +29,8 @@ from pipeline.quality.kinds import counted, kinds
 from pipeline.retraining.summary import verdict
 from pipeline.terminal import CLOSED_PIPE, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
 from pipeline.workspace.check import check_inputs, check_machine, check_places, table
-from pipeline.workspace.dvc_repro import FLOW_PID, missing_inputs
+from pipeline.workspace.dvc_graph import missing_inputs
+from pipeline.workspace.dvc_repro import FLOW_PID
 from pipeline.workspace.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
 
 TRACKED_STAGES = STAGES[2:]
@@ -37,7 +38,7 @@ WORDS = {"images": ("image", "images"), "classes": ("class", "classes"), "epochs
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code: 0 done, 2 a problem that the user can mend, told in one line, 130 or 143 stopped by Ctrl-C or SIGTERM."""
+    """The exit code: 0 done, 2 a problem that the user can fix, printed in one line, 130 or 143 stopped by Ctrl-C or SIGTERM."""
     prepare_streams()
     if arguments is None:
         restart_in_utf8(sys.orig_argv[1:])
@@ -63,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return _fail(f"The disk is full: {error.filename or 'a file'} could not be written. Make room and run the same command again.")
+        return _fail(
+            f"The disk is full: {error.filename or 'a file'} could not be written. Free some space, then run the same command again."
+        )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -83,7 +86,7 @@ def _here() -> Path:
     try:
         return Path.cwd()
     except OSError:
-        raise StorageError("The current folder is not there any more. Change into the project.") from None
+        raise StorageError("The current folder no longer exists. Change to the project's folder.") from None
 
 
 def _end_unread(exit_code: object) -> int:
@@ -114,7 +117,7 @@ def _project() -> Paths:
     here = _here()
     paths = find_paths(here)
     if not here.resolve().is_relative_to(paths.root):
-        print(f"note: {here} is in no project, so this works on {paths.root}", file=sys.stderr)
+        print(f"note: {here} is not in a project; using {paths.root}", file=sys.stderr)
     return paths
 
 
@@ -165,7 +168,7 @@ def _run_stage(options: argparse.Namespace) -> int:
     config = check_places(paths, [options.name])
     if "DVC_STAGE" not in os.environ and (missing := missing_inputs(options.name, paths)):  # DVC looks itself
         raise StorageError(
-            f"{missing[0]} is not there, which {options.name} reads. `dvc repro {options.name}` runs the stage that makes it first."
+            f"{options.name} needs {missing[0]}, which does not exist. `dvc repro {options.name}` runs the stages that create it."
         )
     with one_at_a_time(options.name, paths.root, paths.scratch):
         with _greetings_kept_back():
@@ -200,7 +203,7 @@ def _greetings_kept_back() -> Iterator[None]:
 
 
 def _tracker(stage: str, paths: Paths) -> object:
-    """The log book for the stages that keep one; the others never load MLflow."""
+    """The tracker for the stages that use one; the others never load MLflow."""
     if stage not in TRACKED_STAGES:
         return None
     from pipeline.tracking.mlflow_log import MlflowLog

@@ -83,7 +83,9 @@ def find_paths(start: Path) -> Paths:
         if there and os.path.isdir(folder / ".dvc"):  # noqa: PTH112
             (lacking,) = {"dvc.yaml", "params.yaml"} - set(there)
             raise ConfigError(
-                f"{folder / lacking} {'is not a file' if os.path.lexists(folder / lacking) else 'is not there'}. "
-                f"Take it from git: `git checkout -- {lacking}`."
+                f"{folder / lacking} {'is not a file' if os.path.lexists(folder / lacking) else 'does not exist'}. "
+                f"Restore it from git: `git checkout -- {lacking}`."
             )
-    raise ConfigError(f"No project here: neither {start} nor a folder above it has dvc.yaml and params.yaml. Change into the project.")
+    raise ConfigError(
+        f"No project here: neither {start} nor a folder above it has dvc.yaml and params.yaml. Change to the project's folder."
+    )

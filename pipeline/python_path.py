@@ -21,7 +21,10 @@ def foreign_module() -> str:
         return ""
     for name in MODULES:
         if file := _find(name, foreign):
-            return f"PYTHONPATH has another {name}, which takes the place of the installed one: {file}. Run `unset PYTHONPATH`, or take it out."
+            return (
+                f"PYTHONPATH has another {name}, which would be used instead of the installed one: {file}. "
+                "Run `unset PYTHONPATH`, or remove that folder from it."
+            )
     return ""
 
 

@@ -43,7 +43,7 @@ def nobody_reads() -> bool:
 
 
 def stop_printing() -> None:
-    """Let what is not printed yet go nowhere, so that Python does not complain of it as it ends."""
+    """Discard what is not printed yet, so that Python does not complain about it at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):
         os.dup2(nowhere, number)

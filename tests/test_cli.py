@@ -33,7 +33,6 @@ from tests.dummy_project import (
 )
 
 COMMANDS = ("run", "serve", "ui", "check", "stage")
-SHOWS = "shows what there is."
 LOADED = """\
 import json, os, sys
 from pipeline.__main__ import main
@@ -100,16 +99,16 @@ def test_the_command_alone_shows_the_help_and_fails(project: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "line"),
     [
-        ("rn", f"there is no command rn. Did you mean run? `pipeline --help` {SHOWS}"),
-        ("Check", f"there is no command Check. Did you mean check? `pipeline --help` {SHOWS}"),
-        ("predikt", f"there is no command predikt. There are run, serve, ui, check, stage. `pipeline --help` {SHOWS}"),
-        ("stage tran", f"there is no stage tran. Did you mean train? `pipeline stage --help` {SHOWS}"),
-        ("run --lock-timout=5", f"--lock-timout=5 was not expected. Did you mean --lock-timeout? `pipeline --help` {SHOWS}"),
-        ("run now", f"now was not expected. `pipeline --help` {SHOWS}"),
-        ("ui --port 0", f"argument --port: expected a port from 1 to 65535; found '0'. `pipeline ui --help` {SHOWS}"),
-        ("serve --cron x --port 70000", f"argument --port: expected a port from 1 to 65535; found '70000'. `pipeline serve --help` {SHOWS}"),
-        ("run --lock-timeout nan", f"argument --lock-timeout: expected seconds, 0 or more; found 'nan'. `pipeline run --help` {SHOWS}"),
-        ("serve", f"the following arguments are required: --cron. `pipeline serve --help` {SHOWS}"),
+        ("rn", "unknown command rn. Did you mean run? See `pipeline --help`."),
+        ("Check", "unknown command Check. Did you mean check? See `pipeline --help`."),
+        ("predikt", "unknown command predikt. Choose from run, serve, ui, check, stage. See `pipeline --help`."),
+        ("stage tran", "unknown stage tran. Did you mean train? See `pipeline stage --help`."),
+        ("run --lock-timout=5", "unexpected argument --lock-timout=5. Did you mean --lock-timeout? See `pipeline --help`."),
+        ("run now", "unexpected argument now. See `pipeline --help`."),
+        ("ui --port 0", "argument --port: expected a port from 1 to 65535; found '0'. See `pipeline ui --help`."),
+        ("serve --cron x --port 70000", "argument --port: expected a port from 1 to 65535; found '70000'. See `pipeline serve --help`."),
+        ("run --lock-timeout nan", "argument --lock-timeout: expected seconds, 0 or more; found 'nan'. See `pipeline run --help`."),
+        ("serve", "the following arguments are required: --cron. See `pipeline serve --help`."),
     ],
 )
 def test_a_mistyped_command_is_one_line(capsys: pytest.CaptureFixture[str], typed: str, line: str) -> None:
@@ -123,7 +122,7 @@ def test_a_mistyped_command_is_one_line(capsys: pytest.CaptureFixture[str], type
 def test_work_outside_of_the_current_folder_is_told(tmp_path: Path) -> None:
     _, output = call_pipeline(tmp_path, "check")
 
-    assert output.splitlines()[0] == f"note: {tmp_path} is in no project, so this works on {ROOT}"
+    assert output.splitlines()[0] == f"note: {tmp_path} is not in a project; using {ROOT}"
 
 
 def test_a_current_folder_that_is_gone_is_one_line(project: Path, tmp_path: Path) -> None:
@@ -131,7 +130,7 @@ def test_a_current_folder_that_is_gone_is_one_line(project: Path, tmp_path: Path
 
     done = subprocess.run(command, shell=True, env=environment(project), capture_output=True, text=True)
 
-    told = "error: The current folder is not there any more. Change into the project."
+    told = "error: The current folder no longer exists. Change to the project's folder."
     assert (done.returncode, done.stderr.splitlines()[-1]) == (2, told)
 
 
@@ -139,7 +138,7 @@ def test_a_project_without_parameters_is_told(template: Path, tmp_path: Path) ->
     root = copy_project(template, tmp_path / "project")
     (root / "params.yaml").unlink()
 
-    told = f"error: {root}/params.yaml is not there. Take it from git: `git checkout -- params.yaml`.\n"
+    told = f"error: {root}/params.yaml does not exist. Restore it from git: `git checkout -- params.yaml`.\n"
     assert call_pipeline(root, "run") == (2, told)
 
 
@@ -170,7 +169,7 @@ def test_a_tracking_server_without_a_whole_address_is_one_line(project: Path, ad
 
 
 def test_a_stage_whose_input_is_not_there_is_one_line(project: Path) -> None:
-    told = "error: data/train/out is not there, which evaluate reads. `dvc repro evaluate` runs the stage that makes it first.\n"
+    told = "error: evaluate needs data/train/out, which does not exist. `dvc repro evaluate` runs the stages that create it.\n"
     assert call_pipeline(project, "stage", "evaluate") == (2, told)
 
 
@@ -241,7 +240,7 @@ def test_what_dvc_cannot_read_is_named_before_dvc_waits_for_it(template: Path, t
     else:
         (folder / "odd.jpg").symlink_to("odd.jpg" if fault == "loop" else "nowhere.jpg")
 
-    with pytest.raises(SourceError, match=r"holds what DVC cannot keep track of: .*/source/class/odd.*Move it elsewhere"):
+    with pytest.raises(SourceError, match=r"contains what DVC cannot track: .*/source/class/odd.*Move it elsewhere"):
         check_inputs(Paths(root))
 
 

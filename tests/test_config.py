@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 SOURCE = "source: data/fashion-mnist"
 TOP_K = "\nevaluate:\n  top_k: 3"
-SECRET = "should hold no password or signature"
+SECRET = "should not contain a password or signature"
 A_SECTION = "evaluate should be a section with parameters such as top_k, each in an indented line; found"
 NAMES_OF_CLASSES = 'ingest.removed_classes should be a list of class names, as in [cat, "7"], or [] for none'
 
@@ -71,7 +71,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         ("horizontal_flip: true", "horizontal_flip: yes", "should be true or false; found 'yes'. Write true."),
         ("horizontal_flip: true", "horizontal_flip: Off", "should be true or false; found 'Off'. Write false."),
         ("class_weights: none", "class_weights: no", "should be one of none, balanced; found 'no'. Did you mean none?"),
-        (SOURCE, "source: ~/photos", "/photos for example: ~ is not expanded; found '~/photos'"),
+        (SOURCE, "source: ~/photos", "/photos: ~ is not expanded; found '~/photos'"),
         (SOURCE, "source: file:///data/photos", f":{line_of('source:')}: ingest.source should be a path without file://, as in /data/photos"),
         (SOURCE, "source: FILE:/data/photos", "should be a path without FILE://, as in /data/photos; found"),
         (SOURCE, "source: local://data/photos", "should be a path without local://, as in /data/photos; found"),
@@ -87,7 +87,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         ("name: resnet ", "name: resnet50 ", "found 'resnet50'. Did you mean ResNet50?"),
         ("optimizer: sgd", "optimizer: Adam", "found 'Adam'. Did you mean adam?"),
         ("\ntrain:", "\ntrian:", "trian is not a parameter. Did you mean train?"),
-        ("\ntrain:", "\n  train:", "model.train is not a parameter. Did you mean train, which stands at the beginning of a line?"),
+        ("\ntrain:", "\n  train:", "model.train is not a parameter. Did you mean train, at the beginning of a line?"),
         (TOP_K, "\nevaluate:", f"{A_SECTION} nothing"),
         (TOP_K, "\nevaluate: 3", f"{A_SECTION} 3."),
         (TOP_K, "", "params.yaml:1: evaluate is missing. Add it"),
@@ -118,11 +118,11 @@ def test_a_parameter_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Pat
         ("- 1", ":1: expected sections such as `train:`, found a list"),
         ("train:\n\tepochs: 1", ":2: not valid YAML: found character '\\t' that cannot start any token. Indent with spaces, not with tabs"),
         ("seed: 1\n---\nseed: 2", ":2: not valid YAML: a second document begins here"),
-        ("seed: 1\n<<<<<<< ours\nx: 1\n=======\nx: 2\n>>>>>>> theirs", ":2: a merge has left both versions here"),
+        ("seed: 1\n<<<<<<< ours\nx: 1\n=======\nx: 2\n>>>>>>> theirs", ":2: unresolved merge conflict"),
         ("seed: \0", ":1: not valid YAML: a character that cannot be printed"),
         ("seed: *nowhere", ":1: not valid YAML: found undefined alias"),
-        ("seed: 2024-99-99", ": not valid YAML: what looks like a date"),
-        ("seed: " + 5000 * "9", ": not valid YAML: a number in it has too many digits"),
+        ("seed: 2024-99-99", ": not valid YAML: it has an invalid date"),
+        ("seed: " + 5000 * "9", ": not valid YAML: it has a number with too many digits"),
         (100_000 * "[", ": not valid YAML: nested too deep"),
         ("# " + 1_000_000 * "x", ": larger than 1 MB"),
         (TEXT.encode() + b"# \xe4\n", f":{len(TEXT.splitlines()) + 1}: expected UTF-8 text"),

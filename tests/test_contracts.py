@@ -1,6 +1,7 @@
 """What holds the parts together: one name per stage, complete code deps, rooms, parameters and schema, the README's tree."""
 
 import ast
+import functools
 import json
 import re
 from pathlib import Path
@@ -41,6 +42,7 @@ def room_of(module: str) -> str:
     return parts[1] if len(parts) > 1 and parts[1] in ROOMS else ""
 
 
+@functools.cache
 def imported_names(file: Path, *, with_types: bool = True) -> set[str]:
     """What a module imports; without what it imports for type checkers alone."""
     tree = ast.parse(file.read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ from pipeline.errors import ConfigError
 from pipeline.paths import STAGES, Paths
 from pipeline.retraining.flow import refuse_foreign_code
 from pipeline.retraining.project_name import project_name
-from pipeline.workspace.dvc_repro import read_graph
+from pipeline.workspace.dvc_graph import read_graph
 from tests.dummy_project import (
     BIN,
     ROOT,

@@ -98,7 +98,7 @@ def test_an_address_in_a_file_is_told_with_the_file(
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     (tmp_path / name).write_text(text, encoding="utf-8")
 
-    assert origin_of_address(tmp_path, "ephemeral", None) == (f"{origin}{tmp_path / name}", "take that line out")
+    assert origin_of_address(tmp_path, "ephemeral", None) == (f"{origin}{tmp_path / name}", "remove that line")
 
 
 @pytest.mark.parametrize("address", [GONE, "http://me:secret@127.0.0.1:9/api"])
@@ -113,7 +113,10 @@ def test_a_server_that_does_not_answer_is_one_line_without_its_password(project:
 def test_another_server_is_no_prefect_api(project: Path, other_server: str) -> None:
     line = only_line(project, PREFECT_API_URL=other_server)
 
-    assert f"The Prefect server at {other_server} is no Prefect API: it answered with 404. The address of one usually ends in /api." in line
+    assert (
+        f"The Prefect server at {other_server} is not a Prefect API: it answered with status 404. The address of one usually ends in /api."
+        in line
+    )
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:4200/api", "http://", "http://127.0.0.1:port/api"])
@@ -131,9 +134,7 @@ def test_a_wrong_setting_of_prefect_is_one_line(project: Path) -> None:
 def test_a_home_that_is_not_writable_is_named(project: Path) -> None:
     line = only_line(project, PREFECT_HOME="/proc/prefect")
 
-    assert line == (
-        "error: Prefect keeps its history in /proc/prefect, which is not writable. Set PREFECT_HOME to a folder that you may write to.\n"
-    )
+    assert line == ("error: Prefect keeps its history in /proc/prefect, which is not writable. Set PREFECT_HOME to a writable folder.\n")
 
 
 @pytest.mark.parametrize(("port", "fault"), [(70000, "not a port. Expected a number from 1 to 65535"), (0, ""), (None, "")])
@@ -153,14 +154,14 @@ def test_a_server_that_does_not_start_is_told_by_its_error(project: Path, tmp_pa
     assert line.startswith(
         "error: The Prefect server did not start: sqlalchemy.exc.DatabaseError: (sqlite3.DatabaseError) file is not a database."
     )
-    assert f"Its database is in {tmp_path}; all that it said is in {project}/.checkpoints/prefect-server.log." in line
+    assert f"Its database is in {tmp_path}; its log is {project}/.checkpoints/prefect-server.log." in line
 
 
 def test_the_cause_is_the_last_error_and_not_the_last_line() -> None:
     assert cause_in(TWO_SERVERS) == "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) table block_type already exists"
     assert cause_in("Check out the dashboard at http://127.0.0.1:5205\n") == "Check out the dashboard at http://127.0.0.1:5205"
     assert cause_in("ERROR: [Errno 98] address already in use\nServer stopped!\n") == "[Errno 98] address already in use"
-    assert cause_in("") == "it said nothing"
+    assert cause_in("") == "it printed nothing"
 
 
 def test_two_first_runs_at_once_both_get_a_server_whatever_proxy_is_set(project: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -35,23 +34,25 @@ def test_of_a_progress_bar_the_last_state_is_kept() -> None:
     assert shell(r"printf '10 %%\r50 %%\r'; sleep 0.1; printf '100 %%\ndone\r\n'") == (0, ["100 %", "done"])
 
 
-def test_lines_come_while_the_command_runs() -> None:
-    arrivals: list[float] = []
+def test_lines_come_while_the_command_runs(tmp_path: Path) -> None:
+    answer, lines = tmp_path / "answer", []
 
-    run(["sh", "-c", "echo a; sleep 0.6; echo b"], lambda _: arrivals.append(time.monotonic()))
+    def take(line: str) -> None:
+        lines.append(line)
+        answer.touch()
 
-    assert arrivals[1] - arrivals[0] > 0.4
+    run(["sh", "-c", f"echo a; while [ ! -e '{answer}' ]; do sleep 0.02; done; echo b"], take)
+
+    assert lines == ["a", "b"]
 
 
+@pytest.mark.timeout(120)
 def test_a_process_left_in_the_background_is_not_waited_for_but_stopped() -> None:
-    started = time.monotonic()
-
     lines: list[str] = []
 
-    exit_code = run([sys.executable, "-c", "import subprocess; print(subprocess.Popen(['sleep', '60']).pid)"], lines.append)
+    exit_code = run([sys.executable, "-c", "import subprocess; print(subprocess.Popen(['sleep', '600']).pid)"], lines.append)
 
     assert exit_code == 0
-    assert time.monotonic() - started < 10
     assert has_ended(int(lines[0]))
 
 

@@ -7,6 +7,7 @@ import pytest
 from pipeline.progress import ProgressRecord
 from pipeline.retraining.screen import PROGRESS_LOG, Screen
 
+
 def stage_says(screen: Screen, text: str, stage: str = "train") -> None:
     record = logging.LogRecord("prefect.task_runs", logging.INFO, __file__, 1, text, None, None)
     record.task_run_name = stage

@@ -49,7 +49,7 @@ def usual_port_taken() -> Iterator[None]:
     [
         (["--cron", "every monday"], '--cron "every monday": not a cron schedule. Expected minute, hour, day, month and weekday'),
         (["--cron", "0 6 * * 1 0"], '--cron "0 6 * * 1 0": not a cron schedule.'),
-        (["--cron", "0 0 30 2 *"], '--cron "0 0 30 2 *": never fires, as Prefect finds no such day.'),
+        (["--cron", "0 0 30 2 *"], '--cron "0 0 30 2 *": never fires: there is no such day.'),
         (["--cron", MONDAYS, "--timezone", "Mars/Base"], "--timezone Mars/Base: not a time zone."),
         (["--cron", MONDAYS, *ZONE, "--port", "4200"], "--port 4200: taken by another program."),
     ],
@@ -94,7 +94,7 @@ def test_it_says_when_it_will_run_keeps_projects_apart_and_leaves_nothing_when_s
     assert len(re.findall(r"Mon \d{4}-\d\d-\d\d 06:00 CES?T", lines[1])) == 3
     assert re.fullmatch(r"  Prefect UI  http://127\.0\.0\.1:\d+\n", lines[2])
     assert ":4200" not in lines[2]
-    refusal = f"This project's schedule is being served already, by PID {serving.pid}. Stop that first: its Ctrl-C or SIGTERM."
+    refusal = f"This project's schedule is already being served, by PID {serving.pid}. Stop it first, with Ctrl-C or SIGTERM."
     assert again == (2, f"error: {refusal}\n")
     assert paused == {project_name(project): False, project_name(other): True}
     assert [process.returncode for process in running] == [130, 130]
@@ -129,7 +129,7 @@ def test_the_schedule_starts_a_run_by_itself(project: Path) -> None:
         ({"paused": True}, "the schedule is paused in Prefect, so nothing is started."),
         ({"schedules": []}, "the schedule is switched off in Prefect, so nothing is started."),
         ({"schedules": [entry(MONDAYS, active=False)]}, "the schedule is switched off in Prefect, so nothing is started."),
-        ({"schedules": [entry("0 7 * * 1")]}, "the schedule has been changed in Prefect, and runs start by that one."),
+        ({"schedules": [entry("0 7 * * 1")]}, "the schedule has been changed in Prefect, and runs follow that one."),
     ],
 )
 def test_a_schedule_that_somebody_stopped_is_noticed(changed: dict[str, Any], said: str) -> None:

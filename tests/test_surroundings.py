@@ -44,7 +44,7 @@ def test_a_folder_that_may_not_be_written_to_is_named(paths: Paths, monkeypatch:
     allowed: Callable[..., bool] = os.access  # as for a user who is not root; who is may write anywhere
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and allowed(path, mode))
 
-    with pytest.raises(StorageError, match=rf"^folders: you may not write to {folder}\. Fix: see that {folder} is a folder"):
+    with pytest.raises(StorageError, match=rf"^folders: you may not write to {folder}\. Fix: make {folder} a writable folder"):
         refuse_what_stops_a_run(paths)
 
 
@@ -58,7 +58,7 @@ def test_a_file_where_a_folder_should_be_is_named(paths: Paths, name: str) -> No
 def test_a_lock_that_is_a_folder_is_named(paths: Paths) -> None:
     paths.dvc_lock.mkdir()
 
-    assert folders(paths).found == f"{paths.dvc_lock} is no file that you may read and write"
+    assert folders(paths).found == f"{paths.dvc_lock} is not a file that you may read and write"
 
 
 def test_a_home_that_may_not_be_written_to_is_replaced_by_a_folder_of_the_project(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_a_prefect_home_that_was_asked_for_is_not_replaced(paths: Paths, monkeyp
     settle_home(paths)
 
     assert home(paths).found == "Prefect keeps its history in /dev/null/prefect, but /dev/null is not a folder"
-    assert home(paths).fix == "set PREFECT_HOME to a folder that you may write to"
+    assert home(paths).fix == "set PREFECT_HOME to a writable folder"
 
 
 def test_a_folder_for_temporary_files_that_is_not_there_is_named(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ def test_a_link_to_no_zone_is_named(tmp_path: Path) -> None:
     link = tmp_path / "localtime"
     link.symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(ConfigError, match=r"localtime leads to .*elsewhere, which is not a known time zone"):
+    with pytest.raises(ConfigError, match=r"localtime points to .*elsewhere, which is not a known time zone"):
         schedule_timezone(None, {}, link, tmp_path / "timezone")
 
 

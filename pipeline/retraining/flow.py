@@ -1,7 +1,7 @@
 """The Prefect flow: one task per stage, in dvc.yaml's order, each letting DVC bring its stage up to date.
 
 In: nothing but the workspace that it is started in. Out: the flow run's final state, the task states Ran, Unchanged or Restored, a summary
-artifact. Holds no stage logic and no cache: what is up to date is DVC's to say.
+artifact. Holds no stage logic and no cache: DVC decides what is up to date.
 """
 
 import contextlib
@@ -32,7 +32,8 @@ from pipeline.retraining.screen import PROGRESS_LOG
 from pipeline.retraining.summary import StageResult, data_markdown, markdown
 from pipeline.tracking.run_log import RegistryState
 from pipeline.workspace.check import check_inputs
-from pipeline.workspace.dvc_repro import read_graph, reproduce
+from pipeline.workspace.dvc_graph import read_graph
+from pipeline.workspace.dvc_repro import reproduce
 
 FLOW = "image-classifier"
 SAID = {
@@ -105,7 +106,7 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
         log = _log_of_stage()
         outcome = reproduce(stage, paths, log, lock_timeout_seconds)
         if stage == "register" and outcome != "Ran" and (registry := registry_state(paths)) and not registry.is_current:
-            log(f"The registry is not as data/register/decision.json says ({registry.verdict}): running register again")
+            log(f"The registry differs from data/register/decision.json ({registry.verdict}): running register again")
             outcome = reproduce(stage, paths, log, lock_timeout_seconds, force=True)
     except PipelineError as error:
         return Failed(message=str(error))

@@ -88,7 +88,7 @@ def start_server(paths: Paths, port: int | None, settings: Mapping[str, str], ru
         _wait_until_healthy(f"{site}/api/health", port, server)
     _use(f"{site}/api")
     if problem := _problem(f"{site}/api"):
-        raise PipelineError(f"The Prefect server that was started {masked(problem)}. All that it said is in {log}.")
+        raise PipelineError(f"The Prefect server that was started {masked(problem)}. Its log is {log}.")
     return server
 
 
@@ -123,7 +123,7 @@ def cause_in(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"([\w.]+\.)?\w*(Error|Exception|Exit)\b: ?\S", line)]
     errors = errors or [line for line in lines if re.search(r"\b(ERROR|CRITICAL)\b|^Error\b", line) and not line.endswith("Exiting.")]
-    said = (errors or lines or ["it said nothing"])[-1]
+    said = (errors or lines or ["it printed nothing"])[-1]
     return masked(said.removeprefix("ERROR:").strip().rstrip("."))
 
 
@@ -144,7 +144,7 @@ def _use(address: str) -> None:
 
 
 def _problem(address: str) -> str:
-    """What is wrong with a server, as the end of a sentence; empty where it answers as Prefect does."""
+    """Why a server cannot be used, as the end of a sentence; empty if it answers as Prefect does."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
@@ -161,14 +161,14 @@ def _problem(address: str) -> str:
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return f"does not answer: {_first_line(error)}"
     except (ValueError, TypeError):
-        return "is no Prefect API: it answered with something else. The address of one usually ends in /api"
+        return "is not a Prefect API: its answer was not Prefect's. The address of one usually ends in /api"
     except RuntimeError as error:
         return f"cannot be used: {_first_line(error)}"
     return ""
 
 
 def _talk(client: SyncPrefectClient) -> None:
-    """Ask what needs a password, too: the health of a server is told to anyone."""
+    """Also make a request that needs a password: anyone may ask for the health of a server."""
     if problem := client.api_healthcheck():
         raise problem
     client.read_flows(limit=1)
@@ -179,9 +179,9 @@ def _refusal(status: int) -> str:
     if status in (401, 403):
         api = get_current_settings().api
         name = "PREFECT_API_AUTH_STRING" if api.auth_string else "PREFECT_API_KEY" if api.key else ""
-        return f"does not accept {name}" if name else "wants a password: set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY"
+        return f"does not accept {name}" if name else "requires a password: set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY"
     if status in (404, 405, 501):
-        return f"is no Prefect API: it answered with {status}. The address of one usually ends in /api"
+        return f"is not a Prefect API: it answered with status {status}. The address of one usually ends in /api"
     return f"does not answer: HTTP status {status}"
 
 
@@ -200,7 +200,7 @@ def _wait_until_healthy(url: str, port: int, server: Server) -> None:
     slow = "" if server.process.poll() is not None else f" within {START_SECONDS} s"
     raise PipelineError(
         f"The Prefect server did not start{slow}: {server.cause()}. Its database is in {get_current_settings().home}; "
-        f"all that it said is in {server.log}."
+        f"its log is {server.log}."
     )
 
 

@@ -1,4 +1,4 @@
-"""What Prefect's runner and its runs print: all of it in a file, and on the terminal all but the tracebacks."""
+"""The output of Prefect's runner and its runs: everything goes to a file, everything but tracebacks to the terminal."""
 
 import re
 from pathlib import Path

@@ -54,7 +54,7 @@ def run_by_schedule(paths: Paths, schedule: CronSchedule, port: int | None) -> N
 
 
 def checked_schedule(cron: str, timezone: str) -> CronSchedule:
-    """The schedule. Raises ConfigError for what is none, and for one that never fires."""
+    """The schedule. Raises ConfigError if it is not valid or never fires."""
     try:
         if not cron.startswith("@") and len(cron.split()) != 5:  # a sixth field would be seconds
             raise ValueError(cron)
@@ -68,7 +68,7 @@ def checked_schedule(cron: str, timezone: str) -> CronSchedule:
     except ValueError:  # CroniterBadDateError
         dates = []
     if not dates:
-        raise ConfigError(f'--cron "{cron}": never fires, as Prefect finds no such day. Expected a day that the month has.')
+        raise ConfigError(f'--cron "{cron}": never fires: there is no such day.')
     return schedule
 
 
@@ -90,11 +90,11 @@ def _runner(schedule: CronSchedule, log: Path) -> Iterator["Popen[bytes]"]:
 
 
 def _wait_until_ready(name: str, schedule: CronSchedule, runner: "Popen[bytes]", log: RunnerLog) -> None:
-    """Return once the deployment stands as this runner makes it."""
+    """Return once the deployment exists as this runner creates it."""
     deadline = time.monotonic() + READY_SECONDS
     while what_keeps_it_from_firing(name, schedule, planned=False):
         if runner.poll() is not None or time.monotonic() > deadline:
-            raise PipelineError(f"The schedule could not be set up: {cause_in(log.text())}. All that was said is in {log.path}.")
+            raise PipelineError(f"The schedule could not be set up: {cause_in(log.text())}. The log is {log.path}.")
         time.sleep(0.5)
 
 
@@ -107,7 +107,7 @@ def _announcement(name: str, schedule: CronSchedule, before: DeploymentResponse 
         f"  next runs   {times}",
         f"  Prefect UI  {site}",
         f"  deployment  {name}{resumed}",
-        *([f"  left out    {missed} earlier runs, which came due while the schedule was not served"] if missed else []),
+        *([f"  skipped     {missed} earlier runs that were due while the schedule was not being served"] if missed else []),
         "Ctrl-C stops it.",
     ]
     return "\n".join(lines)
@@ -125,13 +125,13 @@ def _watch(name: str, schedule: CronSchedule, servers: Sequence[Server], log: Ru
         time.sleep(0.5)
     log.show_rest()
     raise PipelineError(
-        f"The schedule has ended, as one of Prefect's processes did: {ended[0].cause()}. "
-        f"Start it again. All that was said is in {ended[0].log}."
+        f"The schedule has stopped, because one of Prefect's processes ended: {ended[0].cause()}. "
+        f"Start it again. The log is {ended[0].log}."
     )
 
 
 def _tell(told: str, look: Callable[[], str]) -> str:
-    """What is wrong now; printed where it is news."""
+    """The current problem, printed if it has changed."""
     problem = look()
     if problem != told:
         print(f"warning: {problem}" if problem else "The schedule is active again.", file=sys.stderr, flush=True)

@@ -50,7 +50,7 @@ def _only_one(paths: Paths) -> Iterator[None]:
             yield
     except Timeout:
         raise BusyError(
-            f"This project's schedule is being served already, by {_process_in(note)}. Stop that first: its Ctrl-C or SIGTERM."
+            f"This project's schedule is already being served, by {_process_in(note)}. Stop it first, with Ctrl-C or SIGTERM."
         ) from None
     except PermissionError as error:
         raise StorageError(f"{error.filename} is not writable: {error.strerror}. The lock of a served schedule is kept there.") from None

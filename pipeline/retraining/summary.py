@@ -1,4 +1,4 @@
-"""What a run came to, for people: the verdict at the end of a run in plain text, and the same with its stages as Markdown.
+"""The results of a run, for people: the verdict at the end of a run as plain text, and the same with its stages as Markdown.
 
 Reads the stages' small result files; one that is missing or broken leaves its line out. Pure text out; knows nothing of Prefect or MLflow.
 """
@@ -58,7 +58,7 @@ def data_markdown(paths: Paths) -> str:
     splits = [split for split in SPLITS if any(report["counts"][split].values())]
     classes = [_row(name, *(f"{report['counts'][split][name]:,}" for split in splits)) for name in report["class_names"]]
     findings = [_row(kinds()[kind].title, f"{count:,}") for kind, count in report["findings"].items()]
-    found = "\n".join(["| found | |", "|---|---|", *findings]) if findings else "Nothing to look at was found."
+    found = "\n".join(["| found | |", "|---|---|", *findings]) if findings else "No problems found."
     table = "\n".join([_row("class", *splits), "|---" * (1 + len(splits)) + "|", *classes])
     page = paths.relative(paths.stage("ingest") / "report.html")
     return f"{_cell(report['name'])}: {_images(report)}. With pictures: `{page}`\n\n{found}\n\n{table}\n"

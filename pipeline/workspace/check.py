@@ -1,4 +1,4 @@
-"""What a run needs, checked before anything is spent: the parameters, the source, and for `pipeline check` the machine and its tools.
+"""What a run needs, checked before it starts: the parameters, the source, and for `pipeline check` the machine and its tools.
 
 Takes well under a second: no TensorFlow, MLflow or Prefect is imported, versions are read from their packages' metadata.
 """
@@ -46,7 +46,9 @@ def check_inputs(paths: Paths) -> Config:
     for file in (paths.ledger, paths.classes):
         if not file.is_file():
             name = paths.relative(file)
-            raise SourceError(f"{name} is not there: it records what earlier runs decided. Take it from git: `git checkout -- {name}`.")
+            raise SourceError(
+                f"{name} does not exist: it records what earlier runs decided. Restore it from git: `git checkout -- {name}`."
+            )
     check_reachable(tracking_uri(paths))
     return config
 
@@ -71,7 +73,7 @@ def _refuse_what_dvc_cannot_read(source: Path) -> None:
     if faults:
         named = ", ".join(faults[:NAMED_FAULTS]) + (", …" if len(faults) > NAMED_FAULTS else "")
         raise SourceError(
-            f"ingest.source: {source} holds what DVC cannot keep track of: {named}. Move it elsewhere, or pack the source into a .tar or .zip."
+            f"ingest.source: {source} contains what DVC cannot track: {named}. Move it elsewhere, or pack the source into a .tar or .zip."
         )
 
 
@@ -133,7 +135,7 @@ def _starts_here(script: Path) -> bool:
         with script.open("rb") as file:
             head = file.read(1024)
     except OSError:
-        return True  # a missing one is told by the other checks
+        return True  # the other checks report a missing one
     return not head.startswith(b"#!") or os.fsencode(sys.executable) in head or os.fsencode(os.path.realpath(sys.executable)) in head
 
 
@@ -161,7 +163,7 @@ def _bfloat16() -> str:
 
 def _check_disk(paths: Paths) -> Finding:
     free_gib = shutil.disk_usage(paths.root).free / 2**30
-    fix = f"make room: at least {MIN_FREE_GIB:g} GiB for data, models and their history" if free_gib < MIN_FREE_GIB else ""
+    fix = f"free some space: at least {MIN_FREE_GIB:g} GiB for data, models and their history" if free_gib < MIN_FREE_GIB else ""
     return Finding("disk", f"{free_gib:.1f} GiB free", fix)
 
 
@@ -215,7 +217,7 @@ def _check_inputs(paths: Paths) -> Finding:
     try:
         config = check_inputs(paths)
     except PipelineError as error:
-        return Finding("parameters", "with these, or with what they name, a run would stop", str(error))
+        return Finding("parameters", "a run would stop", str(error))
     return Finding("parameters", f"valid, images in {config.ingest.source}")
 
 
