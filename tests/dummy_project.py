@@ -77,12 +77,6 @@ def write_graph(root: Path, **commands: str) -> None:
     YAML().dump({"stages": stages}, root / "dvc.yaml")
 
 
-def set_seed(root: Path, seed: int) -> None:
-    params = root / "params.yaml"
-    lines = params.read_text(encoding="utf-8").splitlines(keepends=True)
-    params.write_text("".join(f"seed: {seed}\n" if line.startswith("seed:") else line for line in lines), encoding="utf-8")
-
-
 def environment(root: Path, **more: str) -> dict[str, str]:
     """Without the activated environment, Prefect's home inside the project, and no server unless `more` names one."""
     kept = {

@@ -40,7 +40,7 @@ def told(root: Path, **files: str) -> list[str]:
 def test_each_file_is_named_with_the_line_and_what_to_do(tmp_path: Path, name: str, line_end: str) -> None:
     (line,) = told(tmp_path, **{**dict.fromkeys(ADVICE, "first\nsecond\n"), name: MERGED.replace("\n", line_end)})
 
-    assert line.startswith(f"{name}:3: unresolved merge conflict")
+    assert line.startswith(f"{name}:3: an unfinished merge")
     assert ADVICE[name] in line
     assert f"git add {name}" in line
 

@@ -40,7 +40,7 @@ def refuse_merge_conflicts(paths: Paths) -> None:
     if found:
         raise ConfigError(
             "\n".join(
-                f"{paths.relative(file)}:{line}: unresolved merge conflict. {advice[file].format(name=paths.relative(file))}."
+                f"{paths.relative(file)}:{line}: an unfinished merge. {advice[file].format(name=paths.relative(file))}."
                 for file, line in found
             )
         )
