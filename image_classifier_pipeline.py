@@ -1,4 +1,4 @@
-"""The command `pipeline`: the code of the project that one is in, or else of the one that was installed.
+"""The command `pipeline`: it runs the code of the project of the current folder, or else of the installed one.
 
 Under a name that nobody else has: a `pipeline.py` on PYTHONPATH, or a package of that name, would be found before the project's own.
 """
@@ -26,7 +26,7 @@ def main() -> int:
 
 
 def code_of(start: Path) -> Path:
-    """The project that holds `start`, if it has the code, or else the one that this file lies in."""
+    """The project that contains `start`, if it has the code, or else the one that contains this file."""
     for folder in (start, *start.parents):
         try:
             if all((folder / name).is_file() for name in ("dvc.yaml", "params.yaml", "pipeline/__main__.py")):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.python_path import CODE, foreign_module, missing_package
 
-if __name__ == "__main__" and (fault := foreign_module() or missing_package()):  # asked before the modules of other people are imported
+if __name__ == "__main__" and (fault := foreign_module() or missing_package()):  # checked before third-party modules are imported
     sys.exit(print(f"error: {fault}", file=sys.stderr) or 2)
 
 from pipeline.command_line import create_parser
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         exit_code = _run(options)
         sys.stdout.flush()
         return exit_code
-    except SystemExit as ended:  # argparse has printed help, or what is wrong
+    except SystemExit as ended:  # argparse has printed help or an error
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.flush()
             raise
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        with contextlib.suppress(PipelineError):  # the command says what is wrong with the project
+        with contextlib.suppress(PipelineError):  # the command reports problems of the project
             settle_home(find_paths(_here()))
             if options.command != "check":
                 make_homes()
@@ -95,7 +95,7 @@ def _end_unread(exit_code: object) -> int:
 
 
 def _lead_children() -> None:
-    """Have every Python that this starts find this code first, whatever else PYTHONPATH has."""
+    """Make every Python that this starts find this code first, whatever else is on PYTHONPATH."""
     os.environ.pop("PYTHONSAFEPATH", None)
     others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder and folder != str(CODE)]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(CODE), *others])
@@ -113,7 +113,7 @@ def _fail(message: str) -> int:
 
 
 def _project() -> Paths:
-    """The project to work on; one that the current folder is not in is named."""
+    """The project to work on, printed if the current folder is not in it."""
     here = _here()
     paths = find_paths(here)
     if not here.resolve().is_relative_to(paths.root):
@@ -159,14 +159,14 @@ def _check(_: argparse.Namespace) -> int:
 
 
 def _run_stage(options: argparse.Namespace) -> int:
-    """Run a stage, alone of its name, for as long as those live who wait for it: DVC and the flow."""
+    """Run a stage, one at a time, and end with the processes that wait for it: DVC and the flow."""
     if "DVC_STAGE" in os.environ:
         exit_with(*callers(), *map(int, filter(None, [os.environ.get(FLOW_PID)])))
     paths = _project()
     if fault := foreign_code(paths):
         raise ConfigError(f"stage {options.name}: {fault}.")
     config = check_places(paths, [options.name])
-    if "DVC_STAGE" not in os.environ and (missing := missing_inputs(options.name, paths)):  # DVC looks itself
+    if "DVC_STAGE" not in os.environ and (missing := missing_inputs(options.name, paths)):  # DVC checks this itself
         raise StorageError(
             f"{options.name} needs {missing[0]}, which does not exist. `dvc repro {options.name}` runs the stages that create it."
         )
@@ -186,7 +186,7 @@ def _said(key: str, value: object) -> str:
 
 @contextlib.contextmanager
 def _greetings_kept_back() -> Iterator[None]:
-    """Without what TensorFlow's C++ code prints as it is loaded: no setting of its own reaches those lines. Shown where loading fails."""
+    """Hide what TensorFlow's C++ code prints as it is loaded, which no setting can turn off. Shown if loading fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     kept = os.dup(2)
     with tempfile.TemporaryFile() as greetings:

@@ -1,4 +1,4 @@
-"""The commands of `pipeline`, their options and their help. A mistake in what was typed is one line, with the nearest name. Runs nothing."""
+"""The commands of `pipeline`, their options and their help. A mistyped command gives a one-line error, with the nearest name. Runs nothing."""
 
 import argparse
 import difflib
@@ -85,7 +85,7 @@ class _Parser(argparse.ArgumentParser):
         ]
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: None = None) -> argparse.Namespace:  # type: ignore[override]
-        """As argparse does; no arguments at all show the help."""
+        """As argparse does; without any arguments, show the help."""
         if not (sys.argv[1:] if args is None else args):
             self.print_help(sys.stderr)
             raise SystemExit(2)

@@ -30,12 +30,12 @@ class Paths:
 
     @property
     def ledger(self) -> Path:
-        """On which side of the test split each image is, once decided."""
+        """The recorded split of each image, train or test."""
         return self.root / "data" / "splits.csv"
 
     @property
     def classes(self) -> Path:
-        """The order of the classes, once recorded."""
+        """The recorded order of the classes."""
         return self.root / "data" / "classes.json"
 
     @property
@@ -66,14 +66,14 @@ class Paths:
         return self.project / ".checkpoints"
 
     def relative(self, path: Path) -> str:
-        """`path` as a person in the workspace would write it."""
+        """`path` relative to the workspace, if it is inside."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 
 def find_paths(start: Path) -> Paths:
-    """The workspace that holds `start`, or else the one that this package lies in.
+    """The workspace that contains `start`, or else the one that contains this package.
 
-    Raises ConfigError where neither has a dvc.yaml and a params.yaml, and for a project that lacks one of them.
+    Raises ConfigError if neither has a dvc.yaml and a params.yaml, and for a project that lacks one of them.
     """
     package_root = Path(__file__).resolve().parent.parent
     for folder in [start.resolve(), *start.resolve().parents, package_root]:

@@ -45,7 +45,7 @@ _stops: list[int] = []  # signals that asked this process to stop; signals are o
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Within it the first SIGINT or SIGTERM raises Stopped, and later ones do nothing. In another than the main thread: no effect."""
+    """In this block the first SIGINT or SIGTERM raises Stopped, and later ones do nothing. No effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -65,7 +65,7 @@ def _stop_once(signal_number: int, _frame: FrameType | None) -> None:
 
 
 def raise_if_stopped() -> None:
-    """Raise Stopped again where a signal asked this process to stop, and somebody has caught what it raised."""
+    """Raise Stopped again if a signal asked this process to stop and the exception was caught."""
     if _stops:
         raise Stopped(_stops[0])
 
@@ -147,7 +147,7 @@ def _members(session_id: int) -> list[psutil.Process]:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Within it SIGINT and SIGTERM do nothing: a second Ctrl-C, while the first one stops a session, would leave half of it running."""
+    """In this block SIGINT and SIGTERM do nothing: a second Ctrl-C during the shutdown of a session would leave half of it running."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -160,7 +160,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def exit_with(*pids: int) -> None:
-    """From now on this process ends, with its children, within half a second of the end of any of `pids`, even by SIGKILL."""
+    """From now on, this process and its children end within half a second of the end of any of `pids`, even by SIGKILL."""
     watched = [_find(pid) for pid in pids]
     threading.Thread(target=_watch, args=(watched,), name="exit-with-parents", daemon=True).start()
 
@@ -201,9 +201,9 @@ def _lives(process: psutil.Process) -> bool:
 
 @contextlib.contextmanager
 def one_at_a_time(name: str, workspace: Path, scratch: Path, timeout_seconds: float = 30.0) -> Iterator[None]:
-    """Within it no other process of this workspace runs `name`. Raises BusyError after `timeout_seconds`.
+    """Lock out other processes of this workspace that run `name`. Raises BusyError after `timeout_seconds`.
 
-    A stage holds it, so that a new run waits until an orphan of the one before has gone.
+    A stage holds it, so that a new run waits until an orphan of the previous one has ended.
     """
     lock = FileLock(lock_file(name, workspace, scratch), timeout=timeout_seconds)
     try:

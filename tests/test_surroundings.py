@@ -48,17 +48,13 @@ def test_a_folder_that_may_not_be_written_to_is_named(paths: Paths, monkeypatch:
         refuse_what_stops_a_run(paths)
 
 
-@pytest.mark.parametrize("name", ["mlruns", ".checkpoints", "data/train"])
-def test_a_file_where_a_folder_should_be_is_named(paths: Paths, name: str) -> None:
-    (paths.root / name).touch()
+@pytest.mark.parametrize("name", ["mlruns", ".checkpoints", "data/train", "dvc.lock"])
+def test_a_file_for_a_folder_and_a_folder_for_a_file_are_named(paths: Paths, name: str) -> None:
+    place = paths.root / name
+    place.mkdir() if name == "dvc.lock" else place.touch()
 
-    assert folders(paths).found == f"{paths.root / name} is not a folder"
-
-
-def test_a_lock_that_is_a_folder_is_named(paths: Paths) -> None:
-    paths.dvc_lock.mkdir()
-
-    assert folders(paths).found == f"{paths.dvc_lock} is not a file that you may read and write"
+    fault = "is not a file that you may read and write" if name == "dvc.lock" else "is not a folder"
+    assert folders(paths).found == f"{place} {fault}"
 
 
 def test_a_home_that_may_not_be_written_to_is_replaced_by_a_folder_of_the_project(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

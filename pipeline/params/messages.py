@@ -78,7 +78,7 @@ def _unknown(keys: Keys, value: object, config: Model, missing: set[Keys]) -> tu
 
 
 def _keys(problem: Mapping[str, Any], config: Model) -> Keys:
-    """The names of a parameter: its section and its own. What pydantic adds for the parts of a list or a union goes."""
+    """The names of a parameter: its section and its own. What pydantic adds for parts of a list or a union is dropped."""
     first, *rest = (str(part) for part in problem["loc"])
     return (first, rest[0]) if rest and first in _sections(config) else (first,)
 
@@ -91,7 +91,7 @@ def _locate(document: CommentedMap, keys: Iterable[str]) -> tuple[int, Any]:
         written = next((own for own in node if str(own) == key), None) if isinstance(node, CommentedMap) else None
         if written is None:
             return line, None
-        with contextlib.suppress(KeyError, TypeError, AttributeError):  # where it comes from elsewhere, by `<<: *anchor`
+        with contextlib.suppress(KeyError, TypeError, AttributeError):  # it comes from elsewhere, by `<<: *anchor`
             line = node.lc.key(written)[0] + 1
         node = node[written]
     return line, node
@@ -115,7 +115,7 @@ def _field(keys: Keys, config: Model) -> FieldInfo | None:
 
 
 OTHER_NAMES = {"swish": "silu", "nesterov": "sgd", "momentum": "sgd"}
-"""What some call a value that goes by another name here."""
+"""Other names of values."""
 
 
 def _nearest(keys: Keys, config: Model, missing: set[Keys]) -> Keys | None:
@@ -155,7 +155,7 @@ def _expected(keys: Keys, problem: Mapping[str, Any], config: Model) -> str:
 
 
 def _hint(keys: Keys, value: object, config: Model, choices: Mapping[str, Sequence[str]]) -> str:
-    """What was perhaps meant by a value of the wrong kind."""
+    """The value that was probably meant by one of the wrong kind."""
     field = _field(keys, config)
     if field is None or (len(keys) == 1 and keys[0] in _sections(config)):
         return ""

@@ -20,7 +20,7 @@ WHAT_TO_DO = "Restore it from git: `git checkout -- params.yaml`"
 
 
 def read_document(path: Path) -> CommentedMap:
-    """The sections of a YAML file with their lines. Raises ConfigError where it is not a file of sections."""
+    """The sections of a YAML file with their lines. Raises ConfigError if it is not a file of sections."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_BYTES + 1)

@@ -1,4 +1,4 @@
-"""A project's deployment as Prefect's server has it: whether it will fire, and what it missed."""
+"""A project's deployment as Prefect's server has it: whether it will fire, and which runs it missed."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,15 +23,15 @@ RESUME = "Resume it in Prefect's UI, or start `pipeline serve` again."
 
 
 def read_deployment(name: str) -> DeploymentResponse | None:
-    """The deployment FLOW/DEPLOYMENT, or None where there is none."""
+    """The deployment FLOW/DEPLOYMENT, or None if there is none."""
     with get_client(sync_client=True) as client:
         return _read(client, name)
 
 
 def leave_out_missed_runs(deployment: DeploymentResponse | None) -> int:
-    """How many scheduled runs came due while nothing served the deployment; they are cancelled, as a schedule does not catch up.
+    """The number of scheduled runs that were due while nothing served the deployment; they are cancelled, as a schedule does not catch up.
 
-    What a person has asked for by hand is not one of them.
+    Runs that a person has started by hand are kept.
     """
     if deployment is None:
         return 0
@@ -45,7 +45,7 @@ def leave_out_missed_runs(deployment: DeploymentResponse | None) -> int:
 
 
 def what_keeps_it_from_firing(name: str, schedule: CronSchedule, *, planned: bool = True) -> str:
-    """Why the schedule starts no run, in one or two sentences with what to do; empty where all is well.
+    """Why the schedule starts no run, and what to do, in one or two sentences; empty if all is well.
 
     planned: also look whether Prefect's scheduler has planned a run, which it does some seconds after a start.
     """

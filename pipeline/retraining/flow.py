@@ -63,7 +63,7 @@ def retrain(lock_timeout_seconds: float = 60.0) -> State[Any]:
 
 
 def refuse_foreign_code(paths: Paths) -> None:
-    """Raise ConfigError where this is the code of another project, as when a worker of that one takes a run of this one."""
+    """Raise ConfigError if this is the code of another project, as when a worker of that project picks up a run of this one."""
     own, running = paths.root / "pipeline" / "__main__.py", CODE / "pipeline" / "__main__.py"
     if own.is_file() and not own.samefile(running):
         raise ConfigError(
@@ -95,7 +95,7 @@ def _run_stages(paths: Paths, lock_timeout_seconds: float) -> State[Any]:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for what Prefect says a second time of a failed task, followed by the traceback of no exception: `NoneType: None`."""
+    """False for Prefect's second message about a failed task, which ends with the traceback of no exception: `NoneType: None`."""
     return not record.getMessage().startswith("Task run failed with state")
 
 
@@ -116,7 +116,7 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
 
 
 def _log_of_stage() -> Callable[[str], None]:
-    """Takes a stage's lines: what moves a bar is not for the log."""
+    """Logs a stage's lines; progress records go to the progress bar instead."""
     log, progress = get_run_logger().info, logging.getLogger(PROGRESS_LOG).info
 
     def take(line: str) -> None:
@@ -126,7 +126,7 @@ def _log_of_stage() -> Callable[[str], None]:
 
 
 def _publish(paths: Paths, results: list[StageResult], registry: RegistryState | None, end: State[Any]) -> None:
-    """The artifacts of this project: the summary, and where `ingest` has run what it found."""
+    """The artifacts of this project: the summary and, if `ingest` has run, its findings."""
     name, told = project_name(paths.root), f"{flow_run.name}: {end.message}"
     create_markdown_artifact(markdown(paths, results, registry), key=f"{name}-summary", description=told)
     if any(result.stage == "ingest" and result.state in ("Ran", "Restored") for result in results) and (data := data_markdown(paths)):
@@ -145,7 +145,7 @@ def _conclude(paths: Paths, last: State[Any], results: list[StageResult]) -> Sta
 
 
 def _decision(paths: Paths) -> str:
-    """What became of the model, for the list of runs."""
+    """Whether the model was promoted, for the list of runs."""
     decision = read_decision(paths)
     if not decision:
         return ""

@@ -45,7 +45,7 @@ def prepare_prefect(root: Path) -> None:
 
 
 def import_prefect() -> None:
-    """Raises ConfigError where Prefect cannot read its settings."""
+    """Raises ConfigError if Prefect cannot read its settings."""
     said = io.StringIO()
     try:
         # A home that cannot be created is reported where it is needed; Prefect's own report of wrong settings is longer than ours
@@ -83,7 +83,7 @@ def origin_of_address(root: Path, profile: str, profiles_file: Path | None) -> t
 
 
 def check_home(home: Path) -> None:
-    """Raise StorageError where Prefect's database cannot be kept in its home."""
+    """Raise StorageError if Prefect's home is not writable."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         writable = os.access(home, os.W_OK | os.X_OK)
@@ -95,7 +95,7 @@ def check_home(home: Path) -> None:
 
 @contextlib.contextmanager
 def one_start_at_a_time(home: Path, timeout_seconds: float) -> Iterator[None]:
-    """Within it no other project starts a server on this home: two that create the tables of one SQLite file both fail."""
+    """Lock out other projects that start a server on this home: if two create the tables of one SQLite file, both fail."""
     lock = home / "pipeline-server-start.lock"
     try:
         with FileLock(lock, timeout=timeout_seconds):

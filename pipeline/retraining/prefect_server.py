@@ -44,7 +44,7 @@ RUN_ONLY = {  # what a server of one run does not need
 
 @dataclass(frozen=True)
 class Server:
-    """A process of Prefect's, and the file that has all that it prints."""
+    """A process of Prefect's, and the log file of its output."""
 
     process: "Popen[bytes]"
     log: Path
@@ -55,7 +55,7 @@ class Server:
 
 
 def use_configured_server(paths: Paths) -> bool:
-    """Whether a Prefect server is configured. Raises ConfigError where it is, and is of no use: who set it, and what to do."""
+    """Whether a Prefect server is configured. Raises ConfigError if it cannot be used: where its address is set, and what to do."""
     address = (get_current_settings().api.url or "").strip()
     if not address:
         return False
@@ -70,9 +70,9 @@ def use_configured_server(paths: Paths) -> bool:
 
 
 def start_server(paths: Paths, port: int | None, settings: Mapping[str, str], running: contextlib.ExitStack) -> Server:
-    """A server of this process's own, which uses it from now on; `running` ends it. port: 0 for any, None for 4200 where that is free.
+    """Start a server, which this process uses from now on; `running` ends it. port: 0 for any, None for 4200 if that is free.
 
-    Raises PipelineError with the cause where it does not start.
+    Raises PipelineError with the cause if it does not start.
     """
     home = get_current_settings().home
     check_home(home)
@@ -93,7 +93,7 @@ def start_server(paths: Paths, port: int | None, settings: Mapping[str, str], ru
 
 
 def has_pages() -> bool:
-    """Whether the server in use has a web UI: one started with --no-ui has not, and a link to it would lead nowhere."""
+    """Whether the server in use has a web UI: one started with --no-ui has none, and a link to it would be dead."""
     address = get_current_settings().ui_url
     try:
         answer = httpx.get(address or "", timeout=CONNECT_SECONDS, follow_redirects=True)
@@ -103,7 +103,7 @@ def has_pages() -> bool:
 
 
 def chosen_port(port: int | None) -> int:
-    """The port asked for, or else 4200 or another that is free. Raises ConfigError where the one asked for cannot be used."""
+    """The port asked for, or else 4200 or another that is free. Raises ConfigError if the one asked for cannot be used."""
     if port is None:
         try:
             return _probed(DEFAULT_PORT)
@@ -119,7 +119,7 @@ def chosen_port(port: int | None) -> int:
 
 
 def cause_in(log: str) -> str:
-    """Why a process ended, in one line of what it printed: its last error, or else its last words."""
+    """Why a process ended, in one line of what it printed: its last error, or else its last line."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"([\w.]+\.)?\w*(Error|Exception|Exit)\b: ?\S", line)]
     errors = errors or [line for line in lines if re.search(r"\b(ERROR|CRITICAL)\b|^Error\b", line) and not line.endswith("Exiting.")]
@@ -128,7 +128,7 @@ def cause_in(log: str) -> str:
 
 
 def _probed(port: int) -> int:
-    """The port, or any free one for 0. Raises OSError where something listens there."""
+    """The port, or any free one for 0. Raises OSError if something listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""The flow on a cron schedule: one Prefect deployment per project, one runner that waits for its runs, and an eye on both while it waits.
+"""The flow on a cron schedule: one Prefect deployment per project, one runner that waits for its runs, and checks of both while it waits.
 
 `python -m pipeline.retraining.schedule CRON TIMEZONE` is the runner, the process that `pipeline serve` starts and stops.
 """
@@ -37,7 +37,7 @@ SECONDS_BETWEEN_CHECKS = 60.0
 
 
 def run_by_schedule(paths: Paths, schedule: CronSchedule, port: int | None) -> None:
-    """Run the flow by the schedule until Stopped; then nothing that this started is left."""
+    """Run the flow on the schedule until Stopped; every process that this started is then stopped."""
     name = f"{retrain.name}/{project_name(paths.root)}"
     if port is not None:
         chosen_port(port)
@@ -73,7 +73,7 @@ def checked_schedule(cron: str, timezone: str) -> CronSchedule:
 
 
 def next_runs(schedule: CronSchedule, count: int = 3) -> list[datetime]:
-    """The next times at which the schedule fires, by Prefect's own reckoning."""
+    """The next times at which the schedule fires, as Prefect computes them."""
     from prefect.server.schemas.schedules import CronSchedule as ServerSchedule  # takes 1.5 s to import
 
     dates = ServerSchedule(cron=schedule.cron, timezone=schedule.timezone).get_dates(count)
@@ -114,7 +114,7 @@ def _announcement(name: str, schedule: CronSchedule, before: DeploymentResponse 
 
 
 def _watch(name: str, schedule: CronSchedule, servers: Sequence[Server], log: RunnerLog) -> None:
-    """Show what the runner says, and say in one line if the schedule is paused or changed by somebody else; until a process ends."""
+    """Show the runner's output, and warn in one line if someone pauses or changes the schedule; until a process ends."""
     told = ""
     check_at = time.monotonic() + SECONDS_BETWEEN_CHECKS
     while not (ended := [server for server in servers if server.process.poll() is not None]):
@@ -139,7 +139,7 @@ def _tell(told: str, look: Callable[[], str]) -> str:
 
 
 def _run_scheduled(cron: str, timezone: str) -> None:
-    """Wait for scheduled runs and start them, one at a time; one that comes due while another runs is left out."""
+    """Wait for scheduled runs and start them, one at a time; a run that is due while another one is active is skipped."""
     root = Path.cwd()
     retrain.serve(
         name=project_name(root),

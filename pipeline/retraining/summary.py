@@ -27,7 +27,7 @@ class StageResult:
 
 
 def verdict(paths: Paths, registry: RegistryState | None = None, columns: int = 0) -> str:
-    """The lines that a run ends with: accuracy, cross-validation, registry, report, MLflow. Empty where no stage has written a result.
+    """The lines that a run ends with: accuracy, cross-validation, registry, report, MLflow. Empty if no stage has written a result.
 
     columns: of the terminal, at which lines are broken between words; 0: not at all.
     """
@@ -40,7 +40,7 @@ def verdict(paths: Paths, registry: RegistryState | None = None, columns: int = 
 
 
 def markdown(paths: Paths, results: Sequence[StageResult], registry: RegistryState | None = None) -> str:
-    """The summary that the Prefect UI shows: a table of the stages, a table of what came out, where the runs are compared."""
+    """The summary that the Prefect UI shows: a table of the stages, a table of results, and where to compare runs."""
     stages = "\n".join(f"| {result.stage} | {result.state} | {_duration(result.seconds)} |" for result in results)
     facts = "\n".join(f"| {name} | {value} |" for name, value in _facts(paths, registry).items())
     outcome = f"\n\n| result | |\n|---|---|\n{facts}" if facts else ""
@@ -51,7 +51,7 @@ def markdown(paths: Paths, results: Sequence[StageResult], registry: RegistrySta
 
 
 def data_markdown(paths: Paths) -> str:
-    """What `ingest` found in the images, for the Prefect UI: two tables, images by class and split, findings by kind. Empty where it has not run."""
+    """What `ingest` found in the images, for the Prefect UI: two tables, images by class and split, findings by kind. Empty if it has not run."""
     report = _read(paths.stage("ingest") / "report.json")
     if not {"name", "counts", "class_names", "findings", "images", "rejected"} <= report.keys():
         return ""

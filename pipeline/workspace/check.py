@@ -34,7 +34,7 @@ NAMED_FAULTS = 3
 
 
 def check_inputs(paths: Paths) -> Config:
-    """The checked parameters. Raises ConfigError, SourceError where the images are not there, TrackingError where MLflow's server is not."""
+    """The checked parameters. Raises ConfigError; SourceError if the images do not exist; TrackingError if MLflow's server cannot be reached."""
     config = check_places(paths)
     source = config.source_path(paths.root)
     if "://" not in config.ingest.source and not source.exists():
@@ -68,7 +68,7 @@ def check_places(paths: Paths, stages: Sequence[str] = STAGES) -> Config:
 
 
 def _refuse_what_dvc_cannot_read(source: Path) -> None:
-    """Raise SourceError for what would stop DVC, or have it wait for ever, as it looks whether the source has changed; `ingest` itself could name it."""
+    """Raise SourceError for files that make DVC fail or hang while it checks whether the source has changed; `ingest` comes later."""
     faults = list(itertools.islice(_unreadable(str(source)), NAMED_FAULTS + 1)) if source.is_dir() else []
     if faults:
         named = ", ".join(faults[:NAMED_FAULTS]) + (", …" if len(faults) > NAMED_FAULTS else "")
@@ -78,7 +78,7 @@ def _refuse_what_dvc_cannot_read(source: Path) -> None:
 
 
 def _unreadable(folder: str) -> Iterator[str]:
-    """Pipes and devices, links that lead nowhere and names that are no text, in a folder and below."""
+    """Pipes, devices, broken links and names that are not UTF-8, in a folder and below."""
     with os.scandir(folder) as entries:
         for entry in entries:
             name = readable(entry.path)
@@ -93,7 +93,7 @@ def _unreadable(folder: str) -> Iterator[str]:
 
 
 def check_machine(paths: Paths) -> list[Finding]:
-    """Everything that a run needs, one finding each; of what gets in the way only where it is there only if it is."""
+    """Everything that a run needs, one finding each; possible obstacles only if they are present."""
     checks: list[Callable[[Paths], Finding]] = [
         *(_check_project, _check_python, _check_packages, _check_device, *LOOKS, _check_network, _check_disk, _check_store, _check_registry),
         *(_check_prefect, _check_inputs),
@@ -130,7 +130,7 @@ def _check_packages(_: Paths) -> Finding:
 
 
 def _starts_here(script: Path) -> bool:
-    """False where a command of the environment calls the Python of another folder, as it does once the project has been moved."""
+    """False if a command of the environment calls the Python of another folder, as after the project has been moved."""
     try:
         with script.open("rb") as file:
             head = file.read(1024)
@@ -222,7 +222,7 @@ def _check_inputs(paths: Paths) -> Finding:
 
 
 def _said(command: list[str]) -> str:
-    """What a command prints, or nothing where it is missing, fails or hangs."""
+    """The output of a command; empty if it is missing, fails or hangs."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_PER_TOOL, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""The graph as dvc.yaml has it: the stages, and which of them reads what another one writes. Runs nothing."""
+"""The graph in dvc.yaml: the stages, and which of them reads the outputs of another. Runs nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from pipeline.paths import STAGES, Paths
 
 
 def read_graph(paths: Paths) -> dict[str, list[str]]:
-    """The stages of dvc.yaml in its order, each with those whose outs it reads. Raises ConfigError where it cannot be read."""
+    """The stages of dvc.yaml in its order, each with those whose outs it reads. Raises ConfigError if it cannot be read."""
     advice = "Fix it, or restore it from git: `git checkout -- dvc.yaml`."
     stages = stages_in(paths.root / "dvc.yaml", advice)
     try:
@@ -26,7 +26,7 @@ def read_graph(paths: Paths) -> dict[str, list[str]]:
 
 
 def missing_inputs(stage: str, paths: Paths) -> list[str]:
-    """What a stage reads of other stages, as dvc.yaml says, if it can be read, and that is not there."""
+    """The outputs of other stages that a stage reads, by dvc.yaml, and that do not exist; none if dvc.yaml cannot be read."""
     try:
         deps = [_path(dep) for dep in stages_in(paths.root / "dvc.yaml", "")[stage].get("deps", [])]
     except (ConfigError, KeyError, TypeError, AttributeError, StopIteration):

@@ -23,7 +23,7 @@ from pipeline.workspace.dvc_faults import explain
 from pipeline.workspace.dvc_lock import keep_lock, put_lock_back
 
 Outcome = Literal["Ran", "Unchanged", "Restored"]
-FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage whose run it belongs to, so that it ends with it
+FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage which run it belongs to, so that it ends with that run
 RETRY_SECONDS = 5.0
 ZOMBIE_SECONDS = 3.0
 
@@ -38,7 +38,7 @@ _EXIT_CODE = re.compile(r"exited with (-?\d+)$")
 
 
 def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout_seconds: float, *, force: bool = False) -> Outcome:
-    """What DVC did with the stage; its output goes to `log` as it comes, without DVC's hints. `force` runs it though nothing has changed.
+    """What DVC did with the stage; its output goes to `log` as it comes, without DVC's hints. `force` runs it even if nothing has changed.
 
     Raises StageError with the stage's own message, BusyError where another command has held DVC's lock for longer than the timeout.
     """
@@ -108,7 +108,7 @@ def _outcome(lines: list[str]) -> Outcome:
 
 
 def _reason(lines: list[str], exit_code: int) -> str:
-    """Why the stage failed: its own words, or else its exit code and the last thing that it said."""
+    """Why the stage failed: its own message, or else its exit code and its last line."""
     own = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if own:
         return "\n".join(own)
@@ -138,7 +138,7 @@ def _holders(lines: list[str], paths: Paths) -> dict[int, str]:
 
 
 def _wait_for(holders: dict[int, str], started: float, timeout_seconds: float) -> None:
-    """Return when it is worth another try: as soon as a holder has gone, or after a while. Raises BusyError after the timeout.
+    """Return when it is worth trying again: as soon as a holder has ended, or after a while. Raises BusyError after the timeout.
 
     A zombie is waited for for a moment only: DVC takes it for alive as long as its parent does, which may be forever.
     """

@@ -33,7 +33,7 @@ class Finding:
 
 
 def foreign_code(paths: Paths) -> str:
-    """What to do where the workspace has code of its own and this is not it; empty where all is well.
+    """What to do if the workspace has its own code and this is not it; empty if all is well.
 
     `python -m pipeline` takes the workspace's, unless PYTHONSAFEPATH keeps it from looking there.
     """
@@ -51,13 +51,13 @@ def refuse_what_stops_a_run(paths: Paths) -> None:
     for look in (folders, home, temporary_files, repository, graph):
         finding = look(paths)
         if look is repository and NO_REPOSITORY not in finding.found:
-            continue  # DVC reads the repository in its own way, and models say what git did not
+            continue  # DVC reads the repository in its own way, and models are tagged with git's error
         if finding.fix:
             raise StorageError(f"{finding.subject}: {finding.found}. Fix: {finding.fix}.")
 
 
 def settle_home(paths: Paths) -> None:
-    """Give the tools folders of their own in .checkpoints/ where there is no home, or one that cannot be written to: Prefect needs one to start."""
+    """Give the tools folders in .checkpoints/ if there is no home, or none that is writable: Prefect needs one to start."""
     os.environ.setdefault("HOME", str(paths.scratch / "home"))
     default = Path(os.environ["HOME"]) / ".prefect"
     if "PREFECT_HOME" not in os.environ and cannot_hold_files(default):
@@ -66,10 +66,10 @@ def settle_home(paths: Paths) -> None:
 
 
 def make_homes() -> None:
-    """Make the home folders where they are not there: Prefect does not start without its own, and makes no folder above it."""
+    """Create the home folders if they do not exist: Prefect does not start without its own, and creates no parent folders."""
     for folder in (os.environ.get("HOME"), os.environ.get("PREFECT_HOME")):
         if folder:
-            with contextlib.suppress(OSError):  # `home` says what is wrong with it
+            with contextlib.suppress(OSError):  # `home` reports it
                 Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
 
 
@@ -117,7 +117,7 @@ def folders(paths: Paths) -> Finding:
 
 
 def _written_files(paths: Paths) -> Iterator[Path]:
-    """Files that a run writes to as they are; a run by another user, as root in a container, may have left them."""
+    """Existing files that a run writes to; a run by another user, such as root in a container, may have left them."""
     yield from (paths.dvc_lock, paths.ledger, paths.classes)
     yield from (paths.project / ".dvc" / "tmp" / name for name in ("lock", "rwlock", "rwlock.lock"))
     yield from paths.scratch.glob("*.lock")
@@ -126,7 +126,7 @@ def _written_files(paths: Paths) -> Iterator[Path]:
 
 
 def cannot_hold_files(folder: Path) -> str:
-    """Why files cannot be written to a folder, which may have to be made first; empty where they can."""
+    """Why files cannot be written to a folder, which may have to be created first; empty if they can."""
     try:
         for place in (folder, *folder.parents):
             if place.is_dir():
@@ -139,7 +139,7 @@ def cannot_hold_files(folder: Path) -> str:
 
 
 def repository(paths: Paths) -> Finding:
-    """Whether git can read the project's history. Without it a run goes on, but no model can say which code made it."""
+    """Whether git can read the project's history. Without it a run continues, but models do not record a commit."""
     answer = ask_git(paths.project, "rev-parse", "--git-dir", timeout_seconds=SECONDS_FOR_GIT)
     if answer.fault == IS_MISSING:
         return Finding("git", "not found", answer.fix)
@@ -153,7 +153,7 @@ def repository(paths: Paths) -> Finding:
 
 
 def _works_without_git(paths: Paths) -> bool:
-    """Whether DVC is told to do without git."""
+    """Whether DVC is configured to work without git."""
     settings = configparser.ConfigParser(strict=False, interpolation=None)
     with contextlib.suppress(configparser.Error, UnicodeDecodeError, ValueError):
         settings.read([paths.project / ".dvc" / "config", paths.project / ".dvc" / "config.local"], encoding="utf-8")
