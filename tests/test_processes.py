@@ -1,10 +1,13 @@
 """Commands that end with their caller, whole; stages that end with their run; one at a time."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -18,8 +21,12 @@ def shell(script: str) -> tuple[int, list[str]]:
     return run(["sh", "-c", script], lines.append), lines
 
 
-def python(script: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def python(script: str) -> Iterator[tuple["subprocess.Popen[str]", IO[str], str]]:
+    """A Python that runs the script, its standard output, and the first line of that, once it has printed it."""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process, process.stdout, process.stdout.readline()
 
 
 def test_both_streams_arrive_line_by_line_with_the_exit_code() -> None:
@@ -93,17 +100,14 @@ def test_a_process_ends_with_the_one_that_it_works_for_and_takes_its_children_al
         print(child.pid, flush=True)
         time.sleep(60)
     """
-    with python(script) as worker:
-        assert worker.stdout is not None
-        child = int(worker.stdout.readline())
-
+    with python(script) as (worker, _, child):
         watched.kill()  # not waited for: a zombie counts as ended
         try:
             assert worker.wait(timeout=10) == 143
         finally:
             watched.wait()
 
-    assert wait_for(lambda: has_ended(child), 10)
+    assert wait_for(lambda: has_ended(int(child)), 10)
 
 
 def test_the_first_signal_stops_and_an_impatient_second_changes_nothing() -> None:
@@ -119,14 +123,12 @@ def test_the_first_signal_stops_and_an_impatient_second_changes_nothing() -> Non
                 time.sleep(0.5)
                 print(stopped, stopped.exit_code)
     """
-    with python(script) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
+    with python(script) as (process, output, _):
         process.send_signal(signal.SIGTERM)
-        process.stdout.readline()
+        output.readline()
         process.send_signal(signal.SIGINT)
 
-        assert process.stdout.read() == "SIGTERM 143\n"
+        assert output.read() == "SIGTERM 143\n"
         assert process.wait() == 0
 
 
@@ -150,9 +152,7 @@ def test_a_stage_waits_for_the_one_before_to_be_gone(tmp_path: Path) -> None:
             print("held", flush=True)
             time.sleep(60)
     """
-    with python(script) as orphan:
-        assert orphan.stdout is not None
-        orphan.stdout.readline()
+    with python(script) as (orphan, _, _):
         os.kill(orphan.pid, signal.SIGKILL)
 
         with one_at_a_time("train", Path("here"), tmp_path, timeout_seconds=20):
