@@ -11,6 +11,7 @@ from typing import IO
 
 import pytest
 
+from pipeline import output_lines
 from pipeline.errors import BusyError, StorageError
 from pipeline.processes import POLITELY, one_at_a_time, run, session, stop_session
 from tests.dummy_project import has_ended, wait_for
@@ -39,6 +40,15 @@ def test_bytes_that_are_no_utf8_are_replaced() -> None:
 
 def test_of_a_progress_bar_the_last_state_is_kept() -> None:
     assert shell(r"printf '10 %%\r50 %%\r'; sleep 0.1; printf '100 %%\ndone\r\n'") == (0, ["100 %", "done"])
+
+
+@pytest.mark.parametrize(("seconds", "states"), [(0.0, ["50 %", "100 %"]), (1000.0, ["100 %"])])
+def test_of_a_progress_bar_one_state_is_passed_on_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, states: list[str]
+) -> None:
+    monkeypatch.setattr(output_lines, "PROGRESS_SECONDS", seconds)
+
+    assert list(output_lines._lines(iter([b"10 %\r50 %\r", b"60 %\r100 %\n"]))) == states
 
 
 def test_lines_come_while_the_command_runs(tmp_path: Path) -> None:
