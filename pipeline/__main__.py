@@ -26,7 +26,7 @@ from pipeline.network import masked, spare_loopback
 from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, callers, exit_with, one_at_a_time, stop_on_signals
 from pipeline.quality.kinds import counted, kinds
-from pipeline.retraining.summary import verdict
+from pipeline.retraining.summary import first_baseline, verdict
 from pipeline.terminal import CLOSED_PIPE, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
 from pipeline.workspace.check import check_inputs, check_machine, check_places, table
 from pipeline.workspace.dvc_graph import missing_inputs
@@ -122,7 +122,7 @@ def _project() -> Paths:
 
 
 def _run_flow(options: argparse.Namespace) -> int:
-    paths = _project()
+    paths, here = _project(), _here()
     check_inputs(paths)
     refuse_what_stops_a_run(paths)
     from pipeline.retraining.serve import run_once
@@ -132,6 +132,8 @@ def _run_flow(options: argparse.Namespace) -> int:
 
     if outcome := verdict(paths, registry_state(paths), shutil.get_terminal_size().columns if sys.stdout.isatty() else 0):
         print(f"\n{outcome}", flush=True)
+    if command := first_baseline(paths, here):
+        print(f"\nTo compare later runs with this one, commit it as your first baseline: {command}", flush=True)
     return 0
 
 

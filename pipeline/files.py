@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside, flushed to the disk, then renamed."""
+"""Files are written atomically: to a temporary name beside them, flushed to disk, then renamed."""
 
 import contextlib
 import errno
@@ -20,14 +20,14 @@ from pipeline.errors import StorageError
 
 CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
-_AGAIN = "Delete it, and `dvc repro` makes it anew."
+_AGAIN = "Delete it, and `dvc repro` creates it again."
 
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
-    """A path to write a file to; it takes the place of `path` when all went well, and is removed when not.
+    """A path to write a file to, which replaces `path` on success and is removed on failure.
 
-    Raises StorageError where the file cannot be written.
+    Raises StorageError if the file cannot be written.
     """
     beside = path.with_name(f".{path.name}.partial")
     try:
@@ -36,11 +36,11 @@ def written_beside(path: Path) -> Iterator[Path]:
         sync(beside)
         beside.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # of a full disk not every library says which file
+        error.filename = error.filename or str(path)  # when the disk is full, not every library names the file
         if error.errno in CANNOT_WRITE:
             look = f"`ls -ld {shlex.quote(str(path.parent))}`"
             raise StorageError(
-                f"{error.filename} cannot be written: {error.strerror}. See that it lies in a folder that you may write to: {look}."
+                f"{error.filename} cannot be written: {error.strerror}. Make sure that its folder is writable: {look}."
             ) from None
         raise
     finally:
@@ -49,14 +49,14 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's content is on the disk."""
+    """Flush a file's content to disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """A folder to fill; it becomes `path`, which must not exist, when all went well, and is removed when not. Nor may `.NAME.partial` exist."""
+    """A folder to fill, which becomes `path` on success and is removed on failure. Neither `path` nor `.NAME.partial` may exist."""
     beside = path.with_name(f".{path.name}.partial")
     beside.mkdir(parents=True)
     try:
@@ -67,18 +67,18 @@ def folder_beside(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole."""
+    """Write a file atomically."""
     with written_beside(path) as beside:
         beside.write_bytes(content)
 
 
 def write_json(path: Path, values: Mapping[str, object]) -> None:
-    """Write JSON that a person can read, keys in the order given."""
+    """Write readable JSON, with keys in the given order."""
     write_bytes(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file that a stage wrote. Raises StorageError where there is none yet."""
+    """The object in a JSON file that a stage wrote. Raises StorageError if it is missing or invalid."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -101,7 +101,7 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 
 def write_table_in_parts(path: Path, parts: Iterator[pa.Table]) -> None:
-    """Write a Parquet file of at least one table, one after the other; no more than one is held."""
+    """Write a Parquet file of one or more tables, holding one at a time."""
     first = next(parts)
     with written_beside(path) as beside, pq.ParquetWriter(beside, first.schema, compression="zstd") as writer:
         for part in itertools.chain([first], parts):

@@ -4,15 +4,21 @@ Of pip's settings, in PIP_… variables and pip.conf, those count that say where
 would put them in another place, or others in their place (user, target, prefix, no-binary, constraint, …), are left out.
 
 An installation that was broken off is begun anew, and so is one whose folder has been moved or copied: its commands know their Python by its path.
+And one with another Python, or with the TensorFlow of another EXTRA: two packages have its files, and pip would mix them.
 """
 
 import ast
 import os
+import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.packages import TENSORFLOW, tensorflow_packages
+
+PYTHONS = ((3, 11), (3, 13))  # the first and the last that a lock file is for
 # Words in the names of pip's settings on where packages come from, and on how pip asks for them; no setting on where they go has one
 ORIGIN_OF_PACKAGES = ("index", "links", "host", "proxy", "cert", "cache", "timeout", "retries", "keyring", "input", "deprecated", "feature")
 SECTIONS = ("global", "install", ":env:")  # a later one has the last word
@@ -40,7 +46,7 @@ def main() -> int:
 def install(root: Path, extra: str) -> None:
     """Bring .venv up to date with locks/EXTRA.txt and this project. Raises InstallationError."""
     venv, unfinished = root / ".venv", root / ".checkpoints" / "installing"
-    if reason := reason_to_begin_anew(venv, unfinished.exists(), root):
+    if reason := reason_to_begin_anew(venv, unfinished.exists(), root, extra):
         if venv.is_symlink():
             raise InstallationError(f".venv is a link to {venv.resolve()}, and {reason}. Remove the link, then run the same command again.")
         print(f"{reason[:1].upper()}{reason[1:]}: making .venv anew ...", flush=True)
@@ -56,19 +62,43 @@ def install(root: Path, extra: str) -> None:
     except InstallationError:
         unfinished.unlink(missing_ok=True)  # pip has left whole packages, and goes on from there
         raise
+    for record in venv.glob("installed-*"):
+        record.unlink()
     (venv / f"installed-{extra}").write_text(f"{root}\n", encoding="utf-8")
     unfinished.unlink(missing_ok=True)
 
 
-def reason_to_begin_anew(venv: Path, broken_off: bool, root: Path) -> str:
-    """Why .venv cannot be gone on with; empty where it can, or where there is none."""
+def reason_to_begin_anew(venv: Path, broken_off: bool, root: Path, extra: str) -> str:
+    """Why .venv cannot be gone on with for locks/EXTRA.txt; empty where it can, or where there is none."""
     if not os.path.lexists(venv):
         return ""
     if broken_off:
         return "an earlier installation was broken off"
     places = {record.read_text(encoding="utf-8", errors="replace").strip() for record in sorted(venv.glob("installed-*"))} - {""}
-    other = sorted(places - {str(root)})
-    return f"it was made for {other[0]}" if other else ""
+    if other := sorted(places - {str(root)}):
+        return f"it was made for {other[0]}"
+    this = "{}.{}".format(*sys.version_info)
+    if (python := _python_of(venv)) and python != this:
+        return f"it has Python {python}, not {this}"
+    wanted = tensorflow_package(extra)
+    if others := [name for name in tensorflow_packages(list(map(str, venv.glob("lib/python*/site-packages")))) if name != wanted]:
+        return f"it has {others[0]} in place of {wanted}, which would write the same files"
+    return ""
+
+
+def tensorflow_package(extra: str, system: str = sys.platform, machine: str = platform.machine()) -> str:
+    """The package that locks/EXTRA.txt has TensorFlow from on such a machine, as pyproject.toml says."""
+    return TENSORFLOW[extra == "cpu" and (system, machine) == ("linux", "x86_64")]
+
+
+def _python_of(venv: Path) -> str:
+    """The Python that a virtual environment was made with, as 3.12; empty where it does not say."""
+    try:
+        text = (venv / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    said = re.search(r"^version(?:_info)? *= *(\d+\.\d+)", text, re.MULTILINE)
+    return said[1] if said else ""
 
 
 def pip_environment(settings: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Proxies and certificates, as the environment sets them: what cannot work is told before anything starts, and this machine is never asked for by proxy.
+"""Proxies and certificates from the environment: invalid settings are reported before anything starts, and loopback bypasses proxies.
 
 In: environment variables. Out: nothing, or one ConfigError that names the variable. Knows nothing of Prefect or MLflow, whose clients read them.
 """
@@ -23,11 +23,11 @@ CERTIFICATE_FILES = (
     "MLFLOW_TRACKING_SERVER_CERT_PATH",
 )
 CERTIFICATE_FOLDERS = ("SSL_CERT_DIR",)
-EITHER = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "MLFLOW_TRACKING_SERVER_CERT_PATH")  # read by requests, which takes a folder, too
+EITHER = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "MLFLOW_TRACKING_SERVER_CERT_PATH")  # read by requests, which also accepts a folder
 
 
 def check_network() -> None:
-    """Raise ConfigError for the first variable whose proxy or certificates cannot be used. An empty variable counts as not set."""
+    """Raise ConfigError for the first variable with an unusable proxy or certificate. Empty variables count as unset."""
     for name, value in sorted(os.environ.items()):
         if name.lower() in PROXIES and value.strip():
             _check_proxy(name, value.strip())
@@ -43,16 +43,16 @@ def check_network() -> None:
 
 
 def spare_loopback(environ: MutableMapping[str, str]) -> None:
-    """Add this machine to NO_PROXY and no_proxy: servers on loopback cannot be reached through a proxy."""
+    """Add loopback to NO_PROXY and no_proxy: a proxy cannot reach servers on this machine."""
     spared = [entry for name in ("NO_PROXY", "no_proxy") for part in environ.get(name, "").split(",") if (entry := _without_brackets(part))]
-    if "*" in spared:  # it counts only where it stands alone
+    if "*" in spared:  # only valid on its own
         environ["NO_PROXY"] = environ["no_proxy"] = "*"
         return
     environ["NO_PROXY"] = environ["no_proxy"] = ",".join(dict.fromkeys([*spared, *LOOPBACK]))
 
 
 def masked(text: str) -> str:
-    """The text with the user and password of every address in it, and whatever follows a `?`, replaced."""
+    """The text, with user, password and query of every URL in it replaced by …."""
     text = re.sub(r"(?<=://)[^/\s'\"]*@", "…@", text)
     return re.sub(r"(://[^?#\s'\"]*\?)[^\s'\"]*", r"\1…", text)
 
@@ -66,7 +66,7 @@ def _check_proxy(name: str, value: str) -> None:
         parts, host = urlsplit("http://"), None
     if not host or parts.scheme.lower() not in ("http", "https", "socks5", "socks5h"):
         raise ConfigError(
-            f"{name} is {masked(value)}: not the address of a proxy that can be used. "
+            f"{name} is {masked(value)}: not a usable proxy address. "
             f"Expected http://HOST:PORT, https://… or socks5://…. Correct it, or unset {name}."
         )
     if parts.scheme.lower().startswith("socks") and importlib.util.find_spec("socksio") is None:
@@ -77,7 +77,7 @@ def _check_proxy(name: str, value: str) -> None:
 
 
 def _check_exceptions(name: str, value: str) -> None:
-    """httpx makes an address of each entry; one that is none stops every client that reads the variable."""
+    """httpx parses each entry as an address; an invalid one breaks every client that reads the variable."""
     for entry in map(_without_brackets, value.split(",")):
         if re.search(r"[\[\]\x00-\x1f\x7f]", entry) or (entry.count(":") > 1 and "/" in entry and "://" not in entry):
             raise ConfigError(
@@ -86,7 +86,7 @@ def _check_exceptions(name: str, value: str) -> None:
 
 
 def _without_brackets(entry: str) -> str:
-    """`[::1]` as the clients take it: `::1`."""
+    """`[::1]` as clients expect it: `::1`."""
     entry = entry.strip(" ")
     return entry[1:-1] if entry.startswith("[") and entry.endswith("]") else entry
 

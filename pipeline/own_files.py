@@ -1,7 +1,7 @@
-"""What the project made in a folder, told from what is somebody else's: only the first is ever removed.
+"""The project's own files in a folder, as opposed to the user's: only the project's are ever removed.
 
-A folder is known by patterns of the paths below it, `train/images.npy` or `images.parquet/[0-9]*.parquet`; a file that was not finished is its
-name as `.NAME.partial`. Nothing is known of what the files hold.
+Own files match patterns of paths, such as `train/images.npy` or `images.parquet/[0-9]*.parquet`; unfinished files are called `.NAME.partial`.
+Knows nothing of the content of files.
 """
 
 import contextlib
@@ -24,16 +24,16 @@ MADE: Mapping[str, tuple[str, ...]] = {
         *("spec.json", "augmented.png"),
     ),
 }
-"""The files of the stages that begin by clearing their folder: their outs in dvc.yaml, as a contract test checks. An out that is given up stays here."""
+"""The files of the stages that first clear their folder: their outs in dvc.yaml, as a test checks. Former outs stay listed."""
 
 NAMED = 3
 PARTIAL = re.compile(r"\.(.+)\.partial")
 
 
 def clear(folder: Path, made: Sequence[str]) -> Path:
-    """The folder of a stage, there, and without the files that an earlier run of the stage left in it; hidden files of others stay.
+    """The folder of a stage, created if missing, without the files of earlier runs. Hidden files of other programs stay.
 
-    Raises StorageError, with nothing removed, where anything else lies in it.
+    Raises StorageError, without removing anything, if it contains other files.
     """
     refuse_others(folder, made)
     try:
@@ -45,7 +45,7 @@ def clear(folder: Path, made: Sequence[str]) -> Path:
 
 
 def refuse_others(folder: Path, made: Sequence[str]) -> None:
-    """Raise StorageError where something lies in the folder of a stage that the stage did not make."""
+    """Raise StorageError if the folder of a stage contains something that the stage did not create."""
     try:
         _, others = _sort(folder, made)
     except PermissionError as error:
@@ -55,15 +55,15 @@ def refuse_others(folder: Path, made: Sequence[str]) -> None:
         named = ", ".join(f"{shown}/{other.relative_to(folder)}" for other in sorted(others)[:NAMED])
         more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
         raise StorageError(
-            f"{shown} is where stage {folder.name} keeps its own files, and there is something else in it: {named}{more}. "
-            "It was left as it is. Move it elsewhere, and run the same command again."
+            f"{shown} contains files that stage {folder.name} did not create: {named}{more}. "
+            "Nothing was deleted. Move them elsewhere, and run the same command again."
         )
 
 
 def remove_matching(folder: Path, name: re.Pattern[str]) -> None:
-    """Remove the files of a folder whose whole names match, then the folder itself if nothing is left in it. A link to a folder is not entered.
+    """Remove the files of a folder whose full names match, then the folder itself if it is empty. Links to folders are not entered.
 
-    What cannot be removed stays: another process may be at work there.
+    Errors are ignored: another process may be using the files.
     """
     with contextlib.suppress(OSError):
         for file in [] if folder.is_symlink() else list(folder.iterdir()):
@@ -74,9 +74,7 @@ def remove_matching(folder: Path, name: re.Pattern[str]) -> None:
 
 
 def _not_usable(error: OSError, folder: Path) -> StorageError:
-    return StorageError(
-        f"{error.filename or folder} cannot be used: {error.strerror}. The stages need a folder there that they may write to."
-    )
+    return StorageError(f"{error.filename or folder} cannot be used: {error.strerror}. The stages need a writable folder there.")
 
 
 def _remove_made(folder: Path, made: Sequence[str]) -> None:
@@ -90,7 +88,7 @@ def _remove_made(folder: Path, made: Sequence[str]) -> None:
 
 
 def _sort(folder: Path, made: Sequence[str]) -> tuple[list[Path], list[Path]]:
-    """(the files below a folder that match, everything else but hidden files of others)."""
+    """(files below a folder that match, everything else except hidden files of other programs)."""
     patterns = [tuple(pattern.split("/")) for pattern in made]
     files, others, waiting = [], [], [folder] if folder.is_dir() and not folder.is_symlink() else []
     while waiting:
@@ -113,11 +111,11 @@ def _matches(parts: tuple[str, ...], patterns: Iterable[tuple[str, ...]]) -> boo
 
 
 def _replaced_whole(made: Sequence[str]) -> set[str]:
-    """The folders that take the place of an earlier one: those in which no single name is known."""
+    """The folders that are replaced as a whole: those whose files match a wildcard."""
     return {pattern.rpartition("/")[0] for pattern in made if "[" in pattern}
 
 
 def _finished(name: str) -> str:
-    """The name that an unfinished file or folder is to have."""
+    """The final name of an unfinished file or folder."""
     found = PARTIAL.fullmatch(name)
     return found[1] if found else name

@@ -1,4 +1,4 @@
-"""One way to spread work: a function mapped over chunks by joblib, on local processes or whatever backend joblib is told to use."""
+"""Parallel work: a function mapped over chunks by joblib, on local processes or any other joblib backend."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
@@ -14,10 +14,10 @@ CHUNKS_IN_FLIGHT_PER_WORKER = 8
 
 
 def parallel_map(function: Callable[[Chunk], Result], chunks: Iterable[Chunk], workers: int = -1) -> Iterator[Result]:
-    """The results in the order of the chunks, by `workers` at a time (-1: all cores that this process may use); one chunk alone is worked on right here.
+    """The results in the order of the chunks, using `workers` processes (-1: all available cores). A single chunk is processed in this process.
 
-    `joblib.parallel_config` chooses other workers than local processes. Chunks go out in waves of 8 for each worker, and a wave waits until the
-    results of the one before are taken: joblib alone would go on however slowly they are, and memory would grow.
+    `joblib.parallel_config` selects other workers than local processes. Chunks are sent in waves of 8 per worker, and a wave starts only after
+    the results of the previous one were consumed: joblib alone would run ahead of a slow consumer, and memory would grow.
     """
     waiting = iter(chunks)
     first = list(islice(waiting, 2))
@@ -30,4 +30,4 @@ def parallel_map(function: Callable[[Chunk], Result], chunks: Iterable[Chunk], w
         for chunk in waiting:
             wave = chain([chunk], islice(waiting, workers * CHUNKS_IN_FLIGHT_PER_WORKER - 1))
             yield from parallel(joblib.delayed(function)(each) for each in wave)
-    get_reusable_executor().shutdown(kill_workers=True)  # joblib's local processes: idle ones would keep their memory
+    get_reusable_executor().shutdown(kill_workers=True)  # idle worker processes would keep their memory

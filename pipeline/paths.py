@@ -48,6 +48,12 @@ class Paths:
         return self.root / "dvc.lock"
 
     @property
+    def kept_in_git(self) -> list[Path]:
+        """What a run writes and git is to keep: DVC's lock, the lists that `ingest` extends, the small results of the stages."""
+        results = [self.stage(name) / file for name in STAGES for file in ("metrics.json", "decision.json")]
+        return [self.dvc_lock, self.ledger, self.classes, self.known_images, *results]
+
+    @property
     def project(self) -> Path:
         """The project's own root, also from within the copy of a queued DVC experiment."""
         parts = self.root.parts

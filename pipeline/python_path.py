@@ -33,6 +33,17 @@ def missing_package() -> str:
     for name in ("pydantic", "ruamel", "filelock", "psutil", "numpy", "PIL", "pyarrow", "jinja2"):
         if importlib.util.find_spec(name) is None:
             return f"{name} is not installed for {sys.executable}. Run `make install`, then `.venv/bin/pipeline`, or `. .venv/bin/activate` first."
+    tensorflow = importlib.util.find_spec("tensorflow")
+    if tensorflow is None:
+        return (
+            f"TensorFlow is not installed for {sys.executable}. Run `make install`, then `.venv/bin/pipeline`; or `pip install '.[cpu]'` with this "
+            "Python, '.[gpu]' for an NVIDIA GPU."
+        )
+    if tensorflow.origin is None:  # Python imports even a folder that is nearly empty
+        return (
+            f"TensorFlow is in pieces for {sys.executable}: the packages tensorflow and tensorflow-cpu write the same files, so removing one "
+            "breaks the other. Run `rm -rf .venv`, then `make install`."
+        )
     return ""
 
 

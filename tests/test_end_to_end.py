@@ -11,94 +11,26 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow.tracking import MlflowClient
-from ruamel.yaml import YAML
 
 from pipeline.paths import STAGES
+from tests.real_project import BIN, SMALL, Project, baseline_command, create_project, executed
 from tests.sample_images import write_class_folders
 
-ROOT = Path(__file__).parent.parent
-BIN = Path(sys.executable).parent
-SMALL: dict[str, dict[str, object]] = {
-    "preprocess": {"image_size": [24, 24]},
-    "model": {"width": 0.125},
-    "train": {"epochs": 12, "min_steps": 0, "batch_size": 16, "learning_rate": 1.0, "device": "cpu"},
-    "cross_validate": {"folds": 2},
-}
-
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
-
-
-class Project:
-    """A copy of this project in a folder with a space and a letter beyond ASCII, with its own Prefect home and no activated environment."""
-
-    def __init__(self, root: Path, home: Path) -> None:
-        self.root = root
-        hidden = {"VIRTUAL_ENV", "MLFLOW_TRACKING_URI", "PREFECT_API_URL", "DVC_EXP_NAME", "MLFLOW_RUN_ID"}
-        self.env = {key: value for key, value in os.environ.items() if key not in hidden} | {
-            "PREFECT_HOME": str(home / "prefect"),
-            "DVC_SITE_CACHE_DIR": str(home / "dvc"),
-            "PATH": os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != str(BIN)),
-        }
-
-    def run(self, *command: str, cwd: Path | None = None, activated: bool = False) -> subprocess.CompletedProcess[str]:
-        path = {"PATH": f"{BIN}{os.pathsep}{self.env['PATH']}"} if activated else {}
-        return subprocess.run(
-            [str(BIN / command[0]) if (BIN / command[0]).exists() else command[0], *command[1:]],
-            cwd=cwd or self.root,
-            env=self.env | path,
-            capture_output=True,
-            text=True,
-            timeout=500,
-        )
-
-    def dvc(self, *arguments: str) -> str:
-        done = self.run("dvc", *arguments, activated=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def mlflow(self) -> MlflowClient:
-        return MlflowClient(f"sqlite:///{self.root / 'mlruns' / 'mlflow.db'}")
-
-    def set_parameters(self, changes: dict[str, dict[str, object]]) -> None:
-        yaml = YAML()
-        values = yaml.load(self.root / "params.yaml")
-        for section, keys in changes.items():
-            values[section].update(keys)
-        yaml.dump(values, self.root / "params.yaml")
-
-    def commit(self) -> None:
-        for command in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "state"]):
-            subprocess.run(["git", *command], cwd=self.root, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     home = tmp_path_factory.mktemp("end to end ü")
-    root = home / "my project"
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    for name in listed.split("\0"):
-        made_or_large = name.startswith(("data/", "tests/", "locks/")) and name not in ("data/splits.csv", "data/classes.json")
-        if name and not made_or_large and name != "dvc.lock" and (ROOT / name).is_file():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, root / name)
     write_class_folders(home / "photographs", per_class=24)
-    project = Project(root, home)
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    project.set_parameters(SMALL | {"ingest": {"source": str(home / "photographs")}})
-    project.commit()
-    return project
+    return create_project(home, SMALL | {"ingest": {"source": str(home / "photographs")}})
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +38,8 @@ def first_run(project: Project) -> subprocess.CompletedProcess[str]:
     """`pipeline run` from a folder elsewhere in the project, with nothing activated."""
     done = project.run("pipeline", "run", cwd=project.root / "docs")
     assert done.returncode == 0, done.stdout + done.stderr
-    project.commit()
+    project.shell(baseline_command(done.stdout), cwd=project.root / "docs")
     return done
-
-
-def executed(output: str) -> list[str]:
-    return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
 
 
 def test_a_misspelt_parameter_stops_before_anything_is_spent(project: Project) -> None:
@@ -133,6 +61,13 @@ def test_one_command_ends_with_a_verdict(project: Project, first_run: subprocess
     assert "report.html" in first_run.stdout
     assert "pipeline ui" in first_run.stdout
     assert "photographs version 1" in first_run.stdout
+
+
+def test_the_command_that_it_ends_with_commits_all_that_it_wrote(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    recorded = {"data/splits.csv", "data/classes.json", "data/known_images.csv"}
+
+    assert project.shell("git status --porcelain") == ""
+    assert recorded < set(project.shell("git show --name-only --format= HEAD").splitlines())
 
 
 def test_afterwards_everything_is_up_to_date_whichever_way_it_is_run(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:

@@ -1,122 +1,116 @@
 """idx files of the MNIST family, by whatever names they go, and what does not fit together."""
 
-import io
 import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from pipeline.errors import SourceError
 from pipeline.sources.idx import find_idx_folder
 from pipeline.sources.layouts import open_source
+from tests.source_trees import found, pixels, write_idx
 
-
-def write_idx(folder: Path, images_name: str, labels_name: str, labels: list[int], images: int | None = None) -> None:
-    count = len(labels) if images is None else images
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / images_name).write_bytes(struct.pack(">IIII", 0x803, count, 1, 2) + bytes(i % 256 for i in range(2 * count)))
-    (folder / labels_name).write_bytes(struct.pack(">II", 0x801, len(labels)) + bytes(labels))
+IMAGES = np.arange(3 * 2 * 4, dtype=np.uint8).reshape(3, 2, 4)
 
 
 def splits(folder: Path) -> list[str | None]:
-    return [record.split for record in open_source(folder).records]
+    return [split for _, _, split in found(open_source(folder))]
+
+
+@pytest.mark.parametrize("ending", [".gz", ""])
+def test_idx_files_become_images(tmp_path: Path, ending: str) -> None:
+    write_idx(tmp_path, IMAGES, [1, 0, 1], ending=ending)
+    write_idx(tmp_path, IMAGES[:1], [0], "t10k-", ending)
+    (tmp_path / "classes.txt").write_text("Kurtka\nСапоги\n", encoding="utf-8")
+
+    records = list(open_source(tmp_path).records)
+
+    assert [record[:5] for record in records] == [
+        ("train/0.png", "Сапоги", "train", None, 8),
+        ("train/1.png", "Kurtka", "train", None, 8),
+        ("train/2.png", "Сапоги", "train", None, 8),
+        ("t10k/0.png", "Kurtka", "test", None, 8),
+    ]
+    assert (pixels(open_source(tmp_path)) == [*IMAGES, IMAGES[0]]).all()
+    assert pickle.loads(pickle.dumps(records[1])).read() == records[1].read()
+
+
+def test_idx_files_without_names_are_numbered(tmp_path: Path) -> None:
+    write_idx(tmp_path, IMAGES[:2], [3, 0])
+
+    assert open_source(tmp_path).class_names == ["0", "1", "2", "3"]
+    assert splits(tmp_path) == [None, None]
 
 
 def test_names_with_a_prefix_and_with_a_dot_are_understood(tmp_path: Path) -> None:
-    write_idx(tmp_path / "a", "emnist-letters-train-images-idx3-ubyte", "emnist-letters-train-labels-idx1-ubyte", [0, 1])
-    write_idx(tmp_path / "a", "emnist-letters-test-images-idx3-ubyte", "emnist-letters-test-labels-idx1-ubyte", [1])
-    write_idx(tmp_path / "b", "train-images.idx3-ubyte", "train-labels.idx1-ubyte", [0, 1])
+    write_idx(tmp_path / "a", IMAGES[:2], [0, 1], "emnist-letters-train-")
+    write_idx(tmp_path / "a", IMAGES[:1], [1], "emnist-letters-test-")
+    write_idx(tmp_path / "b", IMAGES[:2], [0, 1])
+    for file in list((tmp_path / "b").iterdir()):
+        file.rename(file.with_name(file.name.replace("-idx", ".idx")))
 
     assert splits(tmp_path / "a") == ["train", "train", "test"]
     assert splits(tmp_path / "b") == [None, None]
 
 
-def test_a_record_holds_its_pixels_and_can_be_sent_elsewhere(tmp_path: Path) -> None:
-    write_idx(tmp_path, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", [0, 1])
+def test_more_images_than_are_read_at_once_stay_with_their_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.sources.idx.IMAGES_READ_AT_ONCE", 10)
+    labels = [i % 7 for i in range(25)]
+    write_idx(tmp_path, np.repeat(np.array(labels, np.uint8), 2).reshape(25, 1, 2), labels)
 
-    _, second = open_source(tmp_path).records
-
-    assert second[:5] == ("train/1.png", "1", None, None, 2)
-    assert np.asarray(Image.open(io.BytesIO(pickle.loads(pickle.dumps(second)).read()))).tolist() == [[2, 3]]
-
-
-def test_more_images_than_are_read_at_once_stay_with_their_labels(tmp_path: Path) -> None:
-    labels = [i % 7 for i in range(2500)]
-    images = np.repeat(np.array(labels, np.uint8), 2)
-    write_idx(tmp_path, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", labels)
-    with (tmp_path / "train-images-idx3-ubyte").open("r+b") as file:
-        file.seek(16)
-        file.write(images.tobytes())
-
-    records = list(open_source(tmp_path).records)
-
-    assert [record.label for record in records] == [str(label) for label in labels]
-    assert [np.asarray(Image.open(io.BytesIO(record.read())))[0, 0] for record in records[::100]] == labels[::100]
+    assert [label for _, label, _ in found(open_source(tmp_path))] == [str(label) for label in labels]
+    assert pixels(open_source(tmp_path))[:, 0, 0].tolist() == labels
 
 
-def test_one_of_the_files_stands_for_its_folder(tmp_path: Path) -> None:
-    write_idx(tmp_path / "digits", "train-images-idx3-ubyte", "train-labels-idx1-ubyte", [0, 1])
+def test_one_of_the_files_stands_for_its_folder_and_a_folder_around_is_looked_through(tmp_path: Path) -> None:
+    write_idx(tmp_path / "MNIST" / "raw", IMAGES[:2], [0, 1])
 
-    assert open_source(tmp_path / "digits" / "train-labels-idx1-ubyte").name == "digits"
-
-
-def test_images_without_pixels_are_refused(tmp_path: Path) -> None:
-    write_idx(tmp_path, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", [0, 1])
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 0x803, 2, 0, 2))
-
-    with pytest.raises(SourceError, match="has images of 0 x 2 px"):
-        open_source(tmp_path)
-
-
-def test_a_folder_around_the_files_is_looked_through(tmp_path: Path) -> None:
-    write_idx(tmp_path / "MNIST" / "raw", "train-images-idx3-ubyte", "train-labels-idx1-ubyte", [0])
-
+    assert open_source(tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte").name == "raw"
     assert find_idx_folder(tmp_path) == tmp_path / "MNIST" / "raw"
 
 
-def test_two_sets_in_one_folder_are_refused(tmp_path: Path) -> None:
-    for name in ("digits", "letters"):
-        write_idx(tmp_path, f"{name}-train-images-idx3-ubyte", f"{name}-train-labels-idx1-ubyte", [0, 1])
+def replace(name: str, at: slice, content: bytes) -> Callable[[Path], None]:
+    """A fault: other bytes in one of the files."""
 
-    with pytest.raises(SourceError, match="more than one set of idx files: letters-train, digits-train"):
-        open_source(tmp_path)
+    def apply(folder: Path) -> None:
+        changed = bytearray((folder / name).read_bytes())
+        changed[at] = content
+        (folder / name).write_bytes(changed)
 
-
-def test_images_and_labels_of_other_counts_are_refused(tmp_path: Path) -> None:
-    write_idx(tmp_path, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", [0, 1], images=3)
-
-    with pytest.raises(SourceError, match="has 3 images, but train-labels-idx1-ubyte has 2 labels"):
-        open_source(tmp_path)
+    return apply
 
 
-def test_missing_labels_and_a_file_of_another_kind_are_refused(tmp_path: Path) -> None:
-    write_idx(tmp_path, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", [0, 1])
-    labels = tmp_path / "train-labels-idx1-ubyte"
-    labels.write_bytes(b"\0\0\x0d\x01" + labels.read_bytes()[4:])  # of floats
-    with pytest.raises(SourceError, match="no idx file of bytes in 1 dimensions: it starts with 00 00 0d 01"):
-        open_source(tmp_path)
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (replace("train-images-idx3-ubyte", slice(8, 99), struct.pack(">II", 0, 2)), "has images of 0 x 2 px"),
+        (replace("train-images-idx3-ubyte", slice(4, 8), struct.pack(">I", 3)), "has 3 images, but train-labels-idx1-ubyte has 2 labels"),
+        (replace("train-images-idx3-ubyte", slice(-1, None), b""), "train-images-idx3-ubyte ends too early"),
+        (replace("train-labels-idx1-ubyte", slice(2, 3), b"\x0d"), "not an idx file of bytes in 1 dimensions: it starts with 00 00 0d 01"),
+        (
+            lambda folder: (folder / "train-labels-idx1-ubyte").unlink(),
+            r"has no file of labels beside it\. Expected train-labels-idx1-ubyte",
+        ),
+        (lambda folder: write_idx(folder, IMAGES[:2], [0, 1], "a-train-"), "more than one set of idx files: train, a-train"),
+        (lambda folder: (folder / "classes.txt").write_text("one\n"), "names 1 classes, but the labels go up to 1"),
+        (lambda folder: (folder / "classes.txt").write_text("a\na\n"), "names a class twice"),
+    ],
+    ids=["no pixels", "another count", "cut off", "of floats", "no labels", "two sets", "too few names", "a name twice"],
+)
+def test_files_that_do_not_fit_together_are_refused(tmp_path: Path, spoil: Callable[[Path], object], words: str) -> None:
+    write_idx(tmp_path, IMAGES[:2], [0, 1])
+    spoil(tmp_path)
 
-    labels.unlink()
-    with pytest.raises(SourceError, match=r"has no labels beside it\. Expected train-labels-idx1-ubyte"):
-        open_source(tmp_path)
-
-
-def test_images_that_end_too_early_are_refused_when_they_are_read(tmp_path: Path) -> None:
-    write_idx(tmp_path, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", [0, 1])
-    images = tmp_path / "train-images-idx3-ubyte"
-    images.write_bytes(images.read_bytes()[:-1])
-
-    with pytest.raises(SourceError, match="train-images-idx3-ubyte ends too early"):
+    with pytest.raises(SourceError, match=words):
         list(open_source(tmp_path).records)
 
 
-@pytest.mark.parametrize(("text", "words"), [("one\n", "names 1 classes, but the labels go up to 1"), ("a\na\n", "names a class twice")])
-def test_class_names_that_do_not_fit_are_refused(tmp_path: Path, text: str, words: str) -> None:
-    write_idx(tmp_path, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", [0, 1])
-    (tmp_path / "classes.txt").write_text(text, encoding="utf-8")
+def test_damaged_idx_files_are_named(tmp_path: Path) -> None:
+    write_idx(tmp_path, IMAGES[:2], [0, 1], ending=".gz")
+    replace("train-images-idx3-ubyte.gz", slice(20, None), b"")(tmp_path)
 
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(SourceError, match=r"train-images-idx3-ubyte\.gz is damaged"):
         open_source(tmp_path)

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.errors import ImageError, SourceError
 from pipeline.sources.layouts import open_source
+from tests.source_trees import found
 
 NAMES = ["airplane", "bird", "cat"]
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -30,10 +31,6 @@ def hub_shard(file: Path, labels: Sequence[int | None], names: Sequence[str] = N
 def write(file: Path, columns: Mapping[str, object]) -> Path:
     pq.write_table(pa.table(columns), file)
     return file
-
-
-def found(path: Path) -> list[tuple[str, str, str | None]]:
-    return [(record.path, record.label, record.split) for record in open_source(path).records]
 
 
 @pytest.mark.parametrize("folder", ["", "data/"])
@@ -62,7 +59,7 @@ def test_shards_in_folders_of_splits_are_found(tmp_path: Path) -> None:
     hub_shard(tmp_path / "train" / "0000.parquet", [0, 1])
     hub_shard(tmp_path / "test" / "0000.parquet", [2])
 
-    assert found(tmp_path) == [
+    assert found(open_source(tmp_path)) == [
         ("test/0000/0.PNG", "cat", "test"),
         ("train/0000/0.PNG", "airplane", "train"),
         ("train/0000/1.PNG", "bird", "train"),
@@ -71,18 +68,12 @@ def test_shards_in_folders_of_splits_are_found(tmp_path: Path) -> None:
 
 def test_bytes_with_text_labels_and_columns_for_split_and_group_are_read(tmp_path: Path) -> None:
     columns = {"jpg": [b"1", b"2"], "class": pa.array(["b", "a"]).dictionary_encode(), "split": ["train", "test"], "patient_id": [7, None]}
-    file = write(tmp_path / "my images.parquet", columns)
-
-    source = open_source(file)
+    source = open_source(write(tmp_path / "my images.parquet", columns))
+    numbered = open_source(write(tmp_path / "a.parquet", {"pixels_of_mine": [b"1", b"2"], "target": [10, 9]}))
 
     assert (source.name, source.class_names) == ("my-images", None)
     assert [record[:4] for record in source.records] == [("my images/0", "b", "train", "7"), ("my images/1", "a", "test", None)]
-
-
-def test_numbers_without_names_are_classes_in_their_order(tmp_path: Path) -> None:
-    file = write(tmp_path / "a.parquet", {"pixels_of_mine": [b"1", b"2"], "target": [10, 9]})
-
-    assert open_source(file).class_names == ["9", "10"]
+    assert numbered.class_names == ["9", "10"]
 
 
 def test_rows_without_a_label_or_an_image_are_left_out(tmp_path: Path) -> None:
@@ -95,8 +86,8 @@ def test_rows_without_a_label_or_an_image_are_left_out(tmp_path: Path) -> None:
     source = open_source(tmp_path)
     assert [(record.label, record.split) for record in source.records] == [("airplane", None), ("bird", None)]
     assert source.left_out == [
-        ("test-0/0.PNG", "stray", "its label is -1, which stands for none"),
-        ("test-0/1.PNG", "stray", "its label is -1, which stands for none"),
+        ("test-0/0.PNG", "stray", "its label is -1, which means no label"),
+        ("test-0/1.PNG", "stray", "its label is -1, which means no label"),
         ("train-0/2.PNG", "stray", "its row has no label"),
     ]
     records = list(open_source(empty).records)
@@ -122,8 +113,8 @@ def test_rows_come_a_few_at_a_time_however_many_there_are(tmp_path: Path) -> Non
         ({"image": [b"1"], "name": ["x"]}, r"has no column of labels \(one of class_name, .*Found: image: binary, name: string"),
         ({"image": [b"1", b"2"], "label": ["x", "x"]}, "should have images of two or more classes; all are of one class, x"),
         ({"image": [b"1"], "label": pa.array([None], pa.string())}, "found no row with a label"),
-        ({"image": [b"1"], "label": [["x", "y"]]}, "expected one label an image in the column label, found list"),
-        ({"image": [b"1", b"2"], "label": ["x", "y"], "split": ["train", "extra"]}, "'extra' is no split"),
+        ({"image": [b"1"], "label": [["x", "y"]]}, "expected one label per image in the column label, found list"),
+        ({"image": [b"1", b"2"], "label": ["x", "y"], "split": ["train", "extra"]}, "'extra' is not a split"),
     ],
 )
 def test_columns_that_cannot_be_understood_are_named(tmp_path: Path, columns: Mapping[str, object], words: str) -> None:

@@ -13,34 +13,29 @@ def square(number: int) -> int:
     return number * number
 
 
+def square_and_process(number: int) -> tuple[int, int]:
+    return number * number, os.getpid()
+
+
 def fail(number: int) -> int:
     raise ValueError(f"chunk {number}")
 
 
-def process_of(number: int) -> int:
-    return os.getpid()
+def test_several_chunks_go_to_other_processes_and_their_results_come_in_order() -> None:
+    squares, processes = zip(*parallel_map(square_and_process, range(50), workers=2), strict=True)
+
+    assert list(squares) == [i * i for i in range(50)]
+    assert os.getpid() not in processes
 
 
-def test_results_come_in_the_order_of_the_chunks() -> None:
-    assert list(parallel_map(square, range(50))) == [i * i for i in range(50)]
-
-
-def test_no_chunks_give_no_results() -> None:
-    assert list(parallel_map(square, [])) == []
-
-
-def test_one_chunk_starts_no_other_process() -> None:
-    assert list(parallel_map(process_of, [1])) == [os.getpid()]
-
-
-def test_several_chunks_go_to_other_processes() -> None:
-    if joblib.effective_n_jobs(-1) > 1:
-        assert os.getpid() not in set(parallel_map(process_of, range(4)))
+@pytest.mark.parametrize(("chunks", "workers"), [([], 2), ([7], 2), ([7, 8], 1)])
+def test_no_chunks_one_chunk_or_one_worker_start_no_other_process(chunks: list[int], workers: int) -> None:
+    assert list(parallel_map(square_and_process, chunks, workers)) == [(chunk * chunk, os.getpid()) for chunk in chunks]
 
 
 def test_joblibs_configuration_chooses_the_workers() -> None:
     with joblib.parallel_config(backend="threading", n_jobs=2):
-        assert set(parallel_map(process_of, range(4))) == {os.getpid()}
+        assert {process for _, process in parallel_map(square_and_process, range(4))} == {os.getpid()}
 
 
 def test_chunks_are_not_drawn_far_ahead_of_the_results_that_are_taken() -> None:
@@ -63,4 +58,4 @@ def test_chunks_are_not_drawn_far_ahead_of_the_results_that_are_taken() -> None:
 
 def test_an_error_in_a_chunk_is_the_callers() -> None:
     with pytest.raises(ValueError, match="chunk"):
-        list(parallel_map(fail, range(4)))
+        list(parallel_map(fail, range(4), workers=2))

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from image_classifier_pipeline import code_of
-from pipeline.python_path import foreign_module
+from pipeline.python_path import foreign_module, missing_package
 from tests.dummy_project import BIN, ROOT, environment, run_pipeline
 
 
@@ -55,6 +57,26 @@ def test_a_python_without_the_packages_is_told_what_to_run() -> None:
 
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: pydantic is not installed for {sys.executable}. Run `make install`")
+
+
+def test_a_python_with_all_but_tensorflow_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert missing_package() == ""
+
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # as Python has what cannot be imported
+
+    assert missing_package() == (
+        f"TensorFlow is not installed for {sys.executable}. Run `make install`, then `.venv/bin/pipeline`; or `pip install '.[cpu]'` with this "
+        "Python, '.[gpu]' for an NVIDIA GPU."
+    )
+
+
+def test_a_tensorflow_that_another_one_has_left_in_pieces_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorflow" / "python").mkdir(parents=True)
+    rest = ModuleType("tensorflow")
+    rest.__spec__ = PathFinder.find_spec("tensorflow", [str(tmp_path)])
+    monkeypatch.setitem(sys.modules, "tensorflow", rest)
+
+    assert missing_package().startswith(f"TensorFlow is in pieces for {sys.executable}: ")
 
 
 def test_the_command_runs_the_code_of_the_project_that_one_is_in(tmp_path: Path) -> None:

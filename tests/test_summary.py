@@ -1,12 +1,14 @@
 """What a run came to, as text: complete, and with what is there when something is missing."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from pipeline.paths import Paths
-from pipeline.retraining.summary import StageResult, data_markdown, markdown, runs_address, verdict
+from pipeline.retraining.summary import StageResult, data_markdown, first_baseline, markdown, runs_address, verdict
 from pipeline.tracking.run_log import RegistryState
 
 
@@ -108,3 +110,81 @@ def test_a_tracking_server_is_shown_by_the_page_with_the_runs(monkeypatch: pytes
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
 
     assert runs_address(REGISTRY) == PAGE
+
+
+def shell(folder: Path, command: str) -> str:
+    who = {f"GIT_{role}_{what}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    return subprocess.run(command, shell=True, cwd=folder, env={**os.environ, **who}, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def cloned(tmp_path: Path) -> Paths:
+    """A committed project in a folder with a space, in which a run has written some of its files, others are ignored, and notes lie about."""
+    paths = Paths(tmp_path / "my project")
+    for file in (paths.params, paths.ledger, paths.root / "docs" / "page.md"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("1\n", encoding="utf-8")
+    (paths.root / ".gitignore").write_text("/data/*/*\n!/data/*/metrics.json\n", encoding="utf-8")
+    shell(paths.root, "git init -q && git add -A && git commit -qm start")
+    write(paths, "evaluate", "metrics.json", {})
+    write(paths, "register", "decision.json", {})
+    for file in (paths.dvc_lock, paths.root / "notes.txt", paths.root / "data" / "own.csv", paths.stage("evaluate") / "report.html"):
+        file.write_text("2\n", encoding="utf-8")
+    return paths
+
+
+def committed(paths: Paths) -> list[str]:
+    return shell(paths.root, "git show --name-only --format= HEAD").splitlines()
+
+
+def test_the_first_baseline_is_what_a_run_wrote_and_git_does_not_ignore(cloned: Paths) -> None:
+    command = first_baseline(cloned, cloned.root)
+
+    assert command == "git add data/evaluate/metrics.json dvc.lock && git commit -m 'First baseline'"
+    shell(cloned.root, command)
+    assert committed(cloned) == ["data/evaluate/metrics.json", "dvc.lock"]
+    assert first_baseline(cloned, cloned.root) == ""
+
+
+def test_with_it_go_edited_parameters_and_the_lists_that_a_run_extended(cloned: Paths) -> None:
+    for file in (cloned.params, cloned.ledger, cloned.root / "docs" / "page.md"):
+        file.write_text("2\n", encoding="utf-8")
+
+    shell(cloned.root, first_baseline(cloned, cloned.root))
+
+    assert committed(cloned) == ["data/evaluate/metrics.json", "data/splits.csv", "dvc.lock", "params.yaml"]
+
+
+@pytest.mark.parametrize("place", ["my project/docs", "elsewhere"])
+def test_its_command_is_for_the_folder_in_which_the_run_was_started(cloned: Paths, tmp_path: Path, place: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+
+    shell(tmp_path / place, first_baseline(cloned, tmp_path / place))
+
+    assert committed(cloned) == ["data/evaluate/metrics.json", "dvc.lock"]
+
+
+def test_a_project_below_the_top_of_its_repository_has_one_too(cloned: Paths, tmp_path: Path) -> None:
+    shell(cloned.root, "rm -rf .git && cd .. && git init -q && git add 'my project/params.yaml' && git commit -qm start")
+
+    shell(cloned.root, first_baseline(cloned, cloned.root))
+
+    assert committed(cloned) == [f"my project/{name}" for name in ("data/evaluate/metrics.json", "data/splits.csv", "dvc.lock")]
+
+
+def test_a_change_after_the_first_baseline_is_no_first_one(cloned: Paths) -> None:
+    shell(cloned.root, first_baseline(cloned, cloned.root))
+    cloned.dvc_lock.write_text("3\n", encoding="utf-8")
+
+    assert first_baseline(cloned, cloned.root) == ""
+
+
+def test_there_is_no_baseline_without_git_or_before_the_first_commit(cloned: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell(cloned.root, "rm -rf .git && git init -q")
+    assert first_baseline(cloned, cloned.root) == ""
+
+    shell(cloned.root, "rm -rf .git")
+    assert first_baseline(cloned, cloned.root) == ""
+
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert first_baseline(cloned, cloned.root) == ""

@@ -1,6 +1,7 @@
 """What stops a run is told before it starts, with what to do: folders, homes, git, DVC's files."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -150,7 +151,7 @@ def test_a_file_of_dvc_that_cannot_be_read_is_told(paths: Paths, file: str, cont
     finding = graph(paths)
 
     assert finding.found.startswith(found)
-    assert f"`git checkout -- {file}`" in finding.fix
+    assert re.search(rf"`git checkout (HEAD )?-- {re.escape(file)}`", finding.fix)
 
 
 def test_code_of_another_place_than_the_workspace_is_told(paths: Paths) -> None:

@@ -145,11 +145,14 @@ def _read_classes(path: Path) -> dict[str, list[str]]:
 LOST = {
     "splits.csv": "what was recorded since the last commit is lost with that, and images decide anew as at first: only near duplicates can change sides",
     "classes.json": "the classes that are new since the last commit are lost with that, and get their places anew",
-    "known_images.csv": "or delete it: then one run cannot tell whether all images were replaced",
 }
 
 
 def _damaged(path: Path, reason: str) -> StorageError:
+    if path.name not in LOST:
+        return StorageError(
+            f"{path} is damaged: {reason}. Mend it, or delete it: then one run cannot tell whether all images were replaced."
+        )
     return StorageError(
         f"{path} is damaged: {reason}. Mend it; or keep a copy, and take the last committed one from git: "
         f"`git checkout -- data/{path.name}` ({LOST[path.name]})."

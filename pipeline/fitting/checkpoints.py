@@ -14,7 +14,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.files import write_bytes, written_beside
 from pipeline.own_files import remove_matching
+from pipeline.packages import version_of
 from pipeline.python_path import CODE
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def fit_key(stage: str, config: Config, processors: str, arrays: Mapping[str, np
     digest = hashlib.sha256()
     parameters = {name: value for name, value in config.flat().items() if name.split(".")[0] in ("seed", "augment", "model", "train")}
     kernels = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
-    facts = [stage, parameters, processors, os.cpu_count(), kernels, [version(name) for name in PACKAGES], _code()]
+    facts = [stage, parameters, processors, os.cpu_count(), kernels, [version_of(name) for name in PACKAGES], _code()]
     digest.update(json.dumps(facts).encode())
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype} {array.shape}".encode())

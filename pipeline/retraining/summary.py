@@ -1,9 +1,12 @@
 """The results of a run, for people: the verdict at the end of a run as plain text, and the same with its stages as Markdown.
 
-Reads the stages' small result files; one that is missing or broken leaves its line out. Pure text out; knows nothing of Prefect or MLflow.
+Reads the stages' small result files, of which one that is missing or broken leaves its line out, and asks git whether it has them. Pure text out;
+knows nothing of Prefect or MLflow.
 """
 
 import json
+import os
+import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.dataset.split_names import SPLITS
+from pipeline.git import ask_git
 from pipeline.paths import Paths
 from pipeline.quality.kinds import counted, kinds
 from pipeline.tracking.run_log import RegistryState
@@ -37,6 +41,22 @@ def verdict(paths: Paths, registry: RegistryState | None = None, columns: int = 
     facts["compare runs"] = runs_address(registry)
     width = max(map(len, facts))
     return "\n".join(_wrapped(f"  {name:<{width}}  ", value, columns) for name, value in facts.items())
+
+
+def first_baseline(paths: Paths, here: Path) -> str:
+    """The command, for a shell in `here`, that commits what a run wrote, with params.yaml where that has been edited.
+
+    Empty once git knows all of these files that it does not ignore, and where git cannot say.
+    """
+    files = [paths.relative(file) for file in paths.kept_in_git]
+    new = ask_git(paths.root, "ls-files", "--others", "--exclude-standard", "--", *files)
+    changed = ask_git(paths.root, "diff", "--name-only", "--relative", "HEAD", "--", paths.relative(paths.params), *files)
+    if not new.text or changed.fault:
+        return ""
+    folder = os.path.relpath(paths.root, here) if here.is_relative_to(paths.root) else str(paths.root)
+    git = ["git"] if folder == os.curdir else ["git", "-C", folder]
+    added = shlex.join([*git, "add", *changed.text.splitlines(), *new.text.splitlines()])
+    return f"{added} && {shlex.join([*git, 'commit', '-m', 'First baseline'])}"
 
 
 def markdown(paths: Paths, results: Sequence[StageResult], registry: RegistryState | None = None) -> str:

@@ -1,6 +1,6 @@
-"""idx files, gzipped or not, as the MNIST family has them: images `train-images-idx3-ubyte`, labels `train-labels-idx1-ubyte`, `t10k-…`.
+"""idx files of the MNIST family, gzipped or not: images `train-images-idx3-ubyte`, labels `train-labels-idx1-ubyte`, `t10k-…`.
 
-`classes.txt` beside them names the classes, one a line; else their numbers do. An image becomes a PNG, some hundred images at a time.
+`classes.txt` beside them names the classes, one per line; without it, the numbers are the names. Images become PNGs, some hundred at a time.
 """
 
 import gzip
@@ -34,7 +34,7 @@ BYTES_READ_AT_ONCE = 32 * 2**20
 
 
 def find_idx_folder(folder: Path) -> Path | None:
-    """The folder that has idx files of images: this one, or the only one in it, or the only one in that."""
+    """The folder with idx files of images: this one, or the only one in it, at any depth."""
     while not _image_files(folder):
         inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
         if len(inside) != 1 or not inside[0].is_dir() or inside[0].is_symlink():
@@ -49,7 +49,7 @@ def is_idx_name(name: str) -> bool:
 
 
 def open_idx(folder: Path, name: Path) -> Source:
-    """The images of the idx files in a folder; the data set is called after `name`. Raises SourceError for files that do not fit together."""
+    """The images of the idx files in a folder; the data set is named after `name`. Raises SourceError for files that do not match."""
     parts = [_open_part(prefix, file) for prefix, file in _image_files(folder).items()]
     splits = [part.split for part in parts]
     if len(set(splits)) < len(splits):
@@ -63,7 +63,7 @@ def open_idx(folder: Path, name: Path) -> Source:
 
 @dataclass(frozen=True)
 class Pixels:
-    """Makes a PNG of uint8 (H, W) or (H, W, 3), bare as arrays are; a value, so that it can be sent to another process."""
+    """Encodes uint8 (H, W) or (H, W, 3) as PNG. Picklable."""
 
     pixels: np.ndarray
 
@@ -72,7 +72,7 @@ class Pixels:
 
 
 def images_at_once(image_bytes: int) -> int:
-    """How many images of an array to read at a time: a thousand, or some megabytes."""
+    """The number of images to read at a time: a thousand, or some megabytes."""
     return max(1, min(IMAGES_READ_AT_ONCE, BYTES_READ_AT_ONCE // image_bytes))
 
 
@@ -87,7 +87,7 @@ class _Part:
 
 
 def _image_files(folder: Path) -> dict[str, Path]:
-    """Files of images by what stands before `-images`; of a file that is there twice, unpacked and not, the unpacked one."""
+    """The files of images by the prefix before `-images`; if a file exists both unpacked and gzipped, the unpacked one."""
     matches = [(IMAGES.fullmatch(file.name), file) for file in sorted(folder.iterdir(), reverse=True)]
     files = {match["prefix"]: file for match, file in matches if match}
     return dict(sorted(files.items(), reverse=True))  # train before t10k and test
@@ -125,7 +125,7 @@ def _labels_beside(images: Path) -> Path:
     for candidate in (name, name.removesuffix(".gz"), name + ".gz"):
         if (images.parent / candidate).is_file():
             return images.parent / candidate
-    raise SourceError(f"ingest.source: {images.name} has no labels beside it. Expected {name} in {images.parent}.")
+    raise SourceError(f"ingest.source: {images.name} has no file of labels beside it. Expected {name} in {images.parent}.")
 
 
 def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
@@ -133,17 +133,17 @@ def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
 
 
 def _read_shape(file: IO[bytes] | gzip.GzipFile, path: Path, dimensions: int) -> tuple[int, ...]:
-    """The shape in an idx file's header. Raises SourceError where it is not one of bytes with so many dimensions."""
+    """The shape in an idx file's header. Raises SourceError if it is not of bytes in this number of dimensions."""
     header = _read(file, path, (4 + 4 * dimensions,)).tobytes()
     if header[:4] != bytes([0, 0, 8, dimensions]):
         raise SourceError(
-            f"ingest.source: {path} is no idx file of bytes in {dimensions} dimensions: it starts with {header[:4].hex(' ')}."
+            f"ingest.source: {path} is not an idx file of bytes in {dimensions} dimensions: it starts with {header[:4].hex(' ')}."
         )
     return struct.unpack_from(f">{dimensions}I", header, 4)
 
 
 def _read(file: IO[bytes] | gzip.GzipFile, path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The next values of a file, uint8 in `shape`. Raises SourceError where it ends before."""
+    """The next values of a file, uint8 in `shape`. Raises SourceError if it ends before."""
     try:
         content = file.read(math.prod(shape))
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -154,7 +154,7 @@ def _read(file: IO[bytes] | gzip.GzipFile, path: Path, shape: tuple[int, ...]) -
 
 
 def _class_names(folder: Path, count: int) -> list[str]:
-    """A name for each of at least `count` labels. Raises SourceError where classes.txt has too few, or one twice."""
+    """A name for each of at least `count` labels. Raises SourceError if classes.txt has too few names, or one twice."""
     file = folder / "classes.txt"
     if not file.is_file():
         return [str(label) for label in range(count)]
@@ -162,5 +162,5 @@ def _class_names(folder: Path, count: int) -> list[str]:
     if len(names) < count:
         raise SourceError(f"ingest.source: {file} names {len(names)} classes, but the labels go up to {count - 1}.")
     if len(set(names)) < len(names):
-        raise SourceError(f"ingest.source: {file} names a class twice. Expected one name for each label, one a line.")
+        raise SourceError(f"ingest.source: {file} names a class twice. Expected one name per label, one per line.")
     return names

@@ -1,6 +1,6 @@
-"""Parquet files with the images in them, as the Hugging Face Hub has its data sets: one row for each image, with its bytes and its label.
+"""Parquet files that contain the images, as on the Hugging Face Hub: one row per image, with its bytes and its label.
 
-A column of bytes, or of structs of bytes and path; the names of the classes stand in the schema. Read a few rows at a time: no file is held.
+Images are a column of bytes, or of structs of bytes and path; class names are in the schema. A few rows are read at a time.
 """
 
 import itertools
@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.sources.class_folders import NAMED_IN_ERROR, SPLITS, is_visible, normalised
+from pipeline.sources.folder_layout import NAMED_IN_ERROR, SPLITS, is_visible, normalised
 from pipeline.sources.records import LeftOut, Record, Source, source_name
-from pipeline.sources.tables import (
+from pipeline.sources.table_rows import (
     GROUP,
     LABEL,
     SPLIT,
@@ -38,7 +38,7 @@ READ_AT_ONCE_BYTES = 2**20
 
 
 def find_image_parquet(folder: Path) -> list[Path]:
-    """The Parquet files with images of a data set: those in a folder, else in its data/, train/, test/ and val/."""
+    """The Parquet files with images in a folder, or else in its data/, train/, test/ and val/."""
     folders = sorted(
         path for path in folder.iterdir() if path.name.lower() in ("data", *SPLITS) and path.is_dir() and is_visible(path.name)
     )
@@ -62,7 +62,7 @@ def has_images(file: Path) -> bool:
 def open_image_parquet(root: Path, files: list[Path], name: Path) -> Source:
     """The images in Parquet files below `root`, in the order of the rows; the data set is called after `name`.
 
-    Raises SourceError for labels or splits that cannot be understood, and where all images are of one class.
+    Raises SourceError for invalid labels or splits, and if there is only one class.
     """
     shards = [_open_shard(root, file, len(files) > 1) for file in files]
     named = {tuple(shard.class_names) for shard in shards if shard.class_names}
@@ -79,7 +79,7 @@ def open_image_parquet(root: Path, files: list[Path], name: Path) -> Source:
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """Reads an image that is here already; a value, so that it can be sent to another process. Raises ImageError where its row has none."""
+    """Returns an image that is already in memory. Picklable. Raises ImageError if its row has none."""
 
     content: bytes | None
 
@@ -91,7 +91,7 @@ class EncodedImage:
 
 @dataclass(frozen=True)
 class _Shard:
-    """One file, its split by its name, its columns, and the names of its classes where its labels are their numbers."""
+    """One file: its split by its name, its columns, and its class names if its labels are numbers."""
 
     file: Path
     stem: str
@@ -104,7 +104,7 @@ class _Shard:
     class_names: list[str]
 
     def label_text(self, value: object) -> str:
-        """The name of a class; nothing for a row without a label, which is -1 in test sets of the Hugging Face Hub."""
+        """The class name; empty for a row without a label, which is -1 in test sets of the Hugging Face Hub."""
         if not self.class_names or not isinstance(value, int) or value == -1:
             return "" if value == -1 else text_of(value, self.file.name)
         if not 0 <= value < len(self.class_names):
@@ -112,11 +112,11 @@ class _Shard:
         return self.class_names[value]
 
     def split_text(self, value: object) -> str | None:
-        """The split of a row: what its column says, else that of the file."""
+        """The split of a row: from its column, or else that of the file."""
         return split_of(text_of(value, self.file.name), self.file.name) or self.split
 
     def batches(self, columns: list[str | None], most_rows: int) -> Iterator[list[list[Any]]]:
-        """The values of columns, some rows at a time; None for a column that is not there."""
+        """The values of columns, some rows at a time; None for a missing column."""
         wanted = list(dict.fromkeys(name for name in columns if name))
         with naming_parquet_damage(self.file), pq.ParquetFile(self.file, pre_buffer=False, buffer_size=READ_AT_ONCE_BYTES) as parquet:
             for batch in parquet.iter_batches(most_rows, columns=wanted):
@@ -136,7 +136,7 @@ def _open_shard(root: Path, file: Path, has_others: bool) -> _Shard:
         shown = ", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:NAMED_IN_ERROR])
         raise SourceError(f"ingest.source: {file} has no column of {missing}. Found: {shown}.")
     if pa.types.is_nested(kinds[label]):
-        raise SourceError(f"ingest.source: {file}: expected one label an image in the column {label}, found {kinds[label]}.")
+        raise SourceError(f"ingest.source: {file}: expected one label per image in the column {label}, found {kinds[label]}.")
     class_names = [str(name) for name in features.get(label, {}).get("names") or []]
     stem = file.relative_to(root).with_suffix("").as_posix()
     split = table_split(root, file) if has_others else None
@@ -146,13 +146,13 @@ def _open_shard(root: Path, file: Path, has_others: bool) -> _Shard:
 
 
 def _image_column(schema: pa.Schema) -> str | None:
-    """The column of images: one that is called so, or the only one of bytes."""
+    """The column of images: one with a known name, or the only one of bytes."""
     names = [field.name for field in schema if is_image_type(field.type)]
     return find_column(names, IMAGE) or (names[0] if len(names) == 1 else None)
 
 
 def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
-    """What the Hugging Face Hub says of the columns in the schema; nothing where it does not."""
+    """The Hugging Face Hub's description of the columns, from the schema; empty if there is none."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, ValueError, TypeError):
@@ -174,7 +174,7 @@ def _survey(shards: list[_Shard]) -> tuple[set[str | None], set[str], int]:
 
 
 def _records(shards: list[_Shard], has_test: bool, left_out: list[LeftOut]) -> Iterator[Record]:
-    """The images of the rows with a label. Without images of a test split those of train are of no split."""
+    """The images of the rows with a label. Without a test split, the images of train have no split."""
     for shard in shards:
         numbers = itertools.count()
         digits = len(str(max(shard.rows - 1, 0)))
@@ -185,7 +185,7 @@ def _records(shards: list[_Shard], has_test: bool, left_out: list[LeftOut]) -> I
                 label, split = shard.label_text(value), shard.split_text(split_value)
                 if not label:
                     left_out.append(
-                        LeftOut(path, "stray", "its label is -1, which stands for none" if value == -1 else "its row has no label")
+                        LeftOut(path, "stray", "its label is -1, which means no label" if value == -1 else "its row has no label")
                     )
                     continue
                 group = text_of(group, shard.file.name) or None
@@ -194,7 +194,7 @@ def _records(shards: list[_Shard], has_test: bool, left_out: list[LeftOut]) -> I
 
 
 def _content(image: bytes | dict[str, Any] | None) -> tuple[bytes | None, str]:
-    """(encoded image, ending of its name) of a cell."""
+    """(encoded image, file extension) of a cell."""
     if not isinstance(image, dict):
         return image, ""
     suffix = PurePosixPath(image.get("path") or "").suffix

@@ -1,7 +1,6 @@
-"""A source of images, whatever its layout: found out from what is there, and read only.
+"""A source of images in any supported layout, which is detected from its content. Sources are never written to.
 
-The readers are in class_folders.py, archives.py, tables.py, image_parquet.py, npz.py and idx.py. They yield records; the bytes of a file are
-read later, by whoever needs them.
+The readers are in the other modules of this room. They yield records; the bytes of a file are read later, when needed.
 """
 
 import contextlib
@@ -10,13 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.sources.archives import is_tar, is_zip, open_tar, open_zip
-from pipeline.sources.class_folders import NAMED_IN_ERROR, NoClassFolders, is_visible, open_folder
+from pipeline.sources.archives import is_zip, open_zip
+from pipeline.sources.class_folders import open_folder
+from pipeline.sources.folder_layout import NAMED_IN_ERROR, NoClassFolders, is_visible
 from pipeline.sources.idx import find_idx_folder, is_idx_name, open_idx
 from pipeline.sources.image_parquet import find_image_parquet, has_images, open_image_parquet
 from pipeline.sources.npz import open_npz
 from pipeline.sources.records import LeftOut, Source, readable, source_name
-from pipeline.sources.tables import TABLE_SUFFIXES, find_tables, labels_are_folders, open_tables, reason_of
+from pipeline.sources.table_rows import TABLE_SUFFIXES
+from pipeline.sources.tables import find_tables, labels_are_folders, open_tables, reason_of
+from pipeline.sources.tar_archives import is_tar, open_tar
 
 __all__ = ["FORMATS", "LAYOUTS", "open_source", "source_name"]
 
@@ -36,16 +38,18 @@ EXPECTED = {
 
 
 def open_source(path: Path, layout: str = "auto") -> Source:
-    """The images at `path`, in one of FORMATS. Raises SourceError where there are none, of one class only, or in another layout."""
+    """The images at `path`, in one of FORMATS. Raises SourceError if there are none, only one class, or another layout."""
     if not path.exists():
-        raise SourceError(f"ingest.source: {path} is not there. Set it in params.yaml to a folder, a file or a URL of images.")
+        raise SourceError(f"ingest.source: {path} does not exist. Set it in params.yaml to a folder, a file or a URL.")
     try:
         if path.is_dir():
             return _open_any_folder(path) if layout == "auto" else _open_folder_as(path, layout)
         if path.is_file():
             return _open_file(path, layout)
     except PermissionError as error:
-        raise SourceError(f"ingest.source: {error.filename or path} may not be read. Give yourself the right to.") from None
+        raise SourceError(
+            f"ingest.source: {error.filename or path} cannot be read: permission denied. Give yourself read access."
+        ) from None
     raise SourceError(f"ingest.source: {path} is neither a folder nor a regular file.")
 
 
@@ -53,9 +57,8 @@ def _open_file(path: Path, layout: str) -> Source:
     found = _layout_of_file(path)
     if found is None or layout not in ("auto", found):
         wanted = LAYOUTS if layout == "auto" else f"{EXPECTED[layout]}, since ingest.format is {layout}"
-        raise SourceError(
-            f"ingest.source: {path} is a file of {'an unknown layout' if found is None else EXPECTED[found]}. Expected {wanted}."
-        )
+        shown = "a file of an unknown format" if found is None else EXPECTED[found]
+        raise SourceError(f"ingest.source: {path}: expected {wanted}. Found: {shown}.")
     match found:
         case "npz":
             return open_npz(path, path)
@@ -69,7 +72,7 @@ def _open_file(path: Path, layout: str) -> Source:
 
 
 def _layout_of_file(path: Path) -> str | None:
-    """Which of FORMATS a file has: by its name, then by its content; an archive is one of class folders."""
+    """The format of a file, one of FORMATS: by its name, then by its content. Archives contain class folders."""
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return "npz"
@@ -81,9 +84,9 @@ def _layout_of_file(path: Path) -> str | None:
 
 
 def _open_any_folder(path: Path) -> Source:
-    """The images of a folder, whatever its layout. Where class folders and a table are there, the table counts if it says more than they do.
+    """The images of a folder in any layout. If there are both class folders and a table, the table counts if its labels differ from the folders.
 
-    Where it does not, or cannot be read, it is left out by name.
+    Otherwise, or if it cannot be read, it is reported as left out.
     """
     if idx_folder := find_idx_folder(path):
         return open_idx(idx_folder, path)
@@ -99,7 +102,7 @@ def _open_any_folder(path: Path) -> Source:
             raise _with_reasons(error, path, reasons) from None
         if file := _only_npz(path):
             return open_npz(file, path)
-        raise _mismatch(path, f"no images in a layout that is known. Looked for: {LAYOUTS}", error.found, reasons) from None
+        raise _mismatch(path, f"no images in a supported layout. Looked for: {LAYOUTS}", error.found, reasons) from None
     why_folders = _why_folders(path, tables) if tables else ""
     if tables and not why_folders:
         return open_tables(path, tables, path, of_whole_folder=True)
@@ -108,33 +111,35 @@ def _open_any_folder(path: Path) -> Source:
 
 
 def _why_folders(path: Path, tables: list[Path]) -> str:
-    """Why class folders count and not the tables beside them: these cannot be understood, or say what the folders say. Nothing if they say more."""
+    """Why class folders count and not the tables beside them: the tables are invalid, or repeat the folders. Empty if the tables count."""
     try:
-        return "its labels go by the folders" if labels_are_folders(path, tables) else ""
+        return "its labels match the folders" if labels_are_folders(path, tables) else ""
     except SourceError as error:
         return reason_of(error, path)
 
 
 def _unread(path: Path, reasons: Mapping[Path, str]) -> list[LeftOut]:
-    """Tables that class folders won over, so that nobody takes the folders' names for the labels that the table has."""
+    """Tables that were not used, reported so that nobody mistakes the folder names for the table's labels."""
     return [
         LeftOut(
-            readable(file.relative_to(path).as_posix()), "stray", f"a table that was not read: {reason}; the folders' names are the classes"
+            readable(file.relative_to(path).as_posix()), "stray", f"a table that was not used: {reason}; the folder names are the classes"
         )
         for file, reason in reasons.items()
     ]
 
 
 def _with_reasons(error: SourceError, path: Path, reasons: Mapping[Path, str]) -> SourceError:
-    """What the folders lack; before it, why no table beside them counts."""
+    """The error of the folders, preceded by why no table beside them can be used."""
     if not reasons:
         return error
     folders = str(error).removeprefix("ingest.source: ")
-    return SourceError(f"ingest.source: {path} has a table that cannot be used ({_joined(reasons)}). As for the folders: {folders}")
+    return SourceError(
+        f"ingest.source: {path} has a table that cannot be used ({_joined(reasons)}). The folders cannot be used either: {folders}"
+    )
 
 
 def _open_folder_as(path: Path, layout: str) -> Source:
-    """The images of a folder in the layout that is asked for."""
+    """The images of a folder in the requested layout."""
     reasons: dict[Path, str] = {}
     if layout == "folders":
         with contextlib.suppress(NoClassFolders):
@@ -157,20 +162,20 @@ def _open_folder_as(path: Path, layout: str) -> Source:
 def _only_npz(folder: Path) -> Path | None:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".npz" and is_visible(path.name) and path.is_file())
     if len(files) > 1:
-        raise SourceError(f"ingest.source: {folder} has {len(files)} .npz files. Name one of them, {files[0]} for example.")
+        raise SourceError(f"ingest.source: {folder} has {len(files)} .npz files. Set ingest.source to one of them, {files[0]} for example.")
     return files[0] if files else None
 
 
 def _mismatch(path: Path, expected: str, found: str, reasons: Mapping[Path, str]) -> SourceError:
-    """Nothing matches; where tables are there, why they do not, and where archives are, that these are sources themselves."""
+    """The error if no layout matches: why tables do not, and that archives have to be named themselves."""
     reason = f" ({_joined(reasons)})" if reasons else ""
     archives = sorted(file for file in path.iterdir() if is_visible(file.name) and ARCHIVE.search(file.name) and file.is_file())
     if not archives:
         return SourceError(f"ingest.source: {path}: {expected}. Found: {found}{reason}.")
-    which = "the archive itself" if len(archives) == 1 else f"one of the {len(archives)} archives itself"
+    which = "the archive itself" if len(archives) == 1 else f"one of the {len(archives)} archives"
     return SourceError(
         f"ingest.source: {path}: {expected}. Found: {found}{reason}. Archives in a folder are not opened: "
-        f"name {which} in ingest.source, {readable(str(archives[0]))}{' for example' if len(archives) > 1 else ''}."
+        f"set ingest.source to {which}, {readable(str(archives[0]))}{' for example' if len(archives) > 1 else ''}."
     )
 
 
@@ -180,7 +185,7 @@ def _joined(reasons: Mapping[Path, str]) -> str:
 
 
 def _top_level(folder: Path) -> str:
-    """What lies at the top of a folder, for a person who expected something else."""
+    """The names at the top level of a folder, for an error message."""
     names = sorted(readable(path.name) for path in folder.iterdir() if is_visible(path.name))
     more = f" and {len(names) - NAMED_IN_ERROR:,} more" if len(names) > NAMED_IN_ERROR else ""
     return (", ".join(names[:NAMED_IN_ERROR]) or "nothing") + more

@@ -1,4 +1,4 @@
-"""NumPy archives (.npz) of images and labels, as Keras has MNIST (x_train, y_train, …) and MedMNIST has its sets (train_images, …).
+"""NumPy archives (.npz) of images and labels, as in Keras's MNIST (x_train, y_train, …) and in MedMNIST (train_images, …).
 
 Arrays are read some hundred images at a time, from the archive, and become PNGs. Nothing pickled is ever loaded: it can run code.
 """
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.lib import format as npy
 
 from pipeline.errors import SourceError
-from pipeline.sources.class_folders import NAMED_IN_ERROR, SPLITS
+from pipeline.sources.folder_layout import NAMED_IN_ERROR, SPLITS
 from pipeline.sources.idx import Pixels, images_at_once
 from pipeline.sources.records import Record, Source, readable, source_name
-from pipeline.sources.tables import numeric_order, text_of
+from pipeline.sources.table_rows import numeric_order, text_of
 
 IMAGES = {"x", "image", "images", "imgs", "data", "pixels"}
 LABELS = {"y", "label", "labels", "target", "targets"}
@@ -29,7 +29,7 @@ EXPECTED = "images and labels (x_train and y_train, train_images and train_label
 
 
 class _Member(NamedTuple):
-    """One array of an archive, by its header: the split and the kind that its name says; it lies there as rows or, seldom, as columns."""
+    """One array of an archive: split and kind by its name, the rest from its header. `by_columns`: stored in Fortran order."""
 
     name: str
     split: str | None
@@ -48,7 +48,7 @@ class _Part:
 
 
 def open_npz(path: Path, name: Path) -> Source:
-    """The images of a .npz; the data set is called after `name`. Raises SourceError for arrays that do not fit together or hold no images."""
+    """The images of a .npz; the data set is named after `name`. Raises SourceError for arrays that do not match or are no images."""
     members = _members(path)
     names = _class_names(path, members)
     parts = [_open_part(path, images, members, names) for images in members if images.kind == "images"]
@@ -57,18 +57,18 @@ def open_npz(path: Path, name: Path) -> Source:
     splits = [part.images.split for part in parts]
     if len(set(splits)) < len(splits):
         raise SourceError(
-            f"ingest.source: {path} has images twice: {', '.join(part.images.name for part in parts)}. Expected one array a split."
+            f"ingest.source: {path} has images twice: {', '.join(part.images.name for part in parts)}. Expected one array per split."
         )
     labels = {label for part in parts for label in part.labels}
     if len(labels) < 2:
-        raise SourceError(f"ingest.source: all images of {path} are of one class, {min(labels, default='none')}. Two or more are needed.")
+        raise SourceError(f"ingest.source: all images of {path} are of one class, {min(labels, default='none')}. At least two are needed.")
     scale = _scale(path, [part.images for part in parts])
     records = (record for part in parts for record in _records(path, part, scale, has_test="test" in splits))
     return Source(source_name(name), names or numeric_order(labels), records, sum(len(part.labels) for part in parts))
 
 
 def _members(path: Path) -> list[_Member]:
-    """The arrays of images, labels and class names in an archive. Raises SourceError for one of Python objects, or one that is not whole."""
+    """The arrays of images, labels and class names. Raises SourceError for arrays of Python objects, and for truncated ones."""
     members = []
     with _naming_damage(path), zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
@@ -89,7 +89,7 @@ def _members(path: Path) -> list[_Member]:
 
 
 def _role(name: str) -> tuple[str | None, str]:
-    """(split, kind) of an array by its name, with the split before or after; no kind for an array of another name."""
+    """(split, kind) of an array by its name, with the split before or after; the kind is empty for other names."""
     if name.lower() in CLASS_NAMES:
         return None, "class_names"
     words = re.split(r"[_-]", name.lower())
@@ -106,7 +106,7 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 def _open_part(path: Path, images: _Member, members: list[_Member], class_names: list[str] | None) -> _Part:
-    """The images of a split with their labels. Raises SourceError where they do not fit together."""
+    """The images of a split with their labels. Raises SourceError if they do not match."""
     if (
         len(images.shape) not in (3, 4)
         or images.shape[3:] not in ((), (1,), (3,))
@@ -130,7 +130,7 @@ def _open_part(path: Path, images: _Member, members: list[_Member], class_names:
 
 
 def _label_texts(path: Path, labels: _Member, class_names: list[str] | None) -> list[str]:
-    """The text of each label: the class of that number where classes are named. Raises SourceError for a number without a name."""
+    """The text of each label: its class name, if there are class names. Raises SourceError for a number without a name."""
     values = _read_array(path, labels).reshape(-1)
     unique, places = np.unique(values, return_inverse=True)
     texts = [text_of(value, labels.name) for value in unique.tolist()]
@@ -170,7 +170,7 @@ def _records(path: Path, part: _Part, scale: float, *, has_test: bool) -> Iterat
 
 
 def _scale(path: Path, arrays: list[_Member]) -> float:
-    """What brings the values to 0 to 255: 255 for true and false and for fractions from 0 to 1. Raises SourceError for values beyond 255."""
+    """The factor that scales the values to 0 to 255: 255 for booleans and for fractions from 0 to 1. Raises SourceError for other ranges."""
     if all(array.dtype == np.uint8 for array in arrays):
         return 1
     limits = np.array([(block.min(), block.max()) for array in arrays for block in _blocks(path, array)], np.float64)
@@ -184,7 +184,7 @@ def _scale(path: Path, arrays: list[_Member]) -> float:
 
 
 def _blocks(path: Path, images: _Member) -> Iterator[np.ndarray]:
-    """The images of an array, some hundred at a time; all of them where they lie there by columns."""
+    """The images of an array, some hundred at a time; all at once if stored in Fortran order."""
     if images.by_columns:
         yield _read_array(path, images)
         return
@@ -198,7 +198,7 @@ def _blocks(path: Path, images: _Member) -> Iterator[np.ndarray]:
 
 
 def _read_array(path: Path, member: _Member) -> np.ndarray:
-    """A whole array; text as text, also where it is stored as bytes."""
+    """A whole array; bytes are decoded to text."""
     with _naming_damage(path), zipfile.ZipFile(path) as archive, archive.open(member.name) as file:
         values: np.ndarray = npy.read_array(file, allow_pickle=False)
         return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
@@ -213,7 +213,7 @@ def _naming_damage(path: Path) -> Iterator[None]:
 
 
 def _describe(path: Path) -> str:
-    """The arrays of an archive, for a person who expected others."""
+    """The arrays of an archive, for an error message."""
     with zipfile.ZipFile(path) as archive:
         names = [readable(name) for name in archive.namelist()]
     more = f" and {len(names) - NAMED_IN_ERROR:,} more" if len(names) > NAMED_IN_ERROR else ""

@@ -1,4 +1,4 @@
-"""What every reader of a source gives: records of images, and what it leaves out with the reason. Knows no layout."""
+"""What every reader returns: records of images, and what was left out with the reason. Knows no layout."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -23,11 +23,11 @@ class Record(NamedTuple):
 
 
 class LeftOut(NamedTuple):
-    """Something of the source that no record stands for.
+    """Something in the source that is not among the records.
 
     `finding` is one of `stray` (in no class folder or split, no label, not listed, a table that is not read), `link` (leads out of the source),
     `special` (a FIFO or device), `escaping` (an archive member that would be written elsewhere), `name_clash`, `unreadable`, `encrypted`,
-    `missing` (listed, but not there), `empty`, `undecodable`, `too_large`.
+    `missing` (listed, but missing), `empty`, `undecodable`, `too_large`.
     """
 
     path: str
@@ -37,9 +37,9 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """What a reader found: the data set's name, its classes in order if it has an order, its images, and what is left out.
+    """The result of a reader: name of the data set, classes in order if they have one, images, and what was left out.
 
-    `records` can be gone through once; `left_out` is complete when that is done. `count` is how many records will come.
+    `records` can be iterated once; only then is `left_out` complete. `count` is the expected number of records.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Source:
 
 
 def source_name(path: Path) -> str:
-    """A name for what lies at `path`: the folder's or the file's, without its ending."""
+    """The data set's name: that of the folder or the file, without its extension."""
     endings = r"\.(zip|tgz|tzst|tar(\.\w+)?|csv|tsv|jsonl|ndjson|parquet|npz)$"
     name = re.sub(endings, "", readable(path.name), flags=re.IGNORECASE)
     return re.sub(r"[/:.\s]+", "-", name).strip("-") or "images"

@@ -1,7 +1,7 @@
-"""A source at a URL (s3://, gs://, https://, whatever fsspec reads), mirrored into a folder so that the readers find it on the disk.
+"""A source at a URL, mirrored into a folder so that the readers find it on disk.
 
-Only what has changed there is fetched again; a list beside the mirror says what it holds, by size and by ETag, checksum or time stamp. What is
-fetched is written beside and renamed, so a fetch that was killed goes on where it was. No message shows a password or a signature of a URL.
+Only what has changed is fetched again: a list beside the mirror records its files with size and ETag, checksum or time stamp. Files are
+downloaded beside and renamed, so that an interrupted fetch resumes where it stopped.
 """
 
 import contextlib
@@ -9,59 +9,50 @@ import hashlib
 import itertools
 import json
 import os
-import posixpath
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, TypeAlias
-from urllib.parse import unquote, urlsplit
-
-import fsspec
+from pathlib import Path
+from typing import Any
 
 from pipeline.errors import SourceError
 from pipeline.files import write_bytes
 from pipeline.own_files import remove_matching
 from pipeline.progress import Progress
-from pipeline.sources.class_folders import is_escaping, is_visible
+from pipeline.sources.folder_layout import is_escaping, is_visible
 from pipeline.sources.records import readable
+from pipeline.sources.stores import (
+    FETCHED_AT_ONCE,
+    FileSystem,
+    Object,
+    connect,
+    describe,
+    explaining,
+    list_objects,
+    over_http,
+    without_secrets,
+)
 
-FileSystem: TypeAlias = Any  # fsspec has no types
-MARKS = ("ETag", "etag", "Content-MD5", "md5Hash", "content_hash", "Last-Modified", "LastModified", "mtime", "created")
 PARTIAL_FILE = re.compile(r"[0-9a-f]{24}")
 BLOCK_BYTES = 16 * 2**20
-FETCHED_AT_ONCE = 32
 OBJECTS_IN_FLIGHT = 256
-CONNECT_SECONDS = 30
-SILENCE_SECONDS = 60
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
-LIBRARIES = {"fsspec", "aiohttp", "s3fs", "botocore", "aiobotocore", "gcsfs", "google", "requests", "urllib3"}
-REFUSED = ("NoCredentialsError", "DefaultCredentialsError", "TokenRetrievalError", "RefreshError", "ProfileNotFound")
-
-
-class Object(NamedTuple):
-    """One file at a URL: its path for fsspec, its size in bytes if known, and what changes with its content; nothing where that is not known."""
-
-    path: str
-    size_bytes: int | None
-    mark: str
 
 
 def is_url(source: str) -> bool:
-    """Whether a source is a URL and not a path on this machine."""
+    """Whether a source is a URL and not a local path."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source) is not None
 
 
 def local_copy(source: str, folder: Path) -> Path:
-    """Where in `folder` the file or the folder at a URL lies, after what has changed there is fetched and what is gone there is removed.
+    """The local path in `folder` of the file or folder at a URL, after fetching what has changed and removing what was deleted there.
 
-    Raises SourceError for what cannot be reached, may not be read, is not there or has names that would lie elsewhere.
+    Raises SourceError if it cannot be reached or read, does not exist, or has names that would be stored outside its folder.
     """
     shown = without_secrets(source)
-    with _explaining(shown):
-        file_system, root = _connect(source, shown)
-        name, objects = _list(file_system, root, shown)
+    with explaining(shown):
+        file_system, root = connect(source, shown)
+        name, objects = list_objects(file_system, root, shown)
     mirror = _Mirror(folder / hashlib.sha256(shown.rstrip("/").encode()).hexdigest()[:12])
     fetched = mirror.read_known()
     mirror.refuse_others(fetched.keys() | objects.keys())
@@ -77,14 +68,9 @@ def local_copy(source: str, folder: Path) -> Path:
     return mirror.files / name
 
 
-def without_secrets(text: str) -> str:
-    """A URL, or a text with URLs, as it may be shown: without user, password and query, where signatures stand."""
-    return re.sub(r"(\w+://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", re.sub(r"(\w+://)[^\s/@]*@", r"\1", text))
-
-
 @dataclass(frozen=True)
 class _Mirror:
-    """The folder of one URL."""
+    """The local folder of one URL."""
 
     folder: Path
 
@@ -101,7 +87,7 @@ class _Mirror:
         return self.folder / "list.jsonl"
 
     def read_known(self) -> dict[str, tuple[int, str]]:
-        """(size in bytes, mark) of each file when it was last fetched. The last line is cut off where a fetch was killed."""
+        """(size in bytes, mark) of each file when it was last fetched. A killed fetch can leave the last line incomplete."""
         known = {}
         lines = self.list_file.read_text(encoding="utf-8", errors="replace").splitlines() if self.list_file.exists() else []
         for line in lines:
@@ -111,7 +97,7 @@ class _Mirror:
         return known
 
     def refuse_others(self, own: Collection[str]) -> None:
-        """Raise SourceError where a file lies in the mirror that is neither of an earlier fetch nor about to be fetched: it is somebody else's."""
+        """Raise SourceError if the mirror contains a file that was not fetched and will not be: it is the user's."""
         for folder, _, names in os.walk(self.files):
             for name in names:
                 file = Path(folder) / name
@@ -122,7 +108,7 @@ class _Mirror:
                     )
 
     def remove(self, gone: Collection[str]) -> None:
-        """Remove files that were fetched earlier, and the folders that become empty."""
+        """Remove files that were fetched earlier, and folders that become empty."""
         for path in gone:
             if not is_escaping(path) and (self.files / path).is_file():
                 (self.files / path).unlink()
@@ -131,12 +117,12 @@ class _Mirror:
                 Path(folder).rmdir()
 
     def start_list(self, known: Mapping[str, tuple[int, str]]) -> None:
-        """Make the list anew, with the files that are known, one line each."""
+        """Rewrite the list with the known files, one per line."""
         self.partial.mkdir(parents=True, exist_ok=True)
         write_bytes(self.list_file, "".join(_line(path, *found) for path, found in known.items()).encode())
 
     def has(self, path: str, found: Object, known: Mapping[str, tuple[int, str]]) -> bool:
-        """Whether a file is here as it is there."""
+        """Whether the local copy of a file is up to date."""
         size_bytes, mark = known.get(path, (None, ""))
         file = self.files / path
         return (
@@ -148,76 +134,8 @@ class _Mirror:
         )
 
 
-def _connect(source: str, shown: str) -> tuple[FileSystem, str]:
-    """(what reads there, the path for it). Credentials come from where the tools of each store look for them."""
-    scheme = _scheme(source)
-    options: dict[str, Any] = {}
-    if _over_http(source):
-        import aiohttp  # 0.15 s, and only here
-
-        options["encoded"] = "%" in source  # a signed URL is sent as it is
-        options["headers"] = {"Accept-Encoding": "identity"}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
-        options["client_kwargs"] = {"timeout": timeout, "trust_env": True}  # the proxy that curl uses, too
-    elif scheme in EXTRAS and "@" in urlsplit(source).netloc:
-        raise SourceError(f"ingest.source: {shown} has a password in it. Take it out of the URL, and {_credentials(scheme)}.")
-    elif EXTRAS.get(scheme) == "s3":
-        options["config_kwargs"] = {"max_pool_connections": FETCHED_AT_ONCE}  # 10 by default
-    file_system, root = fsspec.core.url_to_fs(source, skip_instance_cache=True, use_listings_cache=False, **options)
-    return file_system, root
-
-
-def _list(file_system: FileSystem, root: str, shown: str) -> tuple[str, dict[str, Object]]:
-    """(the name of what is there, its files by their path in the mirror, which starts with that name)."""
-    info = file_system.info(root)
-    over_http = _over_http(shown)
-    name = _name(unquote(shown) if over_http else root)
-    if over_http and (not urlsplit(shown).path.strip("/") or shown.endswith("/") or info.get("mimetype") == "text/html"):
-        raise SourceError(
-            f"ingest.source: {shown} is a web page, not a file. Over https one file can be fetched: an archive, a table, Parquet or .npz."
-        )
-    is_file = info["type"] == "file"
-    objects = {name: _object(info)} if is_file else dict(_below(name, root, _walk(file_system, root, shown)))
-    if not objects:
-        raise SourceError(f"ingest.source: there is nothing at {shown}. Check the address: a bucket, and the folder in it.")
-    _check_names(objects, shown)
-    return name, objects
-
-
-def _walk(file_system: FileSystem, root: str, shown: str) -> Iterable[dict[str, Any]]:
-    """What fsspec says of each file below a folder."""
-    if _scheme(shown) in EXTRAS:
-        infos: Iterable[dict[str, Any]] = file_system.find(root, detail=True).values()  # walk leaves out names with //
-        return infos
-    walked = file_system.walk(root, detail=True, on_error="raise")  # by default a folder that may not be read counts as empty
-    return (info for _, _, files in walked for info in files.values())
-
-
-def _below(name: str, root: str, infos: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Object]]:
-    """The files of a folder. An object that only marks a folder, as consoles of stores make them, is none."""
-    for info in infos:
-        relative = info["name"].removeprefix(root).removeprefix("/")
-        if relative and not relative.endswith("/"):
-            yield f"{name}/{relative}", _object(info)
-
-
-def _object(info: dict[str, Any]) -> Object:
-    return Object(info["name"], info.get("size"), next((f"{key}={info[key]}" for key in MARKS if info.get(key)), ""))
-
-
-def _check_names(objects: dict[str, Object], shown: str) -> None:
-    """Raise SourceError for names of objects that are no paths below a folder, or that need a file and a folder of one name."""
-    for path in objects:
-        if is_escaping(path) or posixpath.normpath(path) != path or "\0" in path:
-            raise SourceError(f"ingest.source: {shown}: the name {path!r} would lie elsewhere on the disk. Rename or remove it there.")
-    folders = {posixpath.dirname(path) for path in objects}
-    folders |= {str(parent) for folder in folders for parent in PurePosixPath(folder).parents}
-    if clashes := sorted(folders & objects.keys()):
-        raise SourceError(f"ingest.source: {shown}: {clashes[0]!r} is a file and a folder at once. Rename or remove one of them there.")
-
-
 def _fetch_all(file_system: FileSystem, objects: dict[str, Object], mirror: _Mirror, shown: str) -> Iterator[tuple[str, int]]:
-    """(path in the mirror, size in bytes) of each object once it is there: small ones several at a time, large ones block by block."""
+    """(path in the mirror, size in bytes) of each object once it is fetched: small ones several at a time, large ones block by block."""
     small = {path: found for path, found in objects.items() if found.size_bytes is not None and found.size_bytes <= BLOCK_BYTES}
     total = sum(found.size_bytes or 0 for found in objects.values())
     done = 0
@@ -238,7 +156,7 @@ def _fetch_all(file_system: FileSystem, objects: dict[str, Object], mirror: _Mir
 
 
 def _at_once(fetch: Callable[[str], tuple[str, int]], paths: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """What comes of each path, some at a time, in their order."""
+    """The result for each path, some at a time, in order."""
     waiting = iter(paths)
     with ThreadPoolExecutor(FETCHED_AT_ONCE) as pool:
         while wave := list(itertools.islice(waiting, OBJECTS_IN_FLIGHT)):
@@ -252,20 +170,20 @@ def _at_once(fetch: Callable[[str], tuple[str, int]], paths: Iterable[str]) -> I
 
 @dataclass(frozen=True)
 class _Download:
-    """One object to be fetched."""
+    """The download of one object."""
 
     file_system: FileSystem
     found: Object
     shown: str
 
     def blocks(self, offset: int) -> Iterator[tuple[int, bytes]]:
-        """(where it belongs, content) of the blocks from `offset` on, or from 0 where the server knows no parts."""
-        if _over_http(self.shown):
+        """(position, content) of the blocks from `offset` on, or from 0 if the server does not support ranges."""
+        if over_http(self.shown):
             yield from self._streamed(offset)
             return
         for first in range(offset, self.found.size_bytes or 0, BLOCK_BYTES):
             last = min(first + BLOCK_BYTES, self.found.size_bytes or 0)
-            with _explaining(self.shown):
+            with explaining(self.shown):
                 content = self.file_system.cat_file(self.found.path, start=first, end=last)
             yield first, content
 
@@ -273,7 +191,7 @@ class _Download:
         options: dict[str, Any] = {"block_size": 0, "size": self.found.size_bytes}
         if offset:
             options["headers"] = {**self.file_system.kwargs["headers"], "Range": f"bytes={offset}-"}
-        with _explaining(self.shown), self.file_system.open(self.found.path, "rb", **options) as file:
+        with explaining(self.shown), self.file_system.open(self.found.path, "rb", **options) as file:
             file.r.raise_for_status()
             first = offset if file.r.status == 206 else 0
             while content := file.read(BLOCK_BYTES):
@@ -281,13 +199,13 @@ class _Download:
                 first += len(content)
 
     def is_unchanged(self) -> bool:
-        """Whether it is there as it was when it was listed."""
-        with _explaining(self.shown):
-            return _object(self.file_system.info(self.found.path))[1:] == self.found[1:]
+        """Whether the object is still as it was when it was listed."""
+        with explaining(self.shown):
+            return describe(self.file_system.info(self.found.path))[1:] == self.found[1:]
 
 
 def _fetch(download: _Download, mirror: _Mirror, path: str, report: Callable[[int], None]) -> int:
-    """Fetch one object into the mirror; returns its size in bytes. Goes on with what an earlier fetch of the same content left behind."""
+    """Fetch one object into the mirror and return its size in bytes. Resumes an earlier fetch of the same content."""
     found = download.found
     partial = mirror.partial / hashlib.sha256(f"{path}\n{found.mark}".encode()).hexdigest()[:24]
     if not found.mark or not partial.exists() or partial.stat().st_size > (found.size_bytes or 0):
@@ -300,70 +218,17 @@ def _fetch(download: _Download, mirror: _Mirror, path: str, report: Callable[[in
                 file.truncate(0)
             file.seek(first)
             file.write(content)
-            file.flush()  # a fetch that is killed keeps what it has
+            file.flush()  # so that a killed fetch can be resumed
             report(len(content))
         size_bytes = file.seek(0, os.SEEK_END)
     in_parts = offset > 0 or size_bytes > BLOCK_BYTES
     if found.size_bytes not in (None, size_bytes) or (in_parts and not download.is_unchanged()):
         partial.unlink()
-        raise SourceError(f"ingest.source: {download.shown}: {path} changed while it was fetched. Run the same command again.")
+        raise SourceError(f"ingest.source: {download.shown}: {path} changed during the download. Run the same command again.")
     target = mirror.files / path
     target.parent.mkdir(parents=True, exist_ok=True)
     partial.replace(target)
     return size_bytes
-
-
-@contextlib.contextmanager
-def _explaining(shown: str) -> Iterator[None]:
-    """Turns what goes wrong on the way to a URL into one line that says what to do."""
-    try:
-        yield
-    except SourceError:
-        raise
-    except Exception as error:
-        if (
-            not isinstance(error, OSError | ImportError | ValueError | TimeoutError)
-            and type(error).__module__.split(".")[0] not in LIBRARIES
-        ):
-            raise
-        hidden = error.__cause__ if _over_http(shown) else None  # there fsspec says of whatever went wrong that the file was not found
-        raise SourceError(f"ingest.source: {_explain(hidden or error, shown)}") from None
-
-
-def _explain(error: BaseException, shown: str) -> str:
-    scheme, status = _scheme(shown), getattr(error, "status", None)
-    if isinstance(error, ImportError):
-        advice = f"pip install 'image-classifier-pipeline[{EXTRAS[scheme]}]'" if scheme in EXTRAS else str(error)
-        return f"{scheme}:// needs a package that is not installed. Install it: {advice}."
-    if isinstance(error, ValueError) and scheme not in fsspec.available_protocols():
-        return f"{scheme}:// is not known. Expected a path, s3://, gs://, https:// or what else fsspec reads."
-    if isinstance(error, PermissionError) or type(error).__name__ in REFUSED or status in (401, 403):
-        return f"{shown} may not be read. Check the address, and {_credentials(scheme)}."
-    if isinstance(error, FileNotFoundError) or status in (404, 410):
-        return f"there is nothing at {shown}. Check the address."
-    reason = f"status {status}" if status else without_secrets((str(error).splitlines() or [""])[0]) or type(error).__name__
-    return f"{shown} cannot be fetched: {reason}. Check address and network, and run the same command again: it goes on where it was."
-
-
-def _credentials(scheme: str) -> str:
-    if scheme in ("s3", "s3a"):
-        return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to one that may list and read it"
-    if scheme in ("gs", "gcs"):
-        return "set GOOGLE_APPLICATION_CREDENTIALS to the file of an account that may list and read it"
-    return "give yourself the right to read it"
-
-
-def _scheme(url: str) -> str:
-    return url.split("://")[0].lower()
-
-
-def _over_http(url: str) -> bool:
-    return _scheme(url) in ("http", "https")
-
-
-def _name(path: str) -> str:
-    """The last part of a path, which the data set is called after."""
-    return posixpath.basename(path.rstrip("/")) or "images"
 
 
 def _line(path: str, size_bytes: int, mark: str) -> str:

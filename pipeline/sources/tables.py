@@ -1,57 +1,46 @@
-"""Tables that list images: one row for each, with its path and its label. CSV, TSV, JSON lines or Parquet; the images are files beside the table.
+"""Tables that list images, one row each with a path and a label; the images are files beside the table.
 
-Columns are known by their names, in upper or lower case: see PATH, LABEL, SPLIT and GROUP. Only the four columns are held, as Arrow arrays.
+Only the columns for path, label, split and group are held, as Arrow arrays.
 """
 
-import csv
 import functools
 import itertools
-import json
-import math
 import os
 import posixpath
 import re
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError
-from pipeline.sources.class_folders import NAMED_IN_ERROR, SPLITS, ReadFile, images_below, is_escaping, is_visible, normalised
+from pipeline.sources.class_folders import ReadFile, images_below
+from pipeline.sources.folder_layout import NAMED_IN_ERROR, SPLITS, is_escaping, is_visible, normalised
 from pipeline.sources.records import LeftOut, Record, Source, readable, source_name
+from pipeline.sources.table_rows import (
+    LINES_FOR_KEYS,
+    ROWS_AT_ONCE,
+    TABLE_SUFFIXES,
+    Columns,
+    numeric_order,
+    read_cells,
+    read_columns,
+    split_of,
+    table_split,
+    text_of,
+)
 
-PATH = ("path", "file_path", "filepath", "file", "file_name", "filename", "image_path", "image_file", "image", "img_path", "img")
-LABEL = ("class_name", "label_name", "label", "labels", "class", "category", "target", "class_label", "fine_label")
-SPLIT = ("split", "subset", "partition", "set")
-GROUP = ("group", "group_id", "patient_id", "subject_id")
-DELIMITERS = {".csv": ",;\t|", ".tsv": "\t"}
-TABLE_SUFFIXES = (*DELIMITERS, ".jsonl", ".ndjson", ".parquet")
 LISTED = pa.schema([("path", pa.string()), ("label", pa.string()), ("split", pa.string()), ("group", pa.string()), ("place", pa.string())])
-ROWS_AT_ONCE = 16384
-LINES_FOR_KEYS = 100
-LONGEST_HEADER = 65536
-
-
-class Columns(NamedTuple):
-    """The names that the columns have in one table."""
-
-    path: str
-    label: str
-    split: str | None
-    group: str | None
 
 
 def find_tables(folder: Path) -> tuple[list[Path], dict[Path, str]]:
-    """(the tables that list images of a folder, why each of the other tables there does not).
+    """(tables that list images of a folder, the reason why each other table there does not).
 
-    They lie in the folder, or are called metadata and lie in its train/, test/ or val/, as the Hugging Face Hub has them.
+    They are in the folder, or are called metadata and are in its train/, test/ or val/, as on the Hugging Face Hub.
     """
     inside = sorted(path for path in folder.iterdir() if is_visible(path.name))
     metadata = [path / f"metadata{suffix}" for path in inside if path.name.lower() in SPLITS for suffix in TABLE_SUFFIXES]
@@ -62,18 +51,18 @@ def find_tables(folder: Path) -> tuple[list[Path], dict[Path, str]]:
                 listed = itertools.islice(_paths(folder, file), LINES_FOR_KEYS)
                 first = next(listed, None)
                 if first is None:
-                    reasons[file] = f"{file.name} lists no file"
+                    reasons[file] = f"{file.name} lists no files"
                 elif any(_exists(folder, path) for path in itertools.chain([first], listed)):
                     tables.append(file)
                 else:
-                    reasons[file] = f"no file that {file.name} lists is there, for example {first}"
+                    reasons[file] = f"none of the files that {file.name} lists exist, for example {first}"
             except (SourceError, OSError) as error:
                 reasons[file] = reason_of(error, folder)
     return tables, reasons
 
 
 def reason_of(error: Exception, folder: Path) -> str:
-    """What an error says of a table, as a part of a sentence; files are named from the folder on."""
+    """An error's message as part of a sentence; paths are relative to the folder."""
     text = str(error).removeprefix("ingest.source: ").rstrip(".")
     return text.replace(f"{folder}/", "").replace(str(folder), folder.name) if folder.name else text
 
@@ -81,12 +70,12 @@ def reason_of(error: Exception, folder: Path) -> str:
 def open_tables(root: Path, tables: Sequence[Path], name: Path, *, of_whole_folder: bool = False) -> Source:
     """The images that tables list, sorted by path; the data set is called after `name`. Images must lie in the folder `root`.
 
-    Of several tables each stands for a split, by its name or its folder's. Where they are `of_whole_folder`, images in `root` that none lists
-    are left out by name. Raises SourceError for columns, splits or rows that cannot be understood, and where all images are of one class.
+    If there are several tables, each is a split, named after the table or its folder. With `of_whole_folder`, images in `root` that no table
+    lists are reported as left out. Raises SourceError for invalid columns, splits or rows, and if there is only one class.
     """
     left_out: list[LeftOut] = []
     listed = _read_tables(root, tables, left_out)
-    listed = listed.take(pc.sort_indices(listed, sort_keys=[("path", "ascending")]))  # stable: rows of one path stay in their order
+    listed = listed.take(pc.sort_indices(listed, sort_keys=[("path", "ascending")]))  # stable: rows with the same path keep their order
     kept, clashes = _tell_clashes(listed)
     rows = listed.filter(pa.array(kept))
     labels = set(pc.unique(rows["label"]).to_pylist())
@@ -106,7 +95,7 @@ def open_tables(root: Path, tables: Sequence[Path], name: Path, *, of_whole_fold
 
 
 def labels_are_folders(root: Path, tables: Sequence[Path]) -> bool:
-    """Whether what tables say is in the folders, too: a label is the name of a folder, or each of several folders has one label only."""
+    """Whether labels repeat the folders: a label is the name of a folder, or there are several folders and each has only one label."""
     listed = _read_tables(root, tables, [])
     pairs = {(posixpath.dirname(path), label) for path, label in zip(listed["path"].to_pylist(), listed["label"].to_pylist(), strict=True)}
     folders = {folder for folder, _ in pairs}
@@ -114,63 +103,21 @@ def labels_are_folders(root: Path, tables: Sequence[Path]) -> bool:
     return named or (len(folders) > 1 and len(pairs) == len(folders))
 
 
-def find_column(names: Iterable[str], known: Sequence[str]) -> str | None:
-    """The first of the known names that a column has, as it is written there."""
-    found = {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in reversed(list(names))}
-    return next((found[name] for name in known if name in found), None)
-
-
-def split_of(text: str, where: str) -> str | None:
-    """train, validation or test; None for no text. Raises SourceError, naming the place, for another text."""
-    if text and text.lower() not in SPLITS:
-        raise SourceError(
-            f"ingest.source: {where}: {text!r} is no split. Expected one of {', '.join(SPLITS)}, or nothing. "
-            "Rename the column if it says something else."
-        )
-    return SPLITS[text.lower()] if text else None
-
-
-def text_of(value: object, where: str) -> str:
-    """A cell as text, without white space around it; a whole number has no point. Raises SourceError, naming the place, for a list or an object."""
-    if isinstance(value, list | tuple | dict | bytes):
-        raise SourceError(f"ingest.source: {where}: expected one label, split or group, found {str(value)[:60]}.")
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return normalised(str(value).lower() if isinstance(value, bool) else str(value).strip())
-
-
-def numeric_order(labels: Iterable[str]) -> list[str] | None:
-    """Labels in the order of their numbers; None where one is no whole number."""
-    labels = list(labels)
-    return sorted(labels, key=lambda label: (int(label), label)) if all(re.fullmatch(r"-?[0-9]+", label) for label in labels) else None
-
-
-def is_image_type(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds encoded images: bytes, or the Hugging Face Hub's struct of bytes and path."""
-    if pa.types.is_struct(kind):
-        return any(is_image_type(kind.field(i).type) for i in range(kind.num_fields) if kind.field(i).name == "bytes")
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
-
-
-def table_split(root: Path, file: Path) -> str | None:
-    """The split that a file stands for by its name, train.csv or train-00000-of-00002.parquet, or by its folder's."""
-    start = re.split(r"[-_.]", file.stem.lower())[0]
-    return SPLITS.get(start) or (SPLITS.get(file.parent.name.lower()) if file.parent != root else None)
-
-
 def _read_tables(root: Path, tables: Sequence[Path], left_out: list[LeftOut]) -> pa.Table:
-    """LISTED: the rows that name a path and a label, paths relative to `root`; the others are added to what is left out."""
+    """LISTED: the rows with a path and a label, paths relative to `root`; other rows are added to `left_out`."""
     splits = [table_split(root, file) if len(tables) > 1 else None for file in tables]
     if len(tables) > 1 and (None in splits or len(set(splits)) < len(splits)):
-        raise SourceError(f"ingest.source: {root} has more than one table: {_names(tables)}. Name one of them, {tables[0]} for example.")
+        raise SourceError(
+            f"ingest.source: {root} has more than one table: {_names(tables)}. Set ingest.source to one of them, {tables[0]} for example."
+        )
     rows = (row for file, split in zip(tables, splits, strict=True) for row in _read_rows(root, file, split, left_out))
     parts = [LISTED.empty_table()]
     while chunk := list(itertools.islice(rows, ROWS_AT_ONCE)):
         parts.append(pa.Table.from_arrays([pa.array(column, pa.string()) for column in zip(*chunk, strict=True)], schema=LISTED))
     listed = pa.concat_tables(parts).combine_chunks()
-    if all(re.fullmatch(r"-?[0-9]+(\.0+)?", label) for label in pc.unique(listed["label"]).to_pylist()):  # 3.0: of a column that had gaps
+    if all(
+        re.fullmatch(r"-?[0-9]+(\.0+)?", label) for label in pc.unique(listed["label"]).to_pylist()
+    ):  # 3.0 comes from a column with missing values
         return listed.set_column(1, "label", pc.replace_substring_regex(listed["label"], r"\.0+$", ""))
     return listed
 
@@ -178,10 +125,10 @@ def _read_tables(root: Path, tables: Sequence[Path], left_out: list[LeftOut]) ->
 def _read_rows(
     root: Path, file: Path, table_split: str | None, left_out: list[LeftOut]
 ) -> Iterator[tuple[str, str, str | None, str | None, str]]:
-    """(path, label, split, group, place) of each row of one table that names a path and a label."""
-    columns = _columns(file)
+    """(path, label, split, group, place) of each row of a table that has a path and a label."""
+    columns = read_columns(file)
     base = _base(file, columns)
-    for place, (raw_path, raw_label, raw_split, raw_group) in _cells(file, columns):
+    for place, (raw_path, raw_label, raw_split, raw_group) in read_cells(file, columns):
         where = f"{file.name}, {place}"
         path = _relative(root, base, raw_path, where)
         label = text_of(raw_label, where)
@@ -192,12 +139,12 @@ def _read_rows(
 
 
 def _base(file: Path, columns: Columns) -> Path:
-    """The folder that the paths of a table are relative to: its own, or the one folder beside it that has at least half of them.
+    """The folder that the paths of a table are relative to: the table's own, or a folder beside it that has at least half of the files.
 
-    That one counts where the table's own folder has none of them, and no other folder beside it has any. The first rows decide.
+    The latter only if the table's own folder and all other folders beside it have none of them. The first rows decide.
     """
     paths = []
-    for _, (value, *_) in itertools.islice(_cells(file, columns), LINES_FOR_KEYS):
+    for _, (value, *_) in itertools.islice(read_cells(file, columns), LINES_FOR_KEYS):
         paths.append(value.replace("\\", "/") if isinstance(value, str) else "")
         if _exists(file.parent, paths[-1]):
             return file.parent
@@ -207,7 +154,7 @@ def _base(file: Path, columns: Columns) -> Path:
 
 
 def _relative(root: Path, base: Path, value: object, where: str) -> str:
-    """A path of a table, from `base`, as one relative to `root`, with `/`; one that leads elsewhere stays absolute or starts with `..`."""
+    """A table's path, relative to `base`, made relative to `root`, with `/`. Paths outside `root` stay absolute or start with `..`."""
     if not isinstance(value, str | None):
         raise SourceError(f"ingest.source: {where}: expected a path, found {str(value)[:60]}.")
     if not value:
@@ -220,125 +167,18 @@ def _relative(root: Path, base: Path, value: object, where: str) -> str:
 
 
 def _paths(root: Path, file: Path) -> Iterator[str]:
-    """The paths that a table lists. Raises SourceError where it has no column for them, or for labels."""
-    columns = _columns(file)
+    """The paths that a table lists. Raises SourceError if it has no column of paths or of labels."""
+    columns = read_columns(file)
     base = _base(file, columns)
-    return (_relative(root, base, cells[0], place) for place, cells in _cells(file, columns))
+    return (_relative(root, base, cells[0], place) for place, cells in read_cells(file, columns))
 
 
 def _exists(root: Path, path: str) -> bool:
     return bool(path) and not is_escaping(path) and os.path.exists(_on_disk(f"{root}/{path}"))  # noqa: PTH110 - a name too long is not there
 
 
-def _columns(file: Path) -> Columns:
-    """The columns of a table. Raises SourceError where it is no table, or one for path or label is missing."""
-    names = _column_names(file)
-    path, label = find_column(names, PATH), find_column(names, LABEL)
-    if path is None or label is None or path == label:
-        missing = " and ".join(what for what, name in (("paths", path), ("labels", label)) if name is None)
-        shown = ", ".join(names[:NAMED_IN_ERROR]) + (f" and {len(names) - NAMED_IN_ERROR} more" if len(names) > NAMED_IN_ERROR else "")
-        raise SourceError(
-            f"ingest.source: {file} has no column for {missing}. Expected one of {', '.join(PATH[:6])}, … and one of "
-            f"{', '.join(LABEL[:6])}, …. Found: {shown or 'none'}."
-        )
-    return Columns(path, label, find_column(names, SPLIT), find_column(names, GROUP))
-
-
-def _column_names(file: Path) -> list[str]:
-    if file.suffix.lower() == ".parquet":
-        with naming_parquet_damage(file), pq.ParquetFile(file) as table:
-            return [field.name for field in table.schema_arrow if not is_image_type(field.type)]
-    if file.suffix.lower() in DELIMITERS:
-        return _header(file)[1]
-    keys = (key for _, values in itertools.islice(_json_objects(file), LINES_FOR_KEYS) for key in values)
-    return list(dict.fromkeys(keys))
-
-
-def _cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence[Any]]]:
-    """(line or row, values of the four columns) of each row."""
-    if file.suffix.lower() == ".parquet":
-        yield from _parquet_cells(file, columns)
-    elif file.suffix.lower() in DELIMITERS:
-        yield from _csv_cells(file, columns)
-    else:
-        for line, values in _json_objects(file):
-            yield f"line {line}", [values.get(name) if name else None for name in columns]
-
-
-def _csv_cells(file: Path, columns: Columns) -> Iterator[tuple[str, list[str]]]:
-    delimiter, names = _header(file)
-    places = [names.index(name) if name else None for name in columns]
-    with _naming_faults(file), file.open(encoding="utf-8-sig", newline="") as text:
-        rows = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
-        next(row for row in rows if any(row))
-        for row in rows:
-            if any(row[len(names) :]):
-                raise SourceError(
-                    f"ingest.source: {file.name}, line {rows.line_num}: {len(row)} fields, but the first line has {len(names)}. "
-                    f"Put a field that has a {delimiter!r} in it in double quotes."
-                )
-            if any(row):
-                yield f"line {rows.line_num}", [row[place] if place is not None and place < len(row) else "" for place in places]
-
-
-def _header(file: Path) -> tuple[str, list[str]]:
-    """(delimiter, column names) of a CSV file: the delimiter that gives most of the names that are looked for, then most names."""
-    with _naming_faults(file), file.open(encoding="utf-8-sig", newline="") as text:
-        line = next((line for line in iter(lambda: text.readline(LONGEST_HEADER), "") if line.strip()), "")
-        options = [
-            (delimiter, [name.strip() for name in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])])
-            for delimiter in DELIMITERS[file.suffix.lower()]
-        ]
-    return max(options, key=lambda option: (sum(find_column(option[1], known) is not None for known in (PATH, LABEL)), len(option[1])))
-
-
-def _json_objects(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line, object) of each line that is not empty."""
-    with _naming_faults(file), file.open(encoding="utf-8-sig") as text:
-        for number, line in enumerate(text, start=1):
-            if line.strip():
-                try:
-                    values = json.loads(line)
-                    json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair, "\\ud83d", is no text that can be stored
-                except (ValueError, RecursionError) as error:
-                    raise SourceError(f"ingest.source: {file}, line {number} is no JSON: {error}.") from None
-                if not isinstance(values, dict):
-                    raise SourceError(f"ingest.source: {file}, line {number}: expected an object, {{…}}, found {line[:30].strip()}.")
-                yield number, values
-
-
-def _parquet_cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence[Any]]]:
-    with naming_parquet_damage(file), pq.ParquetFile(file) as table:
-        wanted = [name for name in columns if name]
-        row = itertools.count(1)
-        for batch in table.iter_batches(ROWS_AT_ONCE, columns=wanted):
-            values = [batch.column(name).to_pylist() if name else itertools.repeat(None) for name in columns]
-            yield from ((f"row {next(row)}", cells) for cells in zip(*values, strict=False))  # repeat has no end
-
-
-@contextmanager
-def naming_parquet_damage(file: Path) -> Iterator[None]:
-    """Turns what goes wrong with a Parquet file into one line."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or ["unreadable"])[0]
-        raise SourceError(f"ingest.source: {file} cannot be read as Parquet: {reason} Get the file again.") from None
-
-
-@contextmanager
-def _naming_faults(file: Path) -> Iterator[None]:
-    """Turns what goes wrong with a text file into one line."""
-    try:
-        yield
-    except UnicodeDecodeError:
-        raise SourceError(f"ingest.source: {file} is not UTF-8 text. Save it as UTF-8 (in Excel: CSV UTF-8).") from None
-    except csv.Error as error:
-        raise SourceError(f"ingest.source: {file} is no table: {error}. Is a double quote missing?") from None
-
-
 def _tell_clashes(listed: pa.Table) -> tuple[np.ndarray, list[LeftOut]]:
-    """(bool (N,): which rows of a sorted table stand for an image, the others). A path that is listed with two labels stands for none."""
+    """(bool (N,): which rows of a sorted table are images, the other rows). A path that is listed with two labels is no image."""
     paths = listed["path"].combine_chunks() if len(listed) else pa.array([], pa.string())
     kept = np.ones(len(listed), bool)
     kept[1:] = pc.not_equal(paths[1:], paths[:-1]).to_numpy(zero_copy_only=False)
@@ -356,7 +196,7 @@ def _tell_clashes(listed: pa.Table) -> tuple[np.ndarray, list[LeftOut]]:
 
 
 def _records(root: Path, rows: pa.Table, has_test: bool, left_out: list[LeftOut]) -> Iterator[Record]:
-    """The images of the rows, as far as they are there. Without images of a test split those of train are of no split."""
+    """The images of the rows whose files exist. Without a test split, the images of train have no split."""
     inside = os.path.join(os.path.realpath(root), "")  # noqa: PTH118
     for batch in rows.to_batches(max_chunksize=1024):
         for path, label, split, group in zip(*(batch.column(i).to_pylist() for i in range(4)), strict=True):
@@ -371,15 +211,15 @@ def _records(root: Path, rows: pa.Table, has_test: bool, left_out: list[LeftOut]
 def _with_unlisted(
     root: Path, records: Iterator[Record], paths: pa.ChunkedArray, more_paths: Iterable[str], left_out: list[LeftOut]
 ) -> Iterator[Record]:
-    """The records; after them the images in the folder that no row names are left out."""
+    """The records; then images in the folder that no row lists are added to `left_out`."""
     yield from records
     real = os.path.realpath(root)
     listed = {place for path in itertools.chain(paths.to_pylist(), more_paths) for place in _places(real, path)}
-    left_out += (LeftOut(path, "stray", "no table lists it") for path in images_below(Path(real)) if path not in listed)
+    left_out += (LeftOut(path, "stray", "not listed in any table") for path in images_below(Path(real)) if path not in listed)
 
 
 def _places(root: str, path: str) -> Iterator[str]:
-    """Where below `root`, with no links in it, a listed file lies, and where it leads to if it is a link."""
+    """The path of a listed file below `root`, which has no links in it, and its target if it is a link."""
     folder, _, name = f"{root}/{path}".rpartition("/")
     file = f"{_real_folder(folder)}/{name}" if "\0" not in folder else path
     yield normalised(file.removeprefix(f"{root}/"))
@@ -388,19 +228,19 @@ def _places(root: str, path: str) -> Iterator[str]:
 
 
 def _look(root: Path, path: str, inside: str) -> tuple[str, int] | LeftOut:
-    """(file, size in bytes) of a path below `root`, or why it is left out. Nothing is opened."""
+    """(file, size in bytes) of a path below `root`, or why it is left out. Opens nothing."""
     if is_escaping(path):
-        return LeftOut(readable(path), "escaping", "its path leads out of the source")
+        return LeftOut(readable(path), "escaping", "its path leads outside the source")
     file = _on_disk(f"{root}/{path}")
     try:
         status = os.lstat(file)
         is_link = stat.S_ISLNK(status.st_mode)
         real = os.path.realpath(file) if is_link else _real_folder(posixpath.dirname(file))
         if not (real + "/").startswith(inside):
-            return LeftOut(readable(path), "link", "leads out of the source through a link, not followed")
+            return LeftOut(readable(path), "link", "leads outside the source through a link, which is not followed")
         status = os.stat(file) if is_link else status  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
-        return LeftOut(readable(path), "missing", "listed, but not there")
+        return LeftOut(readable(path), "missing", "listed, but missing")
     except (OSError, ValueError) as error:
         return LeftOut(readable(path), "unreadable", f"cannot be read: {getattr(error, 'strerror', None) or error}")
     if not stat.S_ISREG(status.st_mode):
@@ -414,7 +254,7 @@ def _real_folder(folder: str) -> str:
 
 
 def _on_disk(file: str) -> str:
-    """A file under the name that it has on the disk, where é may be written as one sign or as two, whatever the table has."""
+    """A file under its name on disk, where é may be composed or decomposed, unlike in the table."""
     names = (file,) if file.isascii() else (file, unicodedata.normalize("NFC", file), unicodedata.normalize("NFD", file))
     return next((name for name in names[1:] if not os.path.lexists(file) and os.path.lexists(name)), file)
 

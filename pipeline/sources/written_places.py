@@ -1,6 +1,6 @@
-"""Where the project writes, and who must not be there: no source of images in, under or above such a place, and none of them a link.
+"""The places that the project writes to: no source of images may be in, above or the same as one of them, and none may be a link.
 
-Places are compared by device and inode, all the way up, so that neither links nor `..` nor another case of the letters hides what is the same.
+Places and their parents are compared by device and inode, so that links, `..` and letter case do not matter.
 """
 
 import os
@@ -19,18 +19,18 @@ MOST_LINKS = 40  # as many as Linux follows
 
 
 class Identity(NamedTuple):
-    """What tells one file or folder from all others, whatever it is called."""
+    """What identifies a file or folder, whatever its name."""
 
     device: int
     inode: int
 
 
 def refuse_shared_source(source: Path, paths: Paths) -> None:
-    """Raise SourceError where the images lie in a place that the project writes to, are one, or hold one. Touches nothing."""
+    """Raise SourceError if the images are in, above or the same as a place that the project writes to. Changes nothing."""
     roots = dict.fromkeys((paths.root, paths.project))
-    own_copy = _identity(paths.root) if paths.root != paths.project else None  # what lies in it lies in .dvc of the project, too
+    own_copy = _identity(paths.root) if paths.root != paths.project else None  # its content is in .dvc of the project, too
     places = _ways(source)
-    if len(places) > 1:  # DVC itself links files to its cache where cache.type says so, and nothing is written over there
+    if len(places) > 1:  # DVC links files to its cache if cache.type says so, and never overwrites them
         places = [place for place in places if not place.is_relative_to(paths.project / ".dvc" / "cache")]
     around = {found for place in places for found in _upwards(place, own_copy)}
     itself = _identity(source)
@@ -41,17 +41,17 @@ def refuse_shared_source(source: Path, paths: Paths) -> None:
                 relation = "is" if found == itself else "lies in"
                 raise SourceError(
                     f"ingest.source: {_described(source)} {relation} {shown}, where the pipeline and its tools write and remove files. "
-                    "Move the images to a place of their own, data/photos for example, and set ingest.source to that."
+                    "Move the images to a folder of their own, such as data/photos, and set ingest.source to it."
                 )
             if itself is not None and any(itself in _upwards(place, None) for place in _ways(written)):
                 raise SourceError(
                     f"ingest.source: {_described(source)} holds {shown}, where the pipeline and its tools write and remove files. "
-                    "Put the images into a folder of their own, data/photos for example, and set ingest.source to that."
+                    "Move the images to a folder of their own, such as data/photos, and set ingest.source to it."
                 )
 
 
 def refuse_links(paths: Paths) -> None:
-    """Raise StorageError where a folder or file that stages write to is a link: DVC keeps track of what lies in the project only."""
+    """Raise StorageError if a folder or file that stages write to is a link: DVC tracks only files inside the project."""
     for folder in (paths.root / "data", *(paths.stage(name) for name in STAGES)):
         if folder.is_symlink():
             raise _linked(folder, paths)
@@ -64,13 +64,13 @@ def refuse_links(paths: Paths) -> None:
     for file in (paths.ledger, paths.classes, paths.known_images):
         if file.is_symlink():
             raise StorageError(
-                f"{paths.relative(file)} is a link to {file.readlink()}: what is recorded would take its place, and not reach what it leads to. "
-                "Put the file itself there."
+                f"{paths.relative(file)} is a link to {file.readlink()}: a run would replace the link and leave its target unchanged. "
+                "Replace the link with the file itself."
             )
 
 
 def refuse_other_files(paths: Paths, stages: Sequence[str] = STAGES) -> None:
-    """Raise StorageError, with a line for each stage, where something that is not the project's lies where stages remove their own files, or DVC does."""
+    """Raise StorageError, with a line per stage, for foreign files where stages or DVC remove their own files."""
     faults = [fault for name in stages if (fault := _other_files(name, paths))]
     if faults:
         raise StorageError("\n".join(faults))
@@ -92,12 +92,12 @@ def _refuse_folders_for_files(stage: str, paths: Paths) -> None:
     for out in _outs(stage, paths):
         if out.suffix and out.is_dir() and not out.is_symlink():
             raise StorageError(
-                f"{paths.relative(out)} is a folder, where stage {stage} writes a file of that name. It was left as it is. Move it elsewhere."
+                f"{paths.relative(out)} is a folder, where stage {stage} writes a file of that name. Nothing was deleted. Move it elsewhere."
             )
 
 
 def _outs(stage: str, paths: Paths) -> list[Path]:
-    """What dvc.yaml says that a stage writes; nothing where that cannot be read: DVC itself says so."""
+    """The outputs of a stage in dvc.yaml; empty if that cannot be read, which DVC reports itself."""
     try:
         described = YAML(typ="safe").load(paths.root / "dvc.yaml")["stages"][stage]
         entries = [entry for kind in ("outs", "metrics", "plots") for entry in described.get(kind, [])]
@@ -108,8 +108,8 @@ def _outs(stage: str, paths: Paths) -> list[Path]:
 
 def _linked(path: Path, paths: Paths) -> StorageError:
     return StorageError(
-        f"{paths.relative(path)} is a link to {path.readlink()}, and DVC keeps track only of what lies in the project itself. "
-        f"Put a folder in its place: `rm {paths.relative(path)}` removes the link alone. To keep large files on another disk, "
+        f"{paths.relative(path)} is a link to {path.readlink()}, but DVC tracks only files inside the project. "
+        f"Replace it with a folder: `rm {paths.relative(path)}` removes only the link. To keep large files on another disk, "
         "move the whole project there, or DVC's cache (`dvc cache dir`)."
     )
 
@@ -127,7 +127,7 @@ def _described(source: Path) -> str:
 
 
 def _upwards(place: Path, last: Identity | None) -> Iterator[Identity]:
-    """What a place is and lies in, outwards; `last` is not passed: what it lies in does not count."""
+    """The identities of a place and its parents, stopping before `last`, whose parents do not count."""
     for folder in (place, *place.parents):
         if (found := _identity(folder)) is not None:
             if found == last:
@@ -136,7 +136,7 @@ def _upwards(place: Path, last: Identity | None) -> Iterator[Identity]:
 
 
 def _ways(path: Path) -> list[Path]:
-    """Every link that is met on the way to a path, and where that ends at last, each as a path without links above it."""
+    """Each link on the way to a path, and its final target, each as a path without links above it."""
     waiting = list(reversed(path.absolute().parts))
     at = Path(waiting.pop())
     met: list[Path] = []

@@ -8,7 +8,6 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import mlflow
@@ -18,6 +17,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Map
 
 from pipeline.errors import TrackingError
+from pipeline.packages import version_of
 from pipeline.python_path import CODE
 from pipeline.tracking import champion_process
 from pipeline.tracking.mlflow_client import GuardedClient, guarded
@@ -49,8 +49,8 @@ def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, fil
             # The code that decodes and resizes travels with the model
             code_paths=[str(CODE / "pipeline")],
             signature=_signature(),
-            # Given, because finding them out takes MLflow five seconds
-            pip_requirements=[f"{name}=={version(name)}" for name in SERVING_PACKAGES],
+            # Given, because finding them out takes MLflow five seconds. `tensorflow`, since there is no `tensorflow-cpu` for every machine that may serve
+            pip_requirements=[f"{name}=={version_of(name)}" for name in SERVING_PACKAGES],
         )
     return str(model_id)
 

@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -13,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import StorageError
 from pipeline.git import ask_git
+from pipeline.packages import version_of
 from pipeline.paths import STAGES
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
@@ -41,7 +41,7 @@ def code_tags(root: Path) -> dict[str, str]:
 
 def environment_tags() -> dict[str, str]:
     """Versions of Python and the packages that decide the result, and the name of the DVC experiment if there is one."""
-    tags = {f"version.{name}": version(name) for name in PACKAGES}
+    tags = {f"version.{name}": version_of(name) for name in PACKAGES}
     tags["version.python"] = platform.python_version()
     if experiment := os.environ.get("DVC_EXP_NAME"):
         tags["dvc_experiment"] = experiment

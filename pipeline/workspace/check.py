@@ -10,12 +10,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigError, PipelineError, SourceError
+from pipeline.installation import PYTHONS
 from pipeline.network import check_network, masked
+from pipeline.packages import TENSORFLOW, tensorflow_packages, version_of
 from pipeline.params.reader import Config, load_config
 from pipeline.paths import STAGES, Paths
 from pipeline.registry.decision import read_decision
@@ -114,16 +116,23 @@ def _check_project(paths: Paths) -> Finding:
 
 def _check_python(_: Paths) -> Finding:
     found = f"{sys.version.split()[0]}  {sys.executable}"
-    supported = (3, 11) <= sys.version_info[:2] <= (3, 12)
-    return Finding("Python", found, "" if supported else "use Python 3.11 or 3.12: make PYTHON=/path/to/python3.12 install")
+    first, last = PYTHONS
+    if first <= sys.version_info[:2] <= last:
+        return Finding("Python", found)
+    newest = f"python{last[0]}.{last[1]}"
+    return Finding("Python", found, f"use Python {first[0]}.{first[1]} to {last[0]}.{last[1]}: make PYTHON=/path/to/{newest} install")
 
 
 def _check_packages(_: Paths) -> Finding:
     versions = dict(_versions())
     missing = [name for name, found in versions.items() if not found]
-    found = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
+    tensorflow = tensorflow_packages()
+    names = {TENSORFLOW[0]: " and ".join(tensorflow)}
+    found = ", ".join(f"{names.get(name, name)} {number}" for name, number in versions.items() if number)
     if missing:
         return Finding("packages", found or "none", f"run `make install`: missing {', '.join(missing)}")
+    if len(tensorflow) > 1:
+        return Finding("packages", found, f"run `rm -rf .venv`, then `make install`: {' and '.join(tensorflow)} write the same files")
     if not _starts_here(Path(sys.executable).with_name("mlflow")):
         return Finding("packages", f"{found}, but installed for another folder", "run `make install`: the project has been moved or copied")
     return Finding("packages", found)
@@ -142,7 +151,7 @@ def _starts_here(script: Path) -> bool:
 def _versions() -> Iterator[tuple[str, str]]:
     for name in PACKAGES:
         try:
-            yield name, version(name)
+            yield name, version_of(name)
         except PackageNotFoundError:
             yield name, ""
 

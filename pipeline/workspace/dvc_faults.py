@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 
 LOCK_REMEDY = (
-    "Restore it from git: `git checkout HEAD -- dvc.lock`. Stages that it does not list are restored from DVC's cache, or run again"
+    "Restore it from git: `git checkout HEAD -- dvc.lock`, or delete it if none is committed. "
+    "Stages that it does not list are restored from DVC's cache, or run again"
 )
 OWN_WORDS = re.compile(r"ERROR: (?:failed to reproduce '[^']*': )?(.*)")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.errors import ConfigError
 from pipeline.files import write_bytes
 from pipeline.paths import Paths
+from pipeline.workspace.dvc_faults import LOCK_REMEDY
 from pipeline.workspace.dvc_graph import stages_in
 
 
@@ -14,7 +15,7 @@ def check_lock(paths: Paths) -> None:
     """Raise ConfigError if DVC cannot read dvc.lock. If a killed DVC left it half written, the copy from before is restored."""
     put_lock_back(paths)
     if paths.dvc_lock.exists():
-        stages_in(paths.dvc_lock, "Restore it from git: `git checkout -- dvc.lock`; or delete it, and every stage is run again.")
+        stages_in(paths.dvc_lock, f"{LOCK_REMEDY}.")
 
 
 def keep_lock(paths: Paths) -> None:
