@@ -1,4 +1,4 @@
-"""The command `pipeline`: the code of the project that one is in, or else of the one that was installed.
+"""The command `pipeline`: it runs the code of the project of the current folder, or else of the installed one.
 
 Under a name that nobody else has: a `pipeline.py` on PYTHONPATH, or a package of that name, would be found before the project's own.
 """
@@ -12,7 +12,7 @@ def main() -> int:
     try:
         here = Path.cwd()
     except OSError:
-        print("error: The current folder is not there any more. Change into the project.", file=sys.stderr)
+        print("error: The current folder no longer exists. Change to the project's folder.", file=sys.stderr)
         return 2
     sys.path.insert(0, str(code_of(here)))
     from pipeline.python_path import foreign_module, missing_package
@@ -26,7 +26,7 @@ def main() -> int:
 
 
 def code_of(start: Path) -> Path:
-    """The project that holds `start`, if it has the code, or else the one that this file lies in."""
+    """The project that contains `start`, if it has the code, or else the one that contains this file."""
     for folder in (start, *start.parents):
         try:
             if all((folder / name).is_file() for name in ("dvc.yaml", "params.yaml", "pipeline/__main__.py")):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.python_path import CODE, foreign_module, missing_package
 
-if __name__ == "__main__" and (fault := foreign_module() or missing_package()):  # asked before the modules of other people are imported
+if __name__ == "__main__" and (fault := foreign_module() or missing_package()):  # checked before third-party modules are imported
     sys.exit(print(f"error: {fault}", file=sys.stderr) or 2)
 
 from pipeline.command_line import create_parser
@@ -29,7 +29,8 @@ from pipeline.quality.kinds import counted, kinds
 from pipeline.retraining.summary import first_baseline, verdict
 from pipeline.terminal import CLOSED_PIPE, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
 from pipeline.workspace.check import check_inputs, check_machine, check_places, table
-from pipeline.workspace.dvc_repro import FLOW_PID, missing_inputs
+from pipeline.workspace.dvc_graph import missing_inputs
+from pipeline.workspace.dvc_repro import FLOW_PID
 from pipeline.workspace.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
 
 TRACKED_STAGES = STAGES[2:]
@@ -37,7 +38,7 @@ WORDS = {"images": ("image", "images"), "classes": ("class", "classes"), "epochs
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code: 0 done, 2 a problem that the user can mend, told in one line, 130 or 143 stopped by Ctrl-C or SIGTERM."""
+    """The exit code: 0 done, 2 a problem that the user can fix, printed in one line, 130 or 143 stopped by Ctrl-C or SIGTERM."""
     prepare_streams()
     if arguments is None:
         restart_in_utf8(sys.orig_argv[1:])
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         exit_code = _run(options)
         sys.stdout.flush()
         return exit_code
-    except SystemExit as ended:  # argparse has printed help, or what is wrong
+    except SystemExit as ended:  # argparse has printed help or an error
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.flush()
             raise
@@ -63,12 +64,14 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return _fail(f"The disk is full: {error.filename or 'a file'} could not be written. Make room and run the same command again.")
+        return _fail(
+            f"The disk is full: {error.filename or 'a file'} could not be written. Free some space, then run the same command again."
+        )
 
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        with contextlib.suppress(PipelineError):  # the command says what is wrong with the project
+        with contextlib.suppress(PipelineError):  # the command reports problems of the project
             settle_home(find_paths(_here()))
             if options.command != "check":
                 make_homes()
@@ -83,7 +86,7 @@ def _here() -> Path:
     try:
         return Path.cwd()
     except OSError:
-        raise StorageError("The current folder is not there any more. Change into the project.") from None
+        raise StorageError("The current folder no longer exists. Change to the project's folder.") from None
 
 
 def _end_unread(exit_code: object) -> int:
@@ -92,7 +95,7 @@ def _end_unread(exit_code: object) -> int:
 
 
 def _lead_children() -> None:
-    """Have every Python that this starts find this code first, whatever else PYTHONPATH has."""
+    """Make every Python that this starts find this code first, whatever else is on PYTHONPATH."""
     os.environ.pop("PYTHONSAFEPATH", None)
     others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder and folder != str(CODE)]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(CODE), *others])
@@ -110,11 +113,11 @@ def _fail(message: str) -> int:
 
 
 def _project() -> Paths:
-    """The project to work on; one that the current folder is not in is named."""
+    """The project to work on, printed if the current folder is not in it."""
     here = _here()
     paths = find_paths(here)
     if not here.resolve().is_relative_to(paths.root):
-        print(f"note: {here} is in no project, so this works on {paths.root}", file=sys.stderr)
+        print(f"note: {here} is not in a project; using {paths.root}", file=sys.stderr)
     return paths
 
 
@@ -158,16 +161,16 @@ def _check(_: argparse.Namespace) -> int:
 
 
 def _run_stage(options: argparse.Namespace) -> int:
-    """Run a stage, alone of its name, for as long as those live who wait for it: DVC and the flow."""
+    """Run a stage, one at a time, and end with the processes that wait for it: DVC and the flow."""
     if "DVC_STAGE" in os.environ:
         exit_with(*callers(), *map(int, filter(None, [os.environ.get(FLOW_PID)])))
     paths = _project()
     if fault := foreign_code(paths):
         raise ConfigError(f"stage {options.name}: {fault}.")
     config = check_places(paths, [options.name])
-    if "DVC_STAGE" not in os.environ and (missing := missing_inputs(options.name, paths)):  # DVC looks itself
+    if "DVC_STAGE" not in os.environ and (missing := missing_inputs(options.name, paths)):  # DVC checks this itself
         raise StorageError(
-            f"{missing[0]} is not there, which {options.name} reads. `dvc repro {options.name}` runs the stage that makes it first."
+            f"{options.name} needs {missing[0]}, which does not exist. `dvc repro {options.name}` runs the stages that create it."
         )
     with one_at_a_time(options.name, paths.root, paths.scratch):
         with _greetings_kept_back():
@@ -185,7 +188,7 @@ def _said(key: str, value: object) -> str:
 
 @contextlib.contextmanager
 def _greetings_kept_back() -> Iterator[None]:
-    """Without what TensorFlow's C++ code prints as it is loaded: no setting of its own reaches those lines. Shown where loading fails."""
+    """Hide what TensorFlow's C++ code prints as it is loaded, which no setting can turn off. Shown if loading fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     kept = os.dup(2)
     with tempfile.TemporaryFile() as greetings:
@@ -202,7 +205,7 @@ def _greetings_kept_back() -> Iterator[None]:
 
 
 def _tracker(stage: str, paths: Paths) -> object:
-    """The log book for the stages that keep one; the others never load MLflow."""
+    """The tracker for the stages that use one; the others never load MLflow."""
     if stage not in TRACKED_STAGES:
         return None
     from pipeline.tracking.mlflow_log import MlflowLog

@@ -1,4 +1,4 @@
-"""The commands of `pipeline`, their options and their help. A mistake in what was typed is one line, with the nearest name. Runs nothing."""
+"""The commands of `pipeline`, their options and their help. A mistyped command gives a one-line error, with the nearest name. Runs nothing."""
 
 import argparse
 import difflib
@@ -14,7 +14,7 @@ Command = Callable[[argparse.Namespace], int]
 
 EXAMPLES = """\
 examples:
-  pipeline check                          check the machine and the parameters, with a fix per problem
+  pipeline check                          check the environment and the parameters, and suggest fixes
   pipeline run                            bring everything up to date
   pipeline serve --cron "0 6 * * 1"       run every Monday at 6, until stopped
   pipeline ui                             compare runs in MLflow
@@ -27,7 +27,7 @@ examples:
   pipeline run --lock-timeout 600         wait up to 10 minutes for another DVC command
 """
 SERVE = """\
-Run the pipeline on a schedule, until stopped by Ctrl-C or SIGTERM. Where no Prefect server is configured, one is started.
+Run the pipeline on a schedule, until stopped by Ctrl-C or SIGTERM. If no Prefect server is configured, one is started.
 
 examples:
   pipeline serve --cron "0 6 * * 1"                             every Monday at 6
@@ -41,33 +41,33 @@ examples:
   pipeline ui --port 5001
 """
 CHECK = """\
-Check the machine, the tools, the environment and the parameters: a table, and one `Fix:` line per problem. Exit code 2 where there is one.
+Check the machine, the tools, the environment and the parameters: a table, and one `Fix:` line per problem. Exit code 2 if there is one.
 Nothing is changed.
 """
 STAGE = f"""\
-Run one stage, whether or not it is up to date. dvc.yaml calls this; `dvc repro NAME` is what a person wants.
+Run one stage, whether or not it is up to date. dvc.yaml calls this; by hand, use `dvc repro NAME`.
 
 stages: {", ".join(STAGES)}
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with a command."""
+    """Reports a mistyped command in one line."""
 
     def error(self, message: str) -> NoReturn:
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown != message:
-            message = f"{unknown.split()[0]} was not expected.{self._nearest_option(unknown.split()[0])}"
+            message = f"unexpected argument {unknown.split()[0]}.{self._nearest_option(unknown.split()[0])}"
         sentence = message if message.endswith(("?", ".")) else f"{message}."
-        print(f"error: {sentence} `{self.prog} --help` shows what there is.", file=sys.stderr)
+        print(f"error: {sentence} See `{self.prog} --help`.", file=sys.stderr)
         raise SystemExit(2)
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
             names = [str(choice) for choice in action.choices]
-            suggestion = f"Did you mean {near[0]}?" if (near := _near(str(value), names)) else f"There are {', '.join(names)}"
+            suggestion = f"Did you mean {near[0]}?" if (near := _near(str(value), names)) else f"Choose from {', '.join(names)}"
             what = "stage" if action.dest == "name" else "command"
-            raise argparse.ArgumentError(None, f"there is no {what} {value}. {suggestion}")
+            raise argparse.ArgumentError(None, f"unknown {what} {value}. {suggestion}")
 
     def _nearest_option(self, typed: str) -> str:
         options = [option for parser in (self, *self.commands()) for action in parser._actions for option in action.option_strings]
@@ -85,7 +85,7 @@ class _Parser(argparse.ArgumentParser):
         ]
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: None = None) -> argparse.Namespace:  # type: ignore[override]
-        """As argparse does; no arguments at all show the help."""
+        """As argparse does; without any arguments, show the help."""
         if not (sys.argv[1:] if args is None else args):
             self.print_help(sys.stderr)
             raise SystemExit(2)
@@ -96,7 +96,7 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     """The parser of all commands; each sets `run` to what is to be called with the options."""
     parser = _Parser(
         prog="pipeline",
-        description="Point it at labelled images, and it keeps a trustworthy classifier in the registry.",
+        description="Train, evaluate and register an image classifier from a folder of labelled images.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -110,19 +110,19 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         command.set_defaults(run=run[name])
         return command
 
-    once = add("run", "bring every stage up to date, as a Prefect flow; runs only what is not up to date", RUN)
+    once = add("run", "bring every stage up to date, as a Prefect flow", RUN)
     once.add_argument(
-        "--lock-timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long to wait for another DVC command (default: 60)"
+        "--lock-timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long to wait for DVC's lock (default: 60)"
     )
     schedule = add("serve", "run on a schedule, until stopped", SERVE)
-    schedule.add_argument("--cron", required=True, metavar='"M H DOM MON DOW"', help='when, as in "0 6 * * 1": Mondays at 6')
-    schedule.add_argument("--timezone", metavar="NAME", help="of the schedule, as in Europe/Berlin (default: this machine's)")
+    schedule.add_argument("--cron", required=True, metavar='"M H DOM MON DOW"', help='cron schedule, e.g. "0 6 * * 1": Mondays at 6')
+    schedule.add_argument("--timezone", metavar="NAME", help="time zone, e.g. Europe/Berlin (default: this machine's)")
     schedule.add_argument(
-        "--port", type=_port, metavar="PORT", help="of the Prefect server that it starts where none is configured (default: 4200, if free)"
+        "--port", type=_port, metavar="PORT", help="port of the Prefect server, if one is started (default: 4200, if free)"
     )
     ui = add("ui", "show runs, curves and the registry in MLflow's UI, until stopped", UI)
-    ui.add_argument("--port", type=_port, default=5000, metavar="PORT", help="on 127.0.0.1 (default: 5000)")
-    add("check", "check the machine, the tools and the parameters, with a fix per problem", CHECK)
+    ui.add_argument("--port", type=_port, default=5000, metavar="PORT", help="port on 127.0.0.1 (default: 5000)")
+    add("check", "check the environment and the parameters, and suggest fixes", CHECK)
     stage = add("stage", "run one stage; dvc.yaml calls this", STAGE)
     stage.add_argument("name", choices=STAGES, metavar="NAME", help=", ".join(STAGES))
     return parser

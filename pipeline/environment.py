@@ -30,7 +30,7 @@ COPY = "image_classifier_environment"
 
 
 def apply_settings(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Make the environment one that all tools can start in; what it says already stays. Its children inherit it."""
+    """Set up an environment that all tools can start in; variables that are set stay. Child processes inherit it."""
     drop_blanks(environ)
     _name_user(environ)
     for name, value in SETTINGS.items():
@@ -76,7 +76,7 @@ def _name_user(environ: MutableMapping[str, str]) -> None:
 
 
 def _print_anything() -> None:
-    """Let a terminal that is not UTF-8 show other letters in plain ones, instead of an error."""
+    """On a terminal that is not UTF-8, replace other letters with plain ones instead of failing."""
     codecs.register_error("plain", _in_plain_letters)
     for stream in (sys.stdout, sys.stderr):
         if (getattr(stream, "encoding", None) or "utf-8").lower().replace("_", "-") not in ("utf-8", "utf8"):

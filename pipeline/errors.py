@@ -1,4 +1,4 @@
-"""The errors that a user can cause or mend. The command line prints one in one line and exits with code 2.
+"""The errors that a user can cause or fix. The command line prints each in one line and exits with code 2.
 
 PipelineError
 ├── ConfigError      params.yaml is wrong, or the project cannot be found

@@ -1,4 +1,4 @@
-"""What git says of a folder, or why it says nothing. Changes nothing; knows nothing of the project."""
+"""Git's answers about a folder, or why there is none. Changes nothing; knows nothing of the project."""
 
 import os
 import re
@@ -15,7 +15,7 @@ NO_REPOSITORY = "no git repository here"
 
 @dataclass(frozen=True)
 class Answer:
-    """What git printed, or in one line why it could not answer; `fix` says what to do about that."""
+    """Git's output, or in one line why there is none; `fix` says what to do."""
 
     text: str = ""
     fault: str = ""
@@ -47,7 +47,7 @@ def _refusal(folder: Path, said: str) -> Answer:
         place = named[1] if named else str(folder)
         owner = "git does not read this repository, as it belongs to another user"
         return Answer(fault=owner, fix=f"if you trust it, run `git config --global --add safe.directory '{place}'`")
-    if "not a git repository" in said and "not a git repository:" not in said:  # with a colon: a .git that leads nowhere
+    if "not a git repository" in said and "not a git repository:" not in said:  # with a colon: a .git that points nowhere
         return Answer(
             fault=NO_REPOSITORY,
             fix="clone the project; or, for a copy without history, run `git init` here, or `dvc config --local core.no_scm true`",

@@ -30,12 +30,12 @@ class Paths:
 
     @property
     def ledger(self) -> Path:
-        """On which side of the test split each image is, once decided."""
+        """The recorded split of each image, train or test."""
         return self.root / "data" / "splits.csv"
 
     @property
     def classes(self) -> Path:
-        """The order of the classes, once recorded."""
+        """The recorded order of the classes."""
         return self.root / "data" / "classes.json"
 
     @property
@@ -72,14 +72,14 @@ class Paths:
         return self.project / ".checkpoints"
 
     def relative(self, path: Path) -> str:
-        """`path` as a person in the workspace would write it."""
+        """`path` relative to the workspace, if it is inside."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 
 def find_paths(start: Path) -> Paths:
-    """The workspace that holds `start`, or else the one that this package lies in.
+    """The workspace that contains `start`, or else the one that contains this package.
 
-    Raises ConfigError where neither has a dvc.yaml and a params.yaml, and for a project that lacks one of them.
+    Raises ConfigError if neither has a dvc.yaml and a params.yaml, and for a project that lacks one of them.
     """
     package_root = Path(__file__).resolve().parent.parent
     for folder in [start.resolve(), *start.resolve().parents, package_root]:
@@ -89,7 +89,9 @@ def find_paths(start: Path) -> Paths:
         if there and os.path.isdir(folder / ".dvc"):  # noqa: PTH112
             (lacking,) = {"dvc.yaml", "params.yaml"} - set(there)
             raise ConfigError(
-                f"{folder / lacking} {'is not a file' if os.path.lexists(folder / lacking) else 'is not there'}. "
-                f"Take it from git: `git checkout -- {lacking}`."
+                f"{folder / lacking} {'is not a file' if os.path.lexists(folder / lacking) else 'does not exist'}. "
+                f"Restore it from git: `git checkout -- {lacking}`."
             )
-    raise ConfigError(f"No project here: neither {start} nor a folder above it has dvc.yaml and params.yaml. Change into the project.")
+    raise ConfigError(
+        f"No project here: neither {start} nor a folder above it has dvc.yaml and params.yaml. Change to the project's folder."
+    )

@@ -4,13 +4,11 @@ A command's whole session is stopped with it, and waited for, whatever ends the 
 is written late lands in the outs of the next run, where DVC caches it. Knows nothing of Prefect or of what a stage does.
 """
 
-import codecs
 import contextlib
 import errno
 import hashlib
 import os
 import runpy
-import selectors
 import signal
 import subprocess
 import sys
@@ -25,18 +23,17 @@ import psutil
 from filelock import FileLock, Timeout
 
 from pipeline.errors import BusyError, StorageError
+from pipeline.output_lines import lines_of
 
 POLITELY = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 GRACE_SECONDS = 5.0
-PROGRESS_SECONDS = 5.0
 POLL_SECONDS = 0.25
-LAST_WORDS_SECONDS = 1.0
 ENDED_WITH_PARENT = 143
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asks this process to stop. Raised once; an impatient second Ctrl-C must not break off the stopping."""
+    """A signal asks this process to stop. Raised once; a second Ctrl-C must not interrupt the shutdown."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
@@ -48,7 +45,7 @@ _stops: list[int] = []  # signals that asked this process to stop; signals are o
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Within it the first SIGINT or SIGTERM raises Stopped, and later ones do nothing. In another than the main thread: no effect."""
+    """In this block the first SIGINT or SIGTERM raises Stopped, and later ones do nothing. No effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -68,7 +65,7 @@ def _stop_once(signal_number: int, _frame: FrameType | None) -> None:
 
 
 def raise_if_stopped() -> None:
-    """Raise Stopped again where a signal asked this process to stop, and somebody has caught what it raised."""
+    """Raise Stopped again if a signal asked this process to stop and the exception was caught."""
     if _stops:
         raise Stopped(_stops[0])
 
@@ -80,7 +77,8 @@ def run(command: Sequence[str], on_line: Callable[[str], None], *, cwd: Path | N
     Nothing that the command started is left when this returns or raises.
     """
     with session(command, stdout=subprocess.PIPE, cwd=cwd, env=env) as process:
-        for line in _lines(_chunks(process)):
+        # What a signal handler raises is lost if it hits a destructor or a callback from C, so raise_if_stopped is asked, too
+        for line in lines_of(process, raise_if_stopped):
             on_line(line)
         return process.wait()
 
@@ -149,7 +147,7 @@ def _members(session_id: int) -> list[psutil.Process]:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Within it SIGINT and SIGTERM do nothing: a second Ctrl-C, while the first one stops a session, would leave half of it running."""
+    """In this block SIGINT and SIGTERM do nothing: a second Ctrl-C during the shutdown of a session would leave half of it running."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -161,47 +159,8 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _chunks(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """The output as it comes, until it is closed, or until a second after the command's end if something holds it open."""
-    assert process.stdout is not None
-    descriptor = process.stdout.fileno()
-    silent_seconds = 0.0
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while silent_seconds < LAST_WORDS_SECONDS:
-            raise_if_stopped()  # what a signal handler raises is lost where it hits a destructor or a callback from C
-            if not selector.select(POLL_SECONDS):
-                silent_seconds += POLL_SECONDS if process.poll() is not None else 0.0
-                continue
-            chunk = os.read(descriptor, 65536)
-            if not chunk:
-                return
-            yield chunk
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Lines of text; a state that a carriage return overwrites is passed on at most once in 5 s."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    text = ""
-    shown = time.monotonic()
-    for chunk in chunks:
-        text = (text + decoder.decode(chunk)).replace("\r\n", "\n")
-        *lines, text = text.split("\n")
-        yield from (_last_state(line) for line in lines)
-        if "\r" in text.rstrip("\r") and time.monotonic() - shown > PROGRESS_SECONDS:
-            shown = time.monotonic()
-            yield _last_state(text.rpartition("\r")[0])
-        text = text.rpartition("\r")[2] if not text.endswith("\r") else text
-    if text:
-        yield _last_state(text)
-
-
-def _last_state(line: str) -> str:
-    return line.rstrip("\r").rpartition("\r")[2]
-
-
 def exit_with(*pids: int) -> None:
-    """From now on this process ends, with its children, within half a second of the end of any of `pids`, even by SIGKILL."""
+    """From now on, this process and its children end within half a second of the end of any of `pids`, even by SIGKILL."""
     watched = [_find(pid) for pid in pids]
     threading.Thread(target=_watch, args=(watched,), name="exit-with-parents", daemon=True).start()
 
@@ -242,9 +201,9 @@ def _lives(process: psutil.Process) -> bool:
 
 @contextlib.contextmanager
 def one_at_a_time(name: str, workspace: Path, scratch: Path, timeout_seconds: float = 30.0) -> Iterator[None]:
-    """Within it no other process of this workspace runs `name`. Raises BusyError after `timeout_seconds`.
+    """Lock out other processes of this workspace that run `name`. Raises BusyError after `timeout_seconds`.
 
-    A stage holds it, so that a new run waits until an orphan of the one before has gone.
+    A stage holds it, so that a new run waits until an orphan of the previous one has ended.
     """
     lock = FileLock(lock_file(name, workspace, scratch), timeout=timeout_seconds)
     try:
@@ -257,11 +216,11 @@ def one_at_a_time(name: str, workspace: Path, scratch: Path, timeout_seconds: fl
     except OSError as error:
         if error.errno in FULL:
             raise StorageError(
-                f"The disk is full: {lock.lock_file} could not be written. Make room and run the same command again."
+                f"The disk is full: {lock.lock_file} could not be written. Free some space, then run the same command again."
             ) from None
         raise StorageError(
             f"{error.filename or lock.lock_file} cannot be used: {error.strerror}. The locks of running stages are kept in {scratch}, "
-            "which must be a folder that you may write to."
+            "which must be a writable folder."
         ) from None
     try:
         yield
@@ -275,7 +234,7 @@ def lock_file(name: str, workspace: Path, scratch: Path) -> Path:
 
 
 def bound_command(module: str, *arguments: str) -> list[str]:
-    """A command that runs a Python module which ends when this process does, even by SIGKILL. -P: a `pipeline.py` in the folder is not taken for ours."""
+    """A command that runs a Python module which ends when this process does, even by SIGKILL. -P: a `pipeline.py` in the folder is not imported."""
     return [sys.executable, "-P", "-m", "pipeline.processes", str(os.getpid()), module, *arguments]
 
 

@@ -1,4 +1,4 @@
-"""Packages that are missing, or taken from PYTHONPATH instead of the installed ones. Asked before anything else is imported: standard library only."""
+"""Packages that are missing, or found on PYTHONPATH instead of the environment. Runs before anything else is imported: standard library only."""
 
 import importlib.machinery
 import importlib.util
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 CODE = Path(__file__).parent.parent
-# What the pipeline is made of, by the names of its modules. Of another `pipeline` nothing comes: the project's own is put first
+# The packages that the pipeline needs. Another `pipeline` does no harm: the project's own is put first
 MODULES = (
     *("tensorflow", "keras", "numpy", "scipy", "sklearn", "pandas", "pyarrow", "PIL", "matplotlib", "mlflow", "prefect", "dvc"),
     *("pydantic", "ruamel.yaml", "sqlalchemy", "fastapi", "filelock", "psutil", "joblib", "jinja2", "fsspec", "tqdm", "yaml"),
@@ -15,18 +15,21 @@ MODULES = (
 
 
 def foreign_module() -> str:
-    """What to say, in one line, where PYTHONPATH has a package of its own that the pipeline needs; empty where it has none."""
+    """A one-line message if PYTHONPATH has its own copy of a package that the pipeline needs, or else empty."""
     foreign = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder and not _is_own(folder)]
     if not foreign:
         return ""
     for name in MODULES:
         if file := _find(name, foreign):
-            return f"PYTHONPATH has another {name}, which takes the place of the installed one: {file}. Run `unset PYTHONPATH`, or take it out."
+            return (
+                f"PYTHONPATH has another {name}, which would be used instead of the installed one: {file}. "
+                "Run `unset PYTHONPATH`, or remove that folder from it."
+            )
     return ""
 
 
 def missing_package() -> str:
-    """What to say, in one line, where this Python lacks a package that the command line needs; empty where it has them."""
+    """A one-line message if this Python lacks a package that the command line needs, or else empty."""
     for name in ("pydantic", "ruamel", "filelock", "psutil", "numpy", "PIL", "pyarrow", "jinja2"):
         if importlib.util.find_spec(name) is None:
             return f"{name} is not installed for {sys.executable}. Run `make install`, then `.venv/bin/pipeline`, or `. .venv/bin/activate` first."
@@ -51,7 +54,7 @@ def _is_own(folder: str) -> bool:
 
 
 def _find(name: str, folders: list[str]) -> str:
-    """The file of a module in `folders`, empty where it is not there. A folder without code of its own hides nothing."""
+    """The file of a module in `folders`, or empty. A folder without code hides nothing."""
     *parents, last = name.split(".")
     for parent in parents:
         folders = [os.path.join(folder, parent) for folder in folders]  # noqa: PTH118 (folders of a module search are text)

@@ -1,4 +1,4 @@
-"""The standard streams of a command: open, able to show any letter, and quiet where nobody reads on. Knows nothing of the project."""
+"""The standard streams of a command: open, able to show any letter, and quiet once nobody reads. Knows nothing of the project."""
 
 import os
 import select
@@ -9,7 +9,7 @@ CLOSED_PIPE = 141  # 128 + SIGPIPE, as of a command that the signal ends
 
 
 def prepare_streams() -> None:
-    """Open what the caller has closed (`>&-`): the next file opened would get the number, and take what others print."""
+    """Open what the caller has closed (`>&-`): the next file opened would get that number, and receive printed output."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -24,7 +24,7 @@ def prepare_streams() -> None:
 
 
 def restart_in_utf8(command: Sequence[str]) -> None:
-    """Start this command anew in UTF-8 mode where names of files are read in another encoding; the terminal still gets its own."""
+    """Restart this command in UTF-8 mode if file names are read in another encoding; the terminal keeps its own."""
     if sys.getfilesystemencoding().lower() == "utf-8" or sys.flags.utf8_mode:
         return
     os.environ.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:backslashreplace")
@@ -33,7 +33,7 @@ def restart_in_utf8(command: Sequence[str]) -> None:
 
 
 def nobody_reads() -> bool:
-    """Whether the reader of what this prints has gone, as `head` does."""
+    """Whether the reader of the output has gone, as `head` does."""
     for number in (1, 2):
         poll = select.poll()
         poll.register(number, 0)
@@ -43,7 +43,7 @@ def nobody_reads() -> bool:
 
 
 def stop_printing() -> None:
-    """Let what is not printed yet go nowhere, so that Python does not complain of it as it ends."""
+    """Discard what is not printed yet, so that Python does not complain about it at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):
         os.dup2(nowhere, number)

@@ -1,8 +1,5 @@
 """Parameters are checked all at once, with file, line and the nearest known name."""
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,11 @@ from pipeline.params.reader import load_config
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+SOURCE = "source: data/fashion-mnist"
+TOP_K = "\nevaluate:\n  top_k: 3"
+SECRET = "should not contain a password or signature"
+A_SECTION = "evaluate should be a section with parameters such as top_k, each in an indented line; found"
+NAMES_OF_CLASSES = 'ingest.removed_classes should be a list of class names, as in [cat, "7"], or [] for none'
 
 
 def problems(tmp_path: Path, *changes: tuple[str, str]) -> list[str]:
@@ -19,11 +21,15 @@ def problems(tmp_path: Path, *changes: tuple[str, str]) -> list[str]:
     for before, after in changes:
         assert before in text
         text = text.replace(before, after, 1)
+    return refused(tmp_path, text.encode()).splitlines()
+
+
+def refused(tmp_path: Path, content: bytes) -> str:
     path = tmp_path / "params.yaml"
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
         load_config(path)
-    return str(caught.value).splitlines()
+    return str(caught.value)
 
 
 def line_of(start: str) -> int:
@@ -31,17 +37,15 @@ def line_of(start: str) -> int:
 
 
 def test_the_projects_own_parameters_are_valid() -> None:
-    config = load_config(ROOT / "params.yaml")
+    config = load_config(ROOT / "params.yaml").flat()
 
-    assert config.flat()["cross_validate.folds"] == 5
-    assert config.flat()["preprocess.image_size"] == "auto"
+    assert (config["cross_validate.folds"], config["preprocess.image_size"]) == (5, "auto")
 
 
 def test_a_misspelt_parameter_is_told_with_its_line_and_the_nearest_name(tmp_path: Path) -> None:
     found = problems(tmp_path, ("  learning_rate:", "  learning_rte:"))
-    line = line_of("learning_rate:")
 
-    assert found == [f"params.yaml:{line}: train.learning_rte is not a parameter. Did you mean learning_rate?"]
+    assert found == [f"params.yaml:{line_of('learning_rate:')}: train.learning_rte is not a parameter. Did you mean learning_rate?"]
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -67,9 +71,15 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         ("horizontal_flip: true", "horizontal_flip: yes", "should be true or false; found 'yes'. Write true."),
         ("horizontal_flip: true", "horizontal_flip: Off", "should be true or false; found 'Off'. Write false."),
         ("class_weights: none", "class_weights: no", "should be one of none, balanced; found 'no'. Did you mean none?"),
-        ("source: data/fashion-mnist", "source: ~/flowers", "~ is not expanded"),
-        ("source: data/fashion-mnist", "source: https://me:secret@host/images.zip", "should hold no password or signature"),
-        ("source: data/fashion-mnist", "source: https://host/images.zip?X-Amz-Signature=1", "should hold no password or signature"),
+        (SOURCE, "source: ~/photos", "/photos: ~ is not expanded; found '~/photos'"),
+        (SOURCE, "source: file:///data/photos", f":{line_of('source:')}: ingest.source should be a path without file://, as in /data/photos"),
+        (SOURCE, "source: FILE:/data/photos", "should be a path without FILE://, as in /data/photos; found"),
+        (SOURCE, "source: local://data/photos", "should be a path without local://, as in /data/photos; found"),
+        (SOURCE, 'source: "/data/a\\nb"', "should be one line of text, without control characters; found"),
+        (SOURCE, "source: https://me:secret@host/images.zip?sig=hidden", f"{SECRET}, since params.yaml and dvc.lock are kept in git;"),
+        (SOURCE, "source: https://me:secret@host/images.zip?sig=hidden", "found 'https://…@host/images.zip?…'."),
+        (SOURCE, "source: https://me:secret@host/images.zip", SECRET),
+        (SOURCE, "source: https://host/images.zip?X-Amz-Signature=1", SECRET),
         ("model_name: auto", "model_name: a/b", "should be a name without / and :; found 'a/b'."),
         ("model_name: auto", "model_name: 7", 'found 7. Put it in quotes: "7".'),
         ("resize: pad", "resize:", "should be one of pad, crop, stretch; found nothing."),
@@ -77,23 +87,16 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         ("name: resnet ", "name: resnet50 ", "found 'resnet50'. Did you mean ResNet50?"),
         ("optimizer: sgd", "optimizer: Adam", "found 'Adam'. Did you mean adam?"),
         ("\ntrain:", "\ntrian:", "trian is not a parameter. Did you mean train?"),
-        ("\ntrain:", "\n  train:", "model.train is not a parameter. Did you mean train, which stands at the beginning of a line?"),
-        (
-            "\nevaluate:\n  top_k: 3",
-            "\nevaluate:",
-            "evaluate should be a section with parameters such as top_k, each in an indented line; found nothing",
-        ),
-        (
-            "\nevaluate:\n  top_k: 3",
-            "\nevaluate: 3",
-            "evaluate should be a section with parameters such as top_k, each in an indented line; found 3.",
-        ),
-        ("  margin: 0.0", "  margin: 0.0\n  top: 3", "register.top is not a parameter. Known here: model_name, min_accuracy, margin."),
-        ("\nevaluate:\n  top_k: 3", "", "params.yaml:1: evaluate is missing. Add it"),
+        ("\ntrain:", "\n  train:", "model.train is not a parameter. Did you mean train, at the beginning of a line?"),
+        (TOP_K, "\nevaluate:", f"{A_SECTION} nothing"),
+        (TOP_K, "\nevaluate: 3", f"{A_SECTION} 3."),
+        (TOP_K, "", "params.yaml:1: evaluate is missing. Add it"),
         ("  top_k: 3", "", "evaluate should be a section"),
+        ("  margin: 0.0", "  margin: 0.0\n  top: 3", "register.top is not a parameter. Known here: model_name, min_accuracy, margin."),
         ("seed: 1", "seed: 2024-01-01", "found '2024-01-01'"),
+        *[("removed_classes: []", f"removed_classes: {names}", NAMES_OF_CLASSES) for names in ("fox", "[7]", "[fox, null]", "{fox: 1}", "null")],
     ],
-)
+)  # fmt: skip
 def test_a_wrong_value_is_told_in_one_line(tmp_path: Path, before: str, after: str, words: str) -> None:
     (problem,) = problems(tmp_path, (before, after))
 
@@ -106,54 +109,32 @@ def test_a_parameter_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Pat
     assert problem.endswith("register.width is not a parameter. Did you mean model.width, in section `model:`?")
 
 
-def test_sections_below_another_key_are_told_once(tmp_path: Path) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_text("params:\n" + "".join(f"  {line}\n" for line in TEXT.splitlines()), encoding="utf-8")
-
-    with pytest.raises(ConfigError, match=r"^params\.yaml:1: params is not a parameter\. seed, ingest, .* not below params\.$"):
-        load_config(path)
-
-
-def test_a_password_is_not_repeated(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, ("source: data/fashion-mnist", "source: https://me:secret@host/images.zip?sig=hidden"))
-
-    assert problem.endswith("found 'https://…@host/images.zip?…'.")
-
-
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("content", "words"),
     [
         ("seed: [1", ":1: not valid YAML"),
         ("seed: 1\nseed: 2", ':2: not valid YAML: found duplicate key "seed"'),
         ("", ":1: expected sections such as `train:`, found nothing"),
         ("- 1", ":1: expected sections such as `train:`, found a list"),
-        ("train:\n\tepochs: 1", ":2: not valid YAML: .*Indent with spaces, not with tabs"),
+        ("train:\n\tepochs: 1", ":2: not valid YAML: found character '\\t' that cannot start any token. Indent with spaces, not with tabs"),
         ("seed: 1\n---\nseed: 2", ":2: not valid YAML: a second document begins here"),
-        ("seed: 1\n<<<<<<< ours\nx: 1\n=======\nx: 2\n>>>>>>> theirs", ":2: a merge has left both versions here"),
+        ("seed: 1\n<<<<<<< ours\nx: 1\n=======\nx: 2\n>>>>>>> theirs", ":2: unresolved merge conflict"),
         ("seed: \0", ":1: not valid YAML: a character that cannot be printed"),
         ("seed: *nowhere", ":1: not valid YAML: found undefined alias"),
-        ("seed: 2024-99-99", ": not valid YAML: what looks like a date"),
-        ("seed: " + 5000 * "9", ": not valid YAML: a number in it has too many digits"),
-        (100_000 * "[", ": not valid YAML: nested too deep"),
+        ("seed: 2024-99-99", ": not valid YAML: it has an invalid date"),
+        ("seed: " + 5000 * "9", ": not valid YAML: it has a number with too many digits"),
+        (1_000 * "[", ": not valid YAML: nested too deep"),
         ("# " + 1_000_000 * "x", ": larger than 1 MB"),
+        (TEXT.encode() + b"# \xe4\n", f":{len(TEXT.splitlines()) + 1}: expected UTF-8 text"),
+        ("params:\n" + "".join(f"  {line}\n" for line in TEXT.splitlines()), ":1: params is not a parameter. seed, ingest, "),
     ],
+    ids=lambda value: str(value)[:20],
 )
-def test_a_file_that_is_not_yaml_with_sections_is_one_line(tmp_path: Path, text: str, words: str) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_text(text, encoding="utf-8")
+def test_a_file_that_is_not_yaml_with_sections_is_one_line(tmp_path: Path, content: str | bytes, words: str) -> None:
+    told = refused(tmp_path, content.encode() if isinstance(content, str) else content)
 
-    with pytest.raises(ConfigError, match=rf"^params\.yaml{words}") as caught:
-        load_config(path)
-
-    assert len(str(caught.value).splitlines()) == 1
-
-
-def test_a_file_in_another_encoding_is_told_with_the_line(tmp_path: Path) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_bytes(TEXT.encode() + b"# \xe4\n")
-
-    with pytest.raises(ConfigError, match=rf"^params\.yaml:{len(TEXT.splitlines()) + 1}: expected UTF-8 text"):
-        load_config(path)
+    assert told.startswith(f"params.yaml{words}")
+    assert len(told.splitlines()) == 1
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf" + TEXT.encode(), TEXT.replace("\n", "\r\n").encode()], ids=["byte order mark", "CRLF"])
@@ -165,12 +146,11 @@ def test_what_other_editors_write_is_read(tmp_path: Path, content: bytes) -> Non
 
 
 def test_values_that_hold_themselves_or_each_other_many_times_are_told_in_words(tmp_path: Path) -> None:
-    path = tmp_path / "params.yaml"
     nested = "".join(f"a{i}: &a{i} [{','.join(9 * [f'*a{i - 1}'])}]\n" for i in range(1, 12))  # 9 to the power of 11 values
-    path.write_text(f"a0: &a0 [1]\n{nested}seed: *a11\nmodel: &m {{name: *m}}\n", encoding="utf-8")
 
-    with pytest.raises(ConfigError, match=r"seed should be a whole number from 0 to 2147483647; found a list of 9\."):
-        load_config(path)
+    told = refused(tmp_path, f"a0: &a0 [1]\n{nested}seed: *a11\nmodel: &m {{name: *m}}\n".encode())
+
+    assert "seed should be a whole number from 0 to 2147483647; found a list of 9." in told
 
 
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
@@ -178,33 +158,3 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
     path.write_text(TEXT.replace("learning_rate: auto", "learning_rate: 3e-1"), encoding="utf-8")
 
     assert load_config(path).train.learning_rate == 0.3
-
-
-def test_the_check_loads_neither_tensorflow_nor_mlflow_nor_prefect() -> None:
-    code = "import sys; from pipeline.__main__ import build_parser; build_parser(); import pipeline.params.reader; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
-
-    assert not {"tensorflow", "keras", "mlflow", "prefect", "matplotlib"} & set(loaded)
-
-
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        ("~/photos", r"should be a whole path, /.*/photos for example: ~ is not expanded; found '~/photos'"),
-        ("file:///data/photos", r"should be a path without file://, as in /data/photos; found"),
-        ("FILE:/data/photos", r"should be a path without FILE://, as in /data/photos; found"),
-        ("local://data/photos", r"should be a path without local://, as in /data/photos; found"),
-        ('"/data/a\\nb"', r"should be one line of text, without control characters; found"),
-    ],
-)
-def test_a_source_that_dvc_would_look_for_elsewhere_is_one_line(tmp_path: Path, source: str, words: str) -> None:
-    (problem,) = problems(tmp_path, ("source: data/fashion-mnist", f"source: {source}"))
-
-    assert re.search(rf"^params\.yaml:{line_of('source:')}: ingest\.source {words}", problem)
-
-
-@pytest.mark.parametrize("value", ["fox", "[7]", "[fox, null]", "{fox: 1}", "null"])
-def test_removed_classes_are_a_list_of_names(tmp_path: Path, value: str) -> None:
-    (problem,) = problems(tmp_path, ("removed_classes: []", f"removed_classes: {value}"))
-
-    assert 'ingest.removed_classes should be a list of class names, as in [cat, "7"], or [] for none' in problem

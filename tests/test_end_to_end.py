@@ -128,6 +128,14 @@ def test_an_experiment_runs_what_its_parameter_concerns_and_moves_no_alias(
     assert sorted(str(version.version) for version in experiment) == ["1", "2"]
 
 
+def test_an_edited_report_and_reader_of_sources_fit_nothing_again(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    for file, comment in (("reports/templates/report.html.j2", "{# edited #}"), ("sources/class_folders.py", "# edited")):
+        with (project.root / "pipeline" / file).open("a", encoding="utf-8") as code:
+            code.write(f"{comment}\n")
+
+    assert executed(project.dvc("repro")) == ["ingest", "preprocess", "evaluate"]
+
+
 def test_parameters_set_back_are_restored_not_computed(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
     subprocess.run(["git", "checkout", "-q", "--", "."], cwd=project.root, check=True)
 

@@ -8,63 +8,55 @@ from pipeline.errors import ConfigError
 from pipeline.paths import Paths
 from pipeline.workspace.merge_conflicts import refuse_merge_conflicts
 
-FINISH = "delete the marks"
+MERGED = "first\nsecond\n<<<<<<< HEAD\na\n=======\nb\n>>>>>>> other\n"
+FINISH = "delete the conflict markers"
 EITHER = "git checkout --ours -- "
+ADVICE = {
+    "params.yaml": FINISH,
+    "dvc.yaml": FINISH,
+    "dvc.lock": EITHER,
+    "data/splits.csv": "Keep the lines of both sides",
+    "data/classes.json": "Keep all classes of both sides",
+    "data/known_images.csv": "Keep the lines of both sides",
+    "data/train/metrics.json": EITHER,
+    "data/pets.dvc": FINISH,
+}
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    for name in ("params.yaml", "dvc.yaml", "dvc.lock", "data/splits.csv", "data/classes.json", "data/train/metrics.json", "data/pets.dvc"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("first\nsecond\n", encoding="utf-8")
-    return Paths(tmp_path)
+def told(root: Path, **files: str) -> list[str]:
+    """What is said of a project with these files."""
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(text.encode())
+    try:
+        refuse_merge_conflicts(Paths(root))
+    except ConfigError as error:
+        return str(error).splitlines()
+    return []
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-@pytest.mark.parametrize(
-    ("name", "advice"),
-    [
-        ("params.yaml", FINISH),
-        ("dvc.yaml", FINISH),
-        ("dvc.lock", EITHER),
-        ("data/splits.csv", "Keep the lines of both sides"),
-        ("data/classes.json", "Keep all classes of both sides"),
-        ("data/known_images.csv", "Keep the lines of both sides"),
-        ("data/train/metrics.json", EITHER),
-        ("data/pets.dvc", FINISH),
-    ],
-)
-def test_each_file_is_named_with_the_line_and_what_to_do(paths: Paths, name: str, advice: str, line_end: str) -> None:
-    text = "first\nsecond\n<<<<<<< HEAD\na\n=======\nb\n>>>>>>> other\n".replace("\n", line_end)
-    (paths.root / name).write_bytes(text.encode())
+@pytest.mark.parametrize("name", ADVICE)
+def test_each_file_is_named_with_the_line_and_what_to_do(tmp_path: Path, name: str, line_end: str) -> None:
+    (line,) = told(tmp_path, **{**dict.fromkeys(ADVICE, "first\nsecond\n"), name: MERGED.replace("\n", line_end)})
 
-    with pytest.raises(ConfigError) as caught:
-        refuse_merge_conflicts(paths)
-
-    assert str(caught.value).startswith(f"{name}:3: an unfinished merge")
-    assert advice in str(caught.value)
-    assert f"git add {name}" in str(caught.value)
+    assert line.startswith(f"{name}:3: an unfinished merge")
+    assert ADVICE[name] in line
+    assert f"git add {name}" in line
 
 
 @pytest.mark.parametrize("mark", ["<<<<<<< HEAD", ">>>>>>> other branch", "=======", "||||||| base", ">>>>>>>"])
-def test_one_mark_left_over_is_enough(paths: Paths, mark: str) -> None:
-    paths.ledger.write_text(f"image,follows\n{mark}\n", encoding="utf-8")
+def test_one_mark_left_over_is_enough(tmp_path: Path, mark: str) -> None:
+    (line,) = told(tmp_path, **{"data/splits.csv": f"image,follows\n{mark}\n"})
 
-    with pytest.raises(ConfigError, match=r"^data/splits\.csv:2: "):
-        refuse_merge_conflicts(paths)
-
-
-def test_several_files_are_a_line_each(paths: Paths) -> None:
-    for file in (paths.params, paths.dvc_lock):
-        file.write_text("<<<<<<< HEAD\n", encoding="utf-8")
-
-    with pytest.raises(ConfigError) as caught:
-        refuse_merge_conflicts(paths)
-
-    assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == ["params.yaml:1", "dvc.lock:1"]
+    assert line.startswith("data/splits.csv:2: ")
 
 
-def test_what_only_looks_like_a_mark_is_none(paths: Paths) -> None:
-    paths.params.write_text("# <<<<<<< HEAD\n  ======= x\n========\n<<<<<<<<\n=======x\n", encoding="utf-8")
+def test_several_files_are_a_line_each(tmp_path: Path) -> None:
+    lines = told(tmp_path, **{"params.yaml": "<<<<<<< HEAD\n", "dvc.lock": "<<<<<<< HEAD\n"})
 
-    refuse_merge_conflicts(paths)
+    assert [line.split(": ")[0] for line in lines] == ["params.yaml:1", "dvc.lock:1"]
+
+
+def test_what_only_looks_like_a_mark_is_none(tmp_path: Path) -> None:
+    assert told(tmp_path, **{"params.yaml": "# <<<<<<< HEAD\n  ======= x\n========\n<<<<<<<<\n=======x\n"}) == []

@@ -9,55 +9,51 @@ from types import ModuleType
 import pytest
 
 from image_classifier_pipeline import code_of
-from pipeline.python_path import missing_package
-from tests.dummy_project import create_project, environment, run_pipeline
+from pipeline.python_path import foreign_module, missing_package
+from tests.dummy_project import BIN, ROOT, environment, run_pipeline
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return create_project(tmp_path_factory.mktemp("python path") / "project")
+def test_other_modules_on_pythonpath_and_in_the_folder_do_not_get_in_the_way(project: Path) -> None:
+    for file in ("notes/pipeline.py", "notes/logging_of_mine.py", "package/pipeline/__init__.py"):
+        (project / file).parent.mkdir(parents=True, exist_ok=True)
+        (project / file).write_text("raise SystemExit('the wrong one')", encoding="utf-8")
+
+    for path in ({"PYTHONPATH": f"{project}/notes:{project}/package"}, {"PYTHONPATH": f"{project}/package"}, {}):
+        code, output = run_pipeline(project / "notes", "--version", **path)
+
+        assert (code, output) == (0, "pipeline 0.1.0\n"), path
 
 
-@pytest.mark.parametrize("file", ["pipeline.py", "pipeline/__init__.py", "logging_of_mine.py"])
-def test_other_modules_on_pythonpath_do_not_get_in_the_way(project: Path, tmp_path: Path, file: str) -> None:
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).write_text("raise SystemExit('the wrong one')", encoding="utf-8")
-
-    code, output = run_pipeline(project, "check", PYTHONPATH=str(tmp_path))
-
-    assert code == 0, output
-
-
-def test_a_module_called_pipeline_in_the_folder_does_not_get_in_the_way(project: Path) -> None:
-    folder = project / "notes"
-    folder.mkdir()
-    (folder / "pipeline.py").write_text("raise SystemExit('the wrong one')", encoding="utf-8")
-
-    code, output = run_pipeline(folder, "check")
-
-    assert code == 0, output
-
-
-@pytest.mark.parametrize("command", [["pipeline", "check"], ["python", "-m", "pipeline", "stage", "train"]])
-@pytest.mark.parametrize("package", ["numpy", "pydantic", "dvc"])
+@pytest.mark.parametrize(
+    ("command", "package"), [(["pipeline", "check"], "pydantic"), (["python", "-m", "pipeline", "stage", "train"], "numpy")]
+)
 def test_another_package_on_pythonpath_is_named_in_one_line(project: Path, tmp_path: Path, command: list[str], package: str) -> None:
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text("raise ImportError('broken')", encoding="utf-8")
-    program = [str(Path(sys.executable).with_name(command[0])), *command[1:]]
+    env = environment(project, PYTHONPATH=str(tmp_path))
 
-    done = subprocess.run(program, cwd=project, env=environment(project, PYTHONPATH=str(tmp_path)), capture_output=True, text=True)
+    done = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=project, env=env, capture_output=True, text=True)
 
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"error: PYTHONPATH has another {package}, which takes the place of the installed one: {tmp_path}/{package}/__init__.py. "
-        "Run `unset PYTHONPATH`, or take it out.\n"
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: PYTHONPATH has another {package}, which would be used instead of the installed one: {tmp_path}/{package}/__init__.py. "
+        "Run `unset PYTHONPATH`, or remove that folder from it.\n",
     )
 
 
-def test_a_python_without_the_packages_is_told_what_to_run(tmp_path: Path) -> None:
-    root = Path(__file__).parent.parent
+@pytest.mark.parametrize(("file", "found"), [("dvc/__init__.py", "dvc"), ("ruamel/yaml.py", "ruamel.yaml"), ("mine.py", "")])
+def test_a_package_counts_as_another_where_the_pipeline_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, found: str
+) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).touch()
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{tmp_path}")
 
-    done = subprocess.run([sys.executable, "-S", "-m", "pipeline", "check"], cwd=root, env={}, capture_output=True, text=True)
+    assert foreign_module().partition(", which")[0] == (f"PYTHONPATH has another {found}" if found else "")
+
+
+def test_a_python_without_the_packages_is_told_what_to_run() -> None:
+    done = subprocess.run([sys.executable, "-S", "-m", "pipeline", "check"], cwd=ROOT, env={}, capture_output=True, text=True)
 
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: pydantic is not installed for {sys.executable}. Run `make install`")
@@ -90,4 +86,4 @@ def test_the_command_runs_the_code_of_the_project_that_one_is_in(tmp_path: Path)
         (copy / name).touch()
 
     assert code_of(copy / "docs") == copy
-    assert code_of(tmp_path) == Path(__file__).parent.parent
+    assert code_of(tmp_path) == ROOT

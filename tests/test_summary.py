@@ -76,7 +76,7 @@ def test_the_data_are_described_for_prefect_in_two_tables(tmp_path: Path) -> Non
         "",
         "| found | |",
         "|---|---|",
-        "| The same image in two splits | 1 |",
+        "| The same image in two splits (leakage) | 1 |",
         "| Empty files | 2 |",
         "",
         "| class | train | test |",

@@ -23,47 +23,39 @@ from pipeline.workspace.surroundings import (
     settle_home,
     temporary_files,
 )
-from tests.dummy_project import create_project
 
 
 @pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+def paths(project: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    monkeypatch.setenv("PREFECT_HOME", str(project.parent / "prefect"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return Paths(create_project(tmp_path / "project"))
-
-
-def without_write_access(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for a user who is not root; who is may write anywhere."""
-    allowed: Callable[..., bool] = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and allowed(path, mode))
+    return Paths(project)
 
 
 def test_a_project_as_it_should_be_is_not_refused(paths: Paths) -> None:
     refuse_what_stops_a_run(paths)
+
+    assert folders(paths).found == temporary_files(paths).found == foreign_code(paths) == ""
 
 
 @pytest.mark.parametrize("name", [".", "data", "mlruns", ".checkpoints", "data/train", ".dvc/tmp"])
 def test_a_folder_that_may_not_be_written_to_is_named(paths: Paths, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     folder = paths.root / name
     folder.mkdir(parents=True, exist_ok=True)
-    without_write_access(folder, monkeypatch)
+    allowed: Callable[..., bool] = os.access  # as for a user who is not root; who is may write anywhere
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder and allowed(path, mode))
 
-    with pytest.raises(StorageError, match=rf"^folders: you may not write to {folder}\. Fix: see that {folder} is a folder"):
+    with pytest.raises(StorageError, match=rf"^folders: you may not write to {folder}\. Fix: make {folder} a writable folder"):
         refuse_what_stops_a_run(paths)
 
 
-@pytest.mark.parametrize("name", ["mlruns", ".checkpoints", "data/train"])
-def test_a_file_where_a_folder_should_be_is_named(paths: Paths, name: str) -> None:
-    (paths.root / name).touch()
+@pytest.mark.parametrize("name", ["mlruns", ".checkpoints", "data/train", "dvc.lock"])
+def test_a_file_for_a_folder_and_a_folder_for_a_file_are_named(paths: Paths, name: str) -> None:
+    place = paths.root / name
+    place.mkdir() if name == "dvc.lock" else place.touch()
 
-    assert folders(paths).found == f"{paths.root / name} is not a folder"
-
-
-def test_a_lock_that_is_a_folder_is_named(paths: Paths) -> None:
-    paths.dvc_lock.mkdir()
-
-    assert folders(paths).found == f"{paths.dvc_lock} is no file that you may read and write"
+    fault = "is not a file that you may read and write" if name == "dvc.lock" else "is not a folder"
+    assert folders(paths).found == f"{place} {fault}"
 
 
 def test_a_home_that_may_not_be_written_to_is_replaced_by_a_folder_of_the_project(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +87,7 @@ def test_a_prefect_home_that_was_asked_for_is_not_replaced(paths: Paths, monkeyp
     settle_home(paths)
 
     assert home(paths).found == "Prefect keeps its history in /dev/null/prefect, but /dev/null is not a folder"
-    assert home(paths).fix == "set PREFECT_HOME to a folder that you may write to"
+    assert home(paths).fix == "set PREFECT_HOME to a writable folder"
 
 
 def test_a_folder_for_temporary_files_that_is_not_there_is_named(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,13 +109,11 @@ def test_a_copy_without_a_repository_is_refused_unless_dvc_is_told_to_do_without
 
 
 def test_a_repository_of_another_owner_is_told_with_gits_own_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    git = tmp_path / "bin" / "git"
-    git.parent.mkdir()
-    git.write_text(
-        "#!/bin/sh\necho \"fatal: detected dubious ownership in repository at '/srv/flowers'\" >&2\nexit 128\n", encoding="utf-8"
-    )
+    git = tmp_path / "git"
+    said = "fatal: detected dubious ownership in repository at '/srv/flowers'"
+    git.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 128\n', encoding="utf-8")
     git.chmod(0o755)
-    monkeypatch.setenv("PATH", str(git.parent))
+    monkeypatch.setenv("PATH", str(tmp_path))
 
     answer = ask_git(tmp_path, "status")
 
@@ -158,13 +148,13 @@ def test_inside_a_git_hook_the_folders_own_repository_is_asked(paths: Paths, tmp
 def test_a_file_of_dvc_that_cannot_be_read_is_told(paths: Paths, file: str, content: str, found: str) -> None:
     (paths.root / file).write_text(content, encoding="utf-8")
 
-    assert graph(paths).found.startswith(found)
-    assert re.search(rf"`git checkout (HEAD )?-- {re.escape(file)}`", graph(paths).fix)
+    finding = graph(paths)
+
+    assert finding.found.startswith(found)
+    assert re.search(rf"`git checkout (HEAD )?-- {re.escape(file)}`", finding.fix)
 
 
 def test_code_of_another_place_than_the_workspace_is_told(paths: Paths) -> None:
-    assert foreign_code(paths) == ""
-
     (paths.root / "pipeline").mkdir()
     (paths.root / "pipeline" / "__main__.py").touch()
 

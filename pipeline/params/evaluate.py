@@ -1,4 +1,4 @@
-"""Section `evaluate`: what is measured on the test images."""
+"""Section `evaluate`: metrics on the test images."""
 
 from typing import Annotated
 

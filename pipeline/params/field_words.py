@@ -1,4 +1,4 @@
-"""What a field of the parameters takes, in words: `one of auto, cpu, gpu`, `a number from 0 to 1`. Knows types only."""
+"""The values that a field accepts, in words: `one of auto, cpu, gpu`, `a number from 0 to 1`. Knows types only."""
 
 from collections.abc import Iterable, Sequence
 from types import NoneType, UnionType

@@ -1,4 +1,4 @@
-"""Section `ingest`: where the images are, and what is done about what is wrong with them."""
+"""Section `ingest`: where the images are, and how problems with them are treated."""
 
 import os
 import re
@@ -20,14 +20,14 @@ def _source_path(source: str) -> str:
     if any(ord(sign) < 32 or ord(sign) == 127 for sign in source):
         raise ValueError("should be one line of text, without control characters")
     if source.startswith("~"):
-        raise ValueError(f"should be a whole path, {os.path.expanduser(source)} for example: ~ is not expanded")  # noqa: PTH111 - never raises
+        raise ValueError(f"should be an absolute path such as {os.path.expanduser(source)}: ~ is not expanded")  # noqa: PTH111 - never raises
     if re.match(r"file:|local://", source, re.IGNORECASE):
         raise ValueError(
             f"should be a path without {source.split(':')[0]}://, as in {re.sub('^[a-z]+:/*', '/', source, flags=re.IGNORECASE)}"
         )
     url = urlsplit(source) if "://" in source else None
     if url and (url.password or SECRET_IN_QUERY.search(url.query)):
-        raise ValueError("should hold no password or signature, since params.yaml and dvc.lock are kept in git")
+        raise ValueError("should not contain a password or signature, since params.yaml and dvc.lock are kept in git")
     return source
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with params.yaml, in words: file, line, parameter, what it should be, what was found, and what was perhaps meant.
+"""Problems in params.yaml, in words: file, line, parameter, expected value, found value, and what was probably meant.
 
 In: what pydantic found. Out: one line per problem, in the order of the file. Knows the fields only by their types.
 """
@@ -25,7 +25,7 @@ Keys = tuple[str, ...]
 def explain(
     problems: Sequence[Mapping[str, Any]], document: CommentedMap, file: str, config: Model, choices: Mapping[str, Sequence[str]]
 ) -> list[str]:
-    """One line per problem that pydantic found in `document`; a misspelt or misplaced parameter is not told a second time as a missing one."""
+    """One line per problem that pydantic found in `document`; a misspelt or misplaced parameter is not reported again as missing."""
     found: dict[Keys, Mapping[str, Any]] = {}
     for problem in problems:
         found.setdefault(_keys(problem, config), problem)
@@ -36,7 +36,7 @@ def explain(
         line, value = _locate(document, keys)
         stands_for, advice = _unknown(keys, value, config, missing)
         if keys[:-1] and any((home,) in meant for home, model in _sections(config).items() if keys[-1] in _fields(model)):
-            continue  # it stands below the line of a section that is indented too far, which is told
+            continue  # it is below a section that is indented too far, which is reported
         meant |= stands_for
         told.append((line, f"{file}:{line}: {'.'.join(keys)} is not a parameter.{advice}"))
     for keys, problem in found.items():
@@ -49,7 +49,7 @@ def explain(
 
 
 def _absent(missing: set[Keys], document: CommentedMap, file: str) -> list[tuple[int, str]]:
-    """What is missing: sections and parameters of the top in one line, others in one line each."""
+    """Missing sections and top-level parameters in one line, others in one line each."""
     top = sorted(keys[0] for keys in missing if len(keys) == 1)
     told = [(1, f"{file}:1: {', '.join(top)} {'are missing. Add them' if len(top) > 1 else 'is missing. Add it'}, {AS_IN}.")] if top else []
     for keys in sorted(missing):
@@ -63,22 +63,22 @@ def _unknown(keys: Keys, value: object, config: Model, missing: set[Keys]) -> tu
     """(the missing parameters that an unknown one stands for, what to do)."""
     sections = _sections(config)
     if len(keys) == 1 and isinstance(value, dict) and (inside := [name for name in map(str, value) if name in _fields(config)]):
-        return missing, f" {', '.join(inside)} should stand at the beginning of a line, not below {keys[0]}."
+        return missing, f" {', '.join(inside)} should be at the beginning of a line, not below {keys[0]}."
     if len(keys) == 2 and keys[0] == keys[1]:
-        return {name for name in missing if name[0] == keys[0]}, f" Its parameters stand directly below `{keys[0]}:`."
+        return {name for name in missing if name[0] == keys[0]}, f" Its parameters belong directly below `{keys[0]}:`."
     near = _nearest(keys, config, missing)
     if near is None:
         section = config if len(keys) == 1 else sections.get(keys[0], config)
         return set(), f" Known here: {', '.join(_fields(section))}."
     if len(near) == 1 < len(keys):
-        return {near}, f" Did you mean {near[0]}, which stands at the beginning of a line?"
+        return {near}, f" Did you mean {near[0]}, at the beginning of a line?"
     if near[:-1] == keys[:-1]:
         return {near}, f" Did you mean {near[-1]}?"
     return {near, near[:1]}, f" Did you mean {'.'.join(near)}, in section `{near[0]}:`?"
 
 
 def _keys(problem: Mapping[str, Any], config: Model) -> Keys:
-    """The names of a parameter: its section and its own. What pydantic adds for the parts of a list or a union goes."""
+    """The names of a parameter: its section and its own. What pydantic adds for parts of a list or a union is dropped."""
     first, *rest = (str(part) for part in problem["loc"])
     return (first, rest[0]) if rest and first in _sections(config) else (first,)
 
@@ -91,7 +91,7 @@ def _locate(document: CommentedMap, keys: Iterable[str]) -> tuple[int, Any]:
         written = next((own for own in node if str(own) == key), None) if isinstance(node, CommentedMap) else None
         if written is None:
             return line, None
-        with contextlib.suppress(KeyError, TypeError, AttributeError):  # where it comes from elsewhere, by `<<: *anchor`
+        with contextlib.suppress(KeyError, TypeError, AttributeError):  # it comes from elsewhere, by `<<: *anchor`
             line = node.lc.key(written)[0] + 1
         node = node[written]
     return line, node
@@ -115,7 +115,7 @@ def _field(keys: Keys, config: Model) -> FieldInfo | None:
 
 
 OTHER_NAMES = {"swish": "silu", "nesterov": "sgd", "momentum": "sgd"}
-"""What some call a value that goes by another name here."""
+"""Other names of values."""
 
 
 def _nearest(keys: Keys, config: Model, missing: set[Keys]) -> Keys | None:
@@ -155,7 +155,7 @@ def _expected(keys: Keys, problem: Mapping[str, Any], config: Model) -> str:
 
 
 def _hint(keys: Keys, value: object, config: Model, choices: Mapping[str, Sequence[str]]) -> str:
-    """What was perhaps meant by a value of the wrong kind."""
+    """The value that was probably meant by one of the wrong kind."""
     field = _field(keys, config)
     if field is None or (len(keys) == 1 and keys[0] in _sections(config)):
         return ""
@@ -202,7 +202,7 @@ def _is_number(text: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A value as it stands in the file, without secrets, and not longer than a line."""
+    """A value as written in the file, without secrets, and not longer than a line."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):

@@ -1,6 +1,6 @@
 """The parameters: `params.yaml` read, checked and frozen.
 
-Contract: every key of the file is a field of a section and the other way round; there are no defaults, so a value stands in one place. All
+Contract: every key of the file is a field of a section and the other way round; there are no defaults, so each value is in one place. All
 problems are found at once, each with its line. Knows nothing of DVC, MLflow or TensorFlow.
 """
 
@@ -70,7 +70,7 @@ def model_choices() -> dict[str, list[str]]:
 
 
 def _plain(node: Any, known: dict[int, Any] | None = None) -> Any:
-    """YAML's annotated values as plain Python ones; what stands there once and is referred to is made once."""
+    """YAML's annotated values as plain Python ones; a value that is referred to several times is made once."""
     known = {} if known is None else known
     if isinstance(node, dict | list):
         if id(node) not in known:

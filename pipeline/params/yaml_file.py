@@ -1,4 +1,4 @@
-"""A file of YAML sections, read with its lines, as DVC reads it. What is no such file is one line: where, what, and what to do."""
+"""A file of YAML sections, read with its lines, as DVC reads it. Any other file gives a one-line error: where, what, and what to do."""
 
 from pathlib import Path
 
@@ -11,27 +11,27 @@ from pipeline.errors import ConfigError
 LARGEST_BYTES = 1_000_000
 REASONS = {
     "found another document": "a second document begins here, with `---`; one is expected",
-    "integer string conversion": "a number in it has too many digits",
+    "integer string conversion": "it has a number with too many digits",
     "special characters are not allowed": "a character that cannot be printed is not allowed",
-    "month must be in": "what looks like a date in it is none; put it in quotes if it is text",
-    "day is out of range": "what looks like a date in it is none; put it in quotes if it is text",
+    "month must be in": "it has an invalid date; put it in quotes if it is text",
+    "day is out of range": "it has an invalid date; put it in quotes if it is text",
 }
-WHAT_TO_DO = "Take it from git: `git checkout -- params.yaml`"
+WHAT_TO_DO = "Restore it from git: `git checkout -- params.yaml`"
 
 
 def read_document(path: Path) -> CommentedMap:
-    """The sections of a YAML file with their lines. Raises ConfigError where it is not a file of sections."""
+    """The sections of a YAML file with their lines. Raises ConfigError if it is not a file of sections."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_BYTES + 1)
         text = content.decode("utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"{path}: the parameters cannot be read: {error.strerror}. See whose file it is: `ls -l {path}`.") from None
+        raise ConfigError(f"{path}: the parameters cannot be read: {error.strerror}. Check its owner: `ls -l {path}`.") from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path.name}:{line}: expected UTF-8 text. Save the file as UTF-8.") from None
     if len(content) > LARGEST_BYTES:
-        raise ConfigError(f"{path.name}: larger than 1 MB, so these are no parameters. {WHAT_TO_DO}.")
+        raise ConfigError(f"{path.name}: larger than 1 MB, which is too large for parameters. {WHAT_TO_DO}.")
     return _parse(text, path.name)
 
 
@@ -50,9 +50,7 @@ def _not_yaml(error: Exception, text: str, name: str) -> str:
     lines = text.splitlines()
     markers = [number for number, line in enumerate(lines, start=1) if line.startswith(("<<<<<<< ", ">>>>>>> "))]
     if markers:
-        return (
-            f"{name}:{markers[0]}: a merge has left both versions here: keep one, and take out the lines with <<<<<<<, ======= and >>>>>>>."
-        )
+        return f"{name}:{markers[0]}: unresolved merge conflict: keep one version, and delete the lines with <<<<<<<, ======= and >>>>>>>."
     mark = getattr(error, "problem_mark", None)
     position = getattr(error, "position", None)
     number = mark.line + 1 if mark else text.count("\n", 0, position) + 1 if position is not None else 0

@@ -1,4 +1,4 @@
-"""A project's deployment as Prefect's server has it: whether it will fire, and what it missed."""
+"""A project's deployment as Prefect's server has it: whether it will fire, and which runs it missed."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,15 +23,15 @@ RESUME = "Resume it in Prefect's UI, or start `pipeline serve` again."
 
 
 def read_deployment(name: str) -> DeploymentResponse | None:
-    """The deployment FLOW/DEPLOYMENT, or None where there is none."""
+    """The deployment FLOW/DEPLOYMENT, or None if there is none."""
     with get_client(sync_client=True) as client:
         return _read(client, name)
 
 
 def leave_out_missed_runs(deployment: DeploymentResponse | None) -> int:
-    """How many scheduled runs came due while nothing served the deployment; they are cancelled, as a schedule does not catch up.
+    """The number of scheduled runs that were due while nothing served the deployment; they are cancelled, as a schedule does not catch up.
 
-    What a person has asked for by hand is not one of them.
+    Runs that a person has started by hand are kept.
     """
     if deployment is None:
         return 0
@@ -39,13 +39,13 @@ def leave_out_missed_runs(deployment: DeploymentResponse | None) -> int:
     with get_client(sync_client=True) as client:
         while runs := [run for run in _planned(client, deployment, before=datetime.now(UTC)) if run.auto_scheduled]:
             for run in runs:
-                client.set_flow_run_state(run.id, Cancelled(message="Left out: it came due while nothing served the schedule."), force=True)
+                client.set_flow_run_state(run.id, Cancelled(message="Skipped: it was due while nothing served the schedule."), force=True)
             missed += len(runs)
     return missed
 
 
 def what_keeps_it_from_firing(name: str, schedule: CronSchedule, *, planned: bool = True) -> str:
-    """Why the schedule starts no run, in one or two sentences with what to do; empty where all is well.
+    """Why the schedule starts no run, and what to do, in one or two sentences; empty if all is well.
 
     planned: also look whether Prefect's scheduler has planned a run, which it does some seconds after a start.
     """
@@ -53,7 +53,7 @@ def what_keeps_it_from_firing(name: str, schedule: CronSchedule, *, planned: boo
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
             deployment = _read(client, name)
             if deployment is None:
-                return f"{name} is not in Prefect any more, so nothing is started. Stop and start `pipeline serve` again."
+                return f"{name} is no longer in Prefect, so nothing is started. Stop and start `pipeline serve` again."
             if fault := fault_of(deployment, schedule):
                 return fault
             if planned and not _planned(client, deployment, after=datetime.now(UTC) - timedelta(seconds=60)):
@@ -65,14 +65,14 @@ def what_keeps_it_from_firing(name: str, schedule: CronSchedule, *, planned: boo
 
 
 def fault_of(deployment: DeploymentResponse, schedule: CronSchedule) -> str:
-    """What somebody has done to the deployment that keeps the schedule from firing; empty where it stands as it was made."""
+    """Why the deployment no longer fires as it was created: paused, switched off or changed; empty if it is unchanged."""
     if deployment.paused:
         return f"the schedule is paused in Prefect, so nothing is started. {RESUME}"
     active = [entry.schedule for entry in deployment.schedules if entry.active]
     if not active:
         return f"the schedule is switched off in Prefect, so nothing is started. {RESUME}"
     if not any(isinstance(entry, CronSchedule) and (entry.cron, entry.timezone) == (schedule.cron, schedule.timezone) for entry in active):
-        return "the schedule has been changed in Prefect, and runs start by that one. To have this one again, start `pipeline serve` again."
+        return "the schedule has been changed in Prefect, and runs follow that one. To restore this one, start `pipeline serve` again."
     return ""
 
 

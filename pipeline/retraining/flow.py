@@ -1,7 +1,7 @@
 """The Prefect flow: one task per stage, in dvc.yaml's order, each letting DVC bring its stage up to date.
 
 In: nothing but the workspace that it is started in. Out: the flow run's final state, the task states Ran, Unchanged or Restored, a summary
-artifact. Holds no stage logic and no cache: what is up to date is DVC's to say.
+artifact. Holds no stage logic and no cache: DVC decides what is up to date.
 """
 
 import contextlib
@@ -32,7 +32,8 @@ from pipeline.retraining.screen import PROGRESS_LOG
 from pipeline.retraining.summary import StageResult, data_markdown, markdown
 from pipeline.tracking.run_log import RegistryState
 from pipeline.workspace.check import check_inputs
-from pipeline.workspace.dvc_repro import read_graph, reproduce
+from pipeline.workspace.dvc_graph import read_graph
+from pipeline.workspace.dvc_repro import reproduce
 
 FLOW = "image-classifier"
 SAID = {
@@ -62,7 +63,7 @@ def retrain(lock_timeout_seconds: float = 60.0) -> State[Any]:
 
 
 def refuse_foreign_code(paths: Paths) -> None:
-    """Raise ConfigError where this is the code of another project, as when a worker of that one takes a run of this one."""
+    """Raise ConfigError if this is the code of another project, as when a worker of that project picks up a run of this one."""
     own, running = paths.root / "pipeline" / "__main__.py", CODE / "pipeline" / "__main__.py"
     if own.is_file() and not own.samefile(running):
         raise ConfigError(
@@ -94,7 +95,7 @@ def _run_stages(paths: Paths, lock_timeout_seconds: float) -> State[Any]:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for what Prefect says a second time of a failed task, followed by the traceback of no exception: `NoneType: None`."""
+    """False for Prefect's second message about a failed task, which ends with the traceback of no exception: `NoneType: None`."""
     return not record.getMessage().startswith("Task run failed with state")
 
 
@@ -105,7 +106,7 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
         log = _log_of_stage()
         outcome = reproduce(stage, paths, log, lock_timeout_seconds)
         if stage == "register" and outcome != "Ran" and (registry := registry_state(paths)) and not registry.is_current:
-            log(f"The registry is not as data/register/decision.json says ({registry.verdict}): running register again")
+            log(f"The registry differs from data/register/decision.json ({registry.verdict}): running register again")
             outcome = reproduce(stage, paths, log, lock_timeout_seconds, force=True)
     except PipelineError as error:
         return Failed(message=str(error))
@@ -115,7 +116,7 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
 
 
 def _log_of_stage() -> Callable[[str], None]:
-    """Takes a stage's lines: what moves a bar is not for the log."""
+    """Logs a stage's lines; progress records go to the progress bar instead."""
     log, progress = get_run_logger().info, logging.getLogger(PROGRESS_LOG).info
 
     def take(line: str) -> None:
@@ -125,7 +126,7 @@ def _log_of_stage() -> Callable[[str], None]:
 
 
 def _publish(paths: Paths, results: list[StageResult], registry: RegistryState | None, end: State[Any]) -> None:
-    """The artifacts of this project: the summary, and where `ingest` has run what it found."""
+    """The artifacts of this project: the summary and, if `ingest` has run, its findings."""
     name, told = project_name(paths.root), f"{flow_run.name}: {end.message}"
     create_markdown_artifact(markdown(paths, results, registry), key=f"{name}-summary", description=told)
     if any(result.stage == "ingest" and result.state in ("Ran", "Restored") for result in results) and (data := data_markdown(paths)):
@@ -144,7 +145,7 @@ def _conclude(paths: Paths, last: State[Any], results: list[StageResult]) -> Sta
 
 
 def _decision(paths: Paths) -> str:
-    """What became of the model, for the list of runs."""
+    """Whether the model was promoted, for the list of runs."""
     decision = read_decision(paths)
     if not decision:
         return ""

@@ -1,4 +1,4 @@
-"""What must be right before Prefect is imported, which reads its settings then: the folder, the network, its home; and where its address is set.
+"""What must be set up before Prefect is imported, as it reads its settings then: folder, network, home; and where its address is set.
 
 Knows Prefect's files and variables, but does not import it.
 """
@@ -39,17 +39,16 @@ def prepare_prefect(root: Path) -> None:
         Path.home()
     except RuntimeError:
         raise ConfigError(
-            "HOME is not set, and this user has no home folder, without which Prefect does not start. "
-            "Set HOME to a folder that you may write to."
+            "HOME is not set, and this user has no home folder, which Prefect needs. Set HOME to a writable folder."
         ) from None
     import_prefect()
 
 
 def import_prefect() -> None:
-    """Raises ConfigError where Prefect cannot read its settings."""
+    """Raises ConfigError if Prefect cannot read its settings."""
     said = io.StringIO()
     try:
-        # A home that cannot be made is told where it is needed; of wrong settings Prefect's own account is longer than ours
+        # A home that cannot be created is reported where it is needed; Prefect's own report of wrong settings is longer than ours
         with warnings.catch_warnings(action="ignore"), contextlib.redirect_stderr(said):
             import prefect.settings
 
@@ -65,7 +64,7 @@ def _told(error: Exception) -> str:
     told = ": ".join(lines[1:3]) if len(lines) > 2 and "validation error" in lines[0] else (lines or [type(error).__name__])[0]
     here = ", ".join(sorted(name for name in os.environ if name.upper().startswith("PREFECT_")))
     return (
-        f"{told.partition(' [type=')[0].rstrip('.')}. They come from variables ({here or 'none is set'}), prefect.toml, pyproject.toml, "
+        f"{told.partition(' [type=')[0].rstrip('.')}. Settings come from variables ({here or 'none is set'}), prefect.toml, pyproject.toml, "
         ".env, or the active Prefect profile."
     )
 
@@ -76,29 +75,27 @@ def origin_of_address(root: Path, profile: str, profiles_file: Path | None) -> t
         if name.upper() == ADDRESS:
             return f"the variable {name}", f"unset {name}"
     if ADDRESS in {name.upper() for name, value in _dotenv(root / ".env").items() if value}:
-        return f"{ADDRESS} in {root / '.env'}", "take that line out"
+        return f"{ADDRESS} in {root / '.env'}", "remove that line"
     for file, keys in ((root / "prefect.toml", ("api", "url")), (root / "pyproject.toml", ("tool", "prefect", "api", "url"))):
         if _has(file, keys):
-            return f"{'.'.join(keys)} in {file}", "take that line out"
+            return f"{'.'.join(keys)} in {file}", "remove that line"
     return f"the Prefect profile {profile} in {profiles_file}", f"run `prefect --profile {profile} config unset -y {ADDRESS}`"
 
 
 def check_home(home: Path) -> None:
-    """Raise StorageError where Prefect's database cannot be kept in its home."""
+    """Raise StorageError if Prefect's home is not writable."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         writable = os.access(home, os.W_OK | os.X_OK)
     except OSError:
         writable = False
     if not writable:
-        raise StorageError(
-            f"Prefect keeps its history in {home}, which is not writable. Set PREFECT_HOME to a folder that you may write to."
-        )
+        raise StorageError(f"Prefect keeps its history in {home}, which is not writable. Set PREFECT_HOME to a writable folder.")
 
 
 @contextlib.contextmanager
 def one_start_at_a_time(home: Path, timeout_seconds: float) -> Iterator[None]:
-    """Within it no other project starts a server on this home: two that create the tables of one SQLite file both fail."""
+    """Lock out other projects that start a server on this home: if two create the tables of one SQLite file, both fail."""
     lock = home / "pipeline-server-start.lock"
     try:
         with FileLock(lock, timeout=timeout_seconds):
@@ -111,7 +108,7 @@ def one_start_at_a_time(home: Path, timeout_seconds: float) -> Iterator[None]:
     except OSError as error:
         if error.filename != str(lock):
             raise
-        raise StorageError(f"{lock} cannot be written: {error.strerror}. Set PREFECT_HOME to a folder that you may write to.") from None
+        raise StorageError(f"{lock} cannot be written: {error.strerror}. Set PREFECT_HOME to a writable folder.") from None
 
 
 def _dotenv(file: Path) -> dict[str, str | None]:

@@ -44,7 +44,7 @@ RUN_ONLY = {  # what a server of one run does not need
 
 @dataclass(frozen=True)
 class Server:
-    """A process of Prefect's, and the file that has all that it prints."""
+    """A process of Prefect's, and the log file of its output."""
 
     process: "Popen[bytes]"
     log: Path
@@ -55,7 +55,7 @@ class Server:
 
 
 def use_configured_server(paths: Paths) -> bool:
-    """Whether a Prefect server is configured. Raises ConfigError where it is, and is of no use: who set it, and what to do."""
+    """Whether a Prefect server is configured. Raises ConfigError if it cannot be used: where its address is set, and what to do."""
     address = (get_current_settings().api.url or "").strip()
     if not address:
         return False
@@ -70,9 +70,9 @@ def use_configured_server(paths: Paths) -> bool:
 
 
 def start_server(paths: Paths, port: int | None, settings: Mapping[str, str], running: contextlib.ExitStack) -> Server:
-    """A server of this process's own, which uses it from now on; `running` ends it. port: 0 for any, None for 4200 where that is free.
+    """Start a server, which this process uses from now on; `running` ends it. port: 0 for any, None for 4200 if that is free.
 
-    Raises PipelineError with the cause where it does not start.
+    Raises PipelineError with the cause if it does not start.
     """
     home = get_current_settings().home
     check_home(home)
@@ -88,12 +88,12 @@ def start_server(paths: Paths, port: int | None, settings: Mapping[str, str], ru
         _wait_until_healthy(f"{site}/api/health", port, server)
     _use(f"{site}/api")
     if problem := _problem(f"{site}/api"):
-        raise PipelineError(f"The Prefect server that was started {masked(problem)}. All that it said is in {log}.")
+        raise PipelineError(f"The Prefect server that was started {masked(problem)}. Its log is {log}.")
     return server
 
 
 def has_pages() -> bool:
-    """Whether the server in use has a web UI: one started with --no-ui has not, and a link to it would lead nowhere."""
+    """Whether the server in use has a web UI: one started with --no-ui has none, and a link to it would be dead."""
     address = get_current_settings().ui_url
     try:
         answer = httpx.get(address or "", timeout=CONNECT_SECONDS, follow_redirects=True)
@@ -103,7 +103,7 @@ def has_pages() -> bool:
 
 
 def chosen_port(port: int | None) -> int:
-    """The port asked for, or else 4200 or another that is free. Raises ConfigError where the one asked for cannot be used."""
+    """The port asked for, or else 4200 or another that is free. Raises ConfigError if the one asked for cannot be used."""
     if port is None:
         try:
             return _probed(DEFAULT_PORT)
@@ -119,16 +119,16 @@ def chosen_port(port: int | None) -> int:
 
 
 def cause_in(log: str) -> str:
-    """Why a process ended, in one line of what it printed: its last error, or else its last words."""
+    """Why a process ended, in one line of what it printed: its last error, or else its last line."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"([\w.]+\.)?\w*(Error|Exception|Exit)\b: ?\S", line)]
     errors = errors or [line for line in lines if re.search(r"\b(ERROR|CRITICAL)\b|^Error\b", line) and not line.endswith("Exiting.")]
-    said = (errors or lines or ["it said nothing"])[-1]
+    said = (errors or lines or ["it printed nothing"])[-1]
     return masked(said.removeprefix("ERROR:").strip().rstrip("."))
 
 
 def _probed(port: int) -> int:
-    """The port, or any free one for 0. Raises OSError where something listens there."""
+    """The port, or any free one for 0. Raises OSError if something listens there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
@@ -144,7 +144,7 @@ def _use(address: str) -> None:
 
 
 def _problem(address: str) -> str:
-    """What is wrong with a server, as the end of a sentence; empty where it answers as Prefect does."""
+    """Why a server cannot be used, as the end of a sentence; empty if it answers as Prefect does."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
@@ -161,14 +161,14 @@ def _problem(address: str) -> str:
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return f"does not answer: {_first_line(error)}"
     except (ValueError, TypeError):
-        return "is no Prefect API: it answered with something else. The address of one usually ends in /api"
+        return "is not a Prefect API: its answer was not Prefect's. The address of one usually ends in /api"
     except RuntimeError as error:
         return f"cannot be used: {_first_line(error)}"
     return ""
 
 
 def _talk(client: SyncPrefectClient) -> None:
-    """Ask what needs a password, too: the health of a server is told to anyone."""
+    """Also make a request that needs a password: anyone may ask for the health of a server."""
     if problem := client.api_healthcheck():
         raise problem
     client.read_flows(limit=1)
@@ -179,9 +179,9 @@ def _refusal(status: int) -> str:
     if status in (401, 403):
         api = get_current_settings().api
         name = "PREFECT_API_AUTH_STRING" if api.auth_string else "PREFECT_API_KEY" if api.key else ""
-        return f"does not accept {name}" if name else "wants a password: set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY"
+        return f"does not accept {name}" if name else "requires a password: set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY"
     if status in (404, 405, 501):
-        return f"is no Prefect API: it answered with {status}. The address of one usually ends in /api"
+        return f"is not a Prefect API: it answered with status {status}. The address of one usually ends in /api"
     return f"does not answer: HTTP status {status}"
 
 
@@ -200,7 +200,7 @@ def _wait_until_healthy(url: str, port: int, server: Server) -> None:
     slow = "" if server.process.poll() is not None else f" within {START_SECONDS} s"
     raise PipelineError(
         f"The Prefect server did not start{slow}: {server.cause()}. Its database is in {get_current_settings().home}; "
-        f"all that it said is in {server.log}."
+        f"its log is {server.log}."
     )
 
 

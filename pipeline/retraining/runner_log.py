@@ -1,4 +1,4 @@
-"""What Prefect's runner and its runs print: all of it in a file, and on the terminal all but the tracebacks."""
+"""The output of Prefect's runner and its runs: everything goes to a file, everything but tracebacks to the terminal."""
 
 import re
 from pathlib import Path
@@ -23,13 +23,13 @@ class RunnerLog:
         return self.path.read_text(encoding="utf-8", errors="replace") if self.path.is_file() else ""
 
     def show(self) -> None:
-        """Print the whole lines that are new."""
+        """Print the new lines that are complete."""
         for line in self._new_lines():
             if self._is_for_people(line):
                 print(masked(line), flush=True)
 
     def show_rest(self) -> None:
-        """Print what is new, with a last line that has no end."""
+        """Print everything new, including an unfinished last line."""
         self.show()
         if self._rest and self._is_for_people(self._rest):
             print(masked(self._rest), flush=True)

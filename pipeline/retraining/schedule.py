@@ -1,4 +1,4 @@
-"""The flow on a cron schedule: one Prefect deployment per project, one runner that waits for its runs, and an eye on both while it waits.
+"""The flow on a cron schedule: one Prefect deployment per project, one runner that waits for its runs, and checks of both while it waits.
 
 `python -m pipeline.retraining.schedule CRON TIMEZONE` is the runner, the process that `pipeline serve` starts and stops.
 """
@@ -37,7 +37,7 @@ SECONDS_BETWEEN_CHECKS = 60.0
 
 
 def run_by_schedule(paths: Paths, schedule: CronSchedule, port: int | None) -> None:
-    """Run the flow by the schedule until Stopped; then nothing that this started is left."""
+    """Run the flow on the schedule until Stopped; every process that this started is then stopped."""
     name = f"{retrain.name}/{project_name(paths.root)}"
     if port is not None:
         chosen_port(port)
@@ -54,7 +54,7 @@ def run_by_schedule(paths: Paths, schedule: CronSchedule, port: int | None) -> N
 
 
 def checked_schedule(cron: str, timezone: str) -> CronSchedule:
-    """The schedule. Raises ConfigError for what is none, and for one that never fires."""
+    """The schedule. Raises ConfigError if it is not valid or never fires."""
     try:
         if not cron.startswith("@") and len(cron.split()) != 5:  # a sixth field would be seconds
             raise ValueError(cron)
@@ -68,12 +68,12 @@ def checked_schedule(cron: str, timezone: str) -> CronSchedule:
     except ValueError:  # CroniterBadDateError
         dates = []
     if not dates:
-        raise ConfigError(f'--cron "{cron}": never fires, as Prefect finds no such day. Expected a day that the month has.')
+        raise ConfigError(f'--cron "{cron}": never fires: there is no such day.')
     return schedule
 
 
 def next_runs(schedule: CronSchedule, count: int = 3) -> list[datetime]:
-    """The next times at which the schedule fires, by Prefect's own reckoning."""
+    """The next times at which the schedule fires, as Prefect computes them."""
     from prefect.server.schemas.schedules import CronSchedule as ServerSchedule  # takes 1.5 s to import
 
     dates = ServerSchedule(cron=schedule.cron, timezone=schedule.timezone).get_dates(count)
@@ -90,11 +90,11 @@ def _runner(schedule: CronSchedule, log: Path) -> Iterator["Popen[bytes]"]:
 
 
 def _wait_until_ready(name: str, schedule: CronSchedule, runner: "Popen[bytes]", log: RunnerLog) -> None:
-    """Return once the deployment stands as this runner makes it."""
+    """Return once the deployment exists as this runner creates it."""
     deadline = time.monotonic() + READY_SECONDS
     while what_keeps_it_from_firing(name, schedule, planned=False):
         if runner.poll() is not None or time.monotonic() > deadline:
-            raise PipelineError(f"The schedule could not be set up: {cause_in(log.text())}. All that was said is in {log.path}.")
+            raise PipelineError(f"The schedule could not be set up: {cause_in(log.text())}. The log is {log.path}.")
         time.sleep(0.5)
 
 
@@ -107,14 +107,14 @@ def _announcement(name: str, schedule: CronSchedule, before: DeploymentResponse 
         f"  next runs   {times}",
         f"  Prefect UI  {site}",
         f"  deployment  {name}{resumed}",
-        *([f"  left out    {missed} earlier runs, which came due while the schedule was not served"] if missed else []),
+        *([f"  skipped     {missed} earlier runs that were due while the schedule was not being served"] if missed else []),
         "Ctrl-C stops it.",
     ]
     return "\n".join(lines)
 
 
 def _watch(name: str, schedule: CronSchedule, servers: Sequence[Server], log: RunnerLog) -> None:
-    """Show what the runner says, and say in one line if the schedule is paused or changed by somebody else; until a process ends."""
+    """Show the runner's output, and warn in one line if someone pauses or changes the schedule; until a process ends."""
     told = ""
     check_at = time.monotonic() + SECONDS_BETWEEN_CHECKS
     while not (ended := [server for server in servers if server.process.poll() is not None]):
@@ -125,13 +125,13 @@ def _watch(name: str, schedule: CronSchedule, servers: Sequence[Server], log: Ru
         time.sleep(0.5)
     log.show_rest()
     raise PipelineError(
-        f"The schedule has ended, as one of Prefect's processes did: {ended[0].cause()}. "
-        f"Start it again. All that was said is in {ended[0].log}."
+        f"The schedule has stopped, because one of Prefect's processes ended: {ended[0].cause()}. "
+        f"Start it again. The log is {ended[0].log}."
     )
 
 
 def _tell(told: str, look: Callable[[], str]) -> str:
-    """What is wrong now; printed where it is news."""
+    """The current problem, printed if it has changed."""
     problem = look()
     if problem != told:
         print(f"warning: {problem}" if problem else "The schedule is active again.", file=sys.stderr, flush=True)
@@ -139,7 +139,7 @@ def _tell(told: str, look: Callable[[], str]) -> str:
 
 
 def _run_scheduled(cron: str, timezone: str) -> None:
-    """Wait for scheduled runs and start them, one at a time; one that comes due while another runs is left out."""
+    """Wait for scheduled runs and start them, one at a time; a run that is due while another one is active is skipped."""
     root = Path.cwd()
     retrain.serve(
         name=project_name(root),

@@ -31,7 +31,7 @@ _FAILURE = re.compile(r"error: |ERROR: |Finished in state Failed\b|Task run fail
 
 @contextlib.contextmanager
 def shown_to_people() -> Iterator[None]:
-    """Within it the logs of Prefect's flow and task runs are shown for whoever reads standard error."""
+    """Show the logs of Prefect's flow and task runs in the form that suits standard error: a terminal, or anything else."""
     console = [
         handler for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler) or hasattr(handler, "console")
     ]
@@ -153,5 +153,5 @@ def _is_of_no_run(record: logging.LogRecord) -> bool:
 
 
 def _is_no_repetition(record: logging.LogRecord) -> bool:
-    """False for what the command's last line says again."""
+    """False for messages that the command's last line repeats."""
     return not (record.name.startswith(RUN_LOGS) and _FAILURE.match(record.getMessage()))

@@ -1,4 +1,4 @@
-"""Where the flow runs: once or on a schedule, on the Prefect server that is configured, or on one started for the purpose.
+"""Where the flow runs: once or on a schedule, on the Prefect server that is configured, or on one started for it.
 
 Prefect reads its settings as it is imported, so each of the two functions first sees that it can be.
 """
@@ -25,7 +25,7 @@ def run_once(paths: Paths, lock_timeout_seconds: float) -> None:
 
 
 def serve(paths: Paths, cron: str, timezone: str | None, port: int | None) -> None:
-    """Run the flow by a cron schedule until Stopped by Ctrl-C or SIGTERM; then nothing that this started is left.
+    """Run the flow on a cron schedule until Stopped by Ctrl-C or SIGTERM; every process that this started is then stopped.
 
     port: for the Prefect server, where none is configured; by default 4200, or another where that is taken.
     Raises ConfigError for a schedule that never fires or a zone that is none, BusyError where this project is being served already.
@@ -41,7 +41,7 @@ def serve(paths: Paths, cron: str, timezone: str | None, port: int | None) -> No
 
 @contextlib.contextmanager
 def _only_one(paths: Paths) -> Iterator[None]:
-    """Within it no other process serves this project: two runners would both start, and one would pause the other's schedule as it ends."""
+    """Lock out other processes that serve this project: with two runners, one would pause the other's schedule as it ends."""
     note = paths.scratch / "serve.pid"
     try:
         paths.scratch.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def _only_one(paths: Paths) -> Iterator[None]:
             yield
     except Timeout:
         raise BusyError(
-            f"This project's schedule is being served already, by {_process_in(note)}. Stop that first: its Ctrl-C or SIGTERM."
+            f"This project's schedule is already being served, by {_process_in(note)}. Stop it first, with Ctrl-C or SIGTERM."
         ) from None
     except PermissionError as error:
         raise StorageError(f"{error.filename} is not writable: {error.strerror}. The lock of a served schedule is kept there.") from None

@@ -23,7 +23,7 @@ def run_flow(paths: Paths, lock_timeout_seconds: float) -> None:
 
 
 def _connect(paths: Paths) -> None:
-    """Make sure that this process has a Prefect server to talk to, until it ends: run states and logs are sent until the very end."""
+    """Give this process a Prefect server until it exits: run states and logs are sent until the very end."""
     if use_configured_server(paths):
         if not has_pages():
             logging.getLogger("prefect.flow_runs").addFilter(_is_no_link)

@@ -1,4 +1,4 @@
-"""What a run came to, for people: the verdict at the end of a run in plain text, and the same with its stages as Markdown.
+"""The results of a run, for people: the verdict at the end of a run as plain text, and the same with its stages as Markdown.
 
 Reads the stages' small result files, of which one that is missing or broken leaves its line out, and asks git whether it has them. Pure text out;
 knows nothing of Prefect or MLflow.
@@ -31,7 +31,7 @@ class StageResult:
 
 
 def verdict(paths: Paths, registry: RegistryState | None = None, columns: int = 0) -> str:
-    """The lines that a run ends with: accuracy, cross-validation, registry, report, MLflow. Empty where no stage has written a result.
+    """The lines that a run ends with: accuracy, cross-validation, registry, report, MLflow. Empty if no stage has written a result.
 
     columns: of the terminal, at which lines are broken between words; 0: not at all.
     """
@@ -60,7 +60,7 @@ def first_baseline(paths: Paths, here: Path) -> str:
 
 
 def markdown(paths: Paths, results: Sequence[StageResult], registry: RegistryState | None = None) -> str:
-    """The summary that the Prefect UI shows: a table of the stages, a table of what came out, where the runs are compared."""
+    """The summary that the Prefect UI shows: a table of the stages, a table of results, and where to compare runs."""
     stages = "\n".join(f"| {result.stage} | {result.state} | {_duration(result.seconds)} |" for result in results)
     facts = "\n".join(f"| {name} | {value} |" for name, value in _facts(paths, registry).items())
     outcome = f"\n\n| result | |\n|---|---|\n{facts}" if facts else ""
@@ -71,14 +71,14 @@ def markdown(paths: Paths, results: Sequence[StageResult], registry: RegistrySta
 
 
 def data_markdown(paths: Paths) -> str:
-    """What `ingest` found in the images, for the Prefect UI: two tables, images by class and split, findings by kind. Empty where it has not run."""
+    """What `ingest` found in the images, for the Prefect UI: two tables, images by class and split, findings by kind. Empty if it has not run."""
     report = _read(paths.stage("ingest") / "report.json")
     if not {"name", "counts", "class_names", "findings", "images", "rejected"} <= report.keys():
         return ""
     splits = [split for split in SPLITS if any(report["counts"][split].values())]
     classes = [_row(name, *(f"{report['counts'][split][name]:,}" for split in splits)) for name in report["class_names"]]
     findings = [_row(kinds()[kind].title, f"{count:,}") for kind, count in report["findings"].items()]
-    found = "\n".join(["| found | |", "|---|---|", *findings]) if findings else "Nothing to look at was found."
+    found = "\n".join(["| found | |", "|---|---|", *findings]) if findings else "No problems found."
     table = "\n".join([_row("class", *splits), "|---" * (1 + len(splits)) + "|", *classes])
     page = paths.relative(paths.stage("ingest") / "report.html")
     return f"{_cell(report['name'])}: {_images(report)}. With pictures: `{page}`\n\n{found}\n\n{table}\n"

@@ -25,7 +25,7 @@ def schedule_timezone(
 ) -> str:
     """The name of the zone. An empty TZ counts as not set; a machine without /etc/localtime is on UTC, as its own clock is.
 
-    Raises ConfigError for what is no zone, or has no name.
+    Raises ConfigError if it is not a time zone or has no name.
     """
     if option is not None:
         if not is_zone(option):
@@ -59,7 +59,7 @@ def _of_machine(localtime: Path, name_file: Path) -> str:
         name = _name_in(os.path.realpath(localtime)) or _name_in(str(localtime.readlink()))
         if is_zone(name):
             return name
-        raise ConfigError(f"{localtime} leads to {os.path.realpath(localtime)}, which is not a known time zone. {INSTEAD}")
+        raise ConfigError(f"{localtime} points to {os.path.realpath(localtime)}, which is not a known time zone. {INSTEAD}")
     if not localtime.exists():
         return "UTC"
     return _of_copied_file(localtime, name_file)

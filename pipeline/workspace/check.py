@@ -1,4 +1,4 @@
-"""What a run needs, checked before anything is spent: the parameters, the source, and for `pipeline check` the machine and its tools.
+"""What a run needs, checked before it starts: the parameters, the source, and for `pipeline check` the machine and its tools.
 
 Takes well under a second: no TensorFlow, MLflow or Prefect is imported, versions are read from their packages' metadata.
 """
@@ -36,7 +36,7 @@ NAMED_FAULTS = 3
 
 
 def check_inputs(paths: Paths) -> Config:
-    """The checked parameters. Raises ConfigError, SourceError where the images are not there, TrackingError where MLflow's server is not."""
+    """The checked parameters. Raises ConfigError; SourceError if the images do not exist; TrackingError if MLflow's server cannot be reached."""
     config = check_places(paths)
     source = config.source_path(paths.root)
     if "://" not in config.ingest.source and not source.exists():
@@ -48,7 +48,9 @@ def check_inputs(paths: Paths) -> Config:
     for file in (paths.ledger, paths.classes):
         if not file.is_file():
             name = paths.relative(file)
-            raise SourceError(f"{name} is not there: it records what earlier runs decided. Take it from git: `git checkout -- {name}`.")
+            raise SourceError(
+                f"{name} does not exist: it records what earlier runs decided. Restore it from git: `git checkout -- {name}`."
+            )
     check_reachable(tracking_uri(paths))
     return config
 
@@ -68,17 +70,17 @@ def check_places(paths: Paths, stages: Sequence[str] = STAGES) -> Config:
 
 
 def _refuse_what_dvc_cannot_read(source: Path) -> None:
-    """Raise SourceError for what would stop DVC, or have it wait for ever, as it looks whether the source has changed; `ingest` itself could name it."""
+    """Raise SourceError for files that make DVC fail or hang while it checks whether the source has changed; `ingest` comes later."""
     faults = list(itertools.islice(_unreadable(str(source)), NAMED_FAULTS + 1)) if source.is_dir() else []
     if faults:
         named = ", ".join(faults[:NAMED_FAULTS]) + (", …" if len(faults) > NAMED_FAULTS else "")
         raise SourceError(
-            f"ingest.source: {source} holds what DVC cannot keep track of: {named}. Move it elsewhere, or pack the source into a .tar or .zip."
+            f"ingest.source: {source} contains what DVC cannot track: {named}. Move it elsewhere, or pack the source into a .tar or .zip."
         )
 
 
 def _unreadable(folder: str) -> Iterator[str]:
-    """Pipes and devices, links that lead nowhere and names that are no text, in a folder and below."""
+    """Pipes, devices, broken links and names that are not UTF-8, in a folder and below."""
     with os.scandir(folder) as entries:
         for entry in entries:
             name = readable(entry.path)
@@ -93,7 +95,7 @@ def _unreadable(folder: str) -> Iterator[str]:
 
 
 def check_machine(paths: Paths) -> list[Finding]:
-    """Everything that a run needs, one finding each; of what gets in the way only where it is there only if it is."""
+    """Everything that a run needs, one finding each; possible obstacles only if they are present."""
     checks: list[Callable[[Paths], Finding]] = [
         *(_check_project, _check_python, _check_packages, _check_device, *LOOKS, _check_network, _check_disk, _check_store, _check_registry),
         *(_check_prefect, _check_inputs),
@@ -137,12 +139,12 @@ def _check_packages(_: Paths) -> Finding:
 
 
 def _starts_here(script: Path) -> bool:
-    """False where a command of the environment calls the Python of another folder, as it does once the project has been moved."""
+    """False if a command of the environment calls the Python of another folder, as after the project has been moved."""
     try:
         with script.open("rb") as file:
             head = file.read(1024)
     except OSError:
-        return True  # a missing one is told by the other checks
+        return True  # the other checks report a missing one
     return not head.startswith(b"#!") or os.fsencode(sys.executable) in head or os.fsencode(os.path.realpath(sys.executable)) in head
 
 
@@ -170,7 +172,7 @@ def _bfloat16() -> str:
 
 def _check_disk(paths: Paths) -> Finding:
     free_gib = shutil.disk_usage(paths.root).free / 2**30
-    fix = f"make room: at least {MIN_FREE_GIB:g} GiB for data, models and their history" if free_gib < MIN_FREE_GIB else ""
+    fix = f"free some space: at least {MIN_FREE_GIB:g} GiB for data, models and their history" if free_gib < MIN_FREE_GIB else ""
     return Finding("disk", f"{free_gib:.1f} GiB free", fix)
 
 
@@ -224,12 +226,12 @@ def _check_inputs(paths: Paths) -> Finding:
     try:
         config = check_inputs(paths)
     except PipelineError as error:
-        return Finding("parameters", "with these, or with what they name, a run would stop", str(error))
+        return Finding("parameters", "a run would stop", str(error))
     return Finding("parameters", f"valid, images in {config.ingest.source}")
 
 
 def _said(command: list[str]) -> str:
-    """What a command prints, or nothing where it is missing, fails or hangs."""
+    """The output of a command; empty if it is missing, fails or hangs."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_PER_TOOL, check=True)
     except (OSError, subprocess.SubprocessError):

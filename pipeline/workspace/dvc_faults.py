@@ -1,4 +1,4 @@
-"""What DVC's own errors mean here: which file is wrong, and what to do.
+"""DVC's own errors, explained: which file is wrong, and what to do.
 
 In: the lines that `dvc repro` printed, without those of a stage. Out: one line, or None for an error that speaks for itself. Pure text.
 """
@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 
 LOCK_REMEDY = (
-    "Take the last good one from git: `git checkout HEAD -- dvc.lock`; where none is committed, delete it. "
-    "What it does not know is then restored from DVC's cache, or runs again"
+    "Restore it from git: `git checkout HEAD -- dvc.lock`, or delete it if none is committed. "
+    "Stages that it does not list are restored from DVC's cache, or run again"
 )
 OWN_WORDS = re.compile(r"ERROR: (?:failed to reproduce '[^']*': )?(.*)")
 
@@ -34,12 +34,12 @@ def _broken_file(name: str, lines: Sequence[str]) -> str:
     line = next((found[1] for text in lines if (found := _PLACE.match(text))), "")
     place = f"{name}:{line}" if line else name
     merged = any(map(_MARKERS.match, lines))
-    fault = "has the markers of an unresolved merge (<<<<<<<)" if merged else f"cannot be read{_detail(lines)}"
+    fault = "has unresolved conflict markers (<<<<<<<)" if merged else f"cannot be read{_detail(lines)}"
     return f"{place} {fault}. {_remedy(name)}."
 
 
 def _detail(lines: Sequence[str]) -> str:
-    """What the parser expected, in DVC's words, which stand after a blank line."""
+    """What the parser expected, in DVC's words, which follow a blank line."""
     after = [text.strip() for text in lines if text.strip()]
     words = next(
         (
@@ -53,7 +53,7 @@ def _detail(lines: Sequence[str]) -> str:
 
 
 def _remedy(name: str) -> str:
-    return LOCK_REMEDY if name.endswith(".lock") else f"Correct it, or take it from git: `git checkout HEAD -- {name}`"
+    return LOCK_REMEDY if name.endswith(".lock") else f"Fix it, or restore it from git: `git checkout HEAD -- {name}`"
 
 
 def _unreadable(found: re.Match[str]) -> str:
@@ -62,7 +62,7 @@ def _unreadable(found: re.Match[str]) -> str:
 
 
 def _missing(found: re.Match[str]) -> str:
-    return f"{found[1]} does not exist, and the stage depends on it. Put it back, or run `dvc repro` to make what other stages write."
+    return f"{found[1]} does not exist, and the stage depends on it. Restore it, or run `dvc repro` to create the outputs of other stages."
 
 
 def _stage_missing(found: re.Match[str]) -> str:
@@ -82,15 +82,15 @@ FAULTS: tuple[tuple[str, Callable[[re.Match[str]], str] | str], ...] = (
     (r"^missing data 'source': (.+)", _missing),
     (
         r"^unexpected error - \[Errno 2\] No such file or directory: '([^']+)'",
-        "DVC needs {1}, which does not exist and cannot be made.",
+        "DVC needs {1}, which does not exist and cannot be created.",
     ),
     (
         r"No space left on device|database or disk is full|Disk quota exceeded",
-        "The disk is full. Make room and run the same command again.",
+        "The disk is full. Free some space, then run the same command again.",
     ),
     (
         r"Permission denied: '([^']+)'",
-        "{1} cannot be written: permission denied. See whose it is with `ls -ld`, and change its owner or mode.",
+        "{1} cannot be written: permission denied. Check its owner with `ls -ld`, and change owner or mode.",
     ),
     (r"Read-only file system: '([^']+)'", "{1} cannot be written: its file system is read-only."),
     (r"Unable to read RWLock-file '([^']+)'", "DVC's list of locks {1} is damaged. While no DVC command runs, delete it."),
@@ -122,9 +122,9 @@ FAULTS: tuple[tuple[str, Callable[[re.Match[str]], str] | str], ...] = (
     ),
     (
         r"getpwuid\(\): uid not found: (\d+)",
-        "user {1} has no name on this machine, and DVC asks for one. Give one with `export LOGNAME=uid-{1}`.",
+        "user {1} has no name on this machine, but DVC needs one. Set one with `export LOGNAME=uid-{1}`.",
     ),
-    (r"could not determine the home directory", "HOME is not set, and DVC asks for it. Set it to a folder that you may write to."),
+    (r"could not determine the home directory", "HOME is not set, but DVC needs it. Set it to a writable folder."),
 )
 
 

@@ -4,29 +4,26 @@ In: a stage's name and the workspace. Out: whether it ran, was unchanged or came
 DVC command holds is waited for. Knows nothing of Prefect.
 """
 
-import hashlib
 import os
 import re
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pipeline.environment import SETTINGS
 from pipeline.errors import BusyError, ConfigError, StageError
-from pipeline.files import write_bytes
-from pipeline.paths import STAGES, Paths
+from pipeline.paths import Paths
 from pipeline.processes import run
 from pipeline.progress import read_record
-from pipeline.workspace.dvc_faults import LOCK_REMEDY, explain
+from pipeline.workspace.dvc_faults import explain
+from pipeline.workspace.dvc_lock import keep_lock, put_lock_back
 
 Outcome = Literal["Ran", "Unchanged", "Restored"]
-FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage whose run it belongs to, so that it ends with it
+FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage which run it belongs to, so that it ends with that run
 RETRY_SECONDS = 5.0
 ZOMBIE_SECONDS = 3.0
 
@@ -40,90 +37,13 @@ _DVC_FAILURE = re.compile(r"ERROR: (?:failed to reproduce '[^']*': )?(.*)")
 _EXIT_CODE = re.compile(r"exited with (-?\d+)$")
 
 
-def read_graph(paths: Paths) -> dict[str, list[str]]:
-    """The stages of dvc.yaml in its order, each with those whose outs it reads. Raises ConfigError where it cannot be read."""
-    advice = "Mend it, or take it from git: `git checkout -- dvc.yaml`."
-    stages = _stages(paths.root / "dvc.yaml", advice)
-    try:
-        made_by = {
-            _path(out): name for name, stage in stages.items() for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])
-        }
-        return {
-            name: sorted({made_by[dep] for dep in map(_path, stage.get("deps", [])) if dep in made_by}) for name, stage in stages.items()
-        }
-    except (TypeError, AttributeError, StopIteration):
-        raise ConfigError(f"dvc.yaml cannot be read: its stages are not as DVC writes them. {advice}") from None
-
-
-def missing_inputs(stage: str, paths: Paths) -> list[str]:
-    """What a stage reads of other stages, as dvc.yaml says, if it can be read, and that is not there."""
-    try:
-        deps = [_path(dep) for dep in _stages(paths.root / "dvc.yaml", "")[stage].get("deps", [])]
-    except (ConfigError, KeyError, TypeError, AttributeError, StopIteration):
-        return []  # a stage can run without a graph
-    made_by_stages = tuple(f"data/{name}/" for name in STAGES)
-    return [dep for dep in deps if dep.startswith(made_by_stages) and not (paths.root / dep).exists()]
-
-
-def check_lock(paths: Paths) -> None:
-    """Raise ConfigError where there is a dvc.lock that DVC cannot read. One that a killed DVC left half written is put back as it was before."""
-    _put_lock_back(paths)
-    if paths.dvc_lock.exists():
-        _stages(paths.dvc_lock, f"{LOCK_REMEDY}.")
-
-
-def _keep_lock(paths: Paths) -> None:
-    """Keep a copy of a dvc.lock that can be read: DVC writes it in place, and a kill at that moment leaves half of it."""
-    if paths.dvc_lock.is_file() and not _fault_of(paths.dvc_lock):
-        write_bytes(_kept_lock(paths), paths.dvc_lock.read_bytes())
-
-
-def _put_lock_back(paths: Paths) -> None:
-    """Replace a dvc.lock that was cut off in the middle of being written by the copy kept before; what is left of it stays beside the copy."""
-    kept = _kept_lock(paths)
-    if not (kept.is_file() and paths.dvc_lock.is_file() and _fault_of(paths.dvc_lock)):
-        return
-    content, before = paths.dvc_lock.read_bytes(), kept.read_bytes()
-    cut_off = not content.endswith(b"\n") or len(content) < len(before)
-    if cut_off and b"<<<<<<<" not in content:  # an unfinished merge is a person's to finish
-        write_bytes(kept.with_suffix(".cut-off"), content)
-        write_bytes(paths.dvc_lock, before)
-        print("note: dvc.lock was left half written when a run was killed; it is again as it was before that stage.", file=sys.stderr)
-
-
-def _kept_lock(paths: Paths) -> Path:
-    return paths.scratch / f"dvc-lock-{hashlib.sha256(str(paths.root).encode()).hexdigest()[:12]}"
-
-
-def _fault_of(lock: Path) -> str:
-    try:
-        _stages(lock, "")
-    except ConfigError as error:
-        return str(error)
-    return ""
-
-
-def _stages(file: Path, advice: str) -> dict[str, Any]:
-    """What a file of DVC's says of its stages."""
-    try:
-        stages = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["stages"]
-        if isinstance(stages, dict):
-            return stages
-        reason = "it has no stages"
-    except (OSError, ValueError, YAMLError, KeyError, TypeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        said = getattr(error, "problem", None) or getattr(error, "strerror", None) or getattr(error, "reason", None)
-        reason = f"{f'line {mark.line + 1}: ' if mark else ''}{str(said).splitlines()[0]}" if said else "it has no stages"
-    raise ConfigError(f"{file.name} cannot be read: {reason}. {advice}")
-
-
 def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout_seconds: float, *, force: bool = False) -> Outcome:
-    """What DVC did with the stage; its output goes to `log` as it comes, without DVC's hints. `force` runs it though nothing has changed.
+    """What DVC did with the stage; its output goes to `log` as it comes, without DVC's hints. `force` runs it even if nothing has changed.
 
     Raises StageError with the stage's own message, BusyError where another command has held DVC's lock for longer than the timeout.
     """
-    _put_lock_back(paths)
-    _keep_lock(paths)
+    put_lock_back(paths)
+    keep_lock(paths)
     _refuse_outs_elsewhere(stage, paths)
     started = time.monotonic()
     reported = False
@@ -171,14 +91,9 @@ def _refuse_outs_elsewhere(stage: str, paths: Paths) -> None:
     folder = paths.stage(stage)
     if not folder.resolve().is_relative_to(paths.root.resolve()):
         raise StageError(
-            f"{stage}: {paths.relative(folder)} lies in {folder.resolve()}, as it or a folder above it is a link. DVC keeps only files "
-            "within the project: put the folder itself there. (.dvc/cache and mlruns may be links.)"
+            f"{stage}: {paths.relative(folder)} is in {folder.resolve()}: it or a folder above it is a link. DVC tracks only files "
+            "inside the project: replace the link with the folder itself. (.dvc/cache and mlruns may be links.)"
         )
-
-
-def _path(entry: object) -> str:
-    """The path of an out or dep, which stands alone or as the key of its settings."""
-    return str(next(iter(entry)) if isinstance(entry, dict) else entry)
 
 
 def _outcome(lines: list[str]) -> Outcome:
@@ -193,7 +108,7 @@ def _outcome(lines: list[str]) -> Outcome:
 
 
 def _reason(lines: list[str], exit_code: int) -> str:
-    """Why the stage failed: its own words, or else its exit code and the last thing that it said."""
+    """Why the stage failed: its own message, or else its exit code and its last line."""
     own = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if own:
         return "\n".join(own)
@@ -206,7 +121,7 @@ def _reason(lines: list[str], exit_code: int) -> str:
     if code is None:
         return failure
     if code[1] in ("-9", "137"):
-        return "killed by the system, as happens when memory runs out. Close other programs, or lower train.batch_size."
+        return "killed by the system, probably because memory ran out. Close other programs, or lower train.batch_size."
     return f"exited with {code[1]}: {said[-1]}" if said else failure
 
 
@@ -223,7 +138,7 @@ def _holders(lines: list[str], paths: Paths) -> dict[int, str]:
 
 
 def _wait_for(holders: dict[int, str], started: float, timeout_seconds: float) -> None:
-    """Return when it is worth another try: as soon as a holder has gone, or after a while. Raises BusyError after the timeout.
+    """Return when it is worth trying again: as soon as a holder has ended, or after a while. Raises BusyError after the timeout.
 
     A zombie is waited for for a moment only: DVC takes it for alive as long as its parent does, which may be forever.
     """
@@ -233,7 +148,7 @@ def _wait_for(holders: dict[int, str], started: float, timeout_seconds: float) -
         states = [_status(pid) for pid in holders]
         if states and set(states) == {psutil.STATUS_ZOMBIE} and waited > min(ZOMBIE_SECONDS, timeout_seconds):
             raise BusyError(
-                f"DVC's lock is held by {_describe(holders)}, which has ended, but its parent has not taken note. "
+                f"DVC's lock is held by {_describe(holders)}, which has ended, but its parent has not reaped it. "
                 "End that parent, or delete .dvc/tmp/rwlock."
             )
         if waited > timeout_seconds:

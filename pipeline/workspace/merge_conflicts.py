@@ -1,4 +1,4 @@
-"""Files of a git merge that nobody has finished: which lines still hold git's marks, and how to finish each file."""
+"""Unresolved merge conflicts: which files and lines still have git's conflict markers, and how to resolve each."""
 
 import re
 from pathlib import Path
@@ -7,17 +7,17 @@ from pipeline.errors import ConfigError
 from pipeline.paths import STAGES, Paths
 
 MARK = re.compile(rb"(<{7}|>{7}|\|{7})(\s|$)|={7}\r?$")
-EITHER_SIDE = "It is written anew by the next run, so that either side will do: `git checkout --ours -- {name}`, then `git add {name}`"
-BOTH_SIDES = "Keep the lines of both sides, delete the marks (<<<<<<<, =======, >>>>>>>), then `git add {name}`"
+EITHER_SIDE = "The next run rewrites it, so either side will do: `git checkout --ours -- {name}`, then `git add {name}`"
+BOTH_SIDES = "Keep the lines of both sides, delete the conflict markers (<<<<<<<, =======, >>>>>>>), then `git add {name}`"
 CLASSES = (
-    "Keep all classes of both sides, each once, those of the model that is in use first (a class's place is its number in the model); "
-    "delete the marks (<<<<<<<, =======, >>>>>>>), mind the commas, then `git add {name}`"
+    "Keep all classes of both sides, each once, those of the model in use first (a class's position is its index in the model); "
+    "delete the conflict markers (<<<<<<<, =======, >>>>>>>), check the commas, then `git add {name}`"
 )
-BY_HAND = "Decide what is to stand there, delete the marks (<<<<<<<, =======, >>>>>>>), then `git add {name}`"
+BY_HAND = "Decide what to keep, delete the conflict markers (<<<<<<<, =======, >>>>>>>), then `git add {name}`"
 
 
 def refuse_merge_conflicts(paths: Paths) -> None:
-    """Raise ConfigError with a line for each file that a run reads or writes and in which git's marks stand."""
+    """Raise ConfigError with a line for each file that a run reads or writes and that has conflict markers."""
     tracked = sorted([*paths.root.glob("[!.]*.dvc"), *paths.root.glob("data/[!.]*.dvc")])
     advice = {
         **dict.fromkeys(
@@ -40,17 +40,16 @@ def refuse_merge_conflicts(paths: Paths) -> None:
     if found:
         raise ConfigError(
             "\n".join(
-                f"{paths.relative(file)}:{line}: an unfinished merge: two versions stand there one after the other. "
-                f"{advice[file].format(name=paths.relative(file))}."
+                f"{paths.relative(file)}:{line}: an unfinished merge. {advice[file].format(name=paths.relative(file))}."
                 for file, line in found
             )
         )
 
 
 def _first_mark(file: Path) -> int | None:
-    """The number of the first line that is one of git's marks."""
+    """The number of the first line that is a conflict marker."""
     try:
         lines = file.read_bytes().split(b"\n")
-    except OSError:  # not there; or not to be read, which whoever needs it says
+    except OSError:  # missing or unreadable: reported by the code that needs it
         return None
     return next((number for number, line in enumerate(lines, 1) if line[:1] in b"<>|=" and MARK.match(line)), None)

@@ -1,4 +1,4 @@
-"""What around the project stops a run: no home, folders that cannot be written to, git, DVC's graph.
+"""What around the project stops a run: no home, folders that are not writable, git, DVC's graph.
 
 Each fault says what was found and what to do about it. Takes a tenth of a second: no heavy package is imported.
 """
@@ -17,14 +17,15 @@ from pipeline.errors import PipelineError, StorageError
 from pipeline.git import IS_MISSING, NO_REPOSITORY, ask_git
 from pipeline.paths import STAGES, Paths
 from pipeline.python_path import CODE
-from pipeline.workspace.dvc_repro import check_lock, read_graph
+from pipeline.workspace.dvc_graph import read_graph
+from pipeline.workspace.dvc_lock import check_lock
 
 SECONDS_FOR_GIT = 5.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, what was found, and how to mend it where it is wrong."""
+    """What was checked, what was found, and how to fix it if it is wrong."""
 
     subject: str
     found: str
@@ -32,7 +33,7 @@ class Finding:
 
 
 def foreign_code(paths: Paths) -> str:
-    """What to do where the workspace has code of its own and this is not it; empty where all is well.
+    """What to do if the workspace has its own code and this is not it; empty if all is well.
 
     `python -m pipeline` takes the workspace's, unless PYTHONSAFEPATH keeps it from looking there.
     """
@@ -46,17 +47,17 @@ def foreign_code(paths: Paths) -> str:
 
 
 def refuse_what_stops_a_run(paths: Paths) -> None:
-    """Raise StorageError for the first thing around the project that would break off a run; `pipeline check` names them all."""
+    """Raise StorageError for the first problem around the project that would stop a run; `pipeline check` names them all."""
     for look in (folders, home, temporary_files, repository, graph):
         finding = look(paths)
         if look is repository and NO_REPOSITORY not in finding.found:
-            continue  # DVC reads the repository in its own way, and models say what git did not
+            continue  # DVC reads the repository in its own way, and models are tagged with git's error
         if finding.fix:
             raise StorageError(f"{finding.subject}: {finding.found}. Fix: {finding.fix}.")
 
 
 def settle_home(paths: Paths) -> None:
-    """Give the tools folders of their own in .checkpoints/ where there is no home, or one that cannot be written to: Prefect needs one to start."""
+    """Give the tools folders in .checkpoints/ if there is no home, or none that is writable: Prefect needs one to start."""
     os.environ.setdefault("HOME", str(paths.scratch / "home"))
     default = Path(os.environ["HOME"]) / ".prefect"
     if "PREFECT_HOME" not in os.environ and cannot_hold_files(default):
@@ -65,10 +66,10 @@ def settle_home(paths: Paths) -> None:
 
 
 def make_homes() -> None:
-    """Make the home folders where they are not there: Prefect does not start without its own, and makes no folder above it."""
+    """Create the home folders if they do not exist: Prefect does not start without its own, and creates no parent folders."""
     for folder in (os.environ.get("HOME"), os.environ.get("PREFECT_HOME")):
         if folder:
-            with contextlib.suppress(OSError):  # `home` says what is wrong with it
+            with contextlib.suppress(OSError):  # `home` reports it
                 Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
 
 
@@ -77,7 +78,7 @@ def home(_: Paths) -> Finding:
     user = next((os.environ[name] for name in ("LOGNAME", "USER", "LNAME", "USERNAME") if name in os.environ), "")
     folder = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
     if fault := cannot_hold_files(folder):
-        return Finding("home", f"Prefect keeps its history in {folder}, but {fault}", "set PREFECT_HOME to a folder that you may write to")
+        return Finding("home", f"Prefect keeps its history in {folder}, but {fault}", "set PREFECT_HOME to a writable folder")
     return Finding("home", f"{user}, Prefect's history in {folder}")
 
 
@@ -87,7 +88,7 @@ def temporary_files(_: Paths) -> Finding:
     try:
         folder = tempfile.gettempdir()
     except OSError:
-        return Finding("temporary files", "no folder for them can be written to", "set TMPDIR to a folder that you may write to")
+        return Finding("temporary files", "no writable folder for them", "set TMPDIR to a writable folder")
     if asked and os.path.realpath(folder) != os.path.realpath(asked):
         return Finding("temporary files", f"TMPDIR is {asked}, which cannot be used", "set TMPDIR to a folder that is there, or unset it")
     return Finding("temporary files", "")
@@ -106,17 +107,17 @@ def folders(paths: Paths) -> Finding:
         written.append(paths.mlruns)
     for folder in written:
         if fault := cannot_hold_files(folder):
-            return Finding("folders", fault, f"see that {folder} is a folder that you may write to: `ls -ld {shlex.quote(str(folder))}`")
+            return Finding("folders", fault, f"make {folder} a writable folder: `ls -ld {shlex.quote(str(folder))}`")
     for file in _written_files(paths):
         if os.path.lexists(file) and not (file.is_file() and os.access(file, os.R_OK | os.W_OK)):
             return Finding(
-                "folders", f"{file} is no file that you may read and write", f"see whose it is: `ls -ld {shlex.quote(str(file))}`"
+                "folders", f"{file} is not a file that you may read and write", f"check its owner: `ls -ld {shlex.quote(str(file))}`"
             )
     return Finding("folders", "")
 
 
 def _written_files(paths: Paths) -> Iterator[Path]:
-    """Files that a run writes to as they are; a run by another user, as root in a container, may have left them."""
+    """Existing files that a run writes to; a run by another user, such as root in a container, may have left them."""
     yield from (paths.dvc_lock, paths.ledger, paths.classes)
     yield from (paths.project / ".dvc" / "tmp" / name for name in ("lock", "rwlock", "rwlock.lock"))
     yield from paths.scratch.glob("*.lock")
@@ -125,7 +126,7 @@ def _written_files(paths: Paths) -> Iterator[Path]:
 
 
 def cannot_hold_files(folder: Path) -> str:
-    """Why files cannot be written to a folder, which may have to be made first; empty where they can."""
+    """Why files cannot be written to a folder, which may have to be created first; empty if they can."""
     try:
         for place in (folder, *folder.parents):
             if place.is_dir():
@@ -138,12 +139,12 @@ def cannot_hold_files(folder: Path) -> str:
 
 
 def repository(paths: Paths) -> Finding:
-    """Whether git can read the project's history. Without it a run goes on, but no model can say which code made it."""
+    """Whether git can read the project's history. Without it a run continues, but models do not record a commit."""
     answer = ask_git(paths.project, "rev-parse", "--git-dir", timeout_seconds=SECONDS_FOR_GIT)
     if answer.fault == IS_MISSING:
         return Finding("git", "not found", answer.fix)
     if answer.fault == NO_REPOSITORY and _works_without_git(paths):
-        return Finding("git", "no repository here: DVC works without one (core.no_scm), and models do not say which code made them")
+        return Finding("git", "no repository here: DVC works without one (core.no_scm), and models do not record a commit")
     version = ask_git(Path("/"), "--version").text.removeprefix("git version ")
     if answer.fault:
         return Finding("git", f"{version}, but {answer.fault}", answer.fix)
@@ -152,7 +153,7 @@ def repository(paths: Paths) -> Finding:
 
 
 def _works_without_git(paths: Paths) -> bool:
-    """Whether DVC is told to do without git."""
+    """Whether DVC is configured to work without git."""
     settings = configparser.ConfigParser(strict=False, interpolation=None)
     with contextlib.suppress(configparser.Error, UnicodeDecodeError, ValueError):
         settings.read([paths.project / ".dvc" / "config", paths.project / ".dvc" / "config.local"], encoding="utf-8")
@@ -174,7 +175,7 @@ def graph(paths: Paths) -> Finding:
         return Finding("DVC", found, advice[:1].lower() + advice[1:])
     missing = [stage for stage in STAGES if stage not in stages]
     if missing:
-        return Finding("DVC", f"dvc.yaml lacks {', '.join(missing)}", "take dvc.yaml from git: `git checkout -- dvc.yaml`")
+        return Finding("DVC", f"dvc.yaml lacks {', '.join(missing)}", "restore dvc.yaml from git: `git checkout -- dvc.yaml`")
     return Finding("DVC", "set up" if paths.dvc_lock.exists() else "set up, no run yet")
 
 
