@@ -1,6 +1,6 @@
-"""How long it still takes: a bar on a terminal, a plain line every few seconds anywhere else.
+"""Progress and time left: a bar on a terminal, otherwise a plain line every few seconds.
 
-Within `pipeline run` a stage has no terminal, but the run may have one: then each state is a record, a line that the run draws its bar from.
+Within `pipeline run` a stage has no terminal, but the run may have one: then each state is printed as a record, from which the run draws the bar.
 """
 
 import json
@@ -21,7 +21,7 @@ RECORD = "::progress "
 
 @dataclass(frozen=True)
 class ProgressRecord:
-    """The state of one bar: `done` of `total` units, `skipped` of them by an earlier run; `is_over` takes the bar away."""
+    """The state of one bar: `done` of `total` units, `skipped` of them done by an earlier run; `is_over` removes the bar."""
 
     label: str
     done: int
@@ -35,7 +35,7 @@ class ProgressRecord:
 
 
 def read_record(line: str) -> ProgressRecord | None:
-    """The record that a line is, or None for any other line."""
+    """The record in a line, or None for any other line."""
     if not line.startswith(RECORD):
         return None
     try:
@@ -45,7 +45,7 @@ def read_record(line: str) -> ProgressRecord | None:
 
 
 class Progress:
-    """Progress of `total` units of work, shown on standard error; use it as a context manager."""
+    """Shows the progress of `total` units of work on standard error; use it as a context manager."""
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self._label, self._total, self._unit = label, total, unit
@@ -55,7 +55,7 @@ class Progress:
         self._bar = tqdm(total=total, desc=label, unit=f" {unit}", leave=False, dynamic_ncols=True) if sys.stderr.isatty() else None
 
     def advance(self, count: int) -> None:
-        """`count` more units are done."""
+        """Count `count` more units as done."""
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
@@ -66,7 +66,7 @@ class Progress:
             self._print(self._describe())
 
     def skip(self, count: int) -> None:
-        """`count` units had been done before: they say nothing about how long the rest takes."""
+        """Count `count` units as done by an earlier run: they do not affect the estimate of the time left."""
         self._skipped += count
         self._done += count
         if self._bar is not None:
@@ -74,7 +74,7 @@ class Progress:
             self._bar.update(count)
 
     def note(self, text: str) -> None:
-        """Show a line that stays, with the time left where it is known and no bar shows it."""
+        """Print a line that stays, with the time left if it is known and no bar shows it."""
         if self._bar is not None:
             self._bar.write(f"{self._label}: {text}", file=sys.stderr)
             return

@@ -1,81 +1,89 @@
-"""A fit that is broken off goes on where it was and ends with the same bits; what belongs to another fit is never used."""
+"""An interrupted fit resumes where it was and ends with the same bits; the state of another fit is never used."""
 
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from pipeline.errors import FitError
 from pipeline.fitting.checkpoints import Checkpoints, FileCheckpoint, fit_key
-from pipeline.fitting.fit import Fitter, State
+from pipeline.fitting.fit import Fitter
+from pipeline.fitting.fit_state import Epoch, FitState, State
+from pipeline.fitting.trainer import Trainer
 from pipeline.models.network import to_bytes
-from tests.test_fit import FLOAT32, configure, rows, shapes
+from tests.test_fit import FLOAT32, configure, fit, losses, rows, shapes, shared_fitter
 
 ARRAYS: dict[str, np.ndarray] = {"images": np.zeros((4, 2, 2, 1), np.uint8), "labels": np.zeros(4, np.int32)}
 
 
-class BrokenOffError(Exception):
+class KilledError(Exception):
     pass
 
 
 class InMemory:
-    """Keeps every state, and breaks the fit off after `last` of them."""
+    """Keeps every state, and kills the fit after the second."""
 
-    def __init__(self, last: int) -> None:
+    def __init__(self) -> None:
         self.states: list[State] = []
-        self.last = last
 
     def load(self) -> State | None:
         return self.states[-1] if self.states else None
 
     def save(self, state: Callable[[], State]) -> None:
         self.states.append(dict(state()))
-        if len(self.states) == self.last:
-            raise BrokenOffError
+        if len(self.states) == 2:
+            raise KilledError
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("train", "others"),
     [
-        {},
-        {"train": {"early_stopping_epochs": 2, "epochs": 5}},
-        {"train": {"optimizer": "muon", "epochs": 5}},
-        {"model": {"dropout": 0.3}, "augment": {"rotation_degrees": 10.0, "mixup": 0.2, "rand_augment": 0.3}},
+        ({"early_stopping_epochs": 2, "optimizer": "muon"}, {}),
+        ({}, {"model": {"dropout": 0.3}, "augment": {"rotation_degrees": 10.0, "mixup": 0.2, "rand_augment": 0.3}}),
     ],
+    ids=["early stopping and muon", "dropout and augmentation"],
 )
-def test_a_fit_broken_off_after_two_epochs_ends_with_the_same_bytes(changes: dict[str, dict[str, object]]) -> None:
+def test_a_fit_killed_after_two_epochs_ends_with_the_same_bytes(train: dict[str, object], others: dict[str, dict[str, object]]) -> None:
+    config = configure(train={"epochs": 4, **train}, **others)
+    checkpoint, resumed = InMemory(), list[int]()
     images, labels = shapes()
-    config = configure(**{**changes, "train": {"epochs": 4, **changes.get("train", {})}})
-    checkpoint = InMemory(last=2)
-    fitter = Fitter(images.shape[1:], 2, config, FLOAT32)
-    expected = fitter.fit(images, labels, *rows(96))
-    with pytest.raises(BrokenOffError):
-        Fitter(images.shape[1:], 2, config, FLOAT32).fit(images, labels, *rows(96), checkpoint=checkpoint)
+    labels[:16] = 1 - labels[:16]  # the watched images get worse: with early stopping, the best epoch is one before the kill
+    expected = fit(config, images, labels)
+    with pytest.raises(KilledError):
+        shared_fitter(config).fit(images, labels, *rows(96), checkpoint=checkpoint)
 
-    resumed: list[int] = []
-    again = Fitter(images.shape[1:], 2, config, FLOAT32)
-    fitted = again.fit(
+    again = Fitter((8, 8, 1), 2, config, FLOAT32).fit(
         images, labels, *rows(96), checkpoint=checkpoint, on_resume=lambda history: resumed.extend(epoch.epoch for epoch in history)
     )
 
     assert resumed == [1, 2]
-    assert to_bytes(fitted.model) == to_bytes(expected.model)
-    assert [epoch.loss for epoch in fitted.history] == [epoch.loss for epoch in expected.history]
+    assert to_bytes(again.model) == to_bytes(expected.model)
+    assert (losses(again), again.epoch) == (losses(expected), expected.epoch)
+    assert (expected.epoch <= 2) == ("early_stopping_epochs" in train)
+
+
+class Diverged:
+    """A trainer with a weight that is no longer finite."""
+
+    def state(self) -> State:
+        return {"variable_0": np.array([1.0, np.inf])}
 
 
 def test_a_state_that_is_no_longer_finite_does_not_replace_the_last_good_one(tmp_path: Path) -> None:
-    images, labels = shapes()
-    config = configure(train={"learning_rate": 1e18, "warmup_fraction": 0.0, "epochs": 20}, model={"name": "tutorial"})
     checkpoint = FileCheckpoint(tmp_path / "fit.npz")
+    checkpoint.write({"variable_0": np.ones(2)})
+    run = FitState(cast(Trainer, Diverged()), patience=0)
+    run.add(Epoch(1, 0.5, 0.9, 0.5, 0.9, 0.1, 1.0, 100.0))
 
-    with pytest.raises(FitError, match="no longer finite"):
-        Fitter(images.shape[1:], 2, config, FLOAT32).fit(images, labels, *rows(96), checkpoint=checkpoint)
+    with pytest.raises(FitError, match=r"A weight is no longer finite after epoch 1\. Lower train\.learning_rate\."):
+        checkpoint.save(run.state)
 
-    kept = checkpoint.load()
-    assert kept is None or all(np.isfinite(value).all() for name, value in kept.items() if name.startswith("variable"))
+    assert (checkpoint.load() or {})["variable_0"].tolist() == [1, 1]
 
 
 def test_a_file_that_was_cut_off_is_no_checkpoint(tmp_path: Path) -> None:
@@ -89,23 +97,23 @@ def test_a_file_that_was_cut_off_is_no_checkpoint(tmp_path: Path) -> None:
         assert checkpoint.load() is None
 
 
-def test_saving_is_left_out_where_it_would_take_more_than_a_fiftieth_of_the_time(tmp_path: Path) -> None:
+def test_a_state_is_not_saved_if_that_would_take_more_than_a_fiftieth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 1.0, 50.9, 51.1, 52.0])  # the first takes a second; the second is asked for too early, the third is not
+    monkeypatch.setattr("pipeline.fitting.checkpoints.time", SimpleNamespace(monotonic=lambda: next(clock)))
     checkpoint = FileCheckpoint(tmp_path / "fit.npz")
 
-    def slow_state() -> State:
-        time.sleep(0.05)
-        return {"weights": np.zeros(3)}
+    saved = []
+    for number in range(3):
+        checkpoint.save(lambda number=number: {"weights": np.full(3, number)})  # type: ignore[misc]
+        saved.append((checkpoint.load() or {})["weights"][0])
 
-    checkpoint.save(slow_state)
-    first = checkpoint.path.stat().st_mtime_ns
-    checkpoint.save(slow_state)
-
-    assert checkpoint.path.stat().st_mtime_ns == first
+    assert saved == [0, 0, 2]
 
 
-def test_the_key_changes_with_everything_that_the_bits_depend_on() -> None:
-    base = fit_key("train", configure(), "CPU", ARRAYS)
-    changed = [
+def test_the_key_changes_with_everything_that_the_bits_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    keys = [
+        fit_key("train", configure(), "CPU", ARRAYS),
         fit_key("cross_validate", configure(), "CPU", ARRAYS),
         fit_key("train", configure(train={"weight_decay": 0.1}), "CPU", ARRAYS),
         fit_key("train", configure(model={"width": 0.5}), "CPU", ARRAYS),
@@ -115,17 +123,9 @@ def test_the_key_changes_with_everything_that_the_bits_depend_on() -> None:
         fit_key("train", configure(), "CPU", {**ARRAYS, "labels": ARRAYS["labels"].astype(np.int64)}),
     ]
 
-    assert len({base, *changed}) == 8
-    assert base == fit_key("train", configure(), "CPU", ARRAYS)
-
-
-def test_the_key_changes_with_the_kernels_that_tensorflow_is_told_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = []
-    for choice in ("0", "1"):
-        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", choice)
-        keys.append(fit_key("train", configure(), "CPU", ARRAYS))
-
-    assert keys[0] != keys[1]
+    assert keys[0] == fit_key("train", configure(), "CPU", ARRAYS)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    assert len({*keys, fit_key("train", configure(), "CPU", ARRAYS)}) == 9
 
 
 def test_a_finished_fit_leaves_nothing_and_a_failed_one_its_state(tmp_path: Path) -> None:
@@ -133,28 +133,15 @@ def test_a_finished_fit_leaves_nothing_and_a_failed_one_its_state(tmp_path: Path
         with Checkpoints.open(tmp_path, key) as checkpoints:
             checkpoints.of("train").write({"x": np.zeros(1)})
             if fail:
-                raise BrokenOffError
+                raise KilledError
             return checkpoints.resumed
 
     assert not fit("done", fail=False)
-    with pytest.raises(BrokenOffError):
+    with pytest.raises(KilledError):
         fit("failed", fail=True)
 
     assert not (tmp_path / "fits" / "done").exists()
     assert fit("failed", fail=False)
-
-
-def test_what_is_older_than_two_weeks_goes(tmp_path: Path) -> None:
-    old, new = tmp_path / "fits" / ("a" * 32), tmp_path / "fits" / ("b" * 32)
-    for folder in (old, new):
-        folder.mkdir(parents=True)
-    os.utime(old, (time.time() - 15 * 86400,) * 2)
-
-    with Checkpoints.open(tmp_path, "other"):
-        pass
-
-    assert not old.exists()
-    assert new.exists()
 
 
 def test_two_processes_at_the_same_fit_keep_apart(tmp_path: Path) -> None:
@@ -162,17 +149,18 @@ def test_two_processes_at_the_same_fit_keep_apart(tmp_path: Path) -> None:
         assert first.folder != second.folder
 
 
-def test_what_is_no_fit_is_left_alone_however_old_it_is(tmp_path: Path) -> None:
-    album, fit = tmp_path / "fits" / "album", tmp_path / "fits" / ("a" * 32)
-    for path in (album / "cat.jpg", album / "arrays.npz", fit / "cat.jpg", fit / "train.npz"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    (tmp_path / "fits" / "notes.txt").touch()
-    for path in (album, fit, tmp_path / "fits" / "notes.txt"):
-        os.utime(path, (time.time() - 15 * 86400,) * 2)
+def test_only_files_of_fits_older_than_two_weeks_are_removed(tmp_path: Path) -> None:
+    old, mixed, new = ("a" * 32, "b" * 32, "c" * 32)
+    kept = {"album/cat.jpg", "album/arrays.npz", "notes.txt", f"{mixed}/cat.jpg", f"{new}/train.npz"}
+    names = [*kept, f"{old}/train.npz", f"{mixed}/train.npz"]
+    for name in names:
+        (tmp_path / "fits" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "fits" / name).touch()
+    for name in ("album", "notes.txt", old, mixed):
+        os.utime(tmp_path / "fits" / name, (time.time() - 15 * 86400,) * 2)
 
-    with Checkpoints.open(tmp_path, "b" * 32):
+    with Checkpoints.open(tmp_path, "d" * 32):
         pass
 
-    kept = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"}
-    assert kept == {"fits/album/cat.jpg", "fits/album/arrays.npz", f"fits/{'a' * 32}/cat.jpg", "fits/notes.txt"}
+    assert {file.relative_to(tmp_path / "fits").as_posix() for file in tmp_path.rglob("*.*") if file.suffix != ".lock"} == kept
+    assert not (tmp_path / "fits" / old).exists()

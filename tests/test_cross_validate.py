@@ -1,4 +1,4 @@
-"""`cross_validate` predicts every training image by the model that has not seen it, and logs a run per fold."""
+"""`cross_validate` predicts each training image with a model that was not trained on it, and logs a run per fold."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, FakeTrac
     return paths, tracker
 
 
-def test_every_image_is_predicted_once_by_a_model_that_has_not_seen_it(validated: tuple[Paths, FakeTracker]) -> None:
+def test_every_image_is_predicted_once(validated: tuple[Paths, FakeTracker]) -> None:
     table = pq.read_table(validated[0].stage("cross_validate") / "out_of_fold.parquet").to_pydict()
     probabilities = np.stack([table["probability dark"], table["probability bright"]], axis=1)
 
@@ -43,7 +43,7 @@ def test_the_folds_and_their_summary_agree_with_the_predictions(validated: tuple
     assert set(summary) == {"cv_accuracy_mean", "cv_accuracy_std", "cv_accuracy_low", "cv_accuracy_high"}
 
 
-def test_each_fold_is_a_run_beneath_one_parent(validated: tuple[Paths, FakeTracker]) -> None:
+def test_each_fold_is_a_run_below_one_parent(validated: tuple[Paths, FakeTracker]) -> None:
     paths, tracker = validated
     parent, *folds = tracker.runs
 

@@ -10,28 +10,22 @@ import tensorflow as tf
 
 from pipeline.errors import DeviceError
 from pipeline.fitting.device import Compute, choose_compute, describe_gpus
+from tests.test_fit import configure, fit, losses, shapes
 
 ROOT = Path(__file__).parent.parent
 TWO_DEVICES = """
-import sys
-import numpy as np, tensorflow as tf
+import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pipeline.fitting.device import Compute
-from tests.test_fit import configure, fit, shapes
-images, labels = shapes()
-config = configure(train={"epochs": 3}, model={"name": "tutorial"})
-for precision in ("float32", "float16"):
-    for replicas in ((), ("CPU:0", "CPU:1")):
-        print(*(f"{epoch.loss:.4f}" for epoch in fit(config, images, labels, Compute("devices", precision, replicas)).history))
-resnet = fit(configure(train={"epochs": 3}), images, labels, Compute("devices", "float32", ("CPU:0", "CPU:1"))).history
-print(resnet[-1].loss < resnet[0].loss, all(np.isfinite(epoch.validation_loss) for epoch in resnet))
+from tests.test_device import *
+for precision, config in (("float32", TUTORIAL), ("float16", TUTORIAL), ("float32", configure())):
+    print(*losses(fit(config, *shapes(), Compute("devices", precision, ("CPU:0", "CPU:1")))))
 """
+TUTORIAL = configure(model={"name": "tutorial"}, train={"learning_rate": 0.4})
 
 
-def test_a_gpu_that_is_asked_for_and_not_there_is_an_error() -> None:
-    if tf.config.list_physical_devices("GPU"):
-        pytest.skip("there is a GPU here")
+def test_a_missing_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
 
     with pytest.raises(DeviceError, match=r"train\.device is gpu, but TensorFlow sees no GPU"):
         choose_compute("gpu", "auto")
@@ -64,7 +58,7 @@ def test_several_gpus_share_each_step_and_the_name_says_so() -> None:
     assert compute.replicas == ("GPU:0", "GPU:1", "GPU:2", "GPU:3")
 
 
-def test_images_lie_on_a_gpu_where_they_take_no_more_than_a_quarter_of_its_memory() -> None:
+def test_images_are_kept_on_a_gpu_if_they_take_up_at_most_a_quarter_of_its_memory() -> None:
     images = np.zeros((1000, 10, 10, 1), np.uint8)
 
     assert Compute("GPU", "float32", memory_bytes=400_000).holds(images)
@@ -72,12 +66,26 @@ def test_images_lie_on_a_gpu_where_they_take_no_more_than_a_quarter_of_its_memor
     assert not Compute("CPU", "float32").holds(images)
 
 
-def test_two_devices_and_float16_with_loss_scaling_fit_as_one_device_in_float32_does() -> None:
+@pytest.fixture(scope="module")
+def expected() -> list[float]:
+    """The loss of each epoch on one device in float32."""
+    return losses(fit(TUTORIAL, *shapes()))
+
+
+def test_two_devices_share_each_step_also_in_float16_with_loss_scaling(expected: list[float]) -> None:
     done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
-    *fits, resnet = done.stdout.splitlines()[-5:]
-    losses = np.array([[float(loss) for loss in line.split()] for line in fits])
+    float32, float16, normalised = ([float(loss) for loss in line.split()] for line in done.stdout.splitlines()[-3:])
 
-    assert losses[0, -1] < 0.1
-    assert np.allclose(losses, losses[0], atol=2e-3)
-    assert resnet == "True True"
+    assert float32 == pytest.approx(expected, abs=2e-3)
+    assert float16 == pytest.approx(expected, abs=2e-3)
+    assert normalised[-1] < normalised[0]  # each device normalises by its own part of the batch
+
+
+@pytest.mark.parametrize("compute", [Compute("CPU", "float16"), Compute("CPU", "float32", towers=2)], ids=["float16", "two towers"])
+def test_one_device_in_float16_or_with_two_towers_fits_like_one_in_float32(
+    compute: Compute, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.fitting.trainer.SMALLEST_TOWER", 8)
+
+    assert losses(fit(TUTORIAL, *shapes(), compute)) == pytest.approx(expected, abs=2e-3)

@@ -1,4 +1,4 @@
-"""Whenever `train` or `cross_validate` is killed: the same command goes on where it was, in the same MLflow run, and ends with the same bytes."""
+"""Whenever `train` or `cross_validate` is killed, the same command resumes in the same MLflow run and ends with the same bytes."""
 
 import os
 import random
@@ -39,7 +39,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
     """SIGKILL to a stage that is still at work."""
-    assert process.poll() is None, "it was done before it could be killed"
+    assert process.poll() is None, "it ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -1,7 +1,7 @@
-"""Whenever `ingest` or `preprocess` is killed: the same command again ends with the same bytes."""
+"""Whenever `ingest` or `preprocess` is killed, the same command ends with the same bytes."""
 
+import contextlib
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -14,7 +14,7 @@ import pytest
 from tests.sample_images import write_class_folders
 
 ROOT = Path(__file__).parent.parent
-KILLS = 4
+WRITES_BEFORE_A_KILL = (1, 3, 5)
 
 
 def make_project(root: Path, source: Path) -> Path:
@@ -37,38 +37,47 @@ def outputs(root: Path) -> dict[str, bytes]:
     return {str(file.relative_to(root)): file.read_bytes() for file in sorted((root / "data").rglob("*")) if file.is_file()}
 
 
+def sizes(root: Path) -> set[tuple[Path, int]]:
+    """All files of a project that is being written to."""
+    found = set()
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                found.add((path := Path(folder, name), path.stat().st_size))
+    return found
+
+
+def kill_after(process: "subprocess.Popen[bytes]", root: Path, writes: int) -> bool:
+    """Kill a stage once its files have changed so many times; whether it was still at work."""
+    before = sizes(root)
+    while process.poll() is None and writes:
+        time.sleep(0.005)
+        now = sizes(root)
+        writes -= now != before
+        before = now
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    return process.wait() != 0
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, float]]:
-    """(the source, a project in which both stages have run, the seconds that each took)."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the project `before` each stage, and with all of them done."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    source = write_class_folders(folder / "flowers", per_class=900)
-    root = make_project(folder / "project", source)
-    seconds = {}
+    root = make_project(folder / "done", write_class_folders(folder / "flowers", per_class=400))
     for stage in ("ingest", "preprocess"):
-        started = time.monotonic()
+        shutil.copytree(root, folder / stage)
         assert start(root, stage).wait() == 0
-        seconds[stage] = time.monotonic() - started
-    return source, root, seconds
+    return folder
 
 
 @pytest.mark.parametrize("stage", ["ingest", "preprocess"])
-def test_a_stage_that_is_killed_again_and_again_ends_with_the_same_bytes(
-    stage: str, undisturbed: tuple[Path, Path, dict[str, float]], tmp_path: Path
-) -> None:
-    source, expected, seconds = undisturbed
-    root = make_project(tmp_path / "project", source)
-    if stage == "preprocess":
-        assert start(root, "ingest").wait() == 0
-    generator = random.Random(7)
-    killed = 0
-    for _ in range(KILLS):
-        process = start(root, stage)
-        time.sleep(generator.uniform(0.2, seconds[stage]))
-        os.killpg(process.pid, signal.SIGKILL)
-        killed += process.wait() != 0
+def test_a_stage_that_is_killed_again_and_again_ends_with_the_same_bytes(stage: str, undisturbed: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(undisturbed / stage, tmp_path / "project")
+    killed = [kill_after(start(root, stage), root, writes) for writes in WRITES_BEFORE_A_KILL]
 
     assert start(root, stage).wait() == 0
 
-    wanted = {path: content for path, content in outputs(expected).items() if stage == "preprocess" or "preprocess" not in path}
-    assert killed >= 2
+    wanted = {path: content for path, content in outputs(undisturbed / "done").items() if stage == "preprocess" or "preprocess" not in path}
+    assert sum(killed) >= 2
     assert outputs(root) == wanted

@@ -1,4 +1,4 @@
-"""Progress is a bar on a terminal, and a line now and then anywhere else."""
+"""Progress is a bar on a terminal, a line now and then in a log, and records for a run that draws the bar."""
 
 import sys
 
@@ -7,9 +7,13 @@ import pytest
 from pipeline.progress import WANTS_RECORDS, Progress, ProgressRecord, read_record
 
 
-def test_a_log_gets_a_line_with_share_and_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    clock = iter([0.0, 30.0, 30.0, 30.0])
+def set_clock(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
+    clock = iter(seconds)
     monkeypatch.setattr("pipeline.progress.time.monotonic", lambda: next(clock))
+
+
+def test_a_log_gets_a_line_with_share_and_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    set_clock(monkeypatch, 0.0, 30.0, 30.0, 30.0)
 
     with Progress("ingest", 70_000, "images") as shown:
         shown.advance(14_000)
@@ -17,26 +21,32 @@ def test_a_log_gets_a_line_with_share_and_time_left(monkeypatch: pytest.MonkeyPa
     assert capsys.readouterr().err == "ingest: 14,000/70,000 images, 20%, 2 min left\n"  # 30 s for a fifth: 120 s for the rest
 
 
-def test_a_log_is_not_flooded(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("ingest", 1000, "images") as shown:
+def test_a_log_is_not_flooded_and_a_note_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("train", 1000, "steps") as shown:
         for _ in range(1000):
             shown.advance(1)
-
-    assert capsys.readouterr().err == ""
-
-
-def test_a_note_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("train", 10, "steps") as shown:
         shown.note("epoch 1")
 
     assert capsys.readouterr().err == "train: epoch 1\n"
+
+
+def test_a_note_in_a_log_has_the_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    set_clock(monkeypatch, 0.0, 10.0, 10.0, 10.0)
+
+    with Progress("train", 10, "steps") as shown:
+        shown.skip(4)
+        shown.advance(2)
+        shown.note("epoch 1")
+
+    assert capsys.readouterr().err == "train: epoch 1 (20 s left)\n"  # 10 s for two steps, four are left
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
 
     with Progress("train", 10, "steps") as shown:
-        shown.advance(10)
+        shown.skip(5)
+        shown.advance(5)
         shown.note("epoch 1")
 
     assert "train: 100%" in (written := capsys.readouterr().err)
@@ -45,8 +55,7 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 def test_a_run_with_a_terminal_gets_records_instead(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv(WANTS_RECORDS, "1")
-    clock = iter([0.0, 1.0, 1.0, 1.2])
-    monkeypatch.setattr("pipeline.progress.time.monotonic", lambda: next(clock))
+    set_clock(monkeypatch, 0.0, 1.0, 1.0, 1.2)
 
     with Progress("train", 10, "steps") as shown:
         shown.skip(2)

@@ -1,4 +1,4 @@
-"""The registered model takes images as people have them and prepares them as `preprocess` does."""
+"""The registered model takes encoded images or arrays and prepares them as `preprocess` does."""
 
 import base64
 from pathlib import Path
@@ -15,14 +15,14 @@ from pipeline.models.predict import load_model, predict
 from pipeline.serving.served_model import load
 from tests.test_fit import configure, fit, shapes
 
-SPEC = ImageSpec(12, 12, 1, "pad")
+SPEC = ImageSpec(8, 8, 1, "pad")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    write_bytes(folder / "model.keras", to_bytes(fit(configure(train={"epochs": 1}), *shapes()).model))
-    write_json(folder / "spec.json", {"height": 12, "width": 12, "channels": 1, "resize": "pad", "class_names": ["rows", "columns"]})
+    write_bytes(folder / "model.keras", to_bytes(fit(configure(), *shapes()).model))
+    write_json(folder / "spec.json", {"height": 8, "width": 8, "channels": 1, "resize": "pad", "class_names": ["rows", "columns"]})
     return folder
 
 
@@ -32,7 +32,7 @@ def pictures() -> list[np.ndarray]:
     return [rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((12, 12), (40, 25), (7, 9, 3))]
 
 
-def test_it_predicts_what_the_network_predicts_for_the_packed_image(folder: Path, pictures: list[np.ndarray]) -> None:
+def test_it_predicts_what_the_network_predicts_for_the_prepared_array(folder: Path, pictures: list[np.ndarray]) -> None:
     encoded = [encode_png(picture) for picture in pictures]
     packed = np.stack([encoded_to_input(content, SPEC) for content in encoded])
 
@@ -58,13 +58,13 @@ def test_bytes_base64_text_and_arrays_give_the_same_answer(folder: Path, picture
 
 
 @pytest.mark.parametrize("wrong", [b"hello", "not base64!", np.zeros((3, 3), np.float32)])
-def test_what_is_no_image_is_told_with_its_row(folder: Path, wrong: object, pictures: list[np.ndarray]) -> None:
+def test_something_that_is_no_image_is_an_error_with_its_row(folder: Path, wrong: object, pictures: list[np.ndarray]) -> None:
     with pytest.raises(SourceError, match=r"^image 1: "):
         load(folder).predict([pictures[0], wrong])
 
 
-def test_another_column_is_refused(folder: Path) -> None:
-    with pytest.raises(SourceError, match="expected the column image, found picture"):
+def test_another_column_is_an_error(folder: Path) -> None:
+    with pytest.raises(SourceError, match="expected a column named image, found picture"):
         load(folder).predict(pd.DataFrame({"picture": [b""]}))
 
 

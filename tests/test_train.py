@@ -1,4 +1,4 @@
-"""`train` writes a model that opens anywhere, tells its curves, and can be found by what it produced."""
+"""`train` writes a model and its learning curves, and its run can be found by the model's digest."""
 
 import csv
 from pathlib import Path
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.dataset.arrays import write_array
-from pipeline.errors import DeviceError
+from pipeline.errors import DeviceError, FitError
 from pipeline.files import read_json, sha256_file, write_bytes, write_json, write_table
 from pipeline.models.predict import load_model
 from pipeline.params.reader import Config, load_config
@@ -24,12 +24,12 @@ COUNT = 60
 def configure(**train_changes: object) -> Config:
     values = load_config(ROOT / "params.yaml").model_dump(by_alias=True)
     values["train"] |= {"epochs": 2, "min_steps": 0, "batch_size": 16, "device": "cpu", "precision": "float32", **train_changes}
-    values["model"]["width"] = 0.125
+    values["model"] |= {"name": "tutorial", "width": 0.125}
     return Config.model_validate(values)
 
 
 def make_workspace(root: Path, validation: bool = False) -> Paths:
-    """What `ingest` and `preprocess` leave behind for 60 images of two classes."""
+    """The outputs of `ingest` and `preprocess` for 60 images of two classes; with `validation`, 12 of them are for validation."""
     paths = Paths(root)
     folder = paths.stage("preprocess")
     labels = (np.arange(COUNT) % 2).astype(np.int32)
@@ -47,16 +47,8 @@ def make_workspace(root: Path, validation: bool = False) -> Paths:
     write_array(folder / "train" / "validation.npy", marked)
     write_array(folder / "train" / "groups.npy", np.arange(len(marked), dtype=np.int32))
     write_table(folder / "train" / "index.parquet", pa.table(index))
-    write_json(
-        folder / "spec.json",
-        {
-            "class_names": ["dark", "bright"],
-            "dataset_name": "lamps",
-            "dataset_digest": "d1",
-            "source": "lamps",
-            "data_counts": {"images": 90, "leak": 2},
-        },
-    )
+    spec = {"class_names": ["dark", "bright"], "dataset_name": "lamps", "dataset_digest": "d1", "source": "lamps"}
+    write_json(folder / "spec.json", {**spec, "data_counts": {"images": 90, "leak": 2}})
     write_bytes(folder / "augmented.png", b"picture")
     for name in ("report.json", "report.html", "findings.csv"):
         write_bytes(paths.stage("ingest") / name, b"")
@@ -70,7 +62,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, FakeTracke
     return paths, tracker
 
 
-def test_the_model_takes_packed_images_and_gives_probabilities(trained: tuple[Paths, FakeTracker]) -> None:
+def test_the_model_takes_arrays_of_bytes_and_gives_probabilities(trained: tuple[Paths, FakeTracker]) -> None:
     model = load_model(trained[0].stage("train") / "model.keras")
 
     probabilities = np.asarray(model(np.zeros((3, 10, 10, 1), np.uint8)))
@@ -79,53 +71,45 @@ def test_the_model_takes_packed_images_and_gives_probabilities(trained: tuple[Pa
     assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-def test_the_history_has_a_row_per_epoch_and_nothing_that_differs_from_run_to_run(trained: tuple[Paths, FakeTracker]) -> None:
-    with (trained[0].stage("train") / "history.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-
-    assert [row["epoch"] for row in rows] == ["1", "2"]
-    assert set(rows[0]) == {"epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate"}
-
-
-def test_the_run_has_curves_files_and_the_digest_of_the_model(trained: tuple[Paths, FakeTracker]) -> None:
+def test_the_run_has_files_the_device_and_the_digest_of_the_model(trained: tuple[Paths, FakeTracker]) -> None:
     paths, tracker = trained
     (run,) = tracker.runs
 
-    assert [step for step, _ in run.metrics["val_accuracy"]] == [1, 2]
     assert {"train/history.csv", "preprocess/augmented.png"} <= set(run.files)
     assert run.tags[MODEL_TAG] == sha256_file(paths.stage("train") / "model.keras")
     assert (run.status, run.tags["device"], run.tags["precision"]) == ("FINISHED", "CPU", "float32")
+    assert FOLDS_TAG not in run.tags
 
 
-def test_a_curve_starts_at_the_first_epoch_and_no_end_result_is_in_it(trained: tuple[Paths, FakeTracker]) -> None:
+def test_history_and_curves_have_an_entry_per_epoch_and_only_metrics_has_the_end_results(trained: tuple[Paths, FakeTracker]) -> None:
     (run,) = trained[1].runs
     results = read_json(trained[0].stage("train") / "metrics.json")
+    with (trained[0].stage("train") / "history.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
 
+    assert [list(row) for row in rows] == [["epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate"]] * 2
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [float(row["loss"]) for row in rows] == pytest.approx([value for _, value in run.metrics["loss"]])
     curves = {name: [step for step, _ in values] for name, values in run.metrics.items() if name not in results}
     assert curves == {key: [1, 2] for key in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "images_per_second")}
     assert list(results) == ["validation_accuracy", "validation_loss", "train_accuracy", "train_loss"]
     assert {name: run.metrics[name] for name in results} == {name: [(0, value)] for name, value in results.items()}
 
 
-def test_a_tenth_is_held_out_unless_the_source_says_which(tmp_path: Path, trained: tuple[Paths, FakeTracker]) -> None:
-    marked = make_workspace(tmp_path, validation=True)
+def test_a_tenth_is_held_out_unless_the_source_has_validation_images_and_a_failed_fit_closes_its_run(
+    tmp_path: Path, trained: tuple[Paths, FakeTracker]
+) -> None:
     tracker = FakeTracker()
-    train.run(configure(epochs=1), marked, tracker)
+
+    with pytest.raises(FitError, match="no longer finite"):
+        train.run(configure(learning_rate=1e30, warmup_fraction=0.0), make_workspace(tmp_path, validation=True), tracker)
 
     assert trained[1].runs[0].params["validation_images"] == "6"
-    assert tracker.runs[0].params["validation_images"] == "12"
+    assert [(run.status, run.params["validation_images"]) for run in tracker.runs] == [("FAILED", "12")]
 
 
-def test_a_fit_that_fails_closes_its_run(tmp_path: Path) -> None:
-    tracker = FakeTracker()
-
-    with pytest.raises(Exception, match="no longer finite"):
-        train.run(configure(learning_rate=1e30, warmup_fraction=0.0), make_workspace(tmp_path), tracker)
-
-    assert [run.status for run in tracker.runs] == ["FAILED"]
-
-
-def test_a_missing_gpu_costs_no_run(tmp_path: Path) -> None:
+def test_a_missing_gpu_starts_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
     tracker = FakeTracker()
 
     with pytest.raises(DeviceError):
@@ -134,11 +118,10 @@ def test_a_missing_gpu_costs_no_run(tmp_path: Path) -> None:
     assert tracker.runs == []
 
 
-def test_training_again_gives_the_same_bytes(tmp_path: Path, trained: tuple[Paths, FakeTracker]) -> None:
+def test_training_again_after_other_fits_gives_the_same_bytes(tmp_path: Path, trained: tuple[Paths, FakeTracker]) -> None:
     again = make_workspace(tmp_path)
-    cross_validate.run(configure(epochs=1), again, FakeTracker())  # another fit before, in the same process
+    cross_validate.run(configure(), again, FakeTracker())
     train.run(configure(), again, FakeTracker())
 
     for name in ("model.keras", "history.csv", "metrics.json"):
         assert (again.stage("train") / name).read_bytes() == (trained[0].stage("train") / name).read_bytes(), name
-    assert FOLDS_TAG not in trained[1].runs[0].tags

@@ -1,7 +1,7 @@
-"""Everything random that happens to a training image, as one step of the training graph.
+"""All random augmentation of training images, as one step of the training graph.
 
-In order: one affine warp, RandAugment, colours, standardisation, erasing, and MixUp or CutMix. What is random is drawn with NumPy, by `augment.py` and
-`rand_augment.py`, or by Keras's layers from seeds that `begin_epoch` sets: the same seed and epoch, the same images. What is not chosen costs nothing.
+In order: one affine warp, RandAugment, colours, standardisation, erasing, and MixUp or CutMix. Random numbers are drawn with NumPy, in `transforms.py`
+and `rand_augment.py`, or by Keras's layers from seeds set by `begin_epoch`: the same seed and epoch give the same images. What is off costs nothing.
 """
 
 import math
@@ -23,7 +23,7 @@ SIGNS = tf.TensorSpec((None, None, OPERATIONS_PER_IMAGE), tf.float32)
 
 
 class Augmenter:
-    """Augmentation of images of one shape (H, W, C) with `class_count` classes. `signature`: of the arrays that `draw` gives, in order."""
+    """Augments images of one shape (H, W, C) with `class_count` classes. `signature`: the specs of the arrays from `draw`, in order."""
 
     def __init__(self, augment: Augment, shape: tuple[int, int, int], class_count: int) -> None:
         self._augment = augment
@@ -37,12 +37,12 @@ class Augmenter:
         self.signature = tuple(self._specs().values())
 
     def begin_epoch(self, seed: int, epoch: int) -> None:
-        """Set what Keras's layers draw from; each step of the epoch then moves it on."""
+        """Seed the generators of Keras's layers for this epoch; each step advances them."""
         for i, generator in enumerate(self._generators):
             generator.state.assign(np.random.SeedSequence([seed, epoch, i]).generate_state(2).astype(np.int64))
 
     def draw(self, steps: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """What is random for S steps of B images, `steps` (S, B): arrays (S, B, ...) as in `signature`."""
+        """Random parameters for S steps of B images, `steps` (S, B): arrays (S, B, ...) as in `signature`."""
         augment, count, (height, width, _) = self._augment, math.prod(steps), self._shape
         drawn: dict[str, np.ndarray] = {}
         if "transforms" in self._specs():
@@ -63,7 +63,7 @@ class Augmenter:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Standardised images float32 (B, H, W, C) and targets float32 (B, K) of images uint8 (B, H, W, C).
 
-        draws: one step of what `draw` gave. scale, offset: float32 (C,).
+        draws: one step of the arrays from `draw`. scale, offset: float32 (C,).
         """
         drawn = dict(zip(self._specs(), draws, strict=True))
         if "transforms" in drawn:
@@ -81,7 +81,7 @@ class Augmenter:
         return self._mix(images, targets)
 
     def _specs(self) -> dict[str, tf.TensorSpec]:
-        """What `draw` gives, by name, in order."""
+        """The specs of the arrays from `draw`, by name, in order."""
         augment = self._augment
         chosen = {
             "transforms": (TRANSFORMS, augment.horizontal_flip or moves_between_pixels(augment)),
@@ -93,13 +93,13 @@ class Augmenter:
         return {name: spec for name, (spec, is_chosen) in chosen.items() if is_chosen}
 
     def _mix(self, images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Each image mixed with another of the batch by MixUp or CutMix; where both are chosen, each image gets one of them, by a coin."""
+        """Each image mixed with another of the batch by MixUp or CutMix; if both are on, one of them is chosen at random for each image."""
         results = []
         for layer in (self._mixup, self._cutmix):
             if layer is not None:
                 drawn = layer.get_random_transformation(images)
                 if layer is self._cutmix:
-                    # Keras takes the share from the box before it is cut to whole pixels: off by up to 0.07 at 28 x 28
+                    # Keras computes the weight from the box before rounding to whole pixels: off by up to 0.07 at 28 x 28
                     drawn["mix_weight"] = 1 - tf.reduce_mean(tf.cast(drawn["batch_masks"], tf.float32), axis=(1, 2, 3))
                 results.append((layer.transform_images(images, drawn), layer.transform_labels(targets, drawn)))
         if len(results) < 2:
@@ -110,10 +110,10 @@ class Augmenter:
 
 
 def _colour_layer(augment: Augment, channels: int) -> keras.layers.Layer | None:
-    """Keras's colour jitter for images from 0 to 1, or None where nothing is chosen.
+    """Keras's colour jitter for images from 0 to 1, or None if all of it is off.
 
-    Given (0, 255), Keras 3.15's RandomSaturation bounds the saturation by 255 instead of 1, and colours come out down to -2000; given one number, its
-    RandomContrast only ever raises the contrast. Hence images from 0 to 1, and pairs.
+    For (0, 255), Keras 3.15's RandomSaturation clips the saturation at 255 instead of 1, which gives colours down to -2000; for a single number, its
+    RandomContrast only raises the contrast. Hence images from 0 to 1, and pairs.
     """
     if not changes_colour(augment, channels):
         return None

@@ -1,4 +1,4 @@
-"""Random colours of images, for the preview of augmentation: what keras.layers.RandomColorJitter does while fitting, in NumPy; no TensorFlow."""
+"""Random colours for the preview of augmentation: as keras.layers.RandomColorJitter changes them during training, in NumPy without TensorFlow."""
 
 import numpy as np
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv
@@ -7,12 +7,12 @@ from pipeline.params.augment import Augment
 
 
 def changes_colour(augment: Augment, channels: int) -> bool:
-    """Whether brightness or contrast, or in colour images saturation or hue, are chosen."""
+    """Whether brightness or contrast is on or, for colour images, saturation or hue."""
     return any((augment.brightness, augment.contrast)) or (channels == 3 and any((augment.saturation, augment.hue)))
 
 
 def jitter(images: np.ndarray, augment: Augment, rng: np.random.Generator) -> np.ndarray:
-    """Images uint8 (N, H, W, C), each with a brightness, contrast, saturation and hue of its own, in this order; nothing is drawn for what is off."""
+    """Images uint8 (N, H, W, C), each with its own brightness, contrast, saturation and hue, in this order; nothing is drawn for what is off."""
     if not changes_colour(augment, images.shape[-1]):
         return images
     values = images / 255.0

@@ -1,9 +1,9 @@
-"""RandAugment: two random operations per image, all of one strength. Cubuk et al., 2019.
+"""RandAugment: two random operations per image, all of the same strength. Cubuk et al., 2019.
 
-What is drawn is NumPy's and comes from a generator. Operations that move pixels become part of the image's one affine warp (`augment.py`), before those
-that change their values, which are done here inside TensorFlow, as Pillow does them. Not keras.layers.RandAugment (3.15): it draws two operations for a
-whole batch, not for each image, turns one way only, by up to 360 degrees x strength, equalises by the histogram of the batch, and computes all eleven
-operations twice to keep two: 26 ms of CPU time for 256 images of 28 x 28 x 1, against 3 ms here, warp included.
+Operations are drawn with NumPy. Those that move pixels become part of the image's affine warp (`transforms.py`), which comes before those that change
+values; these run here in TensorFlow and match Pillow's. keras.layers.RandAugment (3.15) is not used: it draws two operations per batch instead of per
+image, rotates in one direction only, by up to 360 degrees x strength, equalises by the histogram of the batch, and computes all eleven operations
+twice to keep two: 26 ms of CPU time for 256 images of 28 x 28 x 1, against 3 ms here, warp included.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ GREY_OF_RGB = (0.299, 0.587, 0.114)
 
 
 def sample_operations(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(operations int32 (count, 2), places in OPERATIONS; signs float32 (count, 2), -1 or 1)."""
+    """(operations int32 (count, 2), indices into OPERATIONS; signs float32 (count, 2), -1 or 1)."""
     shape = (count, OPERATIONS_PER_IMAGE)
     return rng.integers(len(OPERATIONS), size=shape, dtype=np.int32), rng.choice(np.array([-1, 1], np.float32), shape)
 
@@ -41,9 +41,9 @@ def movement(operations: np.ndarray, signs: np.ndarray, strength: float, height:
 
 
 def change_pixels(images: tf.Tensor, operations: tf.Tensor, signs: tf.Tensor, strength: float) -> tf.Tensor:
-    """Images float32 (N, H, W, C), 0 to 255, after one operation each on their values; those that move pixels do nothing here.
+    """Images float32 (N, H, W, C), 0 to 255, after one operation each on their values; operations that move pixels do nothing here.
 
-    operations: int32 (N,). signs: float32 (N,). Every image goes through its own operation only.
+    operations: int32 (N,). signs: float32 (N,). Only its own operation is computed for an image.
     """
     first = OPERATIONS.index(CHANGING[0])
     factors = 1 + MOST_ENHANCEMENT * strength * signs[:, None, None, None]
@@ -81,7 +81,7 @@ def _grey(images: tf.Tensor) -> tf.Tensor:
 
 
 def _smooth(images: tf.Tensor) -> tf.Tensor:
-    """Pillow's SMOOTH: of the 3 x 3 pixels about each, the middle one counts five times."""
+    """Pillow's SMOOTH: a mean over 3 x 3 pixels in which the centre has weight 5."""
     padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     rows = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     return (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:] + 4 * images) / 13
@@ -93,10 +93,10 @@ def _auto_contrast(images: tf.Tensor) -> tf.Tensor:
 
 
 def _equalize(images: tf.Tensor) -> tf.Tensor:
-    """Pillow's equalize: a table of 256 values for every image and channel, from the counts below each value."""
+    """Pillow's equalize: a table of 256 values per image and channel, from the cumulative histogram."""
     height, width, channels = images.shape[1:]
     values = tf.reshape(tf.transpose(tf.cast(tf.round(images), tf.int32), (0, 3, 1, 2)), (-1, height * width))
-    with tf.device("/CPU:0"):  # the GPU's kernel counts in no fixed order, and refuses where results must be deterministic
+    with tf.device("/CPU:0"):  # the GPU kernel counts in no fixed order, and fails if operations must be deterministic
         counts = tf.math.bincount(values, minlength=256, maxlength=256, axis=-1)
     highest = tf.reduce_max(values, axis=1, keepdims=True)
     step = (height * width - tf.gather(counts, highest, axis=1, batch_dims=1)) // 255

@@ -1,7 +1,7 @@
-"""Random transforms of training images: one affine matrix and the erased boxes of each image. NumPy and SciPy; no TensorFlow.
+"""Random transforms of training images: one affine matrix per image, and boxes to erase. NumPy and SciPy; no TensorFlow.
 
-The matrices go from output to input: pixel (x, y) of the result is taken from (a0 x + a1 y + a2, a3 x + a4 y + a5), as in TensorFlow's
-ImageProjectiveTransformV3, which applies them while fitting (`warp.py`). Here `warp` does the same, for the preview and as the reference in tests.
+The matrices map output to input: pixel (x, y) of the result is taken from (a0 x + a1 y + a2, a3 x + a4 y + a5), as in TensorFlow's
+ImageProjectiveTransformV3, which applies them during training (`warp.py`). Here `warp` does the same, for the preview and as the reference in tests.
 """
 
 import math
@@ -17,13 +17,13 @@ RECTANGLE_ASPECT = (0.3, 1 / 0.3)
 
 
 def moves_between_pixels(augment: Augment) -> bool:
-    """Whether transforms need interpolation: all but a flip do."""
+    """Whether transforms need interpolation: all except a flip do."""
     parameters = (augment.rotation_degrees, augment.shift_fraction, augment.shear_degrees, augment.zoom_fraction, augment.rand_augment)
     return any(parameters)
 
 
 def sample_transforms(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Transforms float32 (count, 8) about the image's centre: rotation, shear, zoom, flip, then shift, composed into one matrix each."""
+    """Transforms float32 (count, 8) about the image's centre: rotation, shear, zoom, flip, then shift, combined into one matrix each."""
     angle = np.radians(_symmetric(augment.rotation_degrees, count, rng))
     shear = np.radians(_symmetric(augment.shear_degrees, count, rng))
     zoom = 1 + _symmetric(augment.zoom_fraction, count, rng)
@@ -42,7 +42,7 @@ def sample_transforms(augment: Augment, count: int, height: int, width: int, rng
 
 
 def compose(transforms: np.ndarray, linear: np.ndarray, shift: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Transforms float32 (N, 8) that move images as `transforms` do, and then by a linear map about the centre and a shift.
+    """Transforms float32 (N, 8): `transforms`, followed by a linear map about the centre and a shift.
 
     linear: float (N, 2, 2), from output to input, (x, y). shift: float (N, 2), x and y in px.
     """
@@ -56,7 +56,7 @@ def compose(transforms: np.ndarray, linear: np.ndarray, shift: np.ndarray, heigh
 
 
 def sample_boxes(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Boxes int32 (count, 4), top, left, bottom, right: wholly inside the image, anywhere; empty where nothing is erased. DeVries and Taylor, 2017."""
+    """Boxes int32 (count, 4), top, left, bottom, right: anywhere inside the image; empty if nothing is erased. DeVries and Taylor, 2017."""
     side_y, side_x = round(height * augment.erase_fraction), round(width * augment.erase_fraction)
     top = rng.integers(0, height - side_y, count, endpoint=True)
     left = rng.integers(0, width - side_x, count, endpoint=True)
@@ -64,10 +64,10 @@ def sample_boxes(augment: Augment, count: int, height: int, width: int, rng: np.
 
 
 def sample_rectangles(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Boxes int32 (count, 4) as of `sample_boxes`: for `random_erase_fraction` of the images a rectangle, else empty. Zhong et al., 2017.
+    """Boxes int32 (count, 4) like those of `sample_boxes`: a rectangle for `random_erase_fraction` of the images, empty for the rest. Zhong et al., 2017.
 
-    Area and aspect ratio as in the paper, 2 % to 33 % and 0.3 to 1/0.3, but log-uniform in the ratio, so that none lies more than it stands.
-    Where a side would be longer than the image's, it is cut and the other one is lengthened, which keeps the area; the paper draws anew.
+    Area and aspect ratio as in the paper, 2 % to 33 % and 0.3 to 1/0.3, but log-uniform in the ratio, so that wide and tall are equally likely.
+    A side that would be longer than the image's is cut and the other one lengthened, which keeps the area; the paper draws again.
     """
     area = rng.uniform(*RECTANGLE_AREA, count) * height * width
     aspect = np.exp(rng.uniform(math.log(RECTANGLE_ASPECT[0]), math.log(RECTANGLE_ASPECT[1]), count))
@@ -81,7 +81,7 @@ def sample_rectangles(augment: Augment, count: int, height: int, width: int, rng
 
 
 def warp(images: np.ndarray, transforms: np.ndarray, fill: Fill) -> np.ndarray:
-    """The images moved by their transforms, uint8 (N, H, W, C), bilinear; what comes in from outside is as `fill` says."""
+    """The transformed images, uint8 (N, H, W, C), bilinear; `fill` says how the border is filled."""
     mode = "grid-constant" if fill == "constant" else fill
     result = np.empty_like(images)
     for image, (xx, xy, x, yx, yy, y, _, _), moved in zip(images, transforms.astype(np.float64), result, strict=True):

@@ -1,6 +1,6 @@
-"""Moving and erasing inside TensorFlow: one affine warp per image, and boxes of it blanked.
+"""Affine warps and erasing inside TensorFlow.
 
-The transforms and boxes are drawn by `augment.py`; here they are only applied, on the device that fits.
+The transforms and boxes are drawn in `transforms.py`; here they are only applied, on the device that trains.
 """
 
 import tensorflow as tf
@@ -10,7 +10,7 @@ from pipeline.params.augment import Augment
 
 
 def warp_images(images: tf.Tensor, transforms: tf.Tensor, augment: Augment) -> tf.Tensor:
-    """The images uint8 (N, H, W, C) moved: float32 (N, H, W, C) where that takes interpolation, else uint8.
+    """The transformed images uint8 (N, H, W, C): float32 if that takes interpolation, else uint8.
 
     transforms: float32 (N, 8), output to input pixel coordinates.
     """

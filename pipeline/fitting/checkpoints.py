@@ -1,7 +1,7 @@
-"""Where an unfinished fit is kept, so that the same command goes on after a kill.
+"""Checkpoints of unfinished fits, from which the same command resumes after a kill.
 
-One folder per fit under `.checkpoints/fits/`, named by a digest of all that determines the fit: a state of other images, parameters, code, packages or
-processors is never found. Written whole or not at all, and no oftener than costs a fiftieth of the time.
+One folder per fit in `.checkpoints/fits/`, named by a digest of everything that determines the fit: a state of other images, parameters, code, packages
+or processors is never used. Written atomically, and never so often that it takes more than a fiftieth of the time.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ State = Mapping[str, np.ndarray]
 
 
 class Checkpoints:
-    """The kept states of the fits of one stage, by name: `fold-0` and so on.
+    """The saved states of the fits of one stage, by name: `fold-0` and so on.
 
-    `resumed`: whether an earlier run of the same left something behind. `run_id`: the id that it had in the tracker.
+    `resumed`: whether an earlier run left something behind. `run_id`: its id in the tracker.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,15 +50,15 @@ class Checkpoints:
         self.run_id = _text(folder / RUN_FILE)
 
     def keep_run(self, run_id: str) -> None:
-        """Note which run in the tracker this fit belongs to: after a kill its process is known to have ended."""
+        """Record which run in the tracker this fit belongs to: after a kill its process is known to have ended."""
         write_bytes(self.folder / RUN_FILE, run_id.encode())
 
     @classmethod
     @contextmanager
     def open(cls, scratch: Path, key: str) -> Iterator[Checkpoints]:
-        """Those of the fit with this key, removed when all went well. What other fits left behind more than two weeks ago goes, too.
+        """Checkpoints of the fit with this key, removed on success, as are those of other fits that are older than two weeks.
 
-        Where another process is at the very same fit, this one keeps its own.
+        If another process is running the same fit, this one gets a folder of its own.
         """
         fits = scratch / "fits"
         fits.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def _text(path: Path) -> str | None:
 
 
 def _is_left_over(path: Path) -> bool:
-    """Whether a file or folder is by its name that of a fit, and by its age of one that nobody goes on with."""
+    """Whether a file or folder has the name of a fit's, and is old enough to remove."""
     return FIT.fullmatch(path.name) is not None and path.exists() and time.time() - path.stat().st_mtime > KEPT_DAYS * 86400
 
 
@@ -100,7 +100,7 @@ class FileCheckpoint:
         self._next_save = 0.0
 
     def load(self) -> State | None:
-        """What was saved last; nothing where there is no file, or none that can be read."""
+        """The state that was saved last; None if there is no file, or it cannot be read."""
         try:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
@@ -108,7 +108,7 @@ class FileCheckpoint:
             return None
 
     def save(self, state: Callable[[], State]) -> None:
-        """Replace what was saved, unless that was so lately that saving would take more than 2 % of the time."""
+        """Replace the saved state, unless it is so recent that saving would take more than 2 % of the time."""
         started = time.monotonic()
         if started < self._next_save:
             return
@@ -117,9 +117,9 @@ class FileCheckpoint:
         self._next_save = ended + (ended - started) / COST_SHARE
 
     def write(self, state: State) -> None:
-        """Replace what was saved."""
+        """Replace the saved state."""
         with written_beside(self.path) as beside, beside.open("wb") as file:
-            np.savez(file, **state)  # type: ignore[arg-type]  # no array is called allow_pickle
+            np.savez(file, **state)  # type: ignore[arg-type]  # no array is named allow_pickle
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)

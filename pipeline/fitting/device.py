@@ -1,4 +1,4 @@
-"""Which device a fit uses and in which precision. Asks TensorFlow for GPUs and the CPU for its instructions."""
+"""The device and precision of a fit. Asks TensorFlow for GPUs, and the CPU for its instructions."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.client import device_lib  # what TensorFlow offers to ask a GPU's memory
+from tensorflow.python.client import device_lib  # TensorFlow's only way to ask for a GPU's memory
 
 from pipeline.errors import DeviceError
 from pipeline.params.train import Device, Precision
@@ -21,10 +21,10 @@ TOWERS = 2
 
 @dataclass(frozen=True)
 class Compute:
-    """`device`: what a person calls it. `precision`: float32, bfloat16 or float16, what the layers compute in.
+    """`device`: its name, for people. `precision`: of the layers, float32, bfloat16 or float16.
 
-    `replicas`: TensorFlow's names of the devices that share each step, where there are several. `memory_bytes`: of one device, where it is not
-    the computer's own memory. `towers`: into how many parts a batch is split, which are worked on side by side.
+    `replicas`: TensorFlow's names of the devices that share each step, if there are several. `memory_bytes`: of one device, if it has its own
+    memory. `towers`: number of parts of a batch that are processed in parallel.
     """
 
     device: str
@@ -39,24 +39,24 @@ class Compute:
         return "float32" if self.precision == "float32" else f"mixed_{self.precision}"
 
     def strategy(self) -> tf.distribute.Strategy:
-        """Mirrors variables over the replicas and adds up their gradients; on one device it does nothing.
+        """Mirrors variables on the replicas and sums their gradients; on one device it does nothing.
 
-        Sums are made on the first replica: TensorFlow's collective operations mix up the gradients of several variables in a loop over steps.
+        Sums are computed on the first replica: TensorFlow's collective operations mix up the gradients of several variables in a loop over steps.
         """
         if not self.replicas:
             return tf.distribute.get_strategy()
         return tf.distribute.MirroredStrategy(list(self.replicas), tf.distribute.ReductionToOneDevice())
 
     def holds(self, images: np.ndarray) -> bool:
-        """Whether all images can lie on the device for the whole fit, with room for the fit itself."""
+        """Whether all images fit on the device for the whole fit, with room for the fit itself."""
         return not self.replicas and images.nbytes <= self.memory_bytes * SHARE_FOR_IMAGES
 
 
 def choose_compute(device: Device, precision: Precision, share: tuple[int, int] = (0, 1)) -> Compute:
-    """The device and precision to fit with; GPUs are hidden from TensorFlow where the CPU is asked for.
+    """The device and precision to fit with; for `cpu`, GPUs are hidden from TensorFlow.
 
-    share: (i, n) for the i-th of n processes that work at a time on this machine: it takes an n-th of the cores, and one GPU. Must be called before
-    TensorFlow is used. Raises DeviceError for `gpu` where TensorFlow sees none.
+    share: (i, n) for the i-th of n processes that run at a time on this machine: it gets an n-th of the cores, and one GPU. Must be called before
+    TensorFlow is used. Raises DeviceError for `gpu` if TensorFlow sees none.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
@@ -78,7 +78,7 @@ def choose_compute(device: Device, precision: Precision, share: tuple[int, int] 
 
 
 def describe_gpus(details: Sequence[Mapping[str, Any]], memory_bytes: int, precision: Precision) -> Compute:
-    """The compute of GPUs that TensorFlow describes so: all of them share each step, in a precision that all of them have."""
+    """The compute of the GPUs that TensorFlow describes: they share each step, in a precision that all of them support."""
     name = str(details[0].get("device_name", "GPU"))
     capability = min(each.get("compute_capability", (0, 0)) for each in details)
     chosen = gpu_precision(capability) if precision == "auto" else precision
@@ -88,7 +88,7 @@ def describe_gpus(details: Sequence[Mapping[str, Any]], memory_bytes: int, preci
 
 
 def gpu_precision(compute_capability: tuple[int, int]) -> str:
-    """bfloat16 where tensor cores have it (8 and up), float16 on 7, which needs loss scaling, else float32."""
+    """bfloat16 from compute capability 8, float16 on 7, which needs loss scaling, else float32."""
     major = compute_capability[0]
     if major >= 8:
         return "bfloat16"
@@ -96,19 +96,19 @@ def gpu_precision(compute_capability: tuple[int, int]) -> str:
 
 
 def _use_threads(per_operation: int, operations: int) -> None:
-    """How many threads share an operation, and how many operations go on at a time; later than TensorFlow's start it cannot be changed."""
+    """Set how many threads share an operation and how many operations run at a time; has no effect once TensorFlow has started."""
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(per_operation)
         tf.config.threading.set_inter_op_parallelism_threads(operations)
 
 
 def _gpu_memory_bytes() -> int:
-    """What TensorFlow may use of the first GPU."""
+    """Memory that TensorFlow may use of the smallest GPU."""
     return min((device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"), default=0)
 
 
 def _cpu_precision() -> str:
-    """bfloat16 where the processor multiplies it in hardware: elsewhere it is emulated, and slow."""
+    """bfloat16 if the processor multiplies it in hardware: otherwise it is emulated, and slow."""
     try:
         flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
     except OSError:

@@ -1,6 +1,6 @@
-"""Fitting the folds of a cross-validation: here one after the other, or several at a time in processes of their own.
+"""Fits the folds of a cross-validation: in this process, or several at a time in their own processes.
 
-A process builds one network and uses it for all its folds. A fold that is done is kept beside the checkpoints until all of them are.
+A process builds one network and uses it for all its folds. The result of a finished fold is kept with the checkpoints until all folds are done.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pipeline.dataset.arrays import TrainingSet, read_training_set
 from pipeline.dataset.splits import stratified_holdout
 from pipeline.fitting.checkpoints import Checkpoints
 from pipeline.fitting.device import choose_compute
-from pipeline.fitting.fit import Epoch, Fitter, read_history
+from pipeline.fitting.fit import Fitter
+from pipeline.fitting.fit_state import Epoch, read_history
 from pipeline.models.predict import predict
 from pipeline.parallel import parallel_map
 from pipeline.processes import exit_with
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FoldJob:
-    """One fold to fit. `images`: the folder data/preprocess. `workers`: how many work at a time."""
+    """One fold to fit. `images`: the folder data/preprocess. `workers`: how many folds are fitted at a time."""
 
     fold: int
     folds: np.ndarray
@@ -40,7 +41,7 @@ class FoldJob:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """probabilities: float32 (M, K) of the M images of the fold, by a model that has not seen them."""
+    """probabilities: float32 (M, K) of the M images of the fold, by a model that was not trained on them."""
 
     fold: int
     probabilities: np.ndarray
@@ -48,7 +49,7 @@ class FoldResult:
 
 
 def fold_rows(training: TrainingSet, folds: np.ndarray, fold: int, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """(rows to fit to, rows to watch), int64: watched are none but for early stopping, which must not see the fold's own images."""
+    """(rows to fit to, rows to watch), int64: only early stopping watches any, and never the fold's own images."""
     rows = np.flatnonzero(folds != fold)
     if not config.train.early_stopping_epochs:
         return rows, rows[:0]
@@ -63,7 +64,7 @@ def fit_fold(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_steps: Callable[[int], None] = lambda count: None,
 ) -> FoldResult:
-    """The out-of-fold predictions of one fold; from the disk where it was done before."""
+    """The out-of-fold predictions of one fold; read from disk if it was fitted before."""
     checkpoints = Checkpoints(job.checkpoints)
     under_way, done = checkpoints.of(f"fold-{job.fold}"), checkpoints.of(f"fold-{job.fold}-done")
     if kept := done.load():
@@ -89,7 +90,7 @@ def fit_fold(
 
 
 def fit_folds_in_parallel(jobs: Sequence[FoldJob]) -> Iterator[FoldResult]:
-    """The results in the order of the jobs, as many at a time as they say."""
+    """The results in the order of the jobs, fitted `workers` at a time."""
     return parallel_map(_fit_in_worker, jobs, workers=jobs[0].workers)
 
 
@@ -102,7 +103,7 @@ _fitters: dict[tuple[object, ...], Fitter] = {}  # at most one: the network of t
 
 
 def _fitter(job: FoldJob, training: TrainingSet) -> Fitter:
-    """This process's network, made for its first fold: with a share of the cores and, where there are GPUs, one of them."""
+    """This process's network, built for its first fold, with a share of the cores and, if there are GPUs, one of them."""
     key = job.config.model_dump_json(), training.images.shape[1:], len(training.class_names)
     if key not in _fitters:
         _fitters.clear()

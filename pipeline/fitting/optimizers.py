@@ -16,7 +16,7 @@ CONVOLUTION_RATE = 0.2
 def build_optimizer(train: Train, precision: str = "float32") -> keras.optimizers.Optimizer:
     """The optimizer with decoupled weight decay on kernels only; the learning rate is assigned before every step.
 
-    precision: what the layers compute in. Muon's iteration is in bfloat16 with them, else in float32: emulated, bfloat16 takes longer.
+    precision: of the layers. Muon's iteration runs in bfloat16 if they do, else in float32, as emulated bfloat16 is slower.
     """
     decay = {"weight_decay": weight_decay(train) or None}
     makers: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
@@ -34,9 +34,9 @@ def build_optimizer(train: Train, precision: str = "float32") -> keras.optimizer
 
 
 class Muon(keras.optimizers.SGD):  # type: ignore[misc]  # Keras has no types
-    """Momentum whose step for a convolution's kernel is made orthogonal: all directions of the filters' space move equally far.
+    """Momentum with orthogonalised steps for the kernels of convolutions: all directions of the filter space move equally far.
 
-    Everything but the kernels of convolutions moves as with SGD. Keras's own Muon takes matrices only and leaves convolutions to Adam.
+    All other variables move as with SGD. Keras's own Muon takes matrices only and leaves convolutions to Adam.
     Jordan et al., 2024. A kernel moves by 0.2 of the learning rate, so that a rate for SGD suits the rest.
     """
 
@@ -56,7 +56,7 @@ class Muon(keras.optimizers.SGD):  # type: ignore[misc]  # Keras has no types
 
 
 def orthogonalised(kernel: Any, dtype: str = "float32") -> Any:
-    """The nearest (semi-)orthogonal matrix, about, of a kernel (H, W, C, filters) seen as a matrix (H W C, filters); same shape, float32.
+    """Approximately the nearest (semi-)orthogonal matrix to a kernel (H, W, C, filters), viewed as a matrix (H W C, filters); same shape, float32.
 
     By five steps of a Newton-Schulz iteration, computed in `dtype`, whose singular values end between 0.7 and 1.2.
     """

@@ -1,4 +1,4 @@
-"""How long a fit is and how its learning rate goes. Numbers only; knows nothing of TensorFlow."""
+"""Length and learning rates of a fit. Numbers only; knows nothing of TensorFlow."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ USUAL = {
     "rmsprop": (0.001, 0.05),
     "lion": (0.0003, 0.5),
 }
-"""(peak learning rate, weight decay) of each optimizer where they are `auto`."""
+"""(peak learning rate, weight decay) of each optimizer for `auto`."""
 NOT_NORMALISED = {"tutorial", "VGG16", "VGG19"}
-"""Networks without normalisation: they take a tenth of the rate of optimizers that step by the gradient's own length."""
+"""Networks without normalisation: they need a tenth of the rate for optimizers whose steps are proportional to the gradient."""
 BY_LENGTH = {"sgd", "muon"}
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Some steps in a row with one rise and fall of the learning rate, up to `peak_learning_rate`."""
+    """Consecutive steps with one rise and fall of the learning rate, up to `peak_learning_rate`."""
 
     steps: int
     peak_learning_rate: float
@@ -42,7 +42,7 @@ class Phase:
     schedule: Schedule
 
     def learning_rates(self, steps: np.ndarray) -> np.ndarray:
-        """float64 (n,) for the numbers of steps in this phase: a linear rise over the warm-up, then `schedule` down to 1 % of the peak."""
+        """float64 (n,) for steps of this phase: a linear rise over the warm-up, then `schedule` down to 1 % of the peak."""
         step = steps + 0.5
         warmup = self.warmup_fraction * self.steps
         rise = np.minimum(step / max(warmup, 1e-9), 1)
@@ -55,7 +55,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Plan:
-    """`epochs` of `steps_per_epoch` steps of `batch_size` images, the first `frozen_epochs` of them with only the classifier trained."""
+    """`epochs` of `steps_per_epoch` steps of `batch_size` images, of which the first `frozen_epochs` train only the classifier."""
 
     batch_size: int
     steps_per_epoch: int
@@ -68,7 +68,7 @@ class Plan:
         return self.epochs * self.steps_per_epoch
 
     def learning_rates(self, first_step: int, count: int) -> np.ndarray:
-        """float32 (count,), from `first_step` of the whole fit on; the steps must be of one epoch."""
+        """float32 (count,), from `first_step` of the whole fit; the steps must be of one epoch."""
         steps = np.arange(first_step, first_step + count)
         for phase in self.phases:
             if steps[0] < phase.steps:
@@ -78,9 +78,9 @@ class Plan:
 
 
 def plan_fit(image_count: int, config: Config) -> Plan:
-    """The length of a fit on `image_count` images: a small set gets smaller batches, a lower learning rate and more epochs.
+    """The length of a fit on `image_count` images: small data sets get smaller batches, a lower learning rate and more epochs.
 
-    A network that starts from pretrained weights is fitted in two phases.
+    Pretrained weights are fine-tuned in two phases.
     """
     train = config.train
     batch_size = min(train.batch_size, image_count)
@@ -96,7 +96,7 @@ def plan_fit(image_count: int, config: Config) -> Plan:
 
 
 def peak_learning_rate(config: Config) -> float:
-    """`train.learning_rate`, for a batch of 256; where it is `auto`, what suits the optimizer and the network."""
+    """`train.learning_rate`, for a batch of 256; for `auto`, by optimizer and network."""
     if config.train.learning_rate != "auto":
         return config.train.learning_rate
     slower = config.model.name in NOT_NORMALISED and config.train.optimizer in BY_LENGTH
@@ -104,7 +104,7 @@ def peak_learning_rate(config: Config) -> float:
 
 
 def weight_decay(train: Train) -> float:
-    """`train.weight_decay`; where it is `auto`, what suits the optimizer."""
+    """`train.weight_decay`; for `auto`, by optimizer."""
     return USUAL[train.optimizer][1] if train.weight_decay == "auto" else train.weight_decay
 
 

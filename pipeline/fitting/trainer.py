@@ -1,7 +1,7 @@
-"""A network with its optimizer, and the graph functions that run many steps of it in one call.
+"""A network with its optimizer, and graph functions that run many training steps in one call.
 
-Works on NumPy arrays or on tensors that lie on the device; on one device or mirrored over several. On a CPU a batch is split into two towers,
-each worked on by half of the cores: layers this small keep few cores busy (8,200 images/s against 7,350 for se_resnet on 2 cores). Each tower
+Takes NumPy arrays, or tensors on the device; runs on one device or mirrored on several. On a CPU a batch is split into two towers,
+each processed by half of the cores: layers this small keep few cores busy (8,200 images/s against 7,350 for se_resnet on 2 cores). Each tower
 normalises by the statistics of its own part. Knows nothing of epochs, files or MLflow.
 """
 
@@ -51,30 +51,30 @@ class Trainer:
         self._score_batch = tf.function(self._score, input_signature=[*self._batch])
 
     def reset(self, scale: list[float], offset: list[float], class_weights: np.ndarray) -> None:
-        """Set everything back to what it was when built; from now on standardise by `scale` and `offset` (C,), weigh classes by `class_weights` (K,)."""
+        """Restore the initial state; then standardise by `scale` and `offset` (C,) and weight classes by `class_weights` (K,)."""
         self.restore({f"variable_{i}": value for i, value in enumerate(self._initial)})
         self._scale.assign(scale)
         self._offset.assign(offset)
         self._class_weights.assign(class_weights)
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything that training has changed, by name."""
+        """All variables, by name."""
         return {f"variable_{i}": variable.numpy() for i, variable in enumerate(self._variables)}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `state` once gave."""
+        """Set all variables to a value of `state`."""
         for i, variable in enumerate(self._variables):
             variable.assign(state[f"variable_{i}"])
 
     def place(self, images: np.ndarray, labels: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-        """The whole data on the device, for steps that are told row numbers only."""
+        """All images and labels on the device, for steps that get row numbers only."""
         return tf.constant(images), tf.constant(labels, tf.int32)
 
     def train(self, batches: tuple[Any, ...], draws: tuple[np.ndarray, ...], plan: Plan, first_step: int) -> np.ndarray:
-        """The sums of loss and of hits, float32 (2,), over some steps of one epoch.
+        """The sums of loss and hits, float64 (2,), over some steps of one epoch.
 
-        batches: images uint8 (S, B, H, W, C) and labels int32 (S, B); or what `place` gave and row numbers int32 (S, B). Raises FitError
-        where the loss is no longer finite or memory runs out.
+        batches: images uint8 (S, B, H, W, C) and labels int32 (S, B); or the result of `place` and row numbers int32 (S, B). Raises FitError
+        if the loss is no longer finite or memory runs out.
         """
         step_count = batches[-1].shape[0]
         rates = plan.learning_rates(first_step, step_count)
@@ -106,7 +106,7 @@ class Trainer:
         return float(sums[0] / len(rows)), float(sums[1] / len(rows))
 
     def _graph(self, placed: bool, frozen: bool, towers: int) -> Callable[..., tf.Tensor]:
-        """The graph function for such steps, made when it is first asked for."""
+        """The graph function for such steps, created on first use."""
         key = placed, frozen, towers
         if key not in self._graphs:
             draws, rates = self.augmenter.signature, tf.TensorSpec((None,), tf.float32)
@@ -116,7 +116,7 @@ class Trainer:
         return self._graphs[key]
 
     def _steps(self, placed: bool, frozen: bool, towers: int) -> Callable[..., tf.Tensor]:
-        """Many steps, for arrays as `train` takes them: gives float32 (S, 2), the sums of loss and of hits of each step."""
+        """A function that runs many steps on arrays as in `train` and returns float32 (S, 2), the sums of loss and hits of each step."""
 
         def loop(batch: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], draws: tuple[tf.Tensor, ...], rates: tf.Tensor) -> tf.Tensor:
             sums = tf.TensorArray(tf.float32, tf.shape(rates)[0], element_shape=(2,))
@@ -136,7 +136,7 @@ class Trainer:
     def _step(
         self, images: tf.Tensor, labels: tf.Tensor, draws: tuple[tf.Tensor, ...], rate: tf.Tensor, frozen: bool, towers: int
     ) -> tf.Tensor:
-        """float32 (2,): one step on a batch, of which each replica takes its share."""
+        """The sums of loss and hits, float32 (2,), of one step on a batch that is shared by the replicas."""
         targets = tf.one_hot(labels, self._class_count)
         images, targets = self.augmenter.apply(images, targets, draws, self._scale, self._offset)
         self._optimizer.learning_rate.assign(rate)
@@ -156,7 +156,7 @@ class Trainer:
         return tf.add_n(sums)
 
     def _gradients(self, images: tf.Tensor, targets: tf.Tensor, batch_size: tf.Tensor, frozen: bool) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """One tower: the gradients of a part of the batch, and its sums of loss and of hits."""
+        """The gradients of one tower, a part of the batch, and its sums of loss and hits."""
         trained = self._head if frozen else self.network
         inputs = self._body(images, training=False) if frozen else images
         with tf.GradientTape() as tape:
@@ -183,7 +183,7 @@ class Trainer:
 
 
 def _split(batch: tf.Tensor, parts: int) -> list[tf.Tensor]:
-    """A batch in parts that differ by at most one."""
+    """A batch in parts whose sizes differ by at most one."""
     count = tf.shape(batch)[0]
     return [batch[i * count // parts : (i + 1) * count // parts] for i in range(parts)] if parts > 1 else [batch]
 

@@ -1,7 +1,7 @@
-"""Every network of keras.applications by its name, with its own weights from ImageNet or without.
+"""Every network of keras.applications by its name, with weights from ImageNet or without.
 
-What Keras gives is copied layer by layer: batch normalisation as it is asked for, names that do not depend on what was built before, dropout with
-a seed. In front of it, inside the network: small images are enlarged, grey ones become colour, and the range is brought to the network's own.
+Keras's network is copied layer by layer, with the requested batch normalisation, names that do not depend on what was built before, and seeded
+dropout. Before it, inside the network, small images are upscaled, grey ones repeated on three channels, and values converted to its own range.
 """
 
 import os
@@ -30,13 +30,13 @@ OWN_RANGE = {
     r"EfficientNetB.": BYTES,
     r"EfficientNetV2[SML]": ([127.5 / 128] * 3, [127.5 / 128 - 1] * 3),
 }
-"""(scale, offset) from -1 … 1, in which every other network was trained, to the range that these were trained in."""
+"""(scale, offset) from -1 … 1, the range that every other network was trained with, to that of these."""
 
 
 def build(shape: tuple[int, int, int], class_count: int, options: Model, batch_normalization: BatchNormalization) -> keras.Model:
-    """Logits (N, class_count) of images, float (N, H, W, C): standardised, or from -1 to 1 where the weights are pretrained.
+    """Logits (N, class_count) of images, float (N, H, W, C): standardised, or from -1 to 1 for pretrained weights.
 
-    Raises WeightsError where they cannot be downloaded.
+    Raises WeightsError if they cannot be downloaded.
     """
     inputs = keras.Input(shape, name="images")
     application = _load(options, _in_own_range(_enlarge(inputs, options), options))
@@ -46,7 +46,7 @@ def build(shape: tuple[int, int, int], class_count: int, options: Model, batch_n
 
 
 def _enlarge(images: Any, options: Model) -> Any:
-    """Images (N, H, W, 3), a whole number of times as large: the least that brings the shorter side to what the network needs."""
+    """Images (N, H, W, 3), upscaled by the smallest whole factor that makes the shorter side as long as the network needs."""
     x = keras.layers.Concatenate(name="grey_as_colour")([images] * 3) if images.shape[-1] == 1 else images
     smallest = SMALLEST_PX.get(options.name, 32) if options.weights == "none" else SMALLEST_PRETRAINED_PX
     factor = -(-smallest // min(images.shape[1:3]))
@@ -54,13 +54,13 @@ def _enlarge(images: Any, options: Model) -> Any:
 
 
 def _in_own_range(x: Any, options: Model) -> Any:
-    """Images as the network was trained with them, in float32. Without pretrained weights any range does, as long as nothing divides it."""
+    """Images in the range that the network was trained with, float32. Without pretrained weights any range will do, unless the network divides it."""
     if options.weights == "none":
         divides = re.fullmatch(r"EfficientNetB.", options.name)
         return keras.layers.Rescaling(255.0, dtype="float32", name="undo_rescaling")(x) if divides else x
     scale, offset = next((found for names, found in OWN_RANGE.items() if re.fullmatch(names, options.name)), ([1.0] * 3, [0.0] * 3))
     x = keras.layers.Rescaling(scale, offset, dtype="float32", name="own_range")(x)
-    return keras.ops.flip(x, axis=-1) if scale is CAFFE[0] else x  # these were trained with blue first
+    return keras.ops.flip(x, axis=-1) if scale is CAFFE[0] else x  # these were trained on BGR
 
 
 def _load(options: Model, images: Any) -> keras.Model:
@@ -69,7 +69,7 @@ def _load(options: Model, images: Any) -> keras.Model:
     weights = None if options.weights == "none" else options.weights
     arguments = {"include_preprocessing": False} if re.match(r"ConvNeXt|EfficientNetV2|MobileNetV3", options.name) else {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that the weights were made at 224 px
+        warnings.simplefilter("ignore", UserWarning)  # that the weights were trained at 224 px
         try:
             return build_application(include_top=False, weights=weights, input_tensor=images, input_shape=images.shape[1:], **arguments)
         except Exception as error:
@@ -77,22 +77,22 @@ def _load(options: Model, images: Any) -> keras.Model:
 
 
 def _explain(error: Exception, name: str) -> Exception:
-    """What to do about weights that Keras could not fetch or read; an error of another kind as it is."""
+    """The error for weights that Keras could not download or read; any other error as it is."""
     reason = str(error).partition("\n")[0]
     fetch = re.search(r"URL fetch failure on (\S+): (.*)", reason)
     if not fetch and not isinstance(error, OSError) and "corrupted file" not in reason:
         return error
-    what = (
-        f"{fetch[1].rpartition('/')[2]} in the Keras project's public store, cannot be downloaded: {fetch[2].removeprefix('None -- ')}"
-        if fetch
-        else f"cannot be read: {reason}"
-    )
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
-    return WeightsError(f"The pretrained weights of {name}, {what}. Put the file into {folder}, or set model.weights: none.")
+    if fetch:
+        file, cause = fetch[1].rpartition("/")[2], fetch[2].removeprefix("None -- ")
+        what = f"cannot be downloaded: {cause}. Put {file} from the Keras project's public store into {folder}"
+    else:
+        what = f"cannot be read: {reason}. Delete the file in {folder} to download it again"
+    return WeightsError(f"The pretrained weights of {name} {what}, or set model.weights: none.")
 
 
 def _make(layer: keras.layers.Layer, batch_normalization: BatchNormalization) -> keras.layers.Layer:
-    """What stands for a layer of Keras's network: the same, but for batch normalisation and with a seed for dropout."""
+    """The copy of a layer of Keras's network: the same, except for batch normalisation and the seed of dropout."""
     config = layer.get_config()
     if type(layer) is keras.layers.BatchNormalization:
         if layer.scale and layer.center:

@@ -1,7 +1,7 @@
-"""A residual network made as vision transformers are: patches, wide depthwise windows, layer normalisation, few activations.
+"""A residual network in the style of vision transformers: patches, wide depthwise windows, layer normalisation, few activations.
 
-After Liu et al., 2022. A block's last layer starts at zero, which does what their layer scale is for; no stochastic depth. The windows are 7 px
-wide whatever `model.kernel_size` is; the paper's activation is gelu.
+After Liu et al., 2022. A block's last layer starts at zero, which replaces their layer scale; no stochastic depth. The windows are always 7 px
+wide, regardless of `model.kernel_size`; the paper's activation is gelu.
 """
 
 from typing import Any

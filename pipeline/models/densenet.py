@@ -1,6 +1,6 @@
-"""Stages in which every layer sees the outputs of all layers before it.
+"""Stages in which every layer gets the outputs of all layers before it.
 
-After Huang et al., 2016: normalisation and activation before each convolution, a bottleneck of 1x1, half the filters kept between stages.
+After Huang et al., 2016: normalisation and activation before each convolution, a 1x1 bottleneck, half the filters kept between stages.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Stages that look at each place through windows of several sizes at once.
+"""Stages with convolutions of several sizes side by side.
 
 After Szegedy et al., 2014 (the four branches) and 2015 (batch normalisation, two small convolutions in place of a large one).
 """
@@ -28,7 +28,7 @@ def build(shape: tuple[int, int, int], class_count: int, options: Model, batch_n
 
 
 def _inception(x: Any, base: int, parts: Parts, name: str) -> Any:
-    """(N, H, W, C) to (N, H, W, about `base` times width): a quarter from a point, half from a window, the rest from a wider one and a pooling."""
+    """(N, H, W, C) to (N, H, W, about `base` times width): a quarter from 1x1, half from one window, the rest from a wider one and from pooling."""
     quarter, half, eighth = (parts.filters(base // share) for share in (4, 2, 8))
     point = parts.convolve(x, quarter, f"{name}_point", kernel=1)
     window = parts.convolve(parts.convolve(x, quarter, f"{name}_window1", kernel=1), half, f"{name}_window2")

@@ -1,7 +1,7 @@
-"""Layers and how a network is put together from them. Knows nothing of files, MLflow or a particular architecture.
+"""Layers, and the building blocks of networks. Knows nothing of files, MLflow or a particular architecture.
 
-A network has two forms: one to be fitted, with the fused batch normalisation below in mixed precision; one to be kept, in float32 with
-Keras's own layers, so that `model.keras` opens wherever Keras is.
+A network has two forms: one to train, with the fused batch normalisation below, in mixed precision; and one to save, in float32 with Keras's
+own layers, so that `model.keras` opens wherever Keras is installed.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ LARGE_IMAGE_PX = 40
 MOMENTUM = 0.9
 DROPOUT_SEED = 1
 FEATURES = "features"
-"""The layer of a network of keras.applications after which the new part begins: the classifier, which no pretrained weights are for."""
+"""Name of the last layer of the pretrained part of a network of keras.applications: the new classifier follows."""
 RISING_ACTIVATIONS = {"relu", "leaky_relu", "elu", "selu", "softplus", "tanh", "sigmoid"}
 
 BatchNormalization = Callable[..., keras.layers.Layer]
@@ -27,8 +27,8 @@ BatchNormalization = Callable[..., keras.layers.Layer]
 class FusedBatchNormalization(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Batch normalisation over (N, H, W, C) by TensorFlow's fused kernel, statistics in float32.
 
-    Same variables and same result as keras.layers.BatchNormalization, which computes it from single operations and takes 1.4 times
-    as long for a training step of a small network. Ioffe and Szegedy, 2015.
+    Same variables and result as keras.layers.BatchNormalization, which is made of separate operations: a training step of a small network
+    takes 1.4 times as long with it. Ioffe and Szegedy, 2015.
     """
 
     def __init__(self, momentum: float, epsilon: float, name: str) -> None:
@@ -50,7 +50,7 @@ class FusedBatchNormalization(keras.layers.Layer):  # type: ignore[misc]  # Kera
         self.moving_variance = weight("moving_variance", "ones", False)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Inputs normalised by the batch's statistics while training, else by the moving ones."""
+        """Inputs normalised by the batch's statistics during training, else by the moving ones."""
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=self.gamma.value,
@@ -67,14 +67,14 @@ class FusedBatchNormalization(keras.layers.Layer):  # type: ignore[misc]  # Kera
 
 
 class Parts:
-    """What the project's own networks are put together from, made as the options in section `model` say."""
+    """Building blocks of the project's own networks, according to the options in section `model`."""
 
     def __init__(self, options: Model, batch_normalization: BatchNormalization) -> None:
         self._options = options
         self._batch_normalization = batch_normalization
 
     def filters(self, base: int) -> int:
-        """`base` times `model.width`, rounded to a multiple of 8 (of 4 below 8): the sizes that vector units like."""
+        """`base` times `model.width`, rounded to a multiple of 8 (of 4 below 8): sizes that suit vector units."""
         step = 8 if base * self._options.width >= 8 else 4
         return max(step, round(base * self._options.width / step) * step)
 
@@ -93,18 +93,18 @@ class Parts:
     def activate_and_pool(self, x: Any, name: str) -> Any:
         """Activation, then pooling: (N, H, W, C) to (N, H / 2, W / 2, C).
 
-        Where the activation rises throughout, the largest of four values is found before it: the same result for a quarter of its work.
+        If the activation is monotonic, max pooling comes first: the same result with a quarter of the work.
         """
         if self._options.pooling == "max" and self._options.activation in RISING_ACTIVATIONS:
             return self.activate(self.pool(x, f"{name}_pool"), name)
         return self.pool(self.activate(x, name), f"{name}_pool")
 
     def project(self, x: Any, filters: int, name: str, *, kernel: int | None = None, strides: int = 1) -> Any:
-        """Convolution and batch normalisation, with no activation."""
+        """Convolution and batch normalisation, without activation."""
         return self.normalize(self.convolve_alone(x, filters, name, kernel=kernel, strides=strides), name)
 
     def convolve_alone(self, x: Any, filters: int, name: str, *, kernel: int | None = None, strides: int = 1) -> Any:
-        """Convolution with no bias, `model.kernel_size` wide where no `kernel` is given."""
+        """Convolution without bias, `model.kernel_size` wide unless `kernel` is given."""
         kernel = kernel or self._options.kernel_size
         return keras.layers.Conv2D(
             filters, kernel, strides=strides, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_convolution"
@@ -122,7 +122,7 @@ class Parts:
         return keras.layers.Activation(activation, name=f"{name}_{activation}")(x)
 
     def pool(self, x: Any, name: str, *, size: int = 2, strides: int = 2) -> Any:
-        """The largest or the mean of each square, as `model.pooling` says: (N, H, W, C) to (N, H / strides, W / strides, C)."""
+        """The maximum or mean of each square, according to `model.pooling`: (N, H, W, C) to (N, H / strides, W / strides, C)."""
         layer = keras.layers.MaxPooling2D if self._options.pooling == "max" else keras.layers.AveragePooling2D
         return layer(size, strides=strides, padding="same", name=name)(x)
 
@@ -133,9 +133,9 @@ class Parts:
 
 
 def copy_network(network: keras.Model, make: Callable[[keras.layers.Layer], keras.layers.Layer], *, renumber: bool = False) -> keras.Model:
-    """The same network with the same weights, of other layers: `make` gives what stands for one.
+    """The same network with the same weights, with each layer replaced by `make(layer)`.
 
-    A network within the network is dissolved. With `renumber` what Keras numbered by what was built before in this process is numbered from 1.
+    Nested networks are flattened. With `renumber`, names that Keras numbered by what was built before in this process are numbered from 1.
     """
     copies: dict[int, keras.layers.Layer] = {}
     counts: Counter[str] = Counter()
@@ -165,19 +165,19 @@ def copy_network(network: keras.Model, make: Callable[[keras.layers.Layer], kera
         if layer.weights:
             copies[id(layer)].set_weights(layer.get_weights())
         if isinstance(layer, keras.layers.Normalization):
-            copies[id(layer)].finalize_state()  # what it computes with is made from its weights
+            copies[id(layer)].finalize_state()  # recomputes the values it normalises with
     return result
 
 
 def linear_classifier(features: Any, class_count: int, dropout: float) -> Any:
-    """Logits (N, class_count) of features (N, F), of which a share is dropped while training."""
+    """Logits (N, class_count) of features (N, F), with dropout during training."""
     if dropout:
         features = keras.layers.Dropout(dropout, seed=DROPOUT_SEED, name="dropout")(features)
     return keras.layers.Dense(class_count, name="logits")(features)
 
 
 def stage_count(shape: tuple[int, int, int]) -> int:
-    """How many times images of `shape` (H, W, C) are halved after the stem, until at most 8 px are left; at least twice."""
+    """How often images of `shape` (H, W, C) are halved after the stem, until at most 8 px are left; at least twice."""
     side_px = max(shape[:2])
     if side_px > LARGE_IMAGE_PX:
         side_px //= 2

@@ -1,4 +1,4 @@
-"""A network in its two forms: the one that is fitted and the one that is kept. Arrays and bytes; no files, no MLflow."""
+"""A network in its two forms: one to train and one to save. Arrays and bytes; no files, no MLflow."""
 
 import importlib
 import io
@@ -20,10 +20,10 @@ FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def input_standardisation(images: np.ndarray, options: Model) -> tuple[list[float], list[float]]:
-    """(scale, offset) per channel that bring images, uint8 (N, H, W, C), to what the network wants.
+    """(scale, offset) per channel that convert images, uint8 (N, H, W, C), to the network's input.
 
-    With pretrained weights that is -1 … 1, whatever the images are (the network goes on from there by itself); else mean 0 and standard
-    deviation 1 over these images.
+    With pretrained weights to -1 … 1, whatever the images are (the network converts them further); else to mean 0 and standard deviation 1
+    over these images.
     """
     if options.weights == "none":
         return channel_standardisation(images)
@@ -34,7 +34,7 @@ def input_standardisation(images: np.ndarray, options: Model) -> tuple[list[floa
 def split_head(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     """(body, head) of a network of keras.applications: head(body(images)) is network(images), with the same variables.
 
-    body: images (N, H, W, C) to features (N, F), which pretrained weights are for. head: features to logits (N, K), which is new.
+    body: images (N, H, W, C) to features (N, F), the pretrained part. head: features to logits (N, K), the new part.
     """
     features = network.get_layer(FEATURES).output
     return keras.Model(network.input, features, name="body"), keras.Model(features, network.output, name="head")
@@ -47,10 +47,10 @@ def build_to_fit(shape: tuple[int, int, int], class_count: int, options: Model, 
 
 
 def build_to_keep(fitted: keras.Model, options: Model, scale: Sequence[float], offset: Sequence[float]) -> keras.Model:
-    """Probabilities float32 (N, K) of images as packed, uint8 (N, H, W, C): the fitted weights in Keras's own layers, float32.
+    """Probabilities float32 (N, K) of images uint8 (N, H, W, C): the fitted weights in Keras's own layers, float32.
 
-    `scale` and `offset`, one per channel, standardise an image. With `options.flip_average` the probabilities are the mean over the image and
-    its mirror image.
+    `scale` and `offset`, one per channel, standardise an image. With `options.flip_average` the probabilities are averaged over the
+    image and its mirror image.
     """
     shape = fitted.input_shape[1:]
     with _dtype_policy("float32"):
@@ -70,14 +70,14 @@ def build_to_keep(fitted: keras.Model, options: Model, scale: Sequence[float], o
 
 
 def _as_kept(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """A layer in the present policy, and of a class that Keras has."""
+    """The layer in the current dtype policy, of one of Keras's own classes."""
     if isinstance(layer, FusedBatchNormalization):
         return keras.layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name)
     return type(layer).from_config(layer.get_config() | {"dtype": keras.config.dtype_policy()})
 
 
 def to_bytes(model: keras.Model) -> bytes:
-    """The `.keras` file of a model, with the same bytes for the same model: traces of the moment are taken out."""
+    """The `.keras` file of a model, with the same bytes for the same model: dates and memory addresses are removed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
@@ -97,7 +97,7 @@ def _probabilities(body: keras.Model, images: Any, name: str) -> Any:
 
 @contextmanager
 def _dtype_policy(name: str) -> Iterator[None]:
-    """Keras's policy for the layers made inside, and the one before again afterwards."""
+    """Set Keras's policy for layers made inside, and restore the previous one."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -107,7 +107,7 @@ def _dtype_policy(name: str) -> Iterator[None]:
 
 
 def _without_traces(archive: bytes) -> bytes:
-    """A .keras archive with its members in a fixed order, with a fixed date and with nothing in them that differs from process to process."""
+    """A .keras archive with its members in a fixed order, a fixed date, and nothing that differs between processes."""
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w") as target:
         for name in sorted(source.namelist()):
@@ -131,7 +131,7 @@ def _canonical(node: Any, numbers: dict[int, int]) -> Any:
 
 
 def channel_standardisation(images: np.ndarray) -> tuple[list[float], list[float]]:
-    """(scale, offset) per channel that bring these images, uint8 (N, H, W, C), to mean 0 and standard deviation 1."""
+    """(scale, offset) per channel that convert these images, uint8 (N, H, W, C), to mean 0 and standard deviation 1."""
     sums = images.sum(axis=(0, 1, 2), dtype=np.float64)
     squares = np.square(images, dtype=np.uint32).sum(axis=(0, 1, 2), dtype=np.float64)
     count = images[..., 0].size

@@ -1,4 +1,4 @@
-"""A kept model at work: from images to probabilities. Needs nothing but Keras and the `.keras` file."""
+"""Predictions of a saved model: from images to probabilities. Needs only Keras and the `.keras` file."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ def load_model(path: Path) -> keras.Model:
     return keras.models.load_model(path, compile=False)
 
 
-def predict(model: keras.Model, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
-    """Probabilities float32 (N, K) of images, uint8 (N, H, W, C); reads `images` a batch at a time, so it may be a memory map."""
+def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Probabilities float32 (N, K) of images, uint8 (N, H, W, C); reads `images` batch by batch, so it may be a memory map."""
     batches = [
-        np.asarray(model.predict_on_batch(np.ascontiguousarray(images[i : i + batch_size]))) for i in range(0, len(images), batch_size)
+        np.asarray(model.predict_on_batch(np.ascontiguousarray(images[i : i + BATCH_SIZE]))) for i in range(0, len(images), BATCH_SIZE)
     ]
     return np.concatenate(batches).astype(np.float32) if batches else np.empty((0, model.output_shape[-1]), np.float32)

@@ -1,7 +1,7 @@
 """A small residual network for images of 28 to 96 px: the default.
 
-Stem, then stages of max-pool, convolution and one residual block, each at half the resolution and twice the filters of the one before, until
-8 px are left; global max-pool; a linear classifier. After He et al., 2015, made shallow and wide for short fits.
+Stem, then stages of max-pool, convolution and one residual block, each at half the resolution with twice the filters of the one before, until
+8 px are left; global max-pool; a linear classifier. After He et al., 2015, made shallow and wide for short training.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The residual network in which each block weighs its own filters by what the whole image shows.
+"""The residual network in which each block weights its filters by the content of the whole image.
 
 After Hu et al., 2017 (squeeze and excitation), on the shape of `resnet`.
 """
@@ -35,7 +35,7 @@ def _residual(x: Any, count: int, parts: Parts, name: str) -> Any:
 
 
 def _excite(x: Any, count: int, parts: Parts, name: str) -> Any:
-    """x times a weight from 0 to 1 for each of its filters, worked out from their means over the image."""
+    """x times a weight from 0 to 1 per filter, computed from the filters' means over the image."""
     weights = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
     weights = keras.layers.Dense(max(8, count // SQUEEZE), kernel_initializer="he_normal", name=f"{name}_narrow")(weights)
     weights = parts.activate(weights, f"{name}_narrow")

@@ -1,6 +1,6 @@
 """Plain stacks of two convolutions and a pooling, with batch normalisation.
 
-After Simonyan and Zisserman, 2014, with one global pooling in place of the two dense layers that held most of its parameters.
+After Simonyan and Zisserman, 2014, with global pooling instead of the two dense layers that had most of its parameters.
 """
 
 import keras

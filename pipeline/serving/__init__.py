@@ -1,1 +1,1 @@
-"""A model at work: images in, labels out."""
+"""The registered model: images in, labels out."""

@@ -1,7 +1,7 @@
-"""The registered model at work: images as people have them in, labels and probabilities out.
+"""The registered model: encoded images or arrays in, labels and probabilities out.
 
-MLflow loads it by this module's name, from the copy of this package that is stored beside the model, so that an image is prepared as it was when
-the model was fitted. Needs `model.keras` and `spec.json` in one folder; knows nothing of MLflow.
+MLflow loads it by this module's name, from the copy of this package stored with the model, so that images are prepared as they were when the
+model was trained. Needs `model.keras` and `spec.json` in one folder; knows nothing of MLflow.
 """
 
 import base64
@@ -34,7 +34,7 @@ class ServedModel:
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """One row per image: `label`, its `probability`, and `probabilities` by class name.
 
-        model_input: a data frame with the one column `image`, or a sequence of images. Raises SourceError for what is no image, with its row.
+        model_input: a data frame with the one column `image`, or a sequence of images. Raises SourceError with the row of an input that is not an image.
         """
         images = _images_of(model_input)
         inputs = [self._prepare(row, image) for row, image in enumerate(images)]
@@ -49,7 +49,7 @@ class ServedModel:
         )
 
     def _prepare(self, row: int, image: Any) -> np.ndarray:
-        """An image as the network takes it, uint8 (height, width, channels)."""
+        """The network's input for one image, uint8 (height, width, channels)."""
         try:
             if isinstance(image, str):
                 image = base64.b64decode(image, validate=True)
@@ -61,7 +61,7 @@ class ServedModel:
 
 
 def load(folder: Path) -> ServedModel:
-    """The model in a folder that has model.keras and spec.json."""
+    """The model in a folder with model.keras and spec.json."""
     spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
     image_spec = ImageSpec(spec["height"], spec["width"], spec["channels"], spec["resize"])
     return ServedModel(load_model(folder / MODEL_FILE), image_spec, spec["class_names"])
@@ -75,6 +75,6 @@ def _load_pyfunc(path: str) -> ServedModel:
 def _images_of(model_input: Any) -> list[Any]:
     if isinstance(model_input, pd.DataFrame):
         if "image" not in model_input.columns:
-            raise SourceError(f"expected the column image, found {', '.join(map(str, model_input.columns))}")
+            raise SourceError(f"expected a column named image, found {', '.join(map(str, model_input.columns))}")
         return list(model_input["image"])
     return list(model_input)

@@ -1,4 +1,4 @@
-"""Fit k folds with the same function that `train` uses, and predict each training image by the model that has not seen it."""
+"""Fit k folds with the same function as `train`, and predict each training image with the model that was not trained on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pipeline.evaluation.metrics import cross_validation_summary, log_loss
 from pipeline.files import sha256_file, write_bytes, write_json, write_table
 from pipeline.fitting.checkpoints import Checkpoints, fit_key
 from pipeline.fitting.device import choose_compute
-from pipeline.fitting.fit import Epoch, fit_notice
+from pipeline.fitting.fit import fit_notice
+from pipeline.fitting.fit_state import Epoch
 from pipeline.fitting.folds import FoldJob, FoldResult, fit_fold, fit_folds_in_parallel, fold_rows
 from pipeline.fitting.plan import Plan, plan_fit
 from pipeline.paths import Paths
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
 StartFold = Callable[[int], Run]
-"""Gives the run in the tracker for a fold."""
+"""Returns the tracker's run for a fold."""
 
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     """Write data/cross_validate/: folds.csv, out_of_fold.parquet, metrics.json. Reports mean and standard deviation.
 
-    After a kill the same call goes on at the fold and epoch reached, in the same runs of the log book.
+    After a kill the same call resumes at the last fold and epoch saved, in the same runs of the tracker.
     """
     workers = config.cross_validate.workers
     compute = choose_compute(config.train.device, config.train.precision)
@@ -94,7 +95,7 @@ def _in_parallel(
 
 
 def _take_up(history: list[Epoch], log: Run, plan: Plan, progress: Progress) -> None:
-    """Log what a process that was killed may not have logged."""
+    """Log what a killed process may not have logged."""
     for epoch in history:
         _log_epoch(epoch, log)
     progress.skip(len(history) * plan.steps_per_epoch)
@@ -105,14 +106,14 @@ def _log_epoch(epoch: Epoch, log: Run) -> None:
 
 
 def _log_score(result: FoldResult, training: TrainingSet, job: FoldJob, log: Run, progress: Progress) -> None:
-    """Log how good a fold's model is on its images, and tell the person who waits."""
+    """Log and print the score of a fold's model on the images of the fold."""
     score = _score(result.probabilities, training.labels[job.folds == job.fold])
     log_fold_score(log, score)
     progress.note(f"fold {job.fold}: accuracy {score['accuracy']:.4f}, loss {score['loss']:.4f}, {len(result.probabilities):,} images")
 
 
 def _score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """What folds.csv says of a fold: `images`, `accuracy`, `loss` (cross-entropy)."""
+    """The row of a fold in folds.csv: `images`, `accuracy`, `loss` (cross-entropy)."""
     return {
         "images": len(labels),
         "accuracy": round(float((probabilities.argmax(axis=1) == labels).mean()), 6),

@@ -1,4 +1,4 @@
-"""Fit the network to the training images, with a validation split, and log it as it goes."""
+"""Fit the network to the training images, with a validation split, and log each epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pipeline.dataset.splits import stratified_holdout
 from pipeline.files import write_bytes, write_json
 from pipeline.fitting.checkpoints import Checkpoints, fit_key
 from pipeline.fitting.device import choose_compute
-from pipeline.fitting.fit import Epoch, Fitted, Fitter, fit_notice
+from pipeline.fitting.fit import Fitted, Fitter, fit_notice
+from pipeline.fitting.fit_state import Epoch
 from pipeline.fitting.plan import plan_fit
 from pipeline.models.network import to_bytes
 from pipeline.paths import Paths
@@ -34,13 +35,13 @@ END_RESULTS = {
     "train_accuracy": "accuracy",
     "train_loss": "loss",
 }
-"""The metrics of the stage, and the columns of the history that they come from."""
+"""The metrics of the stage, and their columns in the history."""
 
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     """Write data/train/: model.keras, history.csv, metrics.json. Reports accuracy and speed.
 
-    After a kill the same call goes on at the epoch reached, in the same run of the log book.
+    After a kill the same call resumes at the last saved epoch, in the same run of the tracker.
     """
     compute = choose_compute(config.train.device, config.train.precision)
     training = read_training_set(paths.stage("preprocess"))
@@ -75,7 +76,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
 
 
 def _summary(fitted: Fitted) -> dict[str, Scalar]:
-    """What the stage says at its end."""
+    """The stage's report."""
     kept = fitted.history[fitted.epoch - 1]
     stopped = {"best epoch": fitted.epoch} if fitted.epoch < len(fitted.history) else {}
     return {
@@ -87,15 +88,15 @@ def _summary(fitted: Fitted) -> dict[str, Scalar]:
 
 
 def _take_up(history: list[Epoch], steps_per_epoch: int, progress: Progress, log: Run) -> None:
-    """Say that a fit goes on, and log what a process that was killed may not have logged."""
+    """Say that a fit resumes, and log what a killed process may not have logged."""
     for epoch in history:
         log_epoch(log, asdict(epoch))
     progress.skip(len(history) * steps_per_epoch)
-    progress.note(f"goes on after epoch {len(history)}, where an earlier run was broken off")
+    progress.note(f"resumes an interrupted run after epoch {len(history)}")
 
 
 def _tell(epoch: Epoch, epochs: int, progress: Progress, log: Run) -> None:
-    """Show an epoch to the person who waits and log it."""
+    """Print an epoch and log it."""
     log_epoch(log, asdict(epoch))
     progress.note(
         f"epoch {epoch.epoch}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}, validation loss {epoch.validation_loss:.4f}, "
@@ -104,7 +105,7 @@ def _tell(epoch: Epoch, epochs: int, progress: Progress, log: Run) -> None:
 
 
 def _save(fitted: Fitted, paths: Paths) -> None:
-    """Write the stage's files. metrics.json has the end results of the epoch that is kept, by the names that MLflow and the report have, too."""
+    """Write the stage's files. metrics.json has the results of the epoch that is kept, by the names that MLflow and the report use."""
     folder = paths.stage("train")
     rows = [{name: value for name, value in asdict(epoch).items() if name in HISTORY_COLUMNS} for epoch in fitted.history]
     kept = rows[fitted.epoch - 1]
