@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-all lint ui lock
 
-# an environment with the GPU's libraries keeps them: `make run` alone goes on with what is there
+# without EXTRA, the installation that is there is kept, so `make run` does not swap a GPU environment for the CPU one
 EXTRA ?= $(if $(wildcard .venv/installed-gpu),gpu,cpu)
 INSTALLED := .venv/installed-$(EXTRA)
 SIZE := $(if $(filter gpu,$(EXTRA)),3.7 GB to download and 7.5 GB on disk,0.6 GB to download and 2.8 GB on disk)
@@ -33,7 +33,7 @@ ui: $(INSTALLED)  ## compare runs in the MLflow UI
 
 install: $(INSTALLED)  ## only the installation: .venv with the exact versions of locks/
 
-# An installation knows the folder that it was made for: in another one, as after a move or a copy, it is made anew
+# .venv contains the path of its folder: after a move or a copy it is created again
 ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(CURDIR))
 $(INSTALLED): ALWAYS
 endif

@@ -1,4 +1,4 @@
-"""`make install`: only pip's settings on where packages come from count; what was broken off, moved or is not for the lock file is begun anew."""
+"""`make install`: only pip's settings on where packages come from count; an interrupted, moved or unsuitable environment is created again."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from pipeline.installation import PYTHONS, InstallationError, install, pip_environment, reason_to_begin_anew, tensorflow_package
+from pipeline.installation import PYTHONS, InstallationError, install, pip_environment, reason_to_recreate, tensorflow_package
 
 ROOT = Path(__file__).parent.parent
 
@@ -93,8 +93,8 @@ def test_a_second_installation_goes_on_with_what_is_there(tmp_path: Path, monkey
     assert "-m venv" not in log.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("reason", ["broken off", "moved"])
-def test_what_was_broken_off_or_moved_is_begun_anew(
+@pytest.mark.parametrize("reason", ["interrupted", "moved"])
+def test_an_interrupted_or_moved_environment_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reason: str
 ) -> None:
     log = create_fakes(tmp_path, monkeypatch)
@@ -107,17 +107,17 @@ def test_what_was_broken_off_or_moved_is_begun_anew(
     install(tmp_path, "cpu")
 
     assert f"-I -m venv --clear {tmp_path}/.venv" in log.read_text(encoding="utf-8")
-    said = {"moved": "It was made for /somewhere/else", "broken off": "An earlier installation was broken off"}
-    assert capsys.readouterr().out == f"{said[reason]}: making .venv anew ...\n"
+    said = {"moved": "It was created for /somewhere/else", "interrupted": "An earlier installation was interrupted"}
+    assert capsys.readouterr().out == f"{said[reason]}: creating .venv again ...\n"
 
 
-def test_an_error_of_pip_is_no_reason_to_begin_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_pip_is_no_reason_to_recreate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create_fakes(tmp_path, monkeypatch, code=1)
 
     with pytest.raises(InstallationError, match="ended with an error: see above"):
         install(tmp_path, "cpu")
 
-    assert reason_to_begin_anew(tmp_path / ".venv", (tmp_path / ".checkpoints" / "installing").exists(), tmp_path, "cpu") == ""
+    assert reason_to_recreate(tmp_path / ".venv", (tmp_path / ".checkpoints" / "installing").exists(), tmp_path, "cpu") == ""
     assert not (tmp_path / ".venv" / "installed-cpu").exists()
 
 
@@ -128,7 +128,7 @@ def test_an_environment_of_another_project_is_never_emptied_through_a_link(tmp_p
     (other / "installed-cpu").write_text("/somewhere/else\n", encoding="utf-8")
     (tmp_path / ".venv").symlink_to(other)
 
-    with pytest.raises(InstallationError, match=r"is a link to .*other, and it was made for /somewhere/else\. Remove the link"):
+    with pytest.raises(InstallationError, match=r"is a link to .*other, and it was created for /somewhere/else\. Remove the link"):
         install(tmp_path, "cpu")
 
     assert [file.name for file in other.iterdir()] == ["installed-cpu"]
@@ -149,13 +149,13 @@ def test_only_the_tensorflow_of_the_lock_file_can_be_gone_on_with(tmp_path: Path
         install_package(venv, name)
     others = {"tensorflow", "tensorflow-cpu"} & set(packages) - {wanted}
 
-    reason = reason_to_begin_anew(venv, False, tmp_path, extra)
+    reason = reason_to_recreate(venv, False, tmp_path, extra)
 
     assert reason == (f"it has {others.pop()} in place of {wanted}, which would write the same files" if others else "")
 
 
 @pytest.mark.parametrize("line", ["version = {}.7", "version_info = {}.7", "version = {}"])
-def test_an_environment_of_another_python_is_begun_anew(tmp_path: Path, line: str) -> None:
+def test_an_environment_of_another_python_is_created_again(tmp_path: Path, line: str) -> None:
     this = f"{sys.version_info[0]}.{sys.version_info[1]}"
     config = tmp_path / ".venv" / "pyvenv.cfg"
     config.parent.mkdir()
@@ -163,7 +163,7 @@ def test_an_environment_of_another_python_is_begun_anew(tmp_path: Path, line: st
     reasons = []
     for python in (this, "3.9"):
         config.write_text(f"home = /usr/bin\n{line.format(python)}\n", encoding="utf-8")
-        reasons.append(reason_to_begin_anew(config.parent, False, tmp_path, "cpu"))
+        reasons.append(reason_to_recreate(config.parent, False, tmp_path, "cpu"))
 
     assert reasons == ["", f"it has Python 3.9, not {this}"]
 
@@ -204,7 +204,7 @@ def test_make_goes_on_with_the_extra_that_is_installed(makefile: Path, record: s
 
 
 @pytest.mark.parametrize(("asked", "installs"), [("3 12", False), ("3 13", True)])
-def test_make_installs_anew_for_a_python_of_another_version_than_the_installed_one(makefile: Path, asked: str, installs: bool) -> None:
+def test_make_installs_again_for_a_python_of_another_version_than_the_installed_one(makefile: Path, asked: str, installs: bool) -> None:
     for file, version in ((makefile / ".venv" / "bin" / "python", "3 12"), (makefile / "python", asked)):
         file.write_text(f"#!/bin/sh\necho {version}\n", encoding="utf-8")
         file.chmod(0o755)
