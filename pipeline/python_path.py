@@ -41,7 +41,7 @@ def missing_package() -> str:
         )
     if tensorflow.origin is None:  # Python imports even a folder that is nearly empty
         return (
-            f"TensorFlow is in pieces for {sys.executable}: the packages tensorflow and tensorflow-cpu write the same files, so removing one "
+            f"TensorFlow is broken for {sys.executable}: the packages tensorflow and tensorflow-cpu write the same files, so removing one "
             "breaks the other. Run `rm -rf .venv`, then `make install`."
         )
     return ""

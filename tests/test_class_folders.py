@@ -163,6 +163,11 @@ NO_TRAIN = r"^ingest\.source: {root}%s has %s, but no train/\. Add train/ with .
         ("set/cat/a.jpg", ONE_CLASS),
         ("val/cat/a.jpg val/dog/a.jpg test/cat/b.jpg", NO_TRAIN % ("", "test/ and val/", "test/")),
         ("test/cat/a.jpg test/dog/a.jpg README.md poster.png", NO_TRAIN % ("", "test/", "test/")),
+        (
+            "cat/a.jpg dog/b.jpg test/cat/c.jpg test/dog/d.jpg",
+            r"{root}/test can be a split, .* or a class, .* move .* into train/\. .* rename it",
+        ),
+        ("x/cat/a.jpg x/dog/b.jpg x/Val/dog/d.jpg", r"{root}/x/Val can be a split"),
         ("set/Valid/cat/deep/a.jpg set/notes/x.txt", NO_TRAIN % ("/set", "Valid/", "Valid/")),
     ],
 )

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.dataset.intake import KEPT_FACTS
 from pipeline.images.thumbnails import thumbnail
-from pipeline.quality.findings import Action
+from pipeline.quality.findings import Action, Finding, Subject
 from pipeline.quality.kinds import kinds
 from pipeline.reports.data_charts import Bar, median_px, short_list, size_chart
+from pipeline.reports.data_page import data_page
 from pipeline.reports.data_report import DataReport, Example, FindingGroup, Picture, differ, is_pixelated, render, thumbnails_per_class
 from tests.test_report import Page, check_page
 
@@ -210,3 +212,18 @@ def test_only_small_pngs_are_shown_as_squares() -> None:
     assert is_pixelated(PNG)
     assert not is_pixelated(thumbnail(Image.new("L", (300, 100))))
     assert not is_pixelated(thumbnail(noise(0)))
+
+
+def test_what_the_examples_show_is_not_counted_as_more() -> None:
+    left, right = Subject("a/1.png", "a", "train", 0), Subject("b/1.png", "b", "train", 1)
+    pair = [Finding("conflict", "rejected", one, other, "", rejected=True) for one, other in ((left, right), (right, left))]
+    notes = ("the colour mode", "the size")
+    shortcuts = [Finding("shortcut", "kept", Subject("", "a, b"), None, note, rejected=False) for note in notes]
+    facts = np.zeros(2, KEPT_FACTS)
+    counts = {"train": {"a": 1, "b": 1}}
+    described = {"name": "x", "source": "x", "digest": "0", "images": 2, "counts": counts, "class_names": ["a", "b"], "rejected": 2}
+
+    page = data_page(described, [*pair, *shortcuts], facts, {}, {0: PNG, 1: PNG}).decode()
+
+    assert '<p class="more">' not in page
+    assert [page.count(note) for note in notes] == [1, 1]

@@ -48,7 +48,7 @@ def test_a_model_that_always_says_one_class_never_passes(hits: int, images: int)
 def test_classes_that_are_never_predicted_or_were_removed_are_part_of_the_reason() -> None:
     assert pass_gate(score(90, never={"red": 3}), None, gate(), removed_classes=["fox"]) == (
         True,
-        "accuracy 0.9000; there was no champion before; it no longer knows fox, which the champion knows; it never predicts red",
+        "accuracy 0.9000; there was no champion before; it does not know fox, whose removal is confirmed; it never predicts red",
     )
 
 

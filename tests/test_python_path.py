@@ -76,7 +76,7 @@ def test_a_tensorflow_that_another_one_has_left_in_pieces_is_told(tmp_path: Path
     rest.__spec__ = PathFinder.find_spec("tensorflow", [str(tmp_path)])
     monkeypatch.setitem(sys.modules, "tensorflow", rest)
 
-    assert missing_package().startswith(f"TensorFlow is in pieces for {sys.executable}: ")
+    assert missing_package().startswith(f"TensorFlow is broken for {sys.executable}: ")
 
 
 def test_the_command_runs_the_code_of_the_project_that_one_is_in(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ OLD, NEW, FOX = model(8, "old"), model(9, "new"), model(8, "old", classes=("a", 
         pytest.param([FOX, model(10, "new")], "2", "false", NO_FOX, "1", id="a model without a class of the champion does not replace it"),
         pytest.param(
             [FOX, model(10, "new", removed=("fox",))],
-            *("2", "true", against("1.0000", "0.8000") + "; it no longer knows fox, which the champion knows", "2"),
+            *("2", "true", against("1.0000", "0.8000") + "; it does not know fox, whose removal is confirmed", "2"),
             id="unless the removal of the class is confirmed",
         ),
         pytest.param(

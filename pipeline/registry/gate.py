@@ -22,7 +22,7 @@ def pass_gate(
     """
     promoted, reason = _compare(score, champion_hits, gate, lost_classes)
     if removed_classes:
-        reason += f"; it no longer knows {_named(removed_classes)}, which the champion knows"
+        reason += f"; it does not know {_named(removed_classes)}, whose removal is confirmed"
     return promoted, reason + _never_predicted(score)
 
 

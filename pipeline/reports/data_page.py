@@ -51,14 +51,21 @@ def _by_kind(findings: Sequence[Finding]) -> Groups:
 
 def _group(kind: str, action: Action, findings: Sequence[Finding], pictures: Mapping[int, bytes]) -> FindingGroup:
     examples = []
-    once = {frozenset((finding.subject, finding.other)): finding for finding in reversed(findings[:MOST_EXAMPLES])}
+    once = {
+        frozenset((finding.subject, finding.other, *_about_classes(finding))): finding for finding in reversed(findings[:MOST_EXAMPLES])
+    }
     for finding in reversed(once.values()):  # a pair of which both are left out is shown once
         subjects = [subject for subject in (finding.other, finding.subject) if subject and subject.path]
         shown = [Picture(each.path, each.label or None, each.split or None, pictures.get(each.row)) for each in subjects]
         about = finding.subject.label if not finding.subject.path else ""
         note = "" if finding.other else finding.note  # the pictures are side by side
         examples.append(Example(shown, f"{about}: {note}" if about else note))
-    return FindingGroup(kind, action, len(findings), examples)
+    return FindingGroup(kind, action, len(findings), examples, min(len(findings), MOST_EXAMPLES))
+
+
+def _about_classes(finding: Finding) -> list[str]:
+    """What tells findings about the same classes apart: the same class may be predictable from size and from colour mode."""
+    return [] if finding.subject.path else [finding.note]
 
 
 def _counted(values: np.ndarray) -> list[tuple[int, int]]:

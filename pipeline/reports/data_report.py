@@ -62,12 +62,15 @@ class Example:
 
 @dataclass(frozen=True)
 class FindingGroup:
-    """All findings of a kind (in kinds.toml) with the same action. `count`: how many findings.csv lists."""
+    """All findings of a kind (in kinds.toml) with the same action. `count`: how many findings.csv lists. `covered`: how many of them the examples
+    show, if an example can show two: the images of a pair that are both left out; 0 if each shows one.
+    """
 
     kind: str
     action: Action
     count: int
     examples: Sequence[Example]
+    covered: int = 0
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,14 @@ class Survey:
         is_other_split = all(len(names) > 1 and SPLITS.get(names[0].lower(), "train") != "train" for names in below)
         return sorted({names[0] for names in below}) if is_other_split else []
 
+    def splits_among_classes(self, layout: Layout) -> list[str]:
+        """The folders that look like classes, but are called as a split is and have folders inside that are called as other classes are."""
+        if layout.splits:
+            return []
+        below = [folders[len(layout.wrapping) :] for folders in self._image_folders() or self._counts]
+        classes = {names[0] for names in below if names}
+        return sorted({names[0] for names in below if len(names) > 1 and names[0].lower() in SPLITS and names[1] in classes - {names[0]}})
+
     def has_images(self) -> bool:
         """Whether any file has the extension of an image."""
         return bool(self._image_folders())
@@ -173,6 +181,12 @@ def survey_files(source: Path, files: Iterable[tuple[Folders, str, T]], skipped:
         raise SourceError(
             f"ingest.source: {inside} has {'/ and '.join(without_train)}/, but no train/. Add train/ with the training images, "
             f"or move the class folders out of {without_train[0]}/ to have them split by ingest.test_fraction."
+        )
+    if splits := survey.splits_among_classes(layout):
+        inside = "/".join((str(source), *layout.wrapping))
+        raise SourceError(
+            f"ingest.source: {inside}/{splits[0]} can be a split, since folders of classes beside it are in it again, or a class, since it is beside "
+            f"them. If it is a split, move the class folders beside it into train/. If it is a class, rename it."
         )
     if len(labels) == 1 and not survey.has_images():
         raise NoClassFolders(source, survey.describe() + "; no file has the extension of an image")

@@ -40,8 +40,9 @@ def check_inputs(paths: Paths) -> Config:
     config = check_places(paths)
     source = config.source_path(paths.root)
     if "://" not in config.ingest.source and not source.exists():
+        elsewhere = "" if str(source) == config.ingest.source else f" (looked for {source})"
         raise SourceError(
-            f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist (looked for {source}). "
+            f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist{elsewhere}. "
             "Set it to a folder of class folders, or to another layout of docs/data.md."
         )
     _refuse_what_dvc_cannot_read(source)
@@ -158,8 +159,13 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 def _check_device(_: Paths) -> Finding:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpus = _said(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines()
+    gpus = _gpus()
     return Finding("device", f"{cores} CPU cores{_bfloat16()}, " + (f"GPU: {', '.join(gpus)}" if gpus else "no NVIDIA GPU"))
+
+
+def _gpus() -> list[str]:
+    """The names of the NVIDIA GPUs."""
+    return _said(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines()
 
 
 def _bfloat16() -> str:
@@ -227,6 +233,8 @@ def _check_inputs(paths: Paths) -> Finding:
         config = check_inputs(paths)
     except PipelineError as error:
         return Finding("parameters", "a run would stop", str(error))
+    if config.train.device == "gpu" and not _gpus():
+        return Finding("parameters", "a run would stop", "train.device: gpu needs an NVIDIA GPU, and there is none. Set it to auto or cpu")
     return Finding("parameters", f"valid, images in {config.ingest.source}")
 
 
