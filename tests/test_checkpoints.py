@@ -34,7 +34,7 @@ class InMemory:
     def load(self) -> State | None:
         return self.states[-1] if self.states else None
 
-    def save(self, state: Callable[[], State]) -> None:
+    def save(self, state: Callable[[], State], *, last: bool) -> None:
         self.states.append(dict(state()))
         if len(self.states) == 2:
             raise KilledError
@@ -81,7 +81,7 @@ def test_a_state_that_is_no_longer_finite_does_not_replace_the_last_good_one(tmp
     run.add(Epoch(1, 0.5, 0.9, 0.5, 0.9, 0.1, 1.0, 100.0))
 
     with pytest.raises(FitError, match=r"A weight is no longer finite after epoch 1\. Lower train\.learning_rate\."):
-        checkpoint.save(run.state)
+        checkpoint.save(run.state, last=False)
 
     assert (checkpoint.load() or {})["variable_0"].tolist() == [1, 1]
 
@@ -97,17 +97,19 @@ def test_a_file_that_was_cut_off_is_no_checkpoint(tmp_path: Path) -> None:
         assert checkpoint.load() is None
 
 
-def test_a_state_is_not_saved_if_that_would_take_more_than_a_fiftieth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 1.0, 50.9, 51.1, 52.0])  # the first takes a second; the second is asked for too early, the third is not
+def test_a_state_but_the_last_is_not_saved_if_that_would_take_more_than_a_fiftieth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 1.0, 50.9, 51.1, 52.0, 52.1, 52.2])  # the first takes a second; the second is too early, and so is the last
     monkeypatch.setattr("pipeline.fitting.checkpoints.time", SimpleNamespace(monotonic=lambda: next(clock)))
     checkpoint = FileCheckpoint(tmp_path / "fit.npz")
 
     saved = []
-    for number in range(3):
-        checkpoint.save(lambda number=number: {"weights": np.full(3, number)})  # type: ignore[misc]
+    for number in range(4):
+        checkpoint.save(lambda number=number: {"weights": np.full(3, number)}, last=number == 3)  # type: ignore[misc]
         saved.append((checkpoint.load() or {})["weights"][0])
 
-    assert saved == [0, 0, 2]
+    assert saved == [0, 0, 2, 3]
 
 
 def test_the_key_changes_with_everything_that_the_bits_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pipeline.errors import StorageError
 from pipeline.git import ask_git
 from pipeline.network import masked
 from pipeline.paths import Paths
+from pipeline.workspace.check import _check_dvc_config
 from pipeline.workspace.surroundings import (
     folders,
     foreign_code,
@@ -152,6 +153,24 @@ def test_a_file_of_dvc_that_cannot_be_read_is_told(paths: Paths, file: str, cont
 
     assert finding.found.startswith(found)
     assert re.search(rf"`git checkout (HEAD )?-- {re.escape(file)}`", finding.fix)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("[core", "Invalid line ('[core')"),
+        ("anlytics = false", "extra keys not allowed @ data['anlytics']"),
+        ("[cache]\n    type = hardlnk", "Unsupported cache type(s): hardlnk"),
+    ],
+)
+def test_a_configuration_that_dvc_does_not_accept_is_told(paths: Paths, config: str, words: str) -> None:
+    assert _check_dvc_config(paths).found == ""
+    (paths.root / ".dvc" / "config").write_text(f"{config}\n", encoding="utf-8")
+
+    finding = _check_dvc_config(paths)
+
+    assert finding.found.startswith(f"DVC's configuration cannot be read: {words}")
+    assert finding.fix == "Correct .dvc/config or .dvc/config.local."
 
 
 def test_code_of_another_place_than_the_workspace_is_told(paths: Paths) -> None:

@@ -107,10 +107,12 @@ class FileCheckpoint:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             return None
 
-    def save(self, state: Callable[[], State]) -> None:
-        """Replace the saved state, unless it is so recent that saving would take more than 2 % of the time."""
+    def save(self, state: Callable[[], State], *, last: bool) -> None:
+        """Replace the saved state, unless it is so recent that saving would take more than 2 % of the time. The last state is always saved:
+        what follows a fit can fail, too.
+        """
         started = time.monotonic()
-        if started < self._next_save:
+        if started < self._next_save and not last:
             return
         self.write(state())
         ended = time.monotonic()

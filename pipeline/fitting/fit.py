@@ -47,8 +47,8 @@ class Checkpoint(Protocol):
     def load(self) -> State | None:
         """The state that was saved last, if any."""
 
-    def save(self, state: Callable[[], State]) -> None:
-        """Replace the saved state; may be skipped if it would slow the fit down."""
+    def save(self, state: Callable[[], State], *, last: bool) -> None:
+        """Replace the saved state; may be skipped if it would slow the fit down, unless the fit is done."""
 
 
 def fit_notice(label: str, plan: Plan, compute: Compute) -> str:
@@ -111,7 +111,7 @@ class Fitter:
             validation = self._trainer.score(images, labels, watched) if len(watched) else (math.nan, math.nan)
             run.add(_describe_epoch(epoch_number, plan, sums, validation, seconds))
             if checkpoint:
-                checkpoint.save(run.state)
+                checkpoint.save(run.state, last=len(run.history) == plan.epochs or run.should_stop)
             on_epoch(run.history[-1])
         best = run.take_best()
         return Fitted(build_to_keep(self._trainer.network, self._config.model, scale, offset), run.history, best)

@@ -25,12 +25,14 @@ from pipeline.registry.local import registry_problem
 from pipeline.sources.records import readable
 from pipeline.sources.written_places import refuse_links, refuse_other_files, refuse_shared_source
 from pipeline.tracking.tracking_server import check_reachable, is_server, tracking_uri
+from pipeline.workspace.dvc_faults import explain
 from pipeline.workspace.merge_conflicts import refuse_merge_conflicts
 from pipeline.workspace.surroundings import LOOKS, Finding, foreign_code
 
 PACKAGES = ("tensorflow", "keras", "mlflow", "dvc", "prefect", "scikit-learn")
 MIN_FREE_GIB = 2.0
 SECONDS_PER_TOOL = 5
+SECONDS_FOR_DVC = 30
 SECONDS_FOR_A_SERVER = 2
 NAMED_FAULTS = 3
 
@@ -98,8 +100,8 @@ def _unreadable(folder: str) -> Iterator[str]:
 def check_machine(paths: Paths) -> list[Finding]:
     """Everything that a run needs, one finding each; possible obstacles only if they are present."""
     checks: list[Callable[[Paths], Finding]] = [
-        *(_check_project, _check_python, _check_packages, _check_device, *LOOKS, _check_network, _check_disk, _check_store, _check_registry),
-        *(_check_prefect, _check_inputs),
+        *(_check_project, _check_python, _check_packages, _check_device, *LOOKS, _check_dvc_config),
+        *(_check_network, _check_disk, _check_store, _check_registry, _check_prefect, _check_inputs),
     ]  # fmt: skip
     return [finding for finding in (check(paths) for check in checks) if finding.found]
 
@@ -163,6 +165,18 @@ def _check_device(_: Paths) -> Finding:
     return Finding("device", f"{cores} CPU cores{_bfloat16()}, " + (f"GPU: {', '.join(gpus)}" if gpus else "no NVIDIA GPU"))
 
 
+def _check_dvc_config(paths: Paths) -> Finding:
+    """DVC's own configuration, by its own word; nothing if it can be read."""
+    command = [str(Path(sys.executable).with_name("dvc")), "stage", "list", "--name-only"]
+    try:
+        done = subprocess.run(command, cwd=paths.root, capture_output=True, text=True, timeout=SECONDS_FOR_DVC)
+    except (OSError, subprocess.SubprocessError):
+        return Finding("DVC config", "")
+    fault = explain(done.stderr.splitlines()) if "configuration error" in done.stderr else None
+    found, _, fix = (fault or "").partition(". ")
+    return Finding("DVC config", found, fix)
+
+
 def _gpus() -> list[str]:
     """The names of the NVIDIA GPUs."""
     return _said(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).splitlines()
@@ -222,7 +236,7 @@ def _check_registry(paths: Paths) -> Finding:
         return Finding("registry", "on the tracking server; not asked")
     problem = registry_problem(paths)
     if problem:
-        return Finding("registry", problem, "run `pipeline run`, which brings data/register/decision.json and the registry together")
+        return Finding("registry", problem, "run `pipeline run`, which updates paths, registry and data/register/decision.json")
     if problem is None:
         return Finding("registry", f"does not have {decision['model_name']} yet; `pipeline run` registers it")
     return Finding("registry", f"{decision['model_name']}: as data/register/decision.json says")
