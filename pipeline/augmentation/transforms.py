@@ -11,7 +11,6 @@ from scipy.ndimage import affine_transform
 
 from pipeline.params.augment import Augment, Fill
 
-IDENTITY = np.array([1, 0, 0, 0, 1, 0, 0, 0], np.float32)
 RECTANGLE_AREA = (0.02, 0.33)
 RECTANGLE_ASPECT = (0.3, 1 / 0.3)
 
