@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.augmentation.transforms import IDENTITY, compose, sample_boxes, sample_rectangles, sample_transforms, warp
+from pipeline.augmentation.transforms import compose, sample_boxes, sample_rectangles, sample_transforms, warp
 from pipeline.augmentation.warp import erase_boxes, warp_images
 from pipeline.params.augment import Augment
 
 OFF = {**dict.fromkeys(Augment.model_fields, 0.0), "horizontal_flip": False, "fill": "nearest"}
 COUNT = 4000
+IDENTITY = np.array([1, 0, 0, 0, 1, 0, 0, 0], np.float32)
 FILLED = {"nearest": [10, 10, 10, 20], "reflect": [20, 10, 10, 20], "constant": [0, 0, 10, 20]}
 
 
