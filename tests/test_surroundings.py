@@ -173,6 +173,16 @@ def test_a_configuration_that_dvc_does_not_accept_is_told(paths: Paths, config: 
     assert finding.fix == "Correct .dvc/config or .dvc/config.local."
 
 
+def test_a_dvc_that_does_not_answer_is_told(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.workspace.check.SECONDS_FOR_DVC", 0.001)
+
+    finding = _check_dvc_config(paths)
+
+    assert finding.found.startswith("dvc cannot be asked: ")
+    assert "timed out" in finding.found
+    assert finding.fix
+
+
 def test_code_of_another_place_than_the_workspace_is_told(paths: Paths) -> None:
     (paths.root / "pipeline").mkdir()
     (paths.root / "pipeline" / "__main__.py").touch()

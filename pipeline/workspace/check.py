@@ -166,15 +166,19 @@ def _check_device(_: Paths) -> Finding:
 
 
 def _check_dvc_config(paths: Paths) -> Finding:
-    """DVC's own configuration, by its own word; nothing if it can be read."""
+    """DVC's own configuration, by its own word; nothing if it is accepted. `LOOKS` reports a missing dvc."""
     command = [str(Path(sys.executable).with_name("dvc")), "stage", "list", "--name-only"]
     try:
         done = subprocess.run(command, cwd=paths.root, capture_output=True, text=True, timeout=SECONDS_FOR_DVC)
-    except (OSError, subprocess.SubprocessError):
+    except FileNotFoundError:
         return Finding("DVC config", "")
-    fault = explain(done.stderr.splitlines()) if "configuration error" in done.stderr else None
-    found, _, fix = (fault or "").partition(". ")
-    return Finding("DVC config", found, fix)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("DVC config", f"dvc cannot be asked: {error}", "run `dvc stage list` to see why")
+    if "configuration error" not in done.stderr:
+        return Finding("DVC config", "")
+    lines = done.stderr.splitlines()
+    found, _, fix = (explain(lines) or lines[0]).partition(". ")
+    return Finding("DVC config", found, fix or "correct .dvc/config or .dvc/config.local")
 
 
 def _gpus() -> list[str]:
