@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.sources.records import LeftOut, Source
+from pipeline.listing.records import LeftOut, Source
 
 
 def write(root: Path, *names: str) -> Path:

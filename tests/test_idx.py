@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.containers.idx import find_idx_folder
 from pipeline.errors import SourceError
-from pipeline.sources.idx import find_idx_folder
 from pipeline.sources.layouts import open_source
 from tests.source_trees import found, pixels, write_idx
 
@@ -57,7 +57,7 @@ def test_names_with_a_prefix_and_with_a_dot_are_understood(tmp_path: Path) -> No
 
 
 def test_more_images_than_are_read_at_once_stay_with_their_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.idx.IMAGES_READ_AT_ONCE", 10)
+    monkeypatch.setattr("pipeline.containers.idx.IMAGES_READ_AT_ONCE", 10)
     labels = [i % 7 for i in range(25)]
     write_idx(tmp_path, np.repeat(np.array(labels, np.uint8), 2).reshape(25, 1, 2), labels)
 

@@ -90,7 +90,7 @@ def test_numbers_of_other_kinds_are_brought_to_0_to_255(tmp_path: Path, images: 
 
 
 def test_more_images_than_are_read_at_once_stay_with_their_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.idx.IMAGES_READ_AT_ONCE", 10)
+    monkeypatch.setattr("pipeline.containers.idx.IMAGES_READ_AT_ONCE", 10)
     numbers = np.arange(25) % 7
     images = np.broadcast_to(numbers[:, None, None], (25, 2, 2)).astype(np.uint8)
 

@@ -17,9 +17,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from moto.server import ThreadedMotoServer
 
 from pipeline.errors import SourceError
-from pipeline.sources import remote
-from pipeline.sources.remote import is_url, local_copy
-from pipeline.sources.stores import without_secrets
+from pipeline.listing import remote
+from pipeline.listing.remote import is_url, local_copy
+from pipeline.listing.stores import without_secrets
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import SourceError
+from pipeline.listing.records import LeftOut
 from pipeline.sources.layouts import open_source
-from pipeline.sources.records import LeftOut
 from tests.source_trees import found, left_out, write
 
 AB = [("a.png", "cat", None), ("b.png", "dog", None)]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError, StorageError
+from pipeline.listing.written_places import refuse_links, refuse_other_files, refuse_shared_source
 from pipeline.paths import STAGES, Paths
-from pipeline.sources.written_places import refuse_links, refuse_other_files, refuse_shared_source
 
 WRITTEN = [*(f"data/{stage}" for stage in STAGES), "mlruns", ".checkpoints", ".dvc", ".git"]
 
@@ -83,7 +83,7 @@ def test_places_are_told_by_their_inode_not_by_their_name(project: Paths, monkey
     def without_case(path: Path | str, **options: bool) -> os.stat_result:
         return stat(str(path).replace("DATA/Ingest", "data/ingest"), **options)
 
-    monkeypatch.setattr("pipeline.sources.written_places.os.stat", without_case)
+    monkeypatch.setattr("pipeline.listing.written_places.os.stat", without_case)
 
     assert "lies in data/ingest" in refused(project.root / "DATA" / "Ingest" / "photos", project)
 

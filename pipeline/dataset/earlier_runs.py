@@ -7,10 +7,10 @@ import numpy as np
 from pipeline.dataset.continuity import Changes, Recorded, refuse_unconfirmed, unknown_confirmations
 from pipeline.dataset.judged import Judged, keys_of
 from pipeline.dataset.ledger import known_images, record_classes, record_known_images, recorded_classes
+from pipeline.listing.records import Source
 from pipeline.params.ingest import Ingest
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem
-from pipeline.sources.records import Source
 
 
 def read_recorded(source: Source, paths: Paths) -> Recorded:

@@ -19,11 +19,11 @@ from pipeline.dataset.shards import SHARD_SCHEMA, write_shard
 from pipeline.dataset.split_names import NO_SPLIT, SPLITS
 from pipeline.errors import ImageError
 from pipeline.images import decoding
+from pipeline.listing.records import LeftOut, Record, Source
 from pipeline.parallel import parallel_map
 from pipeline.progress import Progress
 from pipeline.quality import fingerprints, inspection
 from pipeline.quality.inspection import FACTS, MODES, inspect, is_misnamed
-from pipeline.sources.records import LeftOut, Record, Source
 
 SHARD_ROWS = 1024
 SHARD_BYTES = 8 * 2**20

@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from pipeline.images.decoding import FORMATS
+from pipeline.listing.records import LeftOut
 from pipeline.quality.class_checks import ClassProblem
 from pipeline.quality.copies import Copies
 from pipeline.quality.kinds import kinds
-from pipeline.sources.records import LeftOut
 
 Action = Literal["failed", "rejected", "kept"]
 

@@ -20,8 +20,9 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.sources.folder_layout import Folders, Place, is_escaping, is_visible, name_clash, normalised, place_files, survey_files
-from pipeline.sources.records import LeftOut, Record, Source, readable, source_name
+from pipeline.listing.names import is_escaping, is_visible, name_clash, normalised
+from pipeline.listing.records import LeftOut, Record, Source, readable, source_name
+from pipeline.sources.folder_layout import Folders, Place, place_files, survey_files
 
 ZIP_MEMBER = b"PK\3\4"
 ZIP_MEMBER_HEADER = struct.Struct("<4s22xHH")  # mark, length of the name, length of what follows it

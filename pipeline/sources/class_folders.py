@@ -15,17 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.sources.folder_layout import (
-    SYSTEM_NAMES,
-    Folders,
-    Place,
-    has_image_suffix,
-    name_clash,
-    normalised,
-    place_files,
-    survey_files,
-)
-from pipeline.sources.records import LeftOut, Record, Source, readable, source_name
+from pipeline.listing.names import SYSTEM_NAMES, name_clash, normalised
+from pipeline.listing.records import LeftOut, Record, Source, readable, source_name
+from pipeline.sources.folder_layout import Folders, Place, has_image_suffix, place_files, survey_files
 
 LINKED_FOLDER = "a link to a folder, not followed"
 

@@ -4,15 +4,13 @@ A source is read twice: once to detect its layout, once for its records. Neither
 """
 
 import itertools
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from pipeline.errors import SourceError
-from pipeline.sources.records import LeftOut, Record, readable
+from pipeline.listing.records import LeftOut, Record
 
 SPLITS = {
     "train": "train",
@@ -24,7 +22,6 @@ SPLITS = {
     "validation": "validation",
 }
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"}
-SYSTEM_NAMES = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}
 NAMED_IN_ERROR = 5
 FOLDERS_BEFORE_CUT = 1024
 Folders: TypeAlias = tuple[str, ...]
@@ -221,27 +218,6 @@ def place_files(
 def has_image_suffix(name: str) -> bool:
     """Whether a file has the extension of an image."""
     return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
-
-
-def is_visible(path: PurePosixPath | str) -> bool:
-    """Whether a path is neither hidden nor made by an operating system."""
-    return not any((part.startswith(".") and part not in (".", "..")) or part.lower() in SYSTEM_NAMES for part in str(path).split("/"))
-
-
-def is_escaping(path: PurePosixPath | str) -> bool:
-    """Whether a path leads outside the folder that it is relative to, on any operating system: absolute, `..`, `C:`, with `/` or `\\`."""
-    parts = str(path).replace("\\", "/").split("/")
-    return not parts[0] or ".." in parts or re.match("[A-Za-z]:", parts[0]) is not None
-
-
-def normalised(name: str) -> str:
-    r"""A name in the form in which names are stored and compared: composed (NFC), with \xe4 for a byte that is not UTF-8."""
-    return name if name.isascii() else unicodedata.normalize("NFC", readable(name))
-
-
-def name_clash(path: str, taken: str) -> LeftOut:
-    """A file that is left out because another file has the same normalised name; both names as found."""
-    return LeftOut(readable(path), "name_clash", f"has the same name as {taken!a} after Unicode normalisation")
 
 
 def _wrapping(folders: list[Folders]) -> Folders:

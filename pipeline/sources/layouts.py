@@ -8,14 +8,15 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.containers.idx import find_idx_folder, is_idx_name, open_idx
+from pipeline.containers.image_parquet import find_image_parquet, has_images, open_image_parquet
+from pipeline.containers.npz import open_npz
 from pipeline.errors import SourceError
+from pipeline.listing.names import is_visible
+from pipeline.listing.records import LeftOut, Source, readable, source_name
 from pipeline.sources.archives import is_zip, open_zip
 from pipeline.sources.class_folders import open_folder
-from pipeline.sources.folder_layout import NAMED_IN_ERROR, NoClassFolders, is_visible
-from pipeline.sources.idx import find_idx_folder, is_idx_name, open_idx
-from pipeline.sources.image_parquet import find_image_parquet, has_images, open_image_parquet
-from pipeline.sources.npz import open_npz
-from pipeline.sources.records import LeftOut, Source, readable, source_name
+from pipeline.sources.folder_layout import NAMED_IN_ERROR, NoClassFolders
 from pipeline.sources.table_rows import TABLE_SUFFIXES
 from pipeline.sources.tables import find_tables, labels_are_folders, open_tables, reason_of
 from pipeline.sources.tar_archives import is_tar, open_tar

@@ -6,23 +6,17 @@ Columns are known by their names, in upper or lower case: see PATH, LABEL, SPLIT
 import csv
 import itertools
 import json
-import math
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError
-from pipeline.sources.folder_layout import NAMED_IN_ERROR, SPLITS, normalised
+from pipeline.listing.cells import GROUP, LABEL, PATH, SPLIT, find_column, is_image_type, naming_parquet_damage
+from pipeline.sources.folder_layout import NAMED_IN_ERROR
 
-PATH = ("path", "file_path", "filepath", "file", "file_name", "filename", "image_path", "image_file", "image", "img_path", "img")
-LABEL = ("class_name", "label_name", "label", "labels", "class", "category", "target", "class_label", "fine_label")
-SPLIT = ("split", "subset", "partition", "set")
-GROUP = ("group", "group_id", "patient_id", "subject_id")
 DELIMITERS = {".csv": ",;\t|", ".tsv": "\t"}
 TABLE_SUFFIXES = (*DELIMITERS, ".jsonl", ".ndjson", ".parquet")
 ROWS_AT_ONCE = 16384
@@ -62,52 +56,6 @@ def read_cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence[Any
     else:
         for line, values in _json_objects(file):
             yield f"line {line}", [values.get(name) if name else None for name in columns]
-
-
-def find_column(names: Iterable[str], known: Sequence[str]) -> str | None:
-    """The first of the known names that is among the columns, as written there."""
-    found = {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in reversed(list(names))}
-    return next((found[name] for name in known if name in found), None)
-
-
-def split_of(text: str, where: str) -> str | None:
-    """train, validation or test; None for an empty text. Raises SourceError, naming the place, for any other text."""
-    if text and text.lower() not in SPLITS:
-        raise SourceError(
-            f"ingest.source: {where}: {text!r} is not a split. Expected one of {', '.join(SPLITS)}, or nothing. "
-            "Rename the column if it says something else."
-        )
-    return SPLITS[text.lower()] if text else None
-
-
-def table_split(root: Path, file: Path) -> str | None:
-    """The split that is part of a file's name, train.csv or train-00000-of-00002.parquet, or of its folder's."""
-    start = re.split(r"[-_.]", file.stem.lower())[0]
-    return SPLITS.get(start) or (SPLITS.get(file.parent.name.lower()) if file.parent != root else None)
-
-
-def text_of(value: object, where: str) -> str:
-    """A cell as stripped text; whole numbers have no decimal point. Raises SourceError, naming the place, for a list or an object."""
-    if isinstance(value, list | tuple | dict | bytes):
-        raise SourceError(f"ingest.source: {where}: expected one label, split or group, found {str(value)[:60]}.")
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return normalised(str(value).lower() if isinstance(value, bool) else str(value).strip())
-
-
-def numeric_order(labels: Iterable[str]) -> list[str] | None:
-    """Labels in numeric order; None if one is not a whole number."""
-    labels = list(labels)
-    return sorted(labels, key=lambda label: (int(label), label)) if all(re.fullmatch(r"-?[0-9]+", label) for label in labels) else None
-
-
-def is_image_type(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds encoded images: bytes, or the Hugging Face Hub's struct of bytes and path."""
-    if pa.types.is_struct(kind):
-        return any(is_image_type(kind.field(i).type) for i in range(kind.num_fields) if kind.field(i).name == "bytes")
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
 def _column_names(file: Path) -> list[str]:
@@ -169,16 +117,6 @@ def _parquet_cells(file: Path, columns: Columns) -> Iterator[tuple[str, Sequence
         for batch in table.iter_batches(ROWS_AT_ONCE, columns=wanted):
             values = [batch.column(name).to_pylist() if name else itertools.repeat(None) for name in columns]
             yield from ((f"row {next(row)}", cells) for cells in zip(*values, strict=False))  # repeat has no end
-
-
-@contextmanager
-def naming_parquet_damage(file: Path) -> Iterator[None]:
-    """Turns any error of a Parquet file into a one-line SourceError."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        reason = (str(error).splitlines() or ["unreadable"])[0]
-        raise SourceError(f"ingest.source: {file} cannot be read as Parquet: {reason} Get the file again.") from None
 
 
 @contextmanager

@@ -18,21 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import SourceError
+from pipeline.listing.cells import numeric_order, split_of, table_split, text_of
+from pipeline.listing.names import is_escaping, is_visible, normalised
+from pipeline.listing.records import LeftOut, Record, Source, readable, source_name
 from pipeline.sources.class_folders import ReadFile, images_below
-from pipeline.sources.folder_layout import NAMED_IN_ERROR, SPLITS, is_escaping, is_visible, normalised
-from pipeline.sources.records import LeftOut, Record, Source, readable, source_name
-from pipeline.sources.table_rows import (
-    LINES_FOR_KEYS,
-    ROWS_AT_ONCE,
-    TABLE_SUFFIXES,
-    Columns,
-    numeric_order,
-    read_cells,
-    read_columns,
-    split_of,
-    table_split,
-    text_of,
-)
+from pipeline.sources.folder_layout import NAMED_IN_ERROR, SPLITS
+from pipeline.sources.table_rows import LINES_FOR_KEYS, ROWS_AT_ONCE, TABLE_SUFFIXES, Columns, read_cells, read_columns
 
 LISTED = pa.schema([("path", pa.string()), ("label", pa.string()), ("split", pa.string()), ("group", pa.string()), ("place", pa.string())])
 

@@ -15,9 +15,9 @@ from typing import IO, Literal, NamedTuple, Self, cast
 import pyarrow as pa
 
 from pipeline.errors import ImageError
+from pipeline.listing.records import Record, Source
 from pipeline.sources.archives import DAMAGED, Fault, naming_damage, open_archive
 from pipeline.sources.folder_layout import Place
-from pipeline.sources.records import Record, Source
 
 MOST_BYTES = 256 * 2**20
 MOST_HEADER_BYTES = 2**20

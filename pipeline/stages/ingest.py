@@ -22,6 +22,9 @@ from pipeline.dataset.splits import Sides, decide_sides, together, without_crowd
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
+from pipeline.listing.records import LeftOut, Source
+from pipeline.listing.remote import is_url, local_copy
+from pipeline.listing.written_places import refuse_links, refuse_shared_source
 from pipeline.own_files import MADE, clear
 from pipeline.params.ingest import Ingest
 from pipeline.params.section import Scalar
@@ -38,9 +41,6 @@ from pipeline.reports.data_page import data_page, rows_shown
 from pipeline.reports.data_report import thumbnails_per_class
 from pipeline.sources.class_folders import LINKED_FOLDER
 from pipeline.sources.layouts import open_source
-from pipeline.sources.records import LeftOut, Source
-from pipeline.sources.remote import is_url, local_copy
-from pipeline.sources.written_places import refuse_links, refuse_shared_source
 
 if TYPE_CHECKING:
     from pipeline.params.reader import Config

@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigError, PipelineError, SourceError
 from pipeline.installation import PYTHONS
+from pipeline.listing.records import readable
+from pipeline.listing.written_places import refuse_links, refuse_other_files, refuse_shared_source
 from pipeline.network import check_network, masked
 from pipeline.packages import TENSORFLOW, tensorflow_packages, version_of
 from pipeline.params.reader import Config, load_config
 from pipeline.paths import STAGES, Paths
 from pipeline.registry.decision import read_decision
 from pipeline.registry.local import registry_problem
-from pipeline.sources.records import readable
-from pipeline.sources.written_places import refuse_links, refuse_other_files, refuse_shared_source
 from pipeline.tracking.tracking_server import check_reachable, is_server, tracking_uri
 from pipeline.workspace.dvc_faults import explain
 from pipeline.workspace.merge_conflicts import refuse_merge_conflicts

@@ -18,11 +18,9 @@ from typing import Any
 
 from pipeline.errors import SourceError
 from pipeline.files import write_bytes
-from pipeline.own_files import remove_matching
-from pipeline.progress import Progress
-from pipeline.sources.folder_layout import is_escaping, is_visible
-from pipeline.sources.records import readable
-from pipeline.sources.stores import (
+from pipeline.listing.names import is_escaping, is_visible
+from pipeline.listing.records import readable
+from pipeline.listing.stores import (
     FETCHED_AT_ONCE,
     FileSystem,
     Object,
@@ -33,6 +31,8 @@ from pipeline.sources.stores import (
     over_http,
     without_secrets,
 )
+from pipeline.own_files import remove_matching
+from pipeline.progress import Progress
 
 PARTIAL_FILE = re.compile(r"[0-9a-f]{24}")
 BLOCK_BYTES = 16 * 2**20

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.images.decoding import encode_png
-from pipeline.sources.records import Record, Source, readable, source_name
+from pipeline.listing.records import Record, Source, readable, source_name
 
 IMAGES = re.compile(r"(?P<prefix>.+?)[-_]images[-.]idx3[-_]ubyte(\.gz)?", re.IGNORECASE)
 SPLITS = {

@@ -16,11 +16,12 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
+from pipeline.containers.idx import Pixels, images_at_once
 from pipeline.errors import SourceError
-from pipeline.sources.folder_layout import NAMED_IN_ERROR, SPLITS
-from pipeline.sources.idx import Pixels, images_at_once
-from pipeline.sources.records import Record, Source, readable, source_name
-from pipeline.sources.table_rows import numeric_order, text_of
+from pipeline.listing.cells import numeric_order, text_of
+from pipeline.listing.names import NAMED_IN_ERROR
+from pipeline.listing.records import Record, Source, readable, source_name
+from pipeline.listing.split_words import WORDS as SPLITS
 
 IMAGES = {"x", "image", "images", "imgs", "data", "pixels"}
 LABELS = {"y", "label", "labels", "target", "targets"}

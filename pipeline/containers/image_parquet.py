@@ -16,9 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.sources.folder_layout import NAMED_IN_ERROR, SPLITS, is_visible, normalised
-from pipeline.sources.records import LeftOut, Record, Source, source_name
-from pipeline.sources.table_rows import (
+from pipeline.listing.cells import (
     GROUP,
     LABEL,
     SPLIT,
@@ -30,6 +28,9 @@ from pipeline.sources.table_rows import (
     table_split,
     text_of,
 )
+from pipeline.listing.names import NAMED_IN_ERROR, is_visible, normalised
+from pipeline.listing.records import LeftOut, Record, Source, source_name
+from pipeline.listing.split_words import WORDS as SPLITS
 
 IMAGE = ("image", "img", "images", "picture", "photo", "bytes", "image_bytes", "content", "jpg", "jpeg", "png", "webp")
 ROWS_AT_ONCE = 256

@@ -1,7 +1,7 @@
 """What every reader returns: records of images, and what was left out with the reason. Knows no layout."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +46,23 @@ class Source:
     class_names: list[str] | None
     records: Iterable[Record]
     count: int
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader would make of a source, before a reading is chosen.
+
+    `how` names it for people ("class folders"); `settings` are the parameters that choose it ("ingest.format: folders").
+    `class_names` are the classes in order, if the source has an order. `counts` has the number of images by (split, label), where the split is
+    train, validation, test, or None if the source has none. `records` yields the images, and adds what it leaves out to the list it is given.
+    """
+
+    how: str
+    settings: str
+    class_names: list[str] | None
+    counts: Mapping[tuple[str | None, str], int]
+    records: Callable[[list[LeftOut]], Iterator[Record]]
     left_out: list[LeftOut] = field(default_factory=list)
 
 

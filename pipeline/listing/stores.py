@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import fsspec
 
 from pipeline.errors import SourceError
-from pipeline.sources.folder_layout import is_escaping
+from pipeline.listing.names import is_escaping
 
 FileSystem: TypeAlias = Any  # fsspec has no types
 MARKS = ("ETag", "etag", "Content-MD5", "md5Hash", "content_hash", "Last-Modified", "LastModified", "mtime", "created")

@@ -1,0 +1,1 @@
+"""What a source holds: its files, wherever they are, and the words that their names are made of."""

@@ -1,0 +1,75 @@
+"""The columns and cells of tables and Parquet files: which name says what, and their values as text."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.errors import SourceError
+from pipeline.listing.names import normalised
+from pipeline.listing.split_words import split_in_name, split_of_name
+
+PATH = ("path", "file_path", "filepath", "file", "file_name", "filename", "image_path", "image_file", "image", "img_path", "img")
+LABEL = ("class_name", "label_name", "label", "labels", "class", "category", "target", "class_label", "fine_label")
+SPLIT = ("split", "subset", "partition", "set")
+GROUP = ("group", "group_id", "patient_id", "subject_id")
+
+
+def find_column(names: Iterable[str], known: Sequence[str]) -> str | None:
+    """The first of the known names that is among the columns, as written there."""
+    found = {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in reversed(list(names))}
+    return next((found[name] for name in known if name in found), None)
+
+
+def split_of(text: str, where: str) -> str | None:
+    """train, validation or test; None for an empty text. Raises SourceError, naming the place, for any other text."""
+    split = split_of_name(text)
+    if text and not split:
+        raise SourceError(
+            f"ingest.source: {where}: {text!r} is not a split. Expected train, validation or test, or a word like them, or nothing. "
+            "Rename the column if it says something else."
+        )
+    return split
+
+
+def table_split(root: Path, file: Path) -> str | None:
+    """The split that is part of a file's name, train.csv or train-00000-of-00002.parquet, or of its folder's."""
+    found = split_in_name(file.stem)
+    return found.split if found else (split_of_name(file.parent.name) if file.parent != root else None)
+
+
+def text_of(value: object, where: str) -> str:
+    """A cell as stripped text; whole numbers have no decimal point. Raises SourceError, naming the place, for a list or an object."""
+    if isinstance(value, list | tuple | dict | bytes):
+        raise SourceError(f"ingest.source: {where}: expected one label, split or group, found {str(value)[:60]}.")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return normalised(str(value).lower() if isinstance(value, bool) else str(value).strip())
+
+
+def numeric_order(labels: Iterable[str]) -> list[str] | None:
+    """Labels in numeric order; None if one is not a whole number."""
+    labels = list(labels)
+    return sorted(labels, key=lambda label: (int(label), label)) if all(re.fullmatch(r"-?[0-9]+", label) for label in labels) else None
+
+
+def is_image_type(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds encoded images: bytes, or the Hugging Face Hub's struct of bytes and path."""
+    if pa.types.is_struct(kind):
+        return any(is_image_type(kind.field(i).type) for i in range(kind.num_fields) if kind.field(i).name == "bytes")
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
+@contextmanager
+def naming_parquet_damage(file: Path) -> Iterator[None]:
+    """Turns any error of a Parquet file into a one-line SourceError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or ["unreadable"])[0]
+        raise SourceError(f"ingest.source: {file} cannot be read as Parquet: {reason} Get the file again.") from None
