@@ -12,16 +12,31 @@ from pipeline.errors import SourceError
 from pipeline.listing.names import normalised
 from pipeline.listing.split_words import split_in_name, split_of_name
 
-PATH = ("path", "file_path", "filepath", "file", "file_name", "filename", "image_path", "image_file", "image", "img_path", "img")
-LABEL = ("class_name", "label_name", "label", "labels", "class", "category", "target", "class_label", "fine_label")
-SPLIT = ("split", "subset", "partition", "set")
-GROUP = ("group", "group_id", "patient_id", "subject_id")
+PATH = (
+    "path file_path filepath filepaths file_paths file file_name filename filenames image_path image_file image_name imagename image_id imageid "
+    "image img_path img img_name id_code image_index name id data_image"
+).split()
+LABEL = (
+    "class_name classname label_name label labels class category target class_label fine_label diagnosis dx breed species choice emotion "
+    "finding_labels class_id classid label_id category_id tag tags"
+).split()
+SPLIT = "split subset partition set data_set usage phase".split()
+GROUP = (
+    "group group_id patient_id patientid patient subject_id subject lesion_id person_id person individual individual_id participant_id animal_id "
+    "video_id scene_id session_id"
+).split()
 
 
 def find_column(names: Iterable[str], known: Sequence[str]) -> str | None:
     """The first of the known names that is among the columns, as written there."""
-    found = {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in reversed(list(names))}
+    found = {column_word(name): name for name in reversed(list(names))}
     return next((found[name] for name in known if name in found), None)
+
+
+def column_word(name: str) -> str:
+    """The name of a column as the lists have it: lower case, with `_` between words, `imageId` and `Image Id` alike."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", name.strip())
+    return re.sub(r"[\s.-]+", "_", parted).lower()
 
 
 def split_of(text: str, where: str) -> str | None:

@@ -1,0 +1,70 @@
+"""The members of zip and tar archives, read in place: nothing leads out of an archive, no link in it is followed.
+
+A compressed tar is unpacked once to a plain one, so that all archives can be read at any position. Damaged or truncated archives are errors,
+never an early end.
+"""
+
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import SourceError
+from pipeline.listing.listing import Collector, Content, as_parts
+from pipeline.listing.names import is_escaping, is_visible, name_clash
+from pipeline.listing.records import LeftOut, readable
+
+# Raised for malformed bytes, in addition to the readers' own errors
+ODD_BYTES = (EOFError, OSError, ValueError, OverflowError, RecursionError, NotImplementedError)
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, *ODD_BYTES)
+
+
+class Member(NamedTuple):
+    """A member of an archive: its name, whether it is a folder, why it cannot be read in place (finding and reason), or how it is read."""
+
+    name: str
+    is_folder: bool
+    fault: tuple[str, str] | None
+    content: Content | None
+
+
+def add_members(members: Iterator[Member], below: tuple[str, ...], collector: Collector) -> None:
+    """Note the members of an archive in the folder `below` of a listing. Of several members with the same name, the first counts."""
+    collector.add_folder(below)
+    for member in members:
+        parts = as_parts(member.name)
+        if not parts or not is_visible("/".join(parts)):
+            if len(parts) > 1 and not parts[0].startswith(".") and not member.is_folder:
+                collector.is_wanted("/".join(parts[: next(i for i, part in enumerate(parts, 1) if not is_visible(part))]), folder=False)
+            continue
+        path = "/".join((*below, *parts))
+        fault = ("escaping", "its path leads outside the source") if is_escaping(member.name) else member.fault
+        if fault:
+            collector.left_out.append(LeftOut(readable(member.name), *fault))
+        elif not collector.is_wanted(path):
+            continue
+        elif member.is_folder:
+            collector.add_folder((*below, *parts))
+        elif member.content and not collector.add((*below, *parts[:-1]), parts[-1], member.content):
+            collector.left_out.append(name_clash(member.name, path))
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Turns any error of a damaged archive into a one-line SourceError."""
+    try:
+        yield
+    except PermissionError:
+        raise
+    except DAMAGED as error:
+        raise SourceError(f"ingest.source: {path} is damaged: {reason_of(error)}. Get the file again.") from None
+
+
+def reason_of(error: BaseException) -> str:
+    """An error's message, without the name of the member, which is known from the record."""
+    return str(error).partition(" for file")[0].rstrip(".") or type(error).__name__

@@ -1,0 +1,183 @@
+"""What a source holds: every file below it once, by folder, on disk or in archives. Knows no layout.
+
+Names are normalised and sorted, so that the same data are listed alike as a folder, a zip and a tar. Contents are read later, when needed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeAlias
+
+from pipeline.images.formats import SNIFF_BYTES, Format, identify
+from pipeline.listing.names import SYSTEM_NAMES, normalised
+from pipeline.listing.records import LeftOut
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"}
+Folders: TypeAlias = tuple[str, ...]
+
+
+class Content(Protocol):
+    """How a file is read; picklable. Calling it gives all bytes, and raises ImageError or OSError."""
+
+    def __call__(self) -> bytes: ...
+
+    def start(self, count: int) -> bytes:
+        """The first bytes; empty if they cannot be read."""
+
+    def size_bytes(self) -> int:
+        """The size. Raises OSError if the file is gone."""
+
+
+class Other(NamedTuple):
+    """A file that is no image by its name: its path, and what it is by its content."""
+
+    path: str
+    format: Format | None
+
+
+@dataclass
+class Folder:
+    """The images in one folder, sorted by name, and how each is read; its other files, and its sub-folders that hold no file at all."""
+
+    parts: Folders
+    content: Callable[[str], Content]
+    names: list[str] = field(default_factory=list)
+    others: dict[str, Format | None] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The path below the source; empty for the source itself."""
+        return "/".join(self.parts)
+
+    def below(self, name: str) -> str:
+        """The path of a file in this folder."""
+        return "/".join((*self.parts, name))
+
+
+@dataclass
+class Listing:
+    """All folders of a source with files in them, in order. `empty` are folders without any file; `left_out` what was not listed, and why."""
+
+    folders: dict[Folders, Folder]
+    empty: list[Folders]
+    left_out: list[LeftOut]
+
+    @property
+    def images(self) -> int:
+        """The number of images."""
+        return sum(len(folder.names) for folder in self.folders.values())
+
+    def others(self) -> Iterator[Other]:
+        """The files that are no images."""
+        for folder in self.folders.values():
+            for name, found in folder.others.items():
+                yield Other(folder.below(name), found)
+
+    def forget(self, path: str) -> None:
+        """Take a file that is no image off the list."""
+        *parts, name = path.split("/")
+        self.folders[tuple(parts)].others.pop(name, None)
+
+    def content(self, path: str) -> Content:
+        """How the file at a path is read."""
+        *parts, name = path.split("/")
+        return self.folders[tuple(parts)].content(name)
+
+
+class Collector:
+    """Builds a listing from the files of folders and archives."""
+
+    def __init__(self, ignore: tuple[str, ...] = ()) -> None:
+        self._ignore = ignore
+        self._found: dict[Folders, dict[str, Content | None]] = {}
+        self._disk: dict[Folders, Callable[[str], Content]] = {}
+        self._empty: set[Folders] = set()
+        self.left_out: list[LeftOut] = []
+        self.ignored = 0
+
+    def is_wanted(self, path: str, *, folder: bool = False) -> bool:
+        """Whether a path is read at all: not hidden, not made by a system or a tool, not in `ingest.ignore`. The latter two are noted."""
+        name = path.rpartition("/")[2]
+        if name.startswith("."):
+            return False
+        if name.lower() in SYSTEM_NAMES:
+            if folder:
+                self.left_out.append(LeftOut(path, "system", "a folder that a system or a tool made"))
+            return False
+        if any(fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern.rstrip('/')}/*") for pattern in self._ignore):
+            self.ignored += 1
+            return False
+        return True
+
+    def add_folder(self, parts: Folders, content: Callable[[str], Content] | None = None) -> None:
+        """Note a folder; `content` says how its files are read by their names, where `add` is not told."""
+        self._found.setdefault(parts, {})
+        if content:
+            self._disk.setdefault(parts, content)
+
+    def add(self, parts: Folders, name: str, content: Content | None = None) -> bool:
+        """Note a file. False if there is one of that name already."""
+        files = self._found.setdefault(parts, {})
+        if name in files:
+            return False
+        files[name] = content
+        return True
+
+    def forget(self, path: str) -> None:
+        """Take a file off the list, such as an archive whose members are on it."""
+        *parts, name = path.split("/")
+        self._found[tuple(parts)].pop(name, None)
+
+    def listing(self) -> Listing:
+        """Everything noted so far, sorted, with what each file is."""
+        folders, empty = {}, []
+        with_files = {parts[:i] for parts, files in self._found.items() if files for i in range(len(parts) + 1)}
+        for parts in sorted(self._found):
+            files = self._found[parts]
+            if files:
+                folders[parts] = self._folder(parts, files)
+            elif parts not in with_files and parts:
+                empty.append(parts)
+        return Listing(folders, empty, self.left_out)
+
+    def _folder(self, parts: Folders, files: dict[str, Content | None]) -> Folder:
+        disk = self._disk.get(parts)
+        own = {name: content for name, content in files.items() if content is not None}
+
+        def content(name: str) -> Content:
+            found = own.get(name)
+            if found is not None:
+                return found
+            assert disk is not None  # noqa: S101 - a file without a content of its own is in a folder on disk
+            return disk(name)
+
+        folder = Folder(parts, content)
+        for name in sorted(files):
+            if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES:
+                folder.names.append(name)
+                continue
+            found = identify(content(name).start(SNIFF_BYTES), name)
+            if found is not None and found.kind == "image":
+                folder.names.append(name)
+            else:
+                folder.others[name] = found
+        return folder
+
+
+def as_parts(path: str) -> Folders:
+    """The normalised parts of a path, without empty ones and single dots."""
+    return tuple(part for part in normalised(path).split("/") if part not in ("", "."))
+
+
+def extracted(listing: Listing, path: str, folder: Path) -> Path:
+    """The file at a path as a file on disk: itself, or a copy in `folder` of a member of an archive."""
+    content = listing.content(path)
+    on_disk = getattr(content, "path", None)
+    if isinstance(on_disk, str):
+        return Path(on_disk)
+    copy = folder / path
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(content())
+    return copy

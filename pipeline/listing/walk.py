@@ -1,0 +1,142 @@
+"""The files of a folder on disk. Links are followed, but not in circles; nothing is opened that could block."""
+
+import io
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ImageError, SourceError
+from pipeline.listing.listing import Collector, Content
+from pipeline.listing.names import name_clash, normalised
+from pipeline.listing.records import LeftOut, readable
+
+
+@dataclass(frozen=True)
+class DiskFile:
+    """A file on disk. Picklable. Raises ImageError if it was deleted or is no longer a regular file."""
+
+    path: str
+
+    def __call__(self) -> bytes:
+        return self._read(-1)
+
+    def start(self, count: int) -> bytes:
+        try:
+            return self._read(count)
+        except ImageError:
+            return b""
+
+    def size_bytes(self) -> int:
+        return os.stat(self.path).st_size  # noqa: PTH116 - once per image
+
+    def _read(self, count: int) -> bytes:
+        try:
+            with io.FileIO(self.path, opener=_open_without_waiting) as file:
+                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    return file.readall() if count < 0 else file.read(count)
+        except FileNotFoundError:
+            raise ImageError("deleted since it was listed", "missing") from None
+        except IsADirectoryError:
+            pass
+        except OSError as error:
+            raise ImageError(f"cannot be read: {error.strerror}", "unreadable") from None
+        raise ImageError("no longer a regular file", "special")
+
+
+def walk(root: Path, collector: Collector, *, follow_links: bool) -> None:
+    """Note every file below a folder. Raises SourceError if the folder itself cannot be read."""
+    _Walk(str(root), collector, follow_links).run()
+
+
+class _Walk:
+    def __init__(self, root: str, collector: Collector, follow_links: bool) -> None:
+        self._root = root
+        self._collector = collector
+        self._follow = follow_links
+
+    def run(self) -> None:
+        waiting: list[tuple[str, tuple[str, ...], frozenset[tuple[int, int]]]] = [(self._root, (), frozenset())]
+        while waiting:  # no recursion, since folders can be nested deeper than Python's call stack
+            path, parts, above = waiting.pop()
+            try:
+                status = os.stat(path)  # noqa: PTH116
+                with os.scandir(path) as found:
+                    entries = sorted(found, key=lambda entry: (normalised(entry.name), entry.name))
+            except OSError as error:
+                if path == self._root:
+                    raise SourceError(f"ingest.source: {path} cannot be read: {error.strerror}. Give yourself read access.") from None
+                self._leave_out(path, "unreadable", f"a folder that cannot be read: {error.strerror}")
+                continue
+            around = above | {(status.st_dev, status.st_ino)}
+            self._collector.add_folder(parts, _Reader(path))
+            for entry in entries:
+                if self._add(entry, parts, around):
+                    waiting.append((entry.path, (*parts, normalised(entry.name)), around))
+
+    def _add(self, entry: os.DirEntry[str], parts: tuple[str, ...], around: frozenset[tuple[int, int]]) -> bool:
+        """Note a file; True for a folder that has to be walked."""
+        name = entry.name
+        if name[0] == ".":
+            return False
+        shown = "/".join((*parts, normalised(name)))
+        try:
+            if entry.is_symlink():
+                return self._add_link(entry, shown, parts, around)
+            is_folder, is_file = entry.is_dir(follow_symlinks=False), entry.is_file(follow_symlinks=False)
+        except OSError as error:
+            self._leave_out(entry.path, "unreadable", f"cannot be read: {error.strerror}")
+            return False
+        if not self._collector.is_wanted(shown, folder=is_folder):
+            return False
+        if is_file:
+            self._add_file(name, parts, None if normalised(name) == name else DiskFile(entry.path))
+        elif not is_folder:
+            self._leave_out(entry.path, "special", "not a regular file")
+        return is_folder
+
+    def _add_link(self, entry: os.DirEntry[str], shown: str, parts: tuple[str, ...], around: frozenset[tuple[int, int]]) -> bool:
+        try:
+            status = os.stat(entry.path)  # noqa: PTH116
+        except OSError as error:
+            if self._collector.is_wanted(shown):
+                self._leave_out(entry.path, "link", f"a link that cannot be followed: {error.strerror}")
+            return False
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if not self._collector.is_wanted(shown, folder=is_folder):
+            return False
+        if not self._follow:
+            self._leave_out(entry.path, "link", f"a link to a {'folder' if is_folder else 'file'}, not followed: ingest.follow_links is false")
+        elif (status.st_dev, status.st_ino) in around:
+            self._leave_out(entry.path, "link", "a link to a folder that it is in")
+        elif is_folder:
+            return True
+        elif stat.S_ISREG(status.st_mode):
+            self._add_file(entry.name, parts, None if normalised(entry.name) == entry.name else DiskFile(entry.path))
+        else:
+            self._leave_out(entry.path, "special", "a link to something other than a regular file")
+        return False
+
+    def _add_file(self, name: str, parts: tuple[str, ...], content: DiskFile | None) -> None:
+        if not self._collector.add(parts, normalised(name), content):
+            self._collector.left_out.append(name_clash("/".join((*parts, name)), "/".join((*parts, normalised(name)))))
+
+    def _leave_out(self, path: str, finding: str, reason: str) -> None:
+        self._collector.left_out.append(LeftOut(readable(os.path.relpath(path, self._root)), finding, reason))
+
+
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Files of one folder by their names."""
+
+    folder: str
+
+    def __call__(self, name: str) -> Content:
+        return DiskFile(f"{self.folder}/{name}")
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Opens a file; opening a FIFO does not block until somebody writes to it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

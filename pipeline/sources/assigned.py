@@ -1,0 +1,98 @@
+"""From decisions to records: which folder or file has which label, split and group, and what becomes of all others."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pipeline.errors import SourceError
+from pipeline.images.formats import Format, describe_formats
+from pipeline.listing.listing import Folder, Folders, Listing
+from pipeline.listing.records import LeftOut, Reading, Record
+from pipeline.sources.folders import Place
+from pipeline.sources.tree import unread_names
+
+NOT_HERE = ("unlabelled", "images without a label")
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """The place of images by folder, and by path where that says more. `elsewhere`: finding and reason of the other images of a folder."""
+
+    folders: Mapping[Folders, Place] = field(default_factory=dict)
+    files: Mapping[str, Place] = field(default_factory=dict)
+    elsewhere: Mapping[Folders, tuple[str, str]] = field(default_factory=dict)
+    unlisted: tuple[str, str] | None = None
+
+    def place(self, folder: Folder, path: str) -> Place | None:
+        """The place of one image; None if it has none."""
+        return self.files.get(path) or self.folders.get(folder.parts)
+
+
+def reading_of(listing: Listing, assigned: Assigned, how: str, settings: str, notes: list[LeftOut] | None = None) -> Reading:
+    """The reading for decisions about all images. Raises SourceError if a class has no file that is read here."""
+    counts: Counter[tuple[str | None, str]] = Counter()
+    unread: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    advice: dict[str, str] = {}
+    for folder in listing.folders.values():
+        for name in folder.names:
+            if place := assigned.place(folder, folder.below(name)):
+                counts[place.split, place.label] += 1
+        for name in unread_names(dict(folder.others), folder.names):
+            found = folder.others[name]
+            if found and (place := assigned.place(folder, folder.below(name))):
+                unread[place.label][found.name] += 1
+                advice[found.name] = found.advice
+    classes = {label for _, label in counts}
+    for label, formats in sorted(unread.items()):
+        if label not in classes:
+            told = "; ".join(f"{name}: {advice[name]}" for name in formats if advice[name])
+            raise SourceError(
+                f"ingest.source: the class {label} would be lost: all its files are of a format that is not read here, {describe_formats(formats)}. "
+                f"{told}. Or leave the class out with ingest.ignore."
+            )
+    return Reading(how, settings, None, counts, lambda left_out: _records(listing, assigned, left_out), [*listing.left_out, *(notes or [])])
+
+
+def _records(listing: Listing, assigned: Assigned, left_out: list[LeftOut]) -> Iterator[Record]:
+    for folder in listing.folders.values():
+        has_class = folder.parts in assigned.folders
+        labelled = False
+        reason = assigned.elsewhere.get(folder.parts)
+        pending: list[LeftOut] = []
+        for name in folder.names:
+            path = folder.below(name)
+            place = assigned.place(folder, path)
+            if place is None:
+                pending.append(LeftOut(path, *(reason or NOT_HERE)))
+                continue
+            labelled = True
+            content = folder.content(name)
+            try:
+                yield Record(path, place.label, place.split, place.group, content.size_bytes(), content)
+            except OSError as error:
+                left_out.append(LeftOut(path, "missing" if isinstance(error, FileNotFoundError) else "unreadable", f"cannot be read: {error.strerror}"))
+        if labelled and pending and not reason and assigned.unlisted:  # of a folder where other images have a label
+            pending = [LeftOut(fault.path, *assigned.unlisted) for fault in pending]
+        left_out += pending
+        if has_class or labelled:
+            left_out += _others(folder, assigned)
+
+
+def _others(folder: Folder, assigned: Assigned) -> Iterator[LeftOut]:
+    """The files in a class folder that are no images: lost pictures, or companions of images."""
+    unread = set(unread_names(dict(folder.others), folder.names))
+    for name, found in folder.others.items():
+        path = folder.below(name)
+        if name in unread and assigned.place(folder, path):
+            yield LeftOut(path, "not_read", not_read(found))
+        else:
+            yield LeftOut(path, "side_file", f"not an image: {found.name if found else 'unknown format'}")
+
+
+def not_read(found: Format | None) -> str:
+    """Why a picture is not read, and the way out."""
+    if found is None:
+        return "of an unknown format"
+    return f"{found.name} is not read here" + (f": {found.advice}" if found.advice else "")
+
+

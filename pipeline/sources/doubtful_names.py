@@ -1,0 +1,52 @@
+"""Names that may not be classes: parts, years, versions, folders of tools. From doubtful_names.toml, which anybody can edit."""
+
+import functools
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from pipeline.listing.split_words import split_of_name, words_of
+
+
+@functools.cache
+def word_lists() -> Mapping[str, frozenset[str]]:
+    """The lists of words by name."""
+    text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+    return {name: frozenset(words) for name, words in tomllib.loads(text).items()}
+
+
+def why_no_classes(names: Collection[str]) -> str:
+    """What the names of all folders say that is no class: parts, years, versions, splits; empty if they may be classes."""
+    lists = word_lists()
+    kinds = (
+        ("splits", lambda name: split_of_name(name) is not None),
+        ("years", _is_year),
+        ("sizes", lambda name: re.fullmatch(r"\d+ ?[xX×] ?\d+(px)?", name) is not None),
+        ("parts of one set", lambda name: _is_part(name, lists["parts"])),
+        ("versions of the same images", lambda name: set(_worded(name)) <= lists["versions"] | lists["structure"] and bool(_worded(name))),
+        ("names of folders, not of classes", lambda name: set(_worded(name)) <= lists["structure"] and bool(_worded(name))),
+    )
+    return next((what for what, is_kind in kinds if names and all(is_kind(name) for name in names)), "")
+
+
+def has_word(name: str, kind: str) -> bool:
+    """Whether a name consists of words of a list, and numbers."""
+    return bool(_worded(name)) and (set(_worded(name)) <= word_lists()[kind] or name.lower() in word_lists()[kind])
+
+
+def _worded(name: str) -> tuple[str, ...]:
+    return tuple(word for word in words_of(name) if not word.isdigit())
+
+
+def _is_year(name: str) -> bool:
+    words = words_of(name)
+    numbers = [word for word in words if word.isdigit()]
+    is_year = len(numbers) >= 1 and re.fullmatch(r"(19|20)\d\d", numbers[0]) is not None
+    return is_year and set(_worded(name)) <= word_lists()["structure"] | word_lists()["parts"]
+
+
+def _is_part(name: str, parts: frozenset[str]) -> bool:
+    """A word for a part with its number or letter, whatever else is in the name: HAM_images_part_1, batch2, fold_c."""
+    words = words_of(name)
+    return any(word in parts and re.fullmatch(r"\d+|[a-z]", following) for word, following in zip(words, words[1:], strict=False))

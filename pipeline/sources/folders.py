@@ -1,0 +1,333 @@
+"""Class folders: which folders are classes, splits, or wrap the rest. From the names of the folders and their relations alone.
+
+A layout that can be read in two ways is an error with both. Files are not looked at; see records.py for what becomes of them.
+"""
+
+import difflib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import SourceError
+from pipeline.listing.listing import Folders
+from pipeline.listing.split_words import SplitName, split_in_name
+from pipeline.quality.class_names import similar_names
+from pipeline.sources.doubtful_names import has_word, why_no_classes
+from pipeline.sources.tree import Node
+from pipeline.sources.two_readings import Way, classes, listed, two_readings
+
+FEW = 5  # pictures: a logo, a figure, examples
+FEW_FRACTION = 0.02
+
+
+class NoClassFolders(SourceError):  # noqa: N818 - says what is not there
+    """A source has no images in class folders."""
+
+
+class Place(NamedTuple):
+    """What the images of a folder are."""
+
+    label: str
+    split: str | None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class FolderPlan:
+    """The place of each folder with images that has one; for other folders the finding and the reason. `flat`: folders of a split without classes."""
+
+    places: Mapping[Folders, Place]
+    left_out: Mapping[Folders, tuple[str, str]]
+    settings: str = "ingest.format: folders"
+    flat: Mapping[Folders, str | None] = field(default_factory=dict)
+
+    def class_names(self) -> set[str]:
+        return {place.label for place in self.places.values()}
+
+
+def plan_folders(root: Node, source: Path, class_from: str) -> FolderPlan:
+    """What each folder is. `class_from` is auto, first_folder or last_folder.
+
+    Raises NoClassFolders if no class is to be seen in the folders, and SourceError if they can be read in two ways.
+    """
+    planning = _Planning(source, class_from)
+    base = planning.unwrapped(root)
+    splits = planning.splits(base)
+    if splits is None and class_from == "auto" and (below := _splits_below(base)):
+        return planning.by_class_then_split(base, below)
+    levels = [(splits[child.name], child) for child in base.carriers() if child.name in splits] if splits is not None else [(None, base)]
+    return planning.by_classes(base, levels)
+
+
+class _Planning:
+    def __init__(self, source: Path, class_from: str) -> None:
+        self.source = source
+        self.class_from = class_from
+        self.left_out: dict[Folders, tuple[str, str]] = {}
+
+    def unwrapped(self, node: Node) -> Node:
+        """The folder in which splits or classes begin: wrapping folders, which hold everything, are skipped."""
+        while True:
+            carriers = self.without_strays(node)
+            if not carriers or node.own > _few(node):
+                return node
+            if len(carriers) > 1:
+                self._refuse_wrapper_or_class(node, carriers)
+                return node
+            if split_in_name(carriers[0].name) and not _same_split(node.name, carriers[0].name):
+                return node
+            if not carriers[0].carriers():
+                return node
+            node = carriers[0]
+
+    def without_strays(self, node: Node) -> list[Node]:
+        """The sub-folders that matter: not the few pictures in `docs/` or `results/` beside the others, which are left out."""
+        carriers = [child for child in node.carriers() if child.parts not in self.left_out]
+        strays = [child for child in carriers if has_word(child.name, "strays") and child.total <= _few(node)]
+        rest = [child for child in carriers if child not in strays]
+        if strays and (len(rest) > 1 or (rest and rest[0].carriers())):
+            for child in strays:
+                self._leave_out(child, "stray", "a few pictures beside the classes, in a folder that is called as documents and results are")
+            return rest
+        return carriers
+
+    def _refuse_wrapper_or_class(self, node: Node, carriers: Sequence[Node]) -> None:
+        """Raise SourceError if one folder seems to wrap the classes, and the others hold a few pictures: strays, or small classes."""
+        deep = [child for child in carriers if len(child.carriers()) > 1 and not child.own]
+        others = [child for child in carriers if child not in deep]
+        if self.class_from != "auto" or len(deep) != 1 or any(child.carriers() or split_in_name(child.name) for child in others):
+            return
+        if sum(child.total for child in others) <= _few(node) and not split_in_name(deep[0].name):
+            ignored = ", ".join(f'"{child.path}"' for child in others)
+            raise two_readings(
+                self.source,
+                f"{deep[0].path}/ has folders of images in it, and {listed([child.name for child in others])} beside it "
+                f"{sum(child.total for child in others)} pictures",
+                [
+                    Way(classes({child.name for child in deep[0].carriers()}), f"ingest.ignore: [{ignored}]"),
+                    Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
+                ],
+            )
+
+    def splits(self, base: Node) -> dict[str, str] | None:
+        """The split of each sub-folder that is one; None if there are no splits. Sub-folders beside splits are left out."""
+        carriers = self.without_strays(base)
+        named = {child.name: found for child in carriers if (found := split_in_name(child.name))}
+        if not named or self.class_from not in ("auto", "first_folder", "last_folder"):
+            return None
+        by_rest: defaultdict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+        for name, found in named.items():
+            by_rest[found.rest][name] = found.split
+        self._refuse_class_and_split_in_one_name(carriers, by_rest)
+        with_train = sorted((rest for rest, members in by_rest.items() if "train" in members.values()), key=len)
+        if not with_train:
+            self._refuse_without_train(base, carriers, {name: found.split for name, found in named.items() if not found.rest})
+            return None
+        members = by_rest[with_train[0]]
+        others = [child for child in carriers if child.name not in members]
+        if set(members.values()) == {"train"} and others and not self._are_splits(base, members, others):
+            return None
+        for child in others:
+            unlabelled = not child.carriers()
+            reason = "images without a label" if unlabelled else f"outside {listed([f'{name}/' for name in members])}"
+            self._leave_out(child, "unlabelled" if unlabelled else "stray", reason)
+        return members
+
+    def _refuse_class_and_split_in_one_name(self, carriers: Sequence[Node], by_rest: Mapping[tuple[str, ...], Mapping[str, str]]) -> None:
+        several = [rest for rest, members in by_rest.items() if rest and len(set(members.values())) > 1]
+        if len(several) > 1 and self.class_from == "auto":
+            names = [" ".join(rest) for rest in several]
+            raise two_readings(
+                self.source,
+                f"its folders are called {listed([child.name for child in carriers])}",
+                [
+                    Way(f"classes and splits in one name, {listed(names)}", 'ingest.class_from: "{class}_{split}/*" (write the names as they are)'),
+                    Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
+                ],
+            )
+
+    def _refuse_without_train(self, base: Node, carriers: Sequence[Node], splits: Mapping[str, str]) -> None:
+        """Raise SourceError for folders called test and val where no folder is called train."""
+        if not splits or (self.class_from != "auto" and len(splits) < len(carriers)):
+            return
+        inside = "/".join((str(self.source), *base.parts))
+        if len(splits) == len(carriers):
+            if self.class_from != "auto" and not all(child.carriers() for child in carriers):
+                return
+            raise SourceError(
+                f"ingest.source: {inside} has {listed([f'{name}/' for name in splits])}, but no train/. Add train/ with the training images, "
+                f"move the class folders out of {min(splits)}/ to have them split by ingest.test_fraction, or set ingest.class_from: "
+                f"first_folder if {min(splits)} is a class."
+            )
+        others = [child.name for child in carriers if child.name not in splits]
+        ignored = ", ".join(f'"{"/".join((*base.parts, name))}"' for name in splits)
+        raise two_readings(
+            self.source,
+            f"{inside} has {listed([f'{name}/' for name in splits])} beside {listed(others)}, and no train/",
+            [
+                Way(f"{classes(others)}, without {listed(splits)}", f"ingest.ignore: [{ignored}] (or move the other folders into train/)"),
+                Way(classes([child.name for child in carriers]), "ingest.class_from: first_folder"),
+            ],
+        )
+
+    def _are_splits(self, base: Node, members: Mapping[str, str], others: Sequence[Node]) -> bool:
+        """Whether train/ is a split although nothing beside it is one. Raises SourceError if it may as well be a class."""
+        train = [base.children[name] for name in members]
+        if self.class_from == "first_folder" or not any(len(_inner(child).carriers()) > 1 for child in train):
+            return False
+        if all(not child.carriers() and has_word(child.name, "unlabelled") for child in others):
+            return True
+        if self.class_from == "last_folder":
+            return True
+        inside = {child.name for node in train for child in _inner(node).carriers()}
+        ignored = ", ".join(f'"{child.path}"' for child in others)
+        raise two_readings(
+            self.source,
+            f"{listed(members)} has folders of images in it, and {listed([child.name for child in others])} beside it",
+            [
+                Way(classes(inside), f"ingest.ignore: [{ignored}]"),
+                Way(classes({*members, *(child.name for child in others)}), "ingest.class_from: first_folder"),
+            ],
+        )
+
+    def by_classes(self, base: Node, levels: Sequence[tuple[str | None, Node]]) -> FolderPlan:
+        """The plan for class folders, in splits or not."""
+        of_training = {child.name for split, node in levels if split == "train" for child in self._class_level(node, None).carriers()}
+        inner = [
+            (split, node if split is None else self._class_level(node, None if split == "train" else of_training)) for split, node in levels
+        ]
+        flat = {node.parts: split for split, node in inner if node.own and not self.without_strays(node)}
+        with_classes = [(split, node) for split, node in inner if node.parts not in flat]
+        if self.class_from == "auto":
+            self._refuse_crossed([node for _, node in with_classes])
+        places: dict[Folders, Place] = {}
+        for split, node in with_classes:
+            for child in self.without_strays(node):
+                for folder in child.walk():
+                    if folder.own:
+                        places[folder.parts] = Place(folder.name if self.class_from == "last_folder" else child.name, split)
+            if node.own:
+                self.left_out[node.parts] = ("stray", "not in a class folder")
+        if base.own and base.parts not in places and base.parts not in flat:
+            self.left_out.setdefault(base.parts, ("stray", "not in a class folder"))
+        self._check(places, flat)
+        return FolderPlan(places, self.left_out, flat=flat)
+
+    def _class_level(self, node: Node, known: set[str] | None) -> Node:
+        """The folder in a split that holds the classes: a single folder that only wraps them again is skipped."""
+        inner = node
+        while not inner.own and len(inner.carriers()) == 1:
+            only = inner.carriers()[0]
+            if (only.name in known) if known is not None else not only.carriers():
+                break
+            inner = only
+        return inner
+
+    def _refuse_crossed(self, nodes: Sequence[Node]) -> None:
+        """Raise SourceError if the folders of most classes hold folders of the same names: persons or versions above the classes, or below."""
+        below: defaultdict[str, set[str]] = defaultdict(set)
+        for node in nodes:
+            for child in node.carriers():
+                below[child.name] |= {grandchild.name for grandchild in _inner(child).carriers()}
+        parted = {name: inside for name, inside in below.items() if inside}
+        counts = Counter(name for inside in parted.values() for name in inside)
+        shared = {name for name, count in counts.items() if count >= max(2, len(parted) / 2)}
+        if len(parted) < 2 or len(shared) < 2:
+            return
+        raise two_readings(
+            self.source,
+            f"{listed(parted)} hold folders of the same names, {listed(shared)}",
+            [
+                Way(classes(below), "ingest.class_from: first_folder"),
+                Way(classes(counts), 'ingest.class_from: last_folder, or, to keep images of one folder together, "{group}/{class}/*"'),
+            ],
+        )
+
+    def by_class_then_split(self, base: Node, splits: Mapping[str, str]) -> FolderPlan:
+        """The plan for cat/train, cat/test, dog/train, dog/test."""
+        places: dict[Folders, Place] = {}
+        deeper: set[str] = set()
+        for child in base.carriers():
+            level = _inner(child)
+            for part in level.carriers():
+                if part.name not in splits:
+                    self._leave_out(part, "stray", f"outside {listed([f'{name}/' for name in splits])}")
+                    continue
+                deeper |= {below.name for below in part.carriers()}
+                for folder in part.walk():
+                    places[folder.parts] = Place(child.name, splits[part.name])
+            for folder in {child.parts: child, level.parts: level}.values():
+                if folder.own:
+                    self.left_out[folder.parts] = ("stray", f"outside {listed([f'{name}/' for name in splits])}")
+        if len(deeper) > 1:
+            raise two_readings(
+                self.source,
+                f"{listed([child.name for child in base.carriers()])} hold {listed([f'{name}/' for name in splits])}, and these hold {listed(deeper)}",
+                [
+                    Way(classes([child.name for child in base.carriers()]), 'ingest.class_from: "{class}/{split}/**"'),
+                    Way(classes(deeper), 'ingest.class_from: "{group}/{split}/{class}/*"'),
+                ],
+            )
+        self._check(places, {})
+        return FolderPlan(places, self.left_out)
+
+    def _check(self, places: Mapping[Folders, Place], flat: Mapping[Folders, str | None]) -> None:
+        """Raise SourceError if the folders' names are no names of classes, or if a class has no training images."""
+        names = {place.label for place in places.values()}
+        if self.class_from == "auto" and (why := why_no_classes(names)) and len(names) > 1:
+            raise SourceError(
+                f"ingest.source: {self.source}: the folders {listed(names)} look like {why}, not like classes. If they are classes, set "
+                "ingest.class_from: first_folder. Otherwise name the class: a table with ingest.columns, or a pattern of the paths such as "
+                'ingest.class_from: "*/{class}_*.jpg" (docs/data.md).'
+            )
+        training = {place.label for place in places.values() if place.split in (None, "train")}
+        if training or not flat:
+            for place in places.values():
+                if place.label not in training:
+                    raise unseen_class(place.label, place.split, training)
+
+    def _leave_out(self, node: Node, finding: str, reason: str) -> None:
+        for folder in node.walk():
+            if folder.own:
+                self.left_out[folder.parts] = (finding, reason)
+
+
+def unseen_class(name: str, split: str | None, training: Iterable[str]) -> SourceError:
+    """The error for a class that has no training images, with the class that may be meant."""
+    names = sorted(training)
+    close = [one if other == name else other for one, other in similar_names([*names, name]) if name in (one, other)]
+    close = close or difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return SourceError(
+        f"ingest.source: the class {name} has {split} images but no training images.{hint} Rename its folder or label, add training images, "
+        "or leave it out with ingest.ignore."
+    )
+
+
+def _splits_below(base: Node) -> dict[str, str] | None:
+    """The split of each folder name below the classes, as in cat/train and cat/test; None if these are no splits."""
+    inside = [{part.name for part in _inner(child).carriers()} for child in base.carriers()]
+    if len(inside) < 2:
+        return None
+    named: dict[str, SplitName] = {name: found for names in inside for name in names if (found := split_in_name(name)) and not found.rest}
+    with_splits = [names for names in inside if {named[name].split for name in names if name in named} >= {"train"} and len(names & named.keys()) > 1]
+    return {name: found.split for name, found in named.items()} if len(with_splits) * 2 > len(inside) else None
+
+
+def _inner(node: Node) -> Node:
+    """The folder below a chain of folders that hold one folder each and no pictures."""
+    while not node.own and len(node.carriers()) == 1:
+        node = node.carriers()[0]
+    return node
+
+
+def _same_split(one: str, other: str) -> bool:
+    first, second = split_in_name(one), split_in_name(other)
+    return first is not None and second is not None and first.split == second.split
+
+
+def _few(node: Node) -> int:
+    """The number of pictures in a folder that are too few to matter."""
+    return max(FEW, int(FEW_FRACTION * node.total))

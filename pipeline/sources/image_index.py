@@ -1,0 +1,105 @@
+"""Finds the images that cells of a table name: by path, by file name, by name without ending, with prefixes that tools add."""
+
+import re
+from collections import defaultdict
+from urllib.parse import unquote
+
+from pipeline.listing.listing import Folders, Listing
+from pipeline.listing.names import normalised
+from pipeline.sources.tree import unread_names
+
+UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-")  # Label Studio's, before the name of an uploaded file
+LONGEST = 1024
+
+
+class ImageIndex:
+    """The images of a source by their names. Built once; looks nothing up on disk."""
+
+    def __init__(self, listing: Listing) -> None:
+        self._folders: list[Folders] = []
+        self._by_name: defaultdict[str, list[int]] = defaultdict(list)
+        self._by_stem: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+        digits = set()
+        for parts, folder in listing.folders.items():
+            number = len(self._folders)
+            self._folders.append(parts)
+            for name in (*folder.names, *unread_names(dict(folder.others), folder.names)):
+                self._by_name[name].append(number)
+                stem = name.rpartition(".")[0] or name
+                self._by_stem[stem].append((number, name))
+                digits.add(len(stem) if stem.isdigit() else 0)
+        self._digits = digits.pop() if len(digits) == 1 else 0
+
+    def find(self, cell: str, table: str = "") -> list[str]:
+        """The paths of the images that a cell may mean, the best ones only; several if it cannot be told. `table` is the path of its table."""
+        text = cell.strip()
+        if not text or len(text) > LONGEST or "\n" in text:
+            return []
+        for way in self._spellings(text):
+            folders = tuple(part for part in way.split("/")[:-1] if part not in ("", "."))
+            found = self._named(way.rpartition("/")[2])
+            if found:
+                return self._nearest(found, folders, tuple(table.split("/")[:-1]))
+        return []
+
+    def names(self, cell: str) -> bool:
+        """Whether a cell may mean an image."""
+        return bool(self.find(cell))
+
+    def _spellings(self, text: str) -> list[str]:
+        """A cell as a path: as written, with slashes, without the parameters of a URL, unquoted."""
+        ways = [normalised(text)]
+        if "\\" in text:
+            ways.append(normalised(text.replace("\\", "/")))
+        if "?" in text:
+            path, _, query = text.partition("?")
+            ways += [normalised(unquote(query.rpartition("=")[2])), normalised(unquote(path))]
+        if "%" in text:
+            ways.append(normalised(unquote(text)))
+        return ways
+
+    def _named(self, name: str) -> list[tuple[int, str]]:
+        """(folder, name) of each image of a name, or else of this name without its ending, without the prefix of an upload, or filled with zeros."""
+        if name in self._by_name:
+            return [(folder, name) for folder in self._by_name[name]]
+        if name in self._by_stem:
+            return self._by_stem[name]
+        stem, dot, ending = name.rpartition(".")
+        if dot and len(ending) <= 5 and stem in self._by_stem:
+            return self._by_stem[stem]
+        if UPLOAD_PREFIX.match(name):
+            return self._named(name[9:])
+        if self._digits and name.isdigit() and len(name) < self._digits:
+            return self._by_stem.get(name.zfill(self._digits), [])
+        return []
+
+    def _nearest(self, found: list[tuple[int, str]], folders: Folders, beside: Folders) -> list[str]:
+        """Of several images of one name, those in the folders that the cell names, then those below the table's own folder."""
+        if len(found) > 1:
+            found = _best(found, [_shared_end(self._folders[folder], folders) for folder, _ in found])
+        if len(found) > 1:
+            found = _best(found, [_shared_start(self._folders[folder], beside) for folder, _ in found])
+        return ["/".join((*self._folders[folder], name)) for folder, name in found]
+
+
+def _best(found: list[tuple[int, str]], scores: list[int]) -> list[tuple[int, str]]:
+    most = max(scores)
+    return [entry for entry, score in zip(found, scores, strict=True) if score == most]
+
+
+def _shared_end(one: Folders, other: Folders) -> int:
+    count = 0
+    for first, second in zip(reversed(one), reversed(other), strict=False):
+        if first.casefold() != second.casefold():
+            break
+        count += 1
+    return count
+
+
+def _shared_start(one: Folders, other: Folders) -> int:
+    count = 0
+    for first, second in zip(one, other, strict=False):
+        if first != second:
+            break
+        count += 1
+    return count

@@ -1,0 +1,121 @@
+"""Signs that a source is labelled for another task: boxes, masks or keypoints on images, and not one class for each image."""
+
+import io
+import itertools
+import json
+import re
+from collections.abc import Iterator
+
+from PIL import Image
+
+from pipeline.errors import ImageError
+from pipeline.listing.listing import Folder, Folders, Listing
+from pipeline.sources.doubtful_names import has_word
+
+SAMPLED = 5
+MOST_BYTES = 64 * 2**20
+FEW_VALUES = 32
+YOLO_LINE = re.compile(rb"\s*\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}\s*")
+
+
+def signs_of_other_task(listing: Listing) -> str:
+    """What speaks for boxes, masks or keypoints, in a few words; empty if nothing does."""
+    return next((sign for look in (_coco, _beside_images, _masks) if (sign := look(listing))), "")
+
+
+def _coco(listing: Listing) -> str:
+    for other in listing.others():
+        if other.path.lower().endswith(".json"):
+            content = listing.content(other.path)
+            try:
+                if content.size_bytes() <= MOST_BYTES and b'"annotations"' in (text := content()) and b'"images"' in text:
+                    document = json.loads(text)
+                    if isinstance(document, dict) and any("bbox" in entry or "keypoints" in entry for entry in document.get("annotations", [])[:SAMPLED]):
+                        return f"boxes in {other.path} (COCO)"
+            except (ImageError, OSError, ValueError, RecursionError, TypeError):
+                continue
+    return ""
+
+
+def _beside_images(listing: Listing) -> str:
+    """Files of boxes with the names of images: YOLO's .txt, Pascal VOC's .xml, LabelMe's .json."""
+    stems = {name.rpartition(".")[0] for folder in listing.folders.values() for name in folder.names}
+    kinds = {".txt": ("YOLO", _is_yolo), ".xml": ("Pascal VOC", _is_voc), ".json": ("LabelMe", _is_labelme)}
+    for suffix, (what, is_kind) in kinds.items():
+        paths = [other.path for other in listing.others() if other.path.lower().endswith(suffix) and _stem(other.path) in stems]
+        contents = (content for path in itertools.islice(paths, SAMPLED) if (content := _content(listing, path)))
+        if len(paths) > 1 and any(is_kind(content) for content in contents):
+            return f"boxes in {len(paths):,} {suffix} files with the names of images ({what})"
+    return ""
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[0]
+
+
+def _content(listing: Listing, path: str) -> bytes:
+    try:
+        return listing.content(path)()
+    except (ImageError, OSError):
+        return b""
+
+
+def _is_yolo(content: bytes) -> bool:
+    lines = [line for line in content.splitlines() if line.strip()]
+    return bool(lines) and all(YOLO_LINE.fullmatch(line) for line in lines)
+
+
+def _is_voc(content: bytes) -> bool:
+    return b"<bndbox>" in content or (b"<annotation" in content and b"<object>" in content)
+
+
+def _is_labelme(content: bytes) -> bool:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and bool(document.get("shapes"))
+
+
+def _masks(listing: Listing) -> str:
+    """Two folders with files of the same names, where one has masks: few values, and the size of the image of that name."""
+    folders = [folder for folder in listing.folders.values() if len(folder.names) > 1]
+    stems = {folder.parts: {name.rpartition(".")[0] for name in folder.names} for folder in folders}
+    for one, other in itertools.combinations(folders[:200], 2):
+        suspects = [folder for folder in (one, other) if any(has_word(part, "structure") for part in folder.parts)]
+        shared = sorted(stems[one.parts] & _without_marks(stems[other.parts]) | _without_marks(stems[one.parts]) & stems[other.parts])
+        if suspects and len(shared) * 2 > min(len(one.names), len(other.names)):
+            for images, masks in ((one, other), (other, one)):
+                if all(_is_mask_of(images, masks, stem) for stem in shared[:SAMPLED]):
+                    return f"masks in {masks.path} for the images in {images.path}"
+    return ""
+
+
+def _without_marks(stems: set[str]) -> set[str]:
+    return stems | {re.sub(r"[_-](mask|seg|segmentation|label|gt|trimap)$", "", stem, flags=re.IGNORECASE) for stem in stems}
+
+
+def _is_mask_of(images: Folder, masks: Folder, stem: str) -> bool:
+    image, mask = _opened(images, {stem}), _opened(masks, _candidates(stem))
+    if image is None or mask is None or image.size != mask.size:
+        return False
+    colours = mask.convert("RGB").getcolors(FEW_VALUES)
+    return colours is not None and image.convert("RGB").getcolors(FEW_VALUES) is None
+
+
+def _candidates(stem: str) -> set[str]:
+    return {stem, *(f"{stem}{sign}{mark}" for sign in "_-" for mark in ("mask", "seg", "segmentation", "label", "gt", "trimap"))}
+
+
+def _opened(folder: Folder, stems: set[str]) -> Image.Image | None:
+    name = next((name for name in folder.names if name.rpartition(".")[0] in stems), None)
+    if name is None:
+        return None
+    try:
+        image = Image.open(io.BytesIO(folder.content(name)()))
+        image.load()
+    except Exception:  # on damaged files, Pillow's decoders raise nearly any exception
+        return None
+    return image
+
+

@@ -1,0 +1,227 @@
+"""Which column of a table is the path, the label, the split and the group: by what the cells say, then by the names of the columns."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipeline.errors import SourceError
+from pipeline.listing.cells import GROUP, LABEL, PATH, SPLIT, column_word, find_column, text_of
+from pipeline.listing.split_words import WORDS, split_of_name, words_of
+from pipeline.sources.table_files import Table
+from pipeline.sources.two_readings import listed
+
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+BOX_COLUMNS = {"xmin", "x_min", "ymin", "y_min", "bbox", "bbox_x", "x1", "roi_x1", "x_center", "xcenter", "boxes", "segmentation", "encodedpixels", "keypoints", "shapes"}
+DESCRIPTIONS = {  # columns that say something else of an image, whatever their cells look like
+    "age", "sex", "gender", "width", "height", "w", "h", "size", "date", "time", "timestamp", "url", "license", "author", "index", "annotator", "source", "camera",
+    "channels", "depth", "format", "mode", "created_at", "updated_at", "lead_time", "annotation_id", "localization", "dx_type", "view", "weather", "city", "country",
+}  # fmt: skip
+MOST_CLASSES = 5000
+
+
+@dataclass
+class Profile:
+    """What the cells of one column say."""
+
+    name: str
+    filled: int = 0
+    values: set[str] = field(default_factory=set)
+    images: set[str] = field(default_factory=set)
+    lists: int = 0
+    numbers: int = 0
+    fractions: int = 0
+    binary: int = 0
+    signs: int = 0
+
+    @property
+    def word(self) -> str:
+        return column_word(self.name)
+
+    def add(self, cell: Any, find: Callable[[str], Sequence[str]]) -> None:
+        """Count one cell."""
+        if isinstance(cell, list | tuple):
+            if len(cell) != 1:
+                self.lists += bool(cell)
+                self.filled += bool(cell)
+                return
+            cell = cell[0]
+        if isinstance(cell, dict | bytes):
+            return
+        text = cell.strip() if isinstance(cell, str) else text_of(cell, self.name)
+        if not text:
+            return
+        self.filled += 1
+        if NUMBER.fullmatch(text):
+            self.numbers += 1
+            value = float(text)
+            self.fractions += not value.is_integer()
+            self.binary += value in (0, 1)
+            self.signs += value in (-1, 1)
+        self.values.add(text)
+        self.images.update(find(text)[:1])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table that matter. `one_hot` has one column per class instead of `label`. `is_split`: 1 in the split column says this split."""
+
+    path: str
+    label: str | None
+    split: str | None
+    group: str | None
+    one_hot: tuple[str, ...] = ()
+    is_split: str | None = None
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A table with its profiles: `columns` if it lists images; `kind` says what it is for them; `rows` and `images` count."""
+
+    table: Table
+    kind: Literal["labels", "splits", "boxes", "no images", "doubtful"]
+    columns: Columns | None
+    rows: int
+    profiles: Mapping[str, Profile]
+    why: str = ""
+    is_strong: bool = False
+
+
+def understand(table: Table, find: Callable[[str], Sequence[str]], chosen: Mapping[str, str]) -> Understood:
+    """What a table says of images. `find` gives the images that a cell names; `chosen` are the columns of `ingest.columns`, by role, if set."""
+    profiles = {name: Profile(name) for name in table.columns}
+    rows = 0
+    for _, cells in table.rows():
+        rows += 1
+        for profile, cell in zip(profiles.values(), cells, strict=False):
+            profile.add(cell, find)
+    path = _path_column(profiles, chosen)
+    if path is None:
+        return Understood(table, "no images", None, rows, profiles, _why_no_images(profiles, rows))
+    return _with_columns(table, rows, profiles, path, chosen)
+
+
+def _path_column(profiles: Mapping[str, Profile], chosen: Mapping[str, str]) -> Profile | None:
+    """The column that names most images; of several, the one that is called as paths are."""
+    if "path" in chosen and chosen["path"] in profiles:
+        return profiles[chosen["path"]]
+    order = {word: -i for i, word in enumerate(PATH)}
+    naming = [profile for profile in profiles.values() if profile.images]
+    named = find_column([profile.name for profile in naming], PATH)
+    best = max(naming, key=lambda profile: (len(profile.images), order.get(profile.word, -len(PATH))), default=None)
+    if best is None or (named != best.name and len(best.images) * 2 < len(best.values)):
+        return profiles[named] if named and len(profiles[named].images) * 2 >= len(profiles[named].values) else None
+    return best
+
+
+def _why_no_images(profiles: Mapping[str, Profile], rows: int) -> str:
+    named = find_column(profiles, PATH) or max(profiles, key=lambda name: len(profiles[name].values), default="")
+    if not named or not profiles[named].values:
+        return "it has no cells"
+    return f"none of its columns names an image of the source, for example {named}: {min(profiles[named].values)}"
+
+
+def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]) -> Understood:
+    split, is_split = _split_column(profiles, path, chosen)
+    group = chosen.get("group") if chosen.get("group") in profiles else _group_column(profiles, path)
+    others = [profile for profile in profiles.values() if profile.name not in (path.name, split, group)]
+    boxes = [profile.name for profile in others if profile.word in BOX_COLUMNS and profile.filled]
+    if boxes and len(path.images) < path.filled:
+        return Understood(table, "boxes", None, rows, profiles, f"it has {listed(boxes)}, and several rows for one image")
+    if "shapes" in boxes and profiles["shapes"].values - {"0"}:
+        return Understood(table, "boxes", None, rows, profiles, "it has shapes drawn on images")
+    label, one_hot, why = _label_columns(table, others, len(path.images), chosen)
+    columns = Columns(path.name, label, split, group, one_hot, is_split)
+    if label or one_hot:
+        is_strong = bool(one_hot) or "label" in chosen or column_word(label or "") in LABEL
+        return Understood(table, "labels", columns, rows, profiles, is_strong=is_strong)
+    if why:
+        return Understood(table, "doubtful", columns, rows, profiles, why)
+    return Understood(table, "splits", columns, rows, profiles)
+
+
+def _split_column(profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """(column, split that 1 or True says in it) of the splits: a column of nothing but words of splits, or is_train, is_valid."""
+    if "split" in chosen and chosen["split"] in profiles:
+        return chosen["split"], _said_by_one(profiles[chosen["split"]])
+    for profile in profiles.values():
+        if profile is path or not profile.values:
+            continue
+        if profile.word in SPLIT or (all(split_of_name(value) for value in profile.values) and profile.word not in LABEL):
+            return profile.name, None
+        if said := _said_by_one(profile):
+            return profile.name, said
+    return None, None
+
+
+def _said_by_one(profile: Profile) -> str | None:
+    said = {WORDS[word] for word in words_of(profile.name) if word in WORDS}
+    is_flag = bool(profile.values) and {value.lower() for value in profile.values} <= {"0", "1", "true", "false", "0.0", "1.0"}
+    return said.pop() if is_flag and len(said) == 1 else None
+
+
+def _group_column(profiles: Mapping[str, Profile], path: Profile) -> str | None:
+    name = find_column([profile.name for profile in profiles.values() if profile is not path and profile.filled], GROUP)
+    return name if name and profiles[name].word not in LABEL else None
+
+
+def _label_columns(table: Table, others: Sequence[Profile], images: int, chosen: Mapping[str, str]) -> tuple[str | None, tuple[str, ...], str]:
+    """(label column, one-hot columns, why it cannot be told) of a table."""
+    if "label" in chosen:
+        found = next((profile for profile in others if profile.name == chosen["label"]), None)
+        return (found.name, (), "") if found else (None, (), "")
+    named = [profile for profile in others if profile.word in LABEL and (len(profile.values) > 1 or profile.lists)]
+    if named:
+        return _one_of(table, sorted(named, key=lambda profile: LABEL.index(profile.word)))
+    flags = [profile for profile in others if profile.filled and profile.binary == profile.filled and profile.word not in DESCRIPTIONS]
+    if len(flags) > 1:
+        sums = _sums_of_rows(table, [profile.name for profile in flags])
+        if sums == {1}:
+            return None, tuple(profile.name for profile in flags), ""
+        if len(flags) > 2:
+            names = listed([profile.name for profile in flags])
+            several = "several of them are 1 for one image" if max(sums) > 1 else "none of them is 1 for some images"
+            return None, (), f"its columns {names} have 0 and 1, as for one class each, but {several}"
+    signs = [profile for profile in others if profile.filled and profile.signs == profile.filled]
+    if len(signs) > 2:
+        return None, (), f"its columns {listed([profile.name for profile in signs])} say yes or no of each image, which is several labels for one image"
+    weak = [profile for profile in others if _may_be_label(profile, images)]
+    if len(weak) == 1:
+        return weak[0].name, (), ""
+    constant = [profile for profile in others if profile.word in LABEL and len(profile.values) == 1]
+    if weak:
+        return None, (), f"its labels may be in {listed([profile.name for profile in weak])}"
+    fractions = [profile for profile in others if profile.fractions and profile.word not in DESCRIPTIONS and profile.word not in BOX_COLUMNS]
+    if fractions and not constant and all(profile.word in LABEL or len(others) == 1 for profile in fractions):
+        return None, (), f"{fractions[0].name} has numbers with fractions, such as {min(fractions[0].values)}, which are no classes"
+    return None, (), ""
+
+
+def _sums_of_rows(table: Table, flags: Sequence[str]) -> set[int]:
+    """The sums of columns of 0 and 1 over the rows that have all of them."""
+    places = [table.columns.index(name) for name in flags]
+    return {sum(int(float(cells[place])) for place in places) for _, cells in table.rows() if all(str(cells[place]).strip() for place in places)}
+
+
+def _may_be_label(profile: Profile, images: int) -> bool:
+    is_name = profile.word in DESCRIPTIONS or profile.word in BOX_COLUMNS or profile.word in PATH
+    return not is_name and not profile.fractions and not profile.images and 2 <= len(profile.values) <= min(MOST_CLASSES, images / 2)
+
+
+def _one_of(table: Table, named: Sequence[Profile]) -> tuple[str | None, tuple[str, ...], str]:
+    """The first of columns that are called as labels are, if the others say the same in other words; else why it cannot be told."""
+    first = named[0]
+    places = {name: i for i, name in enumerate(table.columns)}
+    for other in named[1:]:
+        pairs = {(str(cells[places[first.name]]), str(cells[places[other.name]])) for _, cells in table.rows()}
+        if len(pairs) != len({one for one, _ in pairs}) or len(pairs) != len({two for _, two in pairs}):
+            return None, (), f"its labels may be in {listed([profile.name for profile in named])}, which differ"
+    return first.name, (), ""
+
+
+def refuse_unknown_columns(tables: Sequence[Understood], chosen: Mapping[str, str]) -> None:
+    """Raise SourceError if no table has a column that `ingest.columns` names."""
+    for role, name in chosen.items():
+        if not any(name in understood.profiles for understood in tables):
+            found = "; ".join(f"{understood.table.path}: {', '.join(understood.profiles)}" for understood in tables) or "no table"
+            raise SourceError(f"ingest.columns.{role}: no table of the source has a column {name}. Found {found}.")
