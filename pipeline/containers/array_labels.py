@@ -59,14 +59,15 @@ def _one_per_image(array: StoredArray) -> np.ndarray:
             f"ingest.source: {array} marks {int(per_image[wrong])} classes for image {wrong}. Expected one: images of several classes are not "
             "supported."
         )
-    return values.argmax(axis=1)
+    columns: np.ndarray = values.argmax(axis=1)
+    return columns
 
 
 def _read_text_or_numbers(array: StoredArray) -> np.ndarray:
-    values = read_whole(array)
+    values: np.ndarray = read_whole(array)
     if values.dtype.kind == "S":
         try:
-            return np.asarray(np.char.decode(values, "utf-8"))
+            values = np.char.decode(values, "utf-8")
         except UnicodeDecodeError as error:
             raise SourceError(f"ingest.source: {array} has text that is not UTF-8: {error}.") from None
     if values.dtype.kind not in "biufU":

@@ -46,18 +46,11 @@ def read(files: Mapping[str, Path]) -> Reading | None:
     if not counts:
         raise SourceError(f"ingest.source: {paths[0]} should have images with labels; found no row with a label.")
     class_names = list(named.pop()) if named else numeric_order({label for _, label in counts})
-    return Reading("Parquet files with images", "ingest.format: parquet", class_names, counts, _Records(shards))
 
+    def records(left_out: list[LeftOut]) -> Iterator[Record]:
+        return (record for shard in shards for record in _records(shard, left_out))
 
-class _Records:
-    """The records of shards. Can be called more than once."""
-
-    def __init__(self, shards: Sequence[Shard]) -> None:
-        self._shards = shards
-
-    def __call__(self, left_out: list[LeftOut]) -> Iterator[Record]:
-        for shard in self._shards:
-            yield from _records(shard, left_out)
+    return Reading("Parquet files with images", "ingest.format: parquet", class_names, counts, records)
 
 
 def _refuse_several(paths: Sequence[str]) -> None:

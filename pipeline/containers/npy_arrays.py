@@ -57,13 +57,18 @@ def arrays_in(path: str, file: Path) -> list[StoredArray]:
     return arrays
 
 
-def read_whole(array: StoredArray) -> np.ndarray:
-    """A whole array; that of a .npy file is mapped into memory. Raises SourceError if it is damaged, or holds Python objects."""
+def refuse_objects(array: StoredArray) -> None:
+    """Raise SourceError for an array of Python objects."""
     if array.dtype.hasobject:
         raise SourceError(
             f"ingest.source: {array} holds Python objects, which are not loaded, since they can run code. "
             "Save it as one array of numbers or text: numpy.savez(file, images=numpy.stack(images), …)."
         )
+
+
+def read_whole(array: StoredArray) -> np.ndarray:
+    """A whole array; that of a .npy file is mapped into memory. Raises SourceError if it is damaged, or holds Python objects."""
+    refuse_objects(array)
     order: Literal["F", "C"] = "F" if array.by_columns else "C"
     with naming_damage(array.path):
         if array.member is None:
@@ -123,5 +128,7 @@ def naming_damage(path: str) -> Iterator[None]:
     """Turns any error of a damaged archive into a one-line SourceError."""
     try:
         yield
-    except DAMAGE as error:
+    except PermissionError:
+        raise
+    except (*DAMAGE, OSError) as error:  # zipfile seeks to where a damaged directory points
         raise SourceError(f"ingest.source: {path} is damaged or encrypted: {error}. Get the file again.") from None

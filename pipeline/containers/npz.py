@@ -13,7 +13,7 @@ from pipeline.containers.array_labels import class_names_in, label_texts
 from pipeline.containers.array_layout import Layout, layouts_of
 from pipeline.containers.array_values import Kind, kind_of, to_pixels
 from pipeline.containers.in_memory import Pixels, suffix_of
-from pipeline.containers.npy_arrays import StoredArray, arrays_in, blocks
+from pipeline.containers.npy_arrays import StoredArray, arrays_in, blocks, refuse_objects
 from pipeline.errors import SourceError
 from pipeline.listing.cells import numeric_order
 from pipeline.listing.names import is_visible
@@ -130,6 +130,7 @@ def _role(name: str) -> _Role:
 def _open_part(images: _Named, named: list[_Named], class_names: list[str] | None) -> _Part:
     """The images of a split with their labels. Raises SourceError if they do not match."""
     array, split = images.array, images.role.split
+    refuse_objects(array)
     beside = [one.array for one in named if (one.role.kind, one.role.split) == ("labels", split)]
     if len(beside) != 1:
         found = ", ".join(map(str, beside)) or "none"
