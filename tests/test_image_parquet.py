@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.containers import image_parquet
 from pipeline.errors import ImageError, SourceError
-from pipeline.sources.layouts import open_source
-from tests.source_trees import found
+from tests.container_sources import labels_of, left_out_of, read_folder, readable, records_of
+from tests.source_trees import png
 
 NAMES = ["airplane", "bird", "cat"]
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -40,10 +41,17 @@ def test_shards_of_the_hub_give_classes_in_order_and_splits(tmp_path: Path, fold
     hub_shard(tmp_path / f"{folder}test-00000-of-00001.parquet", [1], image="img")
     hub_shard(tmp_path / f"{folder}validation-00000-of-00001.parquet", [1])
 
-    source = open_source(tmp_path)
-    records = list(source.records)
+    reading = readable(image_parquet, tmp_path)
+    records = records_of(reading)
 
-    assert (source.class_names, source.count, len(records)) == (NAMES, 15, 15)
+    assert (reading.class_names, len(records)) == (NAMES, 15)
+    assert reading.counts == {
+        ("train", "cat"): 1,
+        ("train", "airplane"): 1,
+        ("train", "bird"): 11,
+        ("test", "bird"): 1,
+        ("validation", "bird"): 1,
+    }
     assert [(record.path, record.label, record.split) for record in records[:3]] == [
         (f"{folder}test-00000-of-00001/0.PNG", "bird", "test"),
         (f"{folder}train-00000-of-00002/0.PNG", "cat", "train"),
@@ -59,38 +67,74 @@ def test_shards_in_folders_of_splits_are_found(tmp_path: Path) -> None:
     hub_shard(tmp_path / "train" / "0000.parquet", [0, 1])
     hub_shard(tmp_path / "test" / "0000.parquet", [2])
 
-    assert found(open_source(tmp_path)) == [
+    assert [record[:3] for record in records_of(readable(image_parquet, tmp_path))] == [
         ("test/0000/0.PNG", "cat", "test"),
         ("train/0000/0.PNG", "airplane", "train"),
         ("train/0000/1.PNG", "bird", "train"),
     ]
 
 
+def test_one_configuration_of_the_hub_is_read_and_two_are_named(tmp_path: Path) -> None:
+    hub_shard(tmp_path / "default" / "train-00000-of-00001.parquet", [0, 1])
+    hub_shard(tmp_path / "default" / "test" / "0000.parquet", [2])
+    assert labels_of(readable(image_parquet, tmp_path)) == [("cat", "test"), ("airplane", "train"), ("bird", "train")]
+
+    hub_shard(tmp_path / "cropped" / "train-00000-of-00001.parquet", [0, 1])
+    with pytest.raises(SourceError, match=r"are in cropped and in default\. Expected one data set: set ingest\.source to one of them"):
+        read_folder(image_parquet, tmp_path)
+
+
+def test_two_data_sets_in_a_folder_are_told_by_their_names(tmp_path: Path) -> None:
+    for name in ("mnist-train", "mnist-test", "fashion-train", "fashion-test"):
+        hub_shard(tmp_path / f"{name}.parquet", [0, 1])
+    with pytest.raises(SourceError, match=r"are in fashion-train\.parquet and in mnist-train\.parquet"):
+        read_folder(image_parquet, tmp_path)
+
+    for name in ("fashion-train", "fashion-test"):
+        (tmp_path / f"{name}.parquet").unlink()
+    assert [split for _, split in labels_of(readable(image_parquet, tmp_path))] == ["test", "test", "train", "train"]
+
+
 def test_bytes_with_text_labels_and_columns_for_split_and_group_are_read(tmp_path: Path) -> None:
     columns = {"jpg": [b"1", b"2"], "class": pa.array(["b", "a"]).dictionary_encode(), "split": ["train", "test"], "patient_id": [7, None]}
-    source = open_source(write(tmp_path / "my images.parquet", columns))
-    numbered = open_source(write(tmp_path / "a.parquet", {"pixels_of_mine": [b"1", b"2"], "target": [10, 9]}))
+    reading = readable(image_parquet, write(tmp_path / "my images.parquet", columns))
 
-    assert (source.name, source.class_names) == ("my-images", None)
-    assert [record[:4] for record in source.records] == [("my images/0", "b", "train", "7"), ("my images/1", "a", "test", None)]
-    assert numbered.class_names == ["9", "10"]
+    assert reading.class_names is None
+    assert [record[:4] for record in records_of(reading)] == [("my images/0", "b", "train", "7"), ("my images/1", "a", "test", None)]
+
+
+def test_the_only_column_of_bytes_is_read_if_it_has_images(tmp_path: Path) -> None:
+    reading = readable(image_parquet, write(tmp_path / "a.parquet", {"pixels_of_mine": [None, png(), png()], "target": [9, 10, 9]}))
+    assert reading.class_names == ["9", "10"]
+
+    (tmp_path / "b").mkdir()
+    write(tmp_path / "b" / "a.parquet", {"path": ["a.png"], "sha256": [bytes(32)], "label": ["x"]})
+    write(tmp_path / "b" / "b.parquet", {"path": ["a.png"], "label": ["x"]})
+    assert read_folder(image_parquet, tmp_path / "b") is None
+
+
+def test_a_number_below_zero_without_names_is_a_label(tmp_path: Path) -> None:
+    reading = readable(image_parquet, write(tmp_path / "a.parquet", {"image": [b"1", b"2", b"3"], "label": [-1, 0, 1]}))
+
+    assert labels_of(reading) == [("-1", None), ("0", None), ("1", None)]
+    assert reading.class_names == ["-1", "0", "1"]
 
 
 def test_rows_without_a_label_or_an_image_are_left_out(tmp_path: Path) -> None:
-    hub_shard(tmp_path / "train-0.parquet", [0, 1, None])
-    hub_shard(tmp_path / "test-0.parquet", [-1, -1])
+    hub_shard(tmp_path / "a" / "train-0.parquet", [0, 1, None])
+    hub_shard(tmp_path / "a" / "test-0.parquet", [-1, -1])
     images = pa.array([{"bytes": b"x", "path": None}, {"bytes": None, "path": "somewhere.png"}, None], IMAGE)
-    (tmp_path / "empty").mkdir()
-    empty = write(tmp_path / "empty" / "a.parquet", {"image": images, "label": ["a", "b", "b"]})
+    (tmp_path / "b").mkdir()
+    empty = write(tmp_path / "b" / "a.parquet", {"image": images, "label": ["a", "b", "b"]})
 
-    source = open_source(tmp_path)
-    assert [(record.label, record.split) for record in source.records] == [("airplane", None), ("bird", None)]
-    assert source.left_out == [
-        ("test-0/0.PNG", "stray", "its label is -1, which means no label"),
-        ("test-0/1.PNG", "stray", "its label is -1, which means no label"),
-        ("train-0/2.PNG", "stray", "its row has no label"),
+    reading = readable(image_parquet, tmp_path / "a")
+    assert labels_of(reading) == [("airplane", "train"), ("bird", "train")]
+    assert left_out_of(reading) == [
+        ("test-0/0.PNG", "unlabelled", "its label is -1, which means no label"),
+        ("test-0/1.PNG", "unlabelled", "its label is -1, which means no label"),
+        ("train-0/2.PNG", "unlabelled", "its row has no label"),
     ]
-    records = list(open_source(empty).records)
+    records = records_of(readable(image_parquet, empty))
     assert records[0].read() == b"x"
     for record in records[1:]:
         with pytest.raises(ImageError, match="its row has no image") as error:
@@ -101,7 +145,7 @@ def test_rows_without_a_label_or_an_image_are_left_out(tmp_path: Path) -> None:
 def test_rows_come_a_few_at_a_time_however_many_there_are(tmp_path: Path) -> None:
     file = write(tmp_path / "a.parquet", {"image": [bytes([i % 256]) * 100 for i in range(1000)], "label": [i % 2 for i in range(1000)]})
 
-    records = list(open_source(file).records)
+    records = records_of(readable(image_parquet, file))
 
     assert [record.read()[0] for record in records] == [i % 256 for i in range(1000)]
     assert (records[0].path, records[-1].path) == ("a/000", "a/999")
@@ -111,7 +155,6 @@ def test_rows_come_a_few_at_a_time_however_many_there_are(tmp_path: Path) -> Non
     ("columns", "words"),
     [
         ({"image": [b"1"], "name": ["x"]}, r"has no column of labels \(one of class_name, .*Found: image: binary, name: string"),
-        ({"image": [b"1", b"2"], "label": ["x", "x"]}, "should have images of two or more classes; all are of one class, x"),
         ({"image": [b"1"], "label": pa.array([None], pa.string())}, "found no row with a label"),
         ({"image": [b"1"], "label": [["x", "y"]]}, "expected one label per image in the column label, found list"),
         ({"image": [b"1", b"2"], "label": ["x", "y"], "split": ["train", "extra"]}, "'extra' is not a split"),
@@ -119,18 +162,18 @@ def test_rows_come_a_few_at_a_time_however_many_there_are(tmp_path: Path) -> Non
 )
 def test_columns_that_cannot_be_understood_are_named(tmp_path: Path, columns: Mapping[str, object], words: str) -> None:
     with pytest.raises(SourceError, match=words):
-        open_source(write(tmp_path / "a.parquet", columns))
+        readable(image_parquet, write(tmp_path / "a.parquet", columns))
 
 
 def test_a_label_without_a_name_and_other_names_in_another_file_are_refused(tmp_path: Path) -> None:
     hub_shard(tmp_path / "train-0.parquet", [0, 3])
     with pytest.raises(SourceError, match="has the label 3, but names 3 classes"):
-        open_source(tmp_path)
+        read_folder(image_parquet, tmp_path)
 
     hub_shard(tmp_path / "train-0.parquet", [0, 1])
     hub_shard(tmp_path / "test-0.parquet", [0], ["x"])
     with pytest.raises(SourceError, match="name their classes differently"):
-        open_source(tmp_path)
+        read_folder(image_parquet, tmp_path)
 
 
 def test_a_file_that_is_damaged_inside_is_one_line(tmp_path: Path) -> None:
@@ -140,4 +183,12 @@ def test_a_file_that_is_damaged_inside_is_one_line(tmp_path: Path) -> None:
     file.write_bytes(content)
 
     with pytest.raises(SourceError, match=r"a\.parquet cannot be read as Parquet"):
-        list(open_source(file).records)
+        records_of(readable(image_parquet, file))
+
+
+def test_a_file_that_is_not_parquet_is_named(tmp_path: Path) -> None:
+    hub_shard(tmp_path / "train-0.parquet", [0, 1])
+    (tmp_path / "train-1.parquet").write_bytes(b"PAR1")
+
+    with pytest.raises(SourceError, match=r"train-1\.parquet cannot be read as Parquet"):
+        read_folder(image_parquet, tmp_path)

@@ -1,221 +1,173 @@
-"""NumPy archives (.npz) of images and labels, as in Keras's MNIST (x_train, y_train, …) and in MedMNIST (train_images, …).
+"""NumPy arrays of images and labels, in a .npz, one .npz per split, or .npy files, as in Keras's MNIST (x_train, y_train, …) and in MedMNIST.
 
-Arrays are read some hundred images at a time, from the archive, and become PNGs. Nothing pickled is ever loaded: it can run code.
+Which axis counts the images is known from the number of labels. Images are read some hundred at a time.
 """
 
-import math
-import re
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-import numpy as np
-from numpy.lib import format as npy
-
-from pipeline.containers.idx import Pixels, images_at_once
+from pipeline.containers.array_labels import class_names_in, label_texts
+from pipeline.containers.array_layout import Layout, layouts_of
+from pipeline.containers.array_values import Kind, kind_of, to_pixels
+from pipeline.containers.in_memory import Pixels, suffix_of
+from pipeline.containers.npy_arrays import StoredArray, arrays_in, blocks, refuse_objects
 from pipeline.errors import SourceError
-from pipeline.listing.cells import numeric_order, text_of
-from pipeline.listing.names import NAMED_IN_ERROR
-from pipeline.listing.records import Record, Source, readable, source_name
-from pipeline.listing.split_words import WORDS as SPLITS
+from pipeline.listing.cells import numeric_order
+from pipeline.listing.names import is_visible
+from pipeline.listing.records import LeftOut, Reading, Record, readable
+from pipeline.listing.split_words import FILLERS, WORDS, split_of_name, words_of
 
-IMAGES = {"x", "image", "images", "imgs", "data", "pixels"}
+IMAGES = {"x", "image", "images", "img", "imgs", "data", "pixels"}
 LABELS = {"y", "label", "labels", "target", "targets"}
 CLASS_NAMES = {"class_names", "classes", "label_names", "target_names"}
-EXPECTED = "images and labels (x_train and y_train, train_images and train_labels, images and labels, X and y, data and target)"
+SUFFIXES = (".npz", ".npy")
+UNNAMED = "arr_0"
 
 
-class _Member(NamedTuple):
-    """One array of an archive: split and kind by its name, the rest from its header. `by_columns`: stored in Fortran order."""
+class _Role(NamedTuple):
+    """What a name says of an array: images, labels, class_names or nothing; its split; and the other words."""
 
-    name: str
-    split: str | None
     kind: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    by_columns: bool
+    split: str | None
+    rest: tuple[str, ...]
+
+
+class _Named(NamedTuple):
+    """An array with its role, and the data set that it belongs to: its file's path without splits."""
+
+    array: StoredArray
+    role: _Role
+    data_set: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The images of a split, (N, H, W), (N, H, W, 1) or (N, H, W, 3), and the text of their labels."""
+    """The images of a split, and the text of their labels; "" if there is none."""
 
-    images: _Member
+    images: StoredArray
+    split: str | None
+    layout: Layout
     labels: list[str]
 
 
-def open_npz(path: Path, name: Path) -> Source:
-    """The images of a .npz; the data set is named after `name`. Raises SourceError for arrays that do not match or are no images."""
-    members = _members(path)
-    names = _class_names(path, members)
-    parts = [_open_part(path, images, members, names) for images in members if images.kind == "images"]
-    if not parts:
-        raise SourceError(f"ingest.source: {path} should have {EXPECTED}. Found: {_describe(path)}.")
-    splits = [part.images.split for part in parts]
-    if len(set(splits)) < len(splits):
-        raise SourceError(
-            f"ingest.source: {path} has images twice: {', '.join(part.images.name for part in parts)}. Expected one array per split."
-        )
-    labels = {label for part in parts for label in part.labels}
-    if len(labels) < 2:
-        raise SourceError(f"ingest.source: all images of {path} are of one class, {min(labels, default='none')}. At least two are needed.")
-    scale = _scale(path, [part.images for part in parts])
-    records = (record for part in parts for record in _records(path, part, scale, has_test="test" in splits))
-    return Source(source_name(name), names or numeric_order(labels), records, sum(len(part.labels) for part in parts))
+def candidates(paths: Sequence[str]) -> list[str]:
+    """The .npz and .npy files."""
+    return [path for path in paths if path.lower().endswith(SUFFIXES) and is_visible(path)]
 
 
-def _members(path: Path) -> list[_Member]:
-    """The arrays of images, labels and class names. Raises SourceError for arrays of Python objects, and for truncated ones."""
-    members = []
-    with _naming_damage(path), zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            split, kind = _role(info.filename.removesuffix(".npy"))
-            if kind and info.filename.endswith(".npy"):
-                with archive.open(info) as file:
-                    shape, by_columns, dtype = _read_header(file)
-                    size_bytes = file.tell() + math.prod(shape) * dtype.itemsize
-                if dtype.hasobject:
-                    raise SourceError(
-                        f"ingest.source: {path}: {info.filename} holds Python objects, which are not loaded, since they can run code. "
-                        "Save it as one array of numbers or text: numpy.savez(file, images=numpy.stack(images), …)."
-                    )
-                if size_bytes > info.file_size:
-                    raise SourceError(f"ingest.source: {path} is damaged: {info.filename} ends too early. Get the file again.")
-                members.append(_Member(info.filename, split, kind, shape, dtype, by_columns))
-    return members
+def read(files: Mapping[str, Path]) -> Reading | None:
+    """The images of arrays that are called images and labels, x_train and y_train, ….
 
-
-def _role(name: str) -> tuple[str | None, str]:
-    """(split, kind) of an array by its name, with the split before or after; the kind is empty for other names."""
-    if name.lower() in CLASS_NAMES:
-        return None, "class_names"
-    words = re.split(r"[_-]", name.lower())
-    splits = [SPLITS[word] for word in words if word in SPLITS]
-    rest = [word for word in words if word not in SPLITS]
-    if len(splits) > 1 or len(rest) != 1:
-        return None, ""
-    return (splits[0] if splits else None), "images" if rest[0] in IMAGES else "labels" if rest[0] in LABELS else ""
-
-
-def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = npy.read_magic(file)
-    return npy.read_array_header_1_0(file) if version == (1, 0) else npy.read_array_header_2_0(file)
-
-
-def _open_part(path: Path, images: _Member, members: list[_Member], class_names: list[str] | None) -> _Part:
-    """The images of a split with their labels. Raises SourceError if they do not match."""
-    if (
-        len(images.shape) not in (3, 4)
-        or images.shape[3:] not in ((), (1,), (3,))
-        or not all(images.shape)
-        or images.dtype.kind not in "biuf"
-    ):
-        raise SourceError(
-            f"ingest.source: {path}: {images.name} should be numbers of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), "
-            f"found {images.dtype} {images.shape}."
-        )
-    beside = [member for member in members if (member.kind, member.split) == ("labels", images.split)]
-    if len(beside) != 1:
-        found = ", ".join(member.name for member in beside) or "none"
-        raise SourceError(f"ingest.source: {path}: expected one array of labels for {images.name}, found {found}.")
-    count = images.shape[0]
-    if beside[0].shape not in ((count,), (count, 1)):
-        raise SourceError(
-            f"ingest.source: {path}: {beside[0].name} has the shape {beside[0].shape}. Expected one label for each of {count:,} images."
-        )
-    return _Part(images, _label_texts(path, beside[0], class_names))
-
-
-def _label_texts(path: Path, labels: _Member, class_names: list[str] | None) -> list[str]:
-    """The text of each label: its class name, if there are class names. Raises SourceError for a number without a name."""
-    values = _read_array(path, labels).reshape(-1)
-    unique, places = np.unique(values, return_inverse=True)
-    texts = [text_of(value, labels.name) for value in unique.tolist()]
-    if class_names is not None and values.dtype.kind in "iuf":
-        if not all(text.isdecimal() and int(text) < len(class_names) for text in texts):
-            raise SourceError(
-                f"ingest.source: {path}: {labels.name} goes from {texts[0]} to {texts[-1]}, but {len(class_names)} classes are named, from 0."
-            )
-        texts = [class_names[int(text)] for text in texts]
-    if "" in texts or (class_names is not None and not set(texts) <= set(class_names)):
-        raise SourceError(f"ingest.source: {path}: {labels.name} has labels that are empty or not among the class names.")
-    return [texts[place] for place in places.reshape(-1).tolist()]
-
-
-def _class_names(path: Path, members: list[_Member]) -> list[str] | None:
-    named = [member for member in members if member.kind == "class_names"]
-    if not named:
+    Raises SourceError for several sets of them, and for arrays that do not match, or can be understood in two ways.
+    """
+    named = [_named(array) for path in sorted(candidates(list(files))) for array in arrays_in(path, files[path])]
+    sets: dict[tuple[str, ...], list[_Named]] = {}
+    for one in named:
+        sets.setdefault(one.data_set, []).append(one)
+    sets = {key: inside for key, inside in sets.items() if {"images", "labels"} <= {one.role.kind for one in inside}}
+    if not sets:
         return None
-    values = _read_array(path, named[0])
-    if values.dtype.kind != "U" or values.ndim != 1 or len(set(values.tolist())) < len(values):
+    if len(sets) > 1:
+        places = " and ".join(inside[0].array.path for inside in sets.values())
+        raise SourceError(f"ingest.source: there is more than one set of arrays: {places}. Set ingest.source to one of them.")
+    return _reading(sets.popitem()[1])
+
+
+def _reading(named: list[_Named]) -> Reading:
+    names = class_names_in([one.array for one in named if one.role.kind == "class_names"])
+    parts = [_open_part(one, named, names) for one in named if one.role.kind == "images"]
+    if twice := [part for part in parts if [other.split for other in parts].count(part.split) > 1]:
         raise SourceError(
-            f"ingest.source: {path}: {named[0].name} should be a list of names, each once. Found {values.dtype} {values.shape}."
+            f"ingest.source: there are images twice: {', '.join(str(part.images) for part in twice)}. Expected one array per split."
         )
-    return [text_of(name, named[0].name) for name in values.tolist()]
+    counts = Counter((part.split, label) for part in parts for label in part.labels if label)
+    _refuse_one_class_per_image(parts, counts)
+    kind = kind_of([(part.images, part.layout) for part in sorted(parts, key=lambda part: part.split != "train")])
+    left_out = [
+        LeftOut(readable(str(one.array)), "stray", "an array that is not read: its name says neither images nor labels")
+        for one in named
+        if not one.role.kind and len(one.array.shape) > 2
+    ]
+
+    def records(missing: list[LeftOut]) -> Iterator[Record]:
+        return (record for part in parts for record in _records(part, kind, missing))
+
+    return Reading("NumPy arrays", "ingest.format: npz", names or numeric_order({label for _, label in counts}), counts, records, left_out)
 
 
-def _records(path: Path, part: _Part, scale: float, *, has_test: bool) -> Iterator[Record]:
-    split = part.images.split if has_test or part.images.split != "train" else None
-    stem = readable(part.images.name.removesuffix(".npy"))
+def _named(array: StoredArray) -> _Named:
+    """An array with what its name and those of its file and folders say. Raises SourceError if they say different splits."""
+    file = PurePosixPath(array.path)
+    by_file = array.member is None or array.name == UNNAMED
+    role, of_file = _role(file.stem if by_file else array.name), _role(file.stem)
+    folders = [(folder, split_of_name(folder)) for folder in file.parts[:-1]]
+    splits = {split for split in (role.split, of_file.split, *(split for _, split in folders)) if split}
+    if len(splits) > 1 and role.kind:
+        raise SourceError(f"ingest.source: {array} names two splits, {' and '.join(sorted(splits))}. Expected one: rename it.")
+    if role.kind == "images" and len(array.shape) < 3 and not array.dtype.hasobject:
+        role = role._replace(kind="")  # features, not pictures
+    kind_of_file = ("",) if by_file else (file.suffix, *(of_file.rest if of_file.split else (file.stem,)))
+    rest = role.rest if by_file else ()
+    data_set = (*(folder for folder, split in folders if not split), *kind_of_file, *rest)
+    return _Named(array, role._replace(split=next(iter(splits), None)), data_set)
+
+
+def _role(name: str) -> _Role:
+    """What a name says; of several words for kinds, as in image_labels, the last one counts."""
+    if name.lower() in CLASS_NAMES:
+        return _Role("class_names", None, ())
+    words = words_of(name)
+    splits = {WORDS[word] for word in words if word in WORDS}
+    kinds = [word for word in words if word in IMAGES | LABELS]
+    rest = tuple(word for word in words if word not in WORDS and word not in IMAGES | LABELS | FILLERS)
+    kind = "" if not kinds or len(splits) > 1 else "images" if kinds[-1] in IMAGES else "labels"
+    return _Role(kind, splits.pop() if len(splits) == 1 else None, rest)
+
+
+def _open_part(images: _Named, named: list[_Named], class_names: list[str] | None) -> _Part:
+    """The images of a split with their labels. Raises SourceError if they do not match."""
+    array, split = images.array, images.role.split
+    refuse_objects(array)
+    beside = [one.array for one in named if (one.role.kind, one.role.split) == ("labels", split)]
+    if len(beside) != 1:
+        found = ", ".join(map(str, beside)) or "none"
+        raise SourceError(f"ingest.source: {array}: expected one array of labels for these images, found {found}.")
+    labels = label_texts(beside[0], class_names)
+    fitting = layouts_of(array.shape, len(labels))
+    if array.dtype.kind not in "biuf" or not fitting:
+        raise SourceError(
+            f"ingest.source: {array} should be numbers of {len(labels):,} images, as many as {beside[0].name} has labels, in the shape (N, H, W), "
+            f"(N, H, W, C), (N, C, H, W), (H, W, N) or (H, W, C, N) with 1, 3 or 4 channels. Found {array.dtype} {array.shape}."
+        )
+    if len(fitting) > 1:
+        orders = " or ".join(f"({layout.order})" for layout in fitting)
+        raise SourceError(
+            f"ingest.source: {array} of shape {array.shape} with {len(labels):,} labels can be {orders}. Save grey images as (N, H, W, 1), "
+            "or each image as a PNG in a folder of its class."
+        )
+    return _Part(array, split, fitting[0], labels)
+
+
+def _refuse_one_class_per_image(parts: list[_Part], counts: Mapping[tuple[str | None, str], int]) -> None:
+    """Raise SourceError if no label is used twice: such numbers are measurements or names of images, not classes."""
+    classes, images = {label for _, label in counts}, sum(counts.values())
+    if len(classes) == images:
+        found = "no image has a label" if not images else f"all of its {images:,} images have different labels"
+        raise SourceError(f"ingest.source: {parts[0].images}: {found}. Expected classes, each of several images.")
+
+
+def _records(part: _Part, kind: Kind, missing: list[LeftOut]) -> Iterator[Record]:
+    stem = f"{part.images.path}/{part.images.name}" if part.images.member else part.images.path.removesuffix(".npy")
     digits = len(str(len(part.labels) - 1))
     numbered = enumerate(part.labels)
-    for block in _blocks(path, part.images):
-        images = block if block.dtype == np.uint8 else np.rint(block * scale).astype(np.uint8)
-        for pixels in images[..., 0] if images.shape[3:] == (1,) else images:
+    for block in blocks(part.images, part.layout.image_axis):
+        for pixels in to_pixels(block, part.layout, kind):
             i, label = next(numbered)
-            yield Record(f"{stem}/{i:0{digits}d}.png", label, split, None, pixels.nbytes, Pixels(pixels))
-
-
-def _scale(path: Path, arrays: list[_Member]) -> float:
-    """The factor that scales the values to 0 to 255: 255 for booleans and for fractions from 0 to 1. Raises SourceError for other ranges."""
-    if all(array.dtype == np.uint8 for array in arrays):
-        return 1
-    limits = np.array([(block.min(), block.max()) for array in arrays for block in _blocks(path, array)], np.float64)
-    least, most = limits.min(), limits.max()
-    if not (least >= 0 and most <= 255):
-        raise SourceError(
-            f"ingest.source: {path}: the images of {arrays[0].name} have values from {least:g} to {most:g}. "
-            "Expected 0 to 255, or fractions from 0 to 1: scale them before they are saved."
-        )
-    return 255 if most <= 1 and all(array.dtype.kind in "bf" for array in arrays) else 1
-
-
-def _blocks(path: Path, images: _Member) -> Iterator[np.ndarray]:
-    """The images of an array, some hundred at a time; all at once if stored in Fortran order."""
-    if images.by_columns:
-        yield _read_array(path, images)
-        return
-    image_bytes = math.prod(images.shape[1:]) * images.dtype.itemsize
-    at_once = images_at_once(image_bytes)
-    with _naming_damage(path), zipfile.ZipFile(path) as archive, archive.open(images.name) as file:
-        _read_header(file)
-        for first in range(0, images.shape[0], at_once):
-            count = min(at_once, images.shape[0] - first)
-            yield np.frombuffer(file.read(count * image_bytes), images.dtype).reshape(count, *images.shape[1:])
-
-
-def _read_array(path: Path, member: _Member) -> np.ndarray:
-    """A whole array; bytes are decoded to text."""
-    with _naming_damage(path), zipfile.ZipFile(path) as archive, archive.open(member.name) as file:
-        values: np.ndarray = npy.read_array(file, allow_pickle=False)
-        return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
-
-
-@contextmanager
-def _naming_damage(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise SourceError(f"ingest.source: {path} is damaged or encrypted: {error}. Get the file again.") from None
-
-
-def _describe(path: Path) -> str:
-    """The arrays of an archive, for an error message."""
-    with zipfile.ZipFile(path) as archive:
-        names = [readable(name) for name in archive.namelist()]
-    more = f" and {len(names) - NAMED_IN_ERROR:,} more" if len(names) > NAMED_IN_ERROR else ""
-    return (", ".join(names[:NAMED_IN_ERROR]) or "nothing") + more
+            path = f"{readable(stem)}/{i:0{digits}d}{suffix_of(pixels.dtype)}"
+            if label:
+                yield Record(path, label, part.split, None, pixels.nbytes, Pixels(pixels))
+            else:
+                missing.append(LeftOut(path, "unlabelled", "its label is empty"))

@@ -1,0 +1,115 @@
+"""One Parquet file with images: its columns, by their names and the Hugging Face Hub's description, and their values, some rows at a time."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.containers.in_memory import is_encoded_image
+from pipeline.errors import SourceError
+from pipeline.listing.cells import GROUP, LABEL, SPLIT, find_column, is_image_type, naming_parquet_damage, split_of, text_of
+from pipeline.listing.names import NAMED_IN_ERROR, normalised
+
+IMAGE = ("image", "img", "images", "picture", "photo", "bytes", "image_bytes", "content", "jpg", "jpeg", "png", "webp")
+ROWS_AT_ONCE = 256
+LABELS_AT_ONCE = 65536
+READ_AT_ONCE_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file: its path in the source and on disk, its split by its name, its columns, and its class names if its labels are numbers."""
+
+    path: str
+    file: Path
+    rows: int
+    split: str | None
+    image: str
+    label: str
+    split_column: str | None
+    group: str | None
+    class_names: list[str]
+
+    @property
+    def stem(self) -> str:
+        """The path in the source without `.parquet`, in the form in which names are stored."""
+        return normalised(Path(self.path).with_suffix("").as_posix())
+
+    def label_text(self, value: object) -> str:
+        """The class name; empty for a row without a label, which is -1 where classes are named, as in test sets of the Hugging Face Hub."""
+        if not self.class_names or not isinstance(value, int):
+            return text_of(value, self.path)
+        if not -1 <= value < len(self.class_names):
+            raise SourceError(f"ingest.source: {self.path} has the label {value}, but names {len(self.class_names)} classes, from 0.")
+        return self.class_names[value] if value >= 0 else ""
+
+    def split_text(self, value: object) -> str | None:
+        """The split of a row: from its column, or else that of the file."""
+        return split_of(text_of(value, self.path), self.path) or self.split
+
+    def batches(self, columns: list[str | None], most_rows: int) -> Iterator[list[list[Any]]]:
+        """The values of columns, some rows at a time; None for a missing column."""
+        wanted = list(dict.fromkeys(name for name in columns if name))
+        with (
+            naming_parquet_damage(Path(self.path)),
+            pq.ParquetFile(self.file, pre_buffer=False, buffer_size=READ_AT_ONCE_BYTES) as parquet,
+        ):
+            for batch in parquet.iter_batches(most_rows, columns=wanted):
+                yield [batch.column(name).to_pylist() if name else [None] * len(batch) for name in columns]
+
+
+def has_images(path: str, file: Path) -> bool:
+    """Whether a file has a column of encoded images. Raises SourceError if it is not Parquet."""
+    with naming_parquet_damage(Path(path)):
+        schema = pq.read_schema(file)
+        column = _image_column(schema)
+        return column is not None and (find_column([column], IMAGE) is not None or _starts_with_an_image(file, column))
+
+
+def open_shard(path: str, file: Path, split: str | None) -> Shard:
+    """A file of which has_images is true. Raises SourceError if it has no labels, or several for one image."""
+    with naming_parquet_damage(Path(path)):
+        metadata = pq.read_metadata(file)
+        schema = metadata.schema.to_arrow_schema()
+    features = _features(schema)
+    kinds = {field.name: field.type for field in schema}
+    classes = [name for name, feature in features.items() if feature.get("_type") == "ClassLabel" and name in kinds]
+    image, label = _image_column(schema), find_column(kinds, LABEL) or (classes[0] if len(classes) == 1 else None)
+    if image is None or label is None:
+        missing = "encoded images" if image is None else f"labels (one of {', '.join(LABEL[:6])}, …)"
+        shown = ", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:NAMED_IN_ERROR])
+        raise SourceError(f"ingest.source: {path} has no column of {missing}. Found: {shown}.")
+    if pa.types.is_nested(kinds[label]):
+        raise SourceError(f"ingest.source: {path}: expected one label per image in the column {label}, found {kinds[label]}.")
+    class_names = [str(name) for name in features.get(label, {}).get("names") or []]
+    return Shard(path, file, metadata.num_rows, split, image, label, find_column(kinds, SPLIT), find_column(kinds, GROUP), class_names)
+
+
+def _image_column(schema: pa.Schema) -> str | None:
+    """The column of images: one with a known name, or the only one of bytes."""
+    names = [field.name for field in schema if is_image_type(field.type)]
+    return find_column(names, IMAGE) or (names[0] if len(names) == 1 else None)
+
+
+def _starts_with_an_image(file: Path, column: str) -> bool:
+    """Whether the first value of a column of bytes is an encoded image, and not a checksum, for example."""
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=[column]):
+            for value in batch.column(column).to_pylist():
+                content = value.get("bytes") if isinstance(value, dict) else value
+                if content:
+                    return is_encoded_image(content)
+    return False
+
+
+def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
+    """The Hugging Face Hub's description of the columns, from the schema; empty if there is none."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, ValueError, TypeError):
+        return {}
+    return {name: feature for name, feature in features.items() if isinstance(feature, dict)} if isinstance(features, dict) else {}
