@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 
 Kind = Literal["image", "picture", "video", "table", "container", "archive", "text", "other"]
 
+SNIFF_BYTES = 512  # how much of the start of a file is looked at
+
 EXPORT = "export it as PNG"
 EXPORT_DEEP = "export it as 16-bit PNG or as TIFF"
 EXPORT_ALL = "export its images as PNG"
@@ -47,6 +49,9 @@ FORMATS: tuple[tuple[str, Kind, str, tuple[bytes, ...]], ...] = (
     ("PAM", "picture", EXPORT, (b"P7\nWIDTH", b"P7\n#")),
     ("XPM", "picture", EXPORT, (b"/* XPM */",)),
     ("DDS", "picture", EXPORT, (b"DDS \x7c\0\0\0",)),
+    ("PCX", "picture", EXPORT, tuple(bytes((10, version, 1, bits)) for version in (0, 2, 3, 4, 5) for bits in (1, 2, 4, 8))),
+    ("SGI", "picture", EXPORT, tuple(b"\1\xda%c%c" % (packed, depth) for packed in (0, 1) for depth in (1, 2))),
+    ("Sun raster", "picture", EXPORT, (b"\x59\xa6\x6a\x95",)),
     ("QOI", "picture", EXPORT, (b"qoif\0",)),
     ("BPG", "picture", EXPORT, (b"BPG\xfb",)),
     ("FLIF", "picture", EXPORT, tuple(b"FLIF%c" % kind for kind in b"134ACDQST\\")),

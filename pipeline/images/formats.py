@@ -6,18 +6,17 @@ Bytes in, values out. The name of a file decides only where the content does not
 import struct
 from collections.abc import Callable, Mapping
 
-from pipeline.images.format_marks import DEVELOP, EXPORT, EXPORT_ALL, MARKS_BY_START, Format, Kind
+from pipeline.images.format_marks import DEVELOP, EXPORT, EXPORT_ALL, MARKS_BY_START, SNIFF_BYTES, Format, Kind
 from pipeline.images.header_formats import DICOM, NIFTI, TFRECORD, header_format
 from pipeline.images.text_formats import SVG, text_format
 
 __all__ = ["SNIFF_BYTES", "Format", "Kind", "describe_formats", "identify", "why_not_read"]
 
-SNIFF_BYTES = 512
 RAW_SUFFIXES = (
     *(".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".pef", ".srw", ".cr2"),
     *(".3fr", ".fff", ".iiq", ".erf", ".mef", ".mos", ".kdc", ".dcr"),
 )
-TGA_TYPES = {1, 2, 3, 9, 10, 11, 32, 33}
+TGA_TYPES = (b"\1", b"\2", b"\3", b"\x09", b"\x0a", b"\x0b")
 TGA_END = b"TRUEVISION-XFILE.\0"
 
 TGA = Format("TGA", "picture", EXPORT)
@@ -104,7 +103,7 @@ DECIDED_BY: dict[str, Callable[[bytes, str, Format], Format]] = {
 
 def _by_name(start: bytes, name: str, suffix: str) -> Format | None:
     """What has no mark, by its name and what the first bytes of such a file can be."""
-    if suffix in (".tga", ".vda", ".icb", ".vst") and start[1:2] in (b"\0", b"\1") and start[2] in TGA_TYPES:
+    if suffix in (".tga", ".vda", ".icb", ".vst") and start[1:2] in (b"\0", b"\1") and start[2:3] in TGA_TYPES:
         return TGA
     if suffix in (".dcm", ".dicom") and start[1:2] == b"\0":
         return DICOM

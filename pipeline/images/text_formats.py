@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from pipeline.images.format_marks import EXPORT, Format
+from pipeline.images.format_marks import EXPORT, SNIFF_BYTES, Format
 
 # every byte but control characters that no text has
 TEXT_BYTES = bytes({7, 8, 9, 10, 12, 13, 27} | set(range(32, 256)) - {127})
@@ -26,7 +26,7 @@ PICKLE = Format("pickle", "container")
 
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson")
 OF_SUFFIX = {
-    **dict.fromkeys((".md", ".markdown", ".rst", ".txt", ".log", ".tex", ".bib"), TEXT),
+    **dict.fromkeys((".md", ".markdown", ".rst", ".tex", ".bib"), TEXT),
     **dict.fromkeys((".py", ".r", ".m", ".sh", ".bat", ".js", ".c", ".cpp", ".h", ".java"), Format("code", "text")),
     **dict.fromkeys((".yaml", ".yml", ".toml", ".ini", ".cfg"), Format("settings", "text")),
     ".ipynb": NOTEBOOK,
@@ -64,7 +64,7 @@ def text_format(start: bytes, suffix: str = "") -> Format | None:
     stripped = text.lstrip().lower()
     found = next((found for pattern, found in BY_CONTENT if pattern.match(stripped)), None)
     if found is None or (found is JSON and suffix in JSON_LINES_SUFFIXES):
-        return OF_SUFFIX.get(suffix) or _table(text) or TEXT
+        return OF_SUFFIX.get(suffix) or _table(text, len(start) == SNIFF_BYTES) or TEXT
     return found
 
 
@@ -82,9 +82,11 @@ def _decoded(start: bytes) -> str | None:
         return start.decode("latin-1") if ascii_share >= LEAST_ASCII else None
 
 
-def _table(text: str) -> Format | None:
+def _table(text: str, is_cut: bool) -> Format | None:
     """CSV or TSV, if every whole line has the same number of separators, and at least one."""
-    lines = [line for line in text.splitlines()[:-1] if line]
+    lines = [line for line in text.splitlines() if line]
+    if is_cut:
+        lines = lines[:-1]
     for separator, found in (("\t", TSV), (",", CSV), (";", CSV), ("|", CSV)):
         counts = {line.count(separator) for line in lines}
         if len(lines) > 1 and len(counts) == 1 and counts != {0}:

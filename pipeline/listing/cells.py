@@ -12,19 +12,21 @@ from pipeline.errors import SourceError
 from pipeline.listing.names import normalised
 from pipeline.listing.split_words import split_in_name, split_of_name
 
+# fmt: off
 PATH = (
-    "path file_path filepath filepaths file_paths file file_name filename filenames image_path image_file image_name imagename image_id imageid "
-    "image img_path img img_name id_code image_index name id data_image"
-).split()
+    "path", "file_path", "filepath", "filepaths", "file_paths", "file", "file_name", "filename", "filenames", "image_path", "image_file",
+    "image_name", "imagename", "image_id", "imageid", "image", "img_path", "img", "img_name", "id_code", "image_index", "name", "id", "data_image",
+)
 LABEL = (
-    "class_name classname label_name label labels class category target class_label fine_label diagnosis dx breed species choice emotion "
-    "finding_labels class_id classid label_id category_id tag tags"
-).split()
-SPLIT = "split subset partition set data_set usage phase".split()
+    "class_name", "classname", "label_name", "label", "labels", "class", "category", "target", "class_label", "fine_label", "diagnosis", "dx",
+    "breed", "species", "choice", "emotion", "finding_labels", "class_id", "classid", "label_id", "category_id", "tag", "tags",
+)
+SPLIT = ("split", "subset", "partition", "set", "data_set", "usage", "phase")
 GROUP = (
-    "group group_id patient_id patientid patient subject_id subject lesion_id person_id person individual individual_id participant_id animal_id "
-    "video_id scene_id session_id"
-).split()
+    "group", "group_id", "patient_id", "patientid", "patient", "subject_id", "subject", "lesion_id", "person_id", "person", "individual",
+    "individual_id", "participant_id", "animal_id", "video_id", "scene_id", "session_id",
+)
+# fmt: on
 
 
 def find_column(names: Iterable[str], known: Sequence[str]) -> str | None:

@@ -149,7 +149,7 @@ class Collector:
             found = own.get(name)
             if found is not None:
                 return found
-            assert disk is not None  # noqa: S101 - a file without a content of its own is in a folder on disk
+            assert disk is not None
             return disk(name)
 
         folder = Folder(parts, content)

@@ -37,7 +37,9 @@ def list_source(path: Path, options: Options, scratch: Path) -> Listing:
             for archive in archives:
                 collector.forget(archive)
             return collector.listing()
-        listing.left_out.extend(LeftOut(archive, "stray", "an archive that was not opened, since there are images beside it") for archive in archives)
+        listing.left_out.extend(
+            LeftOut(archive, "stray", "an archive that was not opened, since there are images beside it") for archive in archives
+        )
         for archive in archives:
             listing.forget(archive)
         return listing
@@ -66,7 +68,10 @@ def _mounted(listing: Listing, archives: list[str], options: Options, scratch: P
     found = {archive: members_of(_on_disk(listing, archive), options, scratch, listing.left_out) for archive in archives}
     stems = {archive: ARCHIVE.sub("", archive.rpartition("/")[2]) for archive in archives}
     above = {archive: as_parts(archive)[:-1] for archive in archives}
-    places = {archive: above[archive] if _is_its_own_folder(found[archive], stems[archive]) else (*above[archive], stems[archive]) for archive in archives}
+    places = {
+        archive: above[archive] if _is_its_own_folder(found[archive], stems[archive]) else (*above[archive], stems[archive])
+        for archive in archives
+    }
     parts_of: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for archive in archives:
         base = _without_number(stems[archive])

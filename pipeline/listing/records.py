@@ -36,20 +36,6 @@ class LeftOut(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Source:
-    """The result of a reader: name of the data set, classes in order if they have one, images, and what was left out.
-
-    `records` can be iterated once; only then is `left_out` complete. `count` is the expected number of records.
-    """
-
-    name: str
-    class_names: list[str] | None
-    records: Iterable[Record]
-    count: int
-    left_out: list[LeftOut] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class Reading:
     """What a reader would make of a source, before a reading is chosen.
 
@@ -64,6 +50,22 @@ class Reading:
     counts: Mapping[tuple[str | None, str], int]
     records: Callable[[list[LeftOut]], Iterator[Record]]
     left_out: list[LeftOut] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The result of a reader: name of the data set, classes in order if they have one, images, and what was left out.
+
+    `records` can be iterated once; only then is `left_out` complete. `count` is the expected number of records.
+    `reading` is what was chosen, and how it is called.
+    """
+
+    name: str
+    class_names: list[str] | None
+    records: Iterable[Record]
+    count: int
+    left_out: list[LeftOut] = field(default_factory=list)
+    reading: Reading | None = None
 
 
 def source_name(path: Path) -> str:

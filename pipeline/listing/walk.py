@@ -106,7 +106,9 @@ class _Walk:
         if not self._collector.is_wanted(shown, folder=is_folder):
             return False
         if not self._follow:
-            self._leave_out(entry.path, "link", f"a link to a {'folder' if is_folder else 'file'}, not followed: ingest.follow_links is false")
+            self._leave_out(
+                entry.path, "link", f"a link to a {'folder' if is_folder else 'file'}, not followed: ingest.follow_links is false"
+            )
         elif (status.st_dev, status.st_ino) in around:
             self._leave_out(entry.path, "link", "a link to a folder that it is in")
         elif is_folder:
@@ -123,8 +125,6 @@ class _Walk:
 
     def _leave_out(self, path: str, finding: str, reason: str) -> None:
         self._collector.left_out.append(LeftOut(readable(os.path.relpath(path, self._root)), finding, reason))
-
-
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Section `ingest`: where the images are, and how problems with them are treated."""
 
+import codecs
 import os
 import re
 from typing import Annotated, Literal
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pipeline.params.section import Section
 
 SECRET_IN_QUERY = re.compile(r"signature|token|\bsig=|password|secret", re.IGNORECASE)
-Format = Literal["auto", "folders", "table", "parquet", "idx", "npz"]
+Format = Literal["auto", "folders", "table", "webdataset", "parquet", "idx", "npz", "cifar", "tfrecord"]
 Policy = Literal["reject", "keep", "fail"]
 
 
@@ -37,11 +38,56 @@ def _class_names(names: object) -> object:
     return names
 
 
+def _class_from(text: str) -> str:
+    """Checked again, with its pattern, by the reader."""
+    if text in ("auto", "first_folder", "last_folder", "file_name"):
+        return text
+    named = re.findall(r"\{(.*?)\}", text)
+    if "class" not in named or len(set(named)) < len(named) or not set(named) <= {"class", "split", "group"}:
+        raise ValueError(
+            "should be auto, first_folder, last_folder, file_name, or a pattern with {class}, and {split} and {group} where they are, "
+            'as in "{split}/{class}/*.jpg"'
+        )
+    return text
+
+
+def _globs(patterns: object) -> object:
+    if not isinstance(patterns, list | tuple) or not all(isinstance(pattern, str) and pattern for pattern in patterns):
+        raise ValueError('should be a list of globs, as in [docs, "*_mask.png"], or [] for none')
+    return patterns
+
+
+def _encoding(name: str) -> str:
+    try:
+        return name if name == "auto" else codecs.lookup(name).name
+    except LookupError:
+        raise ValueError("should be auto, or a code page that Python knows, such as cp437, cp1252, cp932 or gbk") from None
+
+
+class Columns(Section):
+    path: str
+    label: str
+    split: str
+    group: str
+
+
 class Ingest(Section):
     source: Annotated[str, AfterValidator(_source_path)]
     """your images, a path or a URL: folders, archives, tables, Parquet, npz, idx (docs/data.md)"""
     format: Format
-    """auto (detected), folders, table, parquet, idx or npz"""
+    """auto (detected), folders, table, webdataset, parquet, idx, npz, cifar or tfrecord"""
+    class_from: Annotated[str, AfterValidator(_class_from)]
+    """auto, first_folder, last_folder, file_name (cat.0.jpg), or a pattern of paths, e.g. "{split}/{class}/*.jpg" or "{class}_*.png"; see docs/data.md"""
+    columns: Columns
+    """columns of the tables: auto, or their names, as in {path: file, label: species, split: auto, group: auto}"""
+    multi_label: Literal["fail", "combine"]
+    """fail, or combine: labels made of several, such as "scab rust", are classes of their own"""
+    ignore: Annotated[list[str], BeforeValidator(_globs)]
+    """globs of files and folders that are left out, below the source, e.g. [docs, "*_mask.png"]"""
+    follow_links: bool
+    """true or false: whether links to files and folders are followed"""
+    name_encoding: Annotated[str, AfterValidator(_encoding)]
+    """auto, or the code page of the names in old archives, e.g. cp437, cp1252, cp932 or gbk"""
     test_fraction: Annotated[float, Field(ge=0.01, le=0.9)]
     """0.01 to 0.9: fraction held out for the test if the source has no test images"""
     max_rejected_fraction: Annotated[float, Field(ge=0, le=1)]

@@ -16,12 +16,16 @@ NOT_HERE = ("unlabelled", "images without a label")
 
 @dataclass(frozen=True)
 class Assigned:
-    """The place of images by folder, and by path where that says more. `elsewhere`: finding and reason of the other images of a folder."""
+    """The place of images by folder, and by path where that says more. `elsewhere`: finding and reason of the other images of a folder.
+
+    `unlisted`: the same for images beside others that have a place. `used`: tables that were read.
+    """
 
     folders: Mapping[Folders, Place] = field(default_factory=dict)
     files: Mapping[str, Place] = field(default_factory=dict)
     elsewhere: Mapping[Folders, tuple[str, str]] = field(default_factory=dict)
     unlisted: tuple[str, str] | None = None
+    used: frozenset[str] = frozenset()
 
     def place(self, folder: Folder, path: str) -> Place | None:
         """The place of one image; None if it has none."""
@@ -37,7 +41,7 @@ def reading_of(listing: Listing, assigned: Assigned, how: str, settings: str, no
         for name in folder.names:
             if place := assigned.place(folder, folder.below(name)):
                 counts[place.split, place.label] += 1
-        for name in unread_names(dict(folder.others), folder.names):
+        for name in unread_names(folder.others, folder.names):
             found = folder.others[name]
             if found and (place := assigned.place(folder, folder.below(name))):
                 unread[place.label][found.name] += 1
@@ -70,7 +74,9 @@ def _records(listing: Listing, assigned: Assigned, left_out: list[LeftOut]) -> I
             try:
                 yield Record(path, place.label, place.split, place.group, content.size_bytes(), content)
             except OSError as error:
-                left_out.append(LeftOut(path, "missing" if isinstance(error, FileNotFoundError) else "unreadable", f"cannot be read: {error.strerror}"))
+                left_out.append(
+                    LeftOut(path, "missing" if isinstance(error, FileNotFoundError) else "unreadable", f"cannot be read: {error.strerror}")
+                )
         if labelled and pending and not reason and assigned.unlisted:  # of a folder where other images have a label
             pending = [LeftOut(fault.path, *assigned.unlisted) for fault in pending]
         left_out += pending
@@ -80,9 +86,11 @@ def _records(listing: Listing, assigned: Assigned, left_out: list[LeftOut]) -> I
 
 def _others(folder: Folder, assigned: Assigned) -> Iterator[LeftOut]:
     """The files in a class folder that are no images: lost pictures, or companions of images."""
-    unread = set(unread_names(dict(folder.others), folder.names))
+    unread = set(unread_names(folder.others, folder.names))
     for name, found in folder.others.items():
         path = folder.below(name)
+        if path in assigned.used:
+            continue
         if name in unread and assigned.place(folder, path):
             yield LeftOut(path, "not_read", not_read(found))
         else:
@@ -94,5 +102,3 @@ def not_read(found: Format | None) -> str:
     if found is None:
         return "of an unknown format"
     return f"{found.name} is not read here" + (f": {found.advice}" if found.advice else "")
-
-

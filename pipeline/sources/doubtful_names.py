@@ -1,6 +1,7 @@
 """Names that may not be classes: parts, years, versions, folders of tools. From doubtful_names.toml, which anybody can edit."""
 
 import functools
+import itertools
 import re
 import tomllib
 from collections.abc import Collection, Mapping
@@ -49,4 +50,4 @@ def _is_year(name: str) -> bool:
 def _is_part(name: str, parts: frozenset[str]) -> bool:
     """A word for a part with its number or letter, whatever else is in the name: HAM_images_part_1, batch2, fold_c."""
     words = words_of(name)
-    return any(word in parts and re.fullmatch(r"\d+|[a-z]", following) for word, following in zip(words, words[1:], strict=False))
+    return any(word in parts and re.fullmatch(r"\d+|[a-z]", following) for word, following in itertools.pairwise(words))

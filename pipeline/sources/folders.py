@@ -89,7 +89,9 @@ class _Planning:
         rest = [child for child in carriers if child not in strays]
         if strays and (len(rest) > 1 or (rest and rest[0].carriers())):
             for child in strays:
-                self._leave_out(child, "stray", "a few pictures beside the classes, in a folder that is called as documents and results are")
+                self._leave_out(
+                    child, "stray", "a few pictures beside the classes, in a folder that is called as documents and results are"
+                )
             return rest
         return carriers
 
@@ -143,7 +145,10 @@ class _Planning:
                 self.source,
                 f"its folders are called {listed([child.name for child in carriers])}",
                 [
-                    Way(f"classes and splits in one name, {listed(names)}", 'ingest.class_from: "{class}_{split}/*" (write the names as they are)'),
+                    Way(
+                        f"classes and splits in one name, {listed(names)}",
+                        'ingest.class_from: "{class}_{split}/*" (write the names as they are)',
+                    ),
                     Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
                 ],
             )
@@ -201,6 +206,7 @@ class _Planning:
         flat = {node.parts: split for split, node in inner if node.own and not self.without_strays(node)}
         with_classes = [(split, node) for split, node in inner if node.parts not in flat]
         if self.class_from == "auto":
+            self._refuse_copies([node for _, node in with_classes])
             self._refuse_crossed([node for _, node in with_classes])
         places: dict[Folders, Place] = {}
         for split, node in with_classes:
@@ -224,6 +230,23 @@ class _Planning:
                 break
             inner = only
         return inner
+
+    def _refuse_copies(self, nodes: Sequence[Node]) -> None:
+        """Raise SourceError for a folder beside the classes that holds folders with the names of all others, as in a set that was copied into itself."""
+        for node in nodes:
+            names = {child.name for child in node.carriers()}
+            for child in node.carriers():
+                inside = {grandchild.name for grandchild in _inner(child).carriers()}
+                others = names - {child.name}
+                if len(others) > 1 and len(inside & others) > 1:
+                    raise two_readings(
+                        self.source,
+                        f"{child.path}/ holds folders with the names of those beside it, {listed(inside & others)}, as if it repeated them",
+                        [
+                            Way(f"{classes(others)}, without {child.name}", f'ingest.ignore: ["{child.path}"]'),
+                            Way(f"{classes(names)}", "ingest.class_from: first_folder"),
+                        ],
+                    )
 
     def _refuse_crossed(self, nodes: Sequence[Node]) -> None:
         """Raise SourceError if the folders of most classes hold folders of the same names: persons or versions above the classes, or below."""
@@ -312,7 +335,9 @@ def _splits_below(base: Node) -> dict[str, str] | None:
     if len(inside) < 2:
         return None
     named: dict[str, SplitName] = {name: found for names in inside for name in names if (found := split_in_name(name)) and not found.rest}
-    with_splits = [names for names in inside if {named[name].split for name in names if name in named} >= {"train"} and len(names & named.keys()) > 1]
+    with_splits = [
+        names for names in inside if {named[name].split for name in names if name in named} >= {"train"} and len(names & named.keys()) > 1
+    ]
     return {name: found.split for name, found in named.items()} if len(with_splits) * 2 > len(inside) else None
 
 

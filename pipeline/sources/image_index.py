@@ -23,7 +23,7 @@ class ImageIndex:
         for parts, folder in listing.folders.items():
             number = len(self._folders)
             self._folders.append(parts)
-            for name in (*folder.names, *unread_names(dict(folder.others), folder.names)):
+            for name in (*folder.names, *unread_names(folder.others, folder.names)):
                 self._by_name[name].append(number)
                 stem = name.rpartition(".")[0] or name
                 self._by_stem[stem].append((number, name))

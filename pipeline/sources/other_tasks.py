@@ -4,12 +4,11 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Iterator
 
 from PIL import Image
 
 from pipeline.errors import ImageError
-from pipeline.listing.listing import Folder, Folders, Listing
+from pipeline.listing.listing import Folder, Listing
 from pipeline.sources.doubtful_names import has_word
 
 SAMPLED = 5
@@ -30,7 +29,9 @@ def _coco(listing: Listing) -> str:
             try:
                 if content.size_bytes() <= MOST_BYTES and b'"annotations"' in (text := content()) and b'"images"' in text:
                     document = json.loads(text)
-                    if isinstance(document, dict) and any("bbox" in entry or "keypoints" in entry for entry in document.get("annotations", [])[:SAMPLED]):
+                    if isinstance(document, dict) and any(
+                        "bbox" in entry or "keypoints" in entry for entry in document.get("annotations", [])[:SAMPLED]
+                    ):
                         return f"boxes in {other.path} (COCO)"
             except (ImageError, OSError, ValueError, RecursionError, TypeError):
                 continue
@@ -117,5 +118,3 @@ def _opened(folder: Folder, stems: set[str]) -> Image.Image | None:
     except Exception:  # on damaged files, Pillow's decoders raise nearly any exception
         return None
     return image
-
-

@@ -39,7 +39,9 @@ def path_pattern(text: str) -> PathPattern:
     """The pattern of `ingest.class_from`. Raises ValueError if it has no {class}, or a part that is not known."""
     named = re.findall(r"\{(.*?)\}", text)
     if "class" not in named or len(set(named)) < len(named) or not set(named) <= set(NAMED_PARTS):
-        raise ValueError(f"should be auto, first_folder, last_folder, file_name, or a pattern with {{class}} and perhaps {{split}} and {{group}}, found {text}")
+        raise ValueError(
+            f"should be auto, first_folder, last_folder, file_name, or a pattern with {{class}} and perhaps {{split}} and {{group}}, found {text}"
+        )
     regex = ""
     for part in re.split(r"(\{.*?\}|\*\*/|\*\*|\*|\?)", text):
         if part.startswith("{"):

@@ -12,11 +12,17 @@ from pipeline.sources.table_files import Table
 from pipeline.sources.two_readings import listed
 
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-BOX_COLUMNS = {"xmin", "x_min", "ymin", "y_min", "bbox", "bbox_x", "x1", "roi_x1", "x_center", "xcenter", "boxes", "segmentation", "encodedpixels", "keypoints", "shapes"}
+# fmt: off
+BOX_COLUMNS = {
+    "xmin", "x_min", "ymin", "y_min", "bbox", "bbox_x", "x1", "roi_x1", "x_center", "xcenter", "boxes", "segmentation", "encodedpixels",
+    "keypoints", "shapes",
+}
 DESCRIPTIONS = {  # columns that say something else of an image, whatever their cells look like
-    "age", "sex", "gender", "width", "height", "w", "h", "size", "date", "time", "timestamp", "url", "license", "author", "index", "annotator", "source", "camera",
-    "channels", "depth", "format", "mode", "created_at", "updated_at", "lead_time", "annotation_id", "localization", "dx_type", "view", "weather", "city", "country",
-}  # fmt: skip
+    "age", "sex", "gender", "width", "height", "w", "h", "size", "date", "time", "timestamp", "url", "license", "author", "index", "annotator",
+    "source", "camera", "channels", "depth", "format", "mode", "created_at", "updated_at", "lead_time", "annotation_id", "localization",
+    "dx_type", "view", "weather", "city", "country",
+}
+# fmt: on
 MOST_CLASSES = 5000
 
 
@@ -115,10 +121,20 @@ def _path_column(profiles: Mapping[str, Profile], chosen: Mapping[str, str]) -> 
 
 
 def _why_no_images(profiles: Mapping[str, Profile], rows: int) -> str:
+    """Why no column names images: addresses on the web, encoded images, or other names."""
     named = find_column(profiles, PATH) or max(profiles, key=lambda name: len(profiles[name].values), default="")
-    if not named or not profiles[named].values:
-        return "it has no cells"
-    return f"none of its columns names an image of the source, for example {named}: {min(profiles[named].values)}"
+    if not rows or not named or not profiles[named].values:
+        return "it has no rows"
+    example = min(profiles[named].values)
+    if re.match(r"(https?|s3|gs|ftp)://", example):
+        return f"its column {named} has addresses, such as {example[:80]}, whose files are not in the source: download them into it first"
+    if len(example) > 200 and re.fullmatch(r"[A-Za-z0-9+/=_-]+", example):
+        return f"its column {named} seems to have the images themselves as base64 text: write each one to a file first"
+    if re.match(r"\.\.[/\\]", example):
+        return (
+            f"its column {named} has paths such as {example[:80]}, outside of the source: set ingest.source to the folder that holds both"
+        )
+    return f"none of its columns names an image of the source, for example {named}: {example[:80]}"
 
 
 def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]) -> Understood:
@@ -127,9 +143,11 @@ def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path
     others = [profile for profile in profiles.values() if profile.name not in (path.name, split, group)]
     boxes = [profile.name for profile in others if profile.word in BOX_COLUMNS and profile.filled]
     if boxes and len(path.images) < path.filled:
-        return Understood(table, "boxes", None, rows, profiles, f"it has {listed(boxes)}, and several rows for one image")
+        return Understood(
+            table, "boxes", None, rows, profiles, f"it lists boxes ({listed(boxes)}), several rows for one image, as for detection"
+        )
     if "shapes" in boxes and profiles["shapes"].values - {"0"}:
-        return Understood(table, "boxes", None, rows, profiles, "it has shapes drawn on images")
+        return Understood(table, "boxes", None, rows, profiles, "it lists shapes drawn on images, as for detection or segmentation")
     label, one_hot, why = _label_columns(table, others, len(path.images), chosen)
     columns = Columns(path.name, label, split, group, one_hot, is_split)
     if label or one_hot:
@@ -165,7 +183,9 @@ def _group_column(profiles: Mapping[str, Profile], path: Profile) -> str | None:
     return name if name and profiles[name].word not in LABEL else None
 
 
-def _label_columns(table: Table, others: Sequence[Profile], images: int, chosen: Mapping[str, str]) -> tuple[str | None, tuple[str, ...], str]:
+def _label_columns(
+    table: Table, others: Sequence[Profile], images: int, chosen: Mapping[str, str]
+) -> tuple[str | None, tuple[str, ...], str]:
     """(label column, one-hot columns, why it cannot be told) of a table."""
     if "label" in chosen:
         found = next((profile for profile in others if profile.name == chosen["label"]), None)
@@ -184,14 +204,20 @@ def _label_columns(table: Table, others: Sequence[Profile], images: int, chosen:
             return None, (), f"its columns {names} have 0 and 1, as for one class each, but {several}"
     signs = [profile for profile in others if profile.filled and profile.signs == profile.filled]
     if len(signs) > 2:
-        return None, (), f"its columns {listed([profile.name for profile in signs])} say yes or no of each image, which is several labels for one image"
+        return (
+            None,
+            (),
+            f"its columns {listed([profile.name for profile in signs])} say yes or no of each image, which is several labels for one image",
+        )
     weak = [profile for profile in others if _may_be_label(profile, images)]
     if len(weak) == 1:
         return weak[0].name, (), ""
     constant = [profile for profile in others if profile.word in LABEL and len(profile.values) == 1]
     if weak:
         return None, (), f"its labels may be in {listed([profile.name for profile in weak])}"
-    fractions = [profile for profile in others if profile.fractions and profile.word not in DESCRIPTIONS and profile.word not in BOX_COLUMNS]
+    fractions = [
+        profile for profile in others if profile.fractions and profile.word not in DESCRIPTIONS and profile.word not in BOX_COLUMNS
+    ]
     if fractions and not constant and all(profile.word in LABEL or len(others) == 1 for profile in fractions):
         return None, (), f"{fractions[0].name} has numbers with fractions, such as {min(fractions[0].values)}, which are no classes"
     return None, (), ""
@@ -200,12 +226,14 @@ def _label_columns(table: Table, others: Sequence[Profile], images: int, chosen:
 def _sums_of_rows(table: Table, flags: Sequence[str]) -> set[int]:
     """The sums of columns of 0 and 1 over the rows that have all of them."""
     places = [table.columns.index(name) for name in flags]
-    return {sum(int(float(cells[place])) for place in places) for _, cells in table.rows() if all(str(cells[place]).strip() for place in places)}
+    return {
+        sum(int(float(cells[place])) for place in places) for _, cells in table.rows() if all(str(cells[place]).strip() for place in places)
+    }
 
 
 def _may_be_label(profile: Profile, images: int) -> bool:
     is_name = profile.word in DESCRIPTIONS or profile.word in BOX_COLUMNS or profile.word in PATH
-    return not is_name and not profile.fractions and not profile.images and 2 <= len(profile.values) <= min(MOST_CLASSES, images / 2)
+    return not is_name and not profile.fractions and 2 <= len(profile.values) <= min(MOST_CLASSES, images / 2)
 
 
 def _one_of(table: Table, named: Sequence[Profile]) -> tuple[str | None, tuple[str, ...], str]:

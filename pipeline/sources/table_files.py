@@ -7,7 +7,7 @@ import csv
 import itertools
 import json
 import re
-import xml.etree.ElementTree as ET  # noqa: S405 - parsed without a DTD, see _cvat
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,7 +86,6 @@ def _delimited_rows(path: str, file: Path, delimiter: str | None, skipped: int, 
     with _naming_faults(path), file.open(encoding=_encoding(file), newline="") as text:
         for _ in range(skipped):
             text.readline()
-        rows: Iterator[list[str]]
         if delimiter in (None, " "):
             numbered = ((i, line.split(None, width - 1) if delimiter else [line.strip()]) for i, line in enumerate(text, skipped + 1))
         else:
@@ -155,7 +154,9 @@ def _json_table(path: str, file: Path, *, is_lines: bool) -> Table | None:
         keys = list(dict.fromkeys(key for _, values in itertools.islice(_json_lines(path, file), LINES_TO_TELL) for key in values))
         return Table(path, keys, lambda: ((place, [values.get(key) for key in keys]) for place, values in _json_lines(path, file)))
     if file.stat().st_size > LARGEST_JSON_BYTES:
-        raise SourceError(f"ingest.source: {path} has more than {LARGEST_JSON_BYTES // 2**20} MB of JSON. Write it as JSON lines, or as CSV.")
+        raise SourceError(
+            f"ingest.source: {path} has more than {LARGEST_JSON_BYTES // 2**20} MB of JSON. Write it as JSON lines, or as CSV."
+        )
     with _naming_faults(path):
         try:
             document = json.loads(file.read_text(encoding="utf-8-sig"))
@@ -256,8 +257,15 @@ def _cvat(path: str, file: Path) -> Table | None:
         for _, element in ET.iterparse(file):  # noqa: S314 - expat is limited against nested entities
             if element.tag == "image":
                 tags = [tag.get("label") for tag in element.iter("tag")]
-                shapes = [shape.tag for shape in element if shape.tag in ("box", "polygon", "points", "polyline", "mask", "ellipse", "cuboid")]
-                rows.append((f"image {element.get('id')}", [element.get("name"), element.get("subset"), tags if len(tags) != 1 else tags[0], len(shapes)]))
+                shapes = [
+                    shape.tag for shape in element if shape.tag in ("box", "polygon", "points", "polyline", "mask", "ellipse", "cuboid")
+                ]
+                rows.append(
+                    (
+                        f"image {element.get('id')}",
+                        [element.get("name"), element.get("subset"), tags if len(tags) != 1 else tags[0], len(shapes)],
+                    )
+                )
                 element.clear()
     except ET.ParseError as error:
         raise SourceError(f"ingest.source: {path} is not valid XML: {error}.") from None

@@ -64,7 +64,7 @@ def _labelled(tables: Sequence[Understood]) -> list[Understood]:
 
 def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, has_others: bool) -> None:
     table, columns = understood.table, understood.columns
-    assert columns is not None  # noqa: S101 - tables with labels have columns
+    assert columns is not None
     own_split = table_split(table.path)
     seen: dict[str, Said] = {}
     for place, row in table_rows(understood):
@@ -75,7 +75,11 @@ def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, has_o
         label = _label(row, columns, where)
         path = _one_image(index.find(cell, table.path), split, label, cell, where)
         if path is None:
-            labels.left_out.append(LeftOut(readable(cell) or table.path, "missing" if cell else "stray", f"{where}: {'listed, but missing' if cell else 'no path'}"))
+            labels.left_out.append(
+                LeftOut(
+                    readable(cell) or table.path, "missing" if cell else "stray", f"{where}: {'listed, but missing' if cell else 'no path'}"
+                )
+            )
             continue
         if not label:
             labels.left_out.append(LeftOut(path, "unlabelled", f"{where}: no label"))
@@ -115,13 +119,15 @@ class TableRow(NamedTuple):
 def table_rows(understood: Understood) -> Iterator[tuple[str, TableRow]]:
     """(line or row, cells) of each row of a table that lists images."""
     columns, names = understood.columns, understood.table.columns
-    assert columns is not None  # noqa: S101
+    assert columns is not None
     places = [names.index(name) if name else None for name in (columns.path, columns.label, columns.split, columns.group)]
     hot = [(names.index(name), name.strip()) for name in columns.one_hot]
     for place, cells in understood.table.rows():
         values = [_single(cells[i]) if i is not None else None for i in places]
         if hot:
-            values[1] = next((name for i, name in hot if str(cells[i]).strip() not in ("", "0", "0.0", "None", "False") and float(cells[i]) == 1), None)
+            values[1] = next(
+                (name for i, name in hot if str(cells[i]).strip() not in ("", "0", "0.0", "None", "False") and float(cells[i]) == 1), None
+            )
         yield place, TableRow(*values)
 
 
@@ -168,7 +174,7 @@ def _one_image(found: Sequence[str], split: str | None, label: str, cell: str, w
     if len(found) > 1:
         raise SourceError(
             f"ingest.source: {where}: {cell} can be {listed(found, 3)}. Write the folder before the name in the table, "
-            'leave some of them out with ingest.ignore, or give the folders\' classes with ingest.class_from.'
+            "leave some of them out with ingest.ignore, or give the folders' classes with ingest.class_from."
         )
     return found[0] if found else None
 
@@ -188,7 +194,9 @@ def _check_labels(labels: Labels, tables: Sequence[Understood], multi_label: str
     choose = "Name the column of the classes in ingest.columns.label"
     if all(NUMBER.fullmatch(name) for name in counts) and any(not float(name).is_integer() for name in counts):
         example = next(name for name in counts if not float(name).is_integer())
-        raise SourceError(f"ingest.source: {where}: the column {column} has numbers with fractions, such as {example}, which are no classes. {choose}.")
+        raise SourceError(
+            f"ingest.source: {where}: the column {column} has numbers with fractions, such as {example}, which are no classes. {choose}."
+        )
     if len(counts) >= max(4, MOST_LIKE_NAMES * len(labels.said)) and column:
         raise SourceError(
             f"ingest.source: {where}: the column {column} has as many different labels as images ({len(counts):,} for {len(labels.said):,}), "
@@ -223,7 +231,7 @@ def combined_labels(names: Iterable[str]) -> dict[str, list[str]]:
 def _add_splits_and_groups(understood: Understood, index: ImageIndex, labels: Labels) -> None:
     """Take the splits and groups of a table without labels: lists of files called train and test, or columns of them."""
     columns = understood.columns
-    assert columns is not None  # noqa: S101
+    assert columns is not None
     own_split = table_split(understood.table.path) if understood.kind == "splits" and len(understood.table.columns) == 1 else None
     if not (columns.group or columns.split or own_split):
         return

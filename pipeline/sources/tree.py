@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.listing.listing import Folders, Listing
@@ -63,11 +63,9 @@ def tree_of(listing: Listing) -> Node:
     return root
 
 
-def unread_names(others: dict[str, object], images: list[str]) -> list[str]:
+def unread_names(others: Mapping[str, object], images: list[str]) -> list[str]:
     """The files of a folder that are pictures of a format that is not read here, and not the companions of an image there."""
     stems = {name.rpartition(".")[0].lower() for name in images}
     return [
-        name
-        for name, found in others.items()
-        if getattr(found, "kind", "") in LIKE_IMAGES and name.rpartition(".")[0].lower() not in stems
+        name for name, found in others.items() if getattr(found, "kind", "") in LIKE_IMAGES and name.rpartition(".")[0].lower() not in stems
     ]

@@ -39,7 +39,6 @@ from pipeline.quality.kinds import in_words
 from pipeline.quality.near_duplicates import near_duplicates
 from pipeline.reports.data_page import data_page, rows_shown
 from pipeline.reports.data_report import thumbnails_per_class
-from pipeline.sources.class_folders import LINKED_FOLDER
 from pipeline.sources.layouts import open_source
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
 
     Reports how many images are used and left out, and the number of findings.
     """
-    source = open_source(_location(config, paths), config.ingest.format)
+    source = open_source(_location(config, paths), config.ingest, paths.scratch / "sources")
     recorded = read_recorded(source, paths)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
@@ -166,7 +165,6 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
             f"ingest.source: {report['name']} has {_listed(failed)}, for example {about}: {example.note}. "
             "Fix them, or change the policy in params.yaml under ingest; data/ingest/report.html shows them all."
         )
-    _refuse_linked_folders(judged.images, report["name"])
     _refuse_too_many(rejections(findings), judged.images, limits, report["name"])
     counts, names = report["counts"], report["class_names"]
     if not names:
@@ -183,17 +181,6 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
     unseen = [name for name in names if not counts["train"][name] + counts["validation"][name]]
     if unseen:
         raise SourceError(f"ingest.source: {', '.join(unseen)} has test images but no training images. Add some, or remove the class.")
-
-
-def _refuse_linked_folders(images: Images, name: str) -> None:
-    """Raise SourceError if a folder is a link: a whole class may be missing."""
-    linked = [fault.path for fault in images.left_out if fault.reason == LINKED_FOLDER]
-    if linked:
-        more = f" and {len(linked) - 3:,} more" if len(linked) > 3 else ""
-        raise SourceError(
-            f"ingest.source: {name} has links to folders, which are not followed, so their images would be missing: {', '.join(linked[:3])}{more}. "
-            "Replace them by the folders (`cp -rL` copies the targets of links), or remove them."
-        )
 
 
 def _refuse_too_many(left_out: Sequence[LeftOut], images: Images, limits: Ingest, name: str) -> None:

@@ -1,0 +1,395 @@
+"""Image files with their classes in folders, tables or names: what each of the three says, and which of them counts.
+
+They are compared, not ranked: where a table and the folders name different classes, it is an error that shows both.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import SourceError
+from pipeline.images.formats import describe_formats
+from pipeline.listing.listing import Folders, Listing, extracted
+from pipeline.listing.records import LeftOut, Reading
+from pipeline.listing.split_words import split_of_name
+from pipeline.params.ingest import Ingest
+from pipeline.sources.assigned import Assigned, reading_of
+from pipeline.sources.folders import FolderPlan, NoClassFolders, Place, plan_folders, unseen_class
+from pipeline.sources.image_index import ImageIndex
+from pipeline.sources.other_tasks import signs_of_other_task
+from pipeline.sources.path_patterns import class_in_name, classes_in_names, path_pattern
+from pipeline.sources.table_columns import Understood, refuse_unknown_columns, understand
+from pipeline.sources.table_files import is_table_name, open_table
+from pipeline.sources.table_labels import Labels, Said, by_path, read_labels
+from pipeline.sources.tree import tree_of
+from pipeline.sources.two_readings import Way, classes, listed, two_readings
+from pipeline.sources.webdataset import read_samples
+
+COVERED = 0.9  # a list of splits, or a table, covers the images if it has this share of them
+LOOSE_TABLES = (".txt", ".lst", ".json", ".xml")  # often something else than a table
+
+
+class Choice(NamedTuple):
+    """What the user set: the source, section `ingest`, and the table if the source is one."""
+
+    path: Path
+    settings: Ingest
+    table: str = ""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {role: name for role, name in self.settings.columns.model_dump().items() if name != "auto"}
+
+
+def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
+    """The reading of image files. Raises SourceError if no class is to be seen, or if they can be read in two ways."""
+    class_from, wanted = choice.settings.class_from, choice.settings.format
+    if wanted in ("auto", "webdataset") and class_from == "auto" and (samples := read_samples(listing)):
+        return reading_of(listing, Assigned(files=samples), "WebDataset samples", "ingest.format: webdataset")
+    if class_from not in ("auto", "first_folder", "last_folder"):
+        return _by_names(listing, choice)
+    if class_from != "auto" or wanted == "folders":
+        return _by_folders(listing, choice, _plan(listing, choice), Labels())
+    index = ImageIndex(listing)
+    tables = _tables(listing, index, choice, scratch)
+    labels = read_labels(tables, index, choice.settings.multi_label)
+    if wanted == "table" or choice.table:
+        if not labels.said:
+            raise _no_table(choice, tables)
+        return _by_table(listing, choice, labels, None)
+    return _decide(listing, choice, tables, labels)
+
+
+def _plan(listing: Listing, choice: Choice) -> FolderPlan:
+    return plan_folders(tree_of(listing), choice.path, choice.settings.class_from)
+
+
+def _decide(listing: Listing, choice: Choice, tables: Sequence[Understood], labels: Labels) -> Reading:
+    """What folders and tables say, compared."""
+    plan, error = _try_plan(listing, choice)
+    said = by_path(labels)
+    if said:
+        if sign := _only_weak(tables, labels) and signs_of_other_task(listing):
+            raise _other_task(choice, sign, f"the table {listed(labels.tables)} may have a class for each image")
+        if plan and len(plan.class_names()) > 1:
+            return _compare(listing, choice, plan, labels, said)
+        return _by_table(listing, choice, labels, None)
+    _refuse_unread_tables(listing, choice, tables, plan)
+    if plan and _has_training(plan):
+        return _by_folders(listing, choice, plan, labels, tables)
+    if plan and plan.flat and (named := _class_names_in_flat(listing, plan)):
+        return named
+    if error and not isinstance(error, NoClassFolders):
+        raise error
+    return _without_folders(listing, choice, tables)
+
+
+def _only_weak(tables: Sequence[Understood], labels: Labels) -> bool:
+    """Whether all labels are in columns that are not called as labels are."""
+    return not any(understood.is_strong for understood in tables if understood.table.path in labels.tables)
+
+
+def _other_task(choice: Choice, sign: str, seen: str) -> SourceError:
+    return SourceError(
+        f"ingest.source: {choice.path} is labelled for another task: {sign}; {seen}. A classifier needs one class for each image: name the columns "
+        "of a table in ingest.columns, as in {path: file, label: species}, or say where the class stands in the paths, as in ingest.class_from: "
+        '"{class}_*.jpg" (docs/data.md).'
+    )
+
+
+def _try_plan(listing: Listing, choice: Choice) -> tuple[FolderPlan | None, SourceError | None]:
+    try:
+        return _plan(listing, choice), None
+    except SourceError as error:
+        return None, error
+
+
+def _has_training(plan: FolderPlan) -> bool:
+    return len({place.label for place in plan.places.values() if place.split in (None, "train")}) > 1
+
+
+def _tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Path) -> list[Understood]:
+    """All tables of a source, understood. Files that go with an image, such as IMG_1.JPG.json, are no tables."""
+    found = []
+    for folder in listing.folders.values():
+        stems = {name.rpartition(".")[0] for name in folder.names} | set(folder.names)
+        for name in folder.others:
+            path = folder.below(name)
+            if not is_table_name(name) or name.rpartition(".")[0] in stems or (choice.table and path != choice.table):
+                continue
+            try:
+                table = open_table(path, extracted(listing, path, scratch), index.names)
+            except SourceError:
+                if name.lower().endswith(LOOSE_TABLES) and not choice.table:
+                    continue
+                raise
+            if table is not None:
+                found.append(understand(table, lambda cell, path=path: index.find(cell, path), choice.columns))  # type: ignore[misc]
+    refuse_unknown_columns(found, choice.columns)
+    return found
+
+
+def _refuse_unread_tables(listing: Listing, choice: Choice, tables: Sequence[Understood], plan: FolderPlan | None) -> None:
+    """Raise SourceError for a table that is about the images, but whose labels cannot be told; it is never passed over."""
+    for understood in tables:
+        is_strict = not understood.table.name.lower().endswith(LOOSE_TABLES)
+        columns = listed(list(understood.profiles), 12)
+        ways = (
+            "Name its columns in ingest.columns, as in {path: file, label: species}, "
+            f'or leave it out with ingest.ignore: ["{understood.table.path}"]'
+        )
+        if understood.kind == "doubtful" or (understood.kind == "boxes" and not (plan and _has_training(plan))):
+            raise SourceError(
+                f"ingest.source: {choice.path} has a table, {understood.table.path}, whose labels cannot be told: {understood.why}. "
+                f"Its columns are {columns}. {ways}."
+            )
+        if understood.kind == "no images" and is_strict and understood.rows * 2 >= listing.images > 0:
+            raise SourceError(
+                f"ingest.source: {choice.path} has a table with {understood.rows:,} rows, {understood.table.path}, that cannot be matched with the "
+                f"images: {understood.why}. Its columns are {columns}; an image is {_example(listing)}. {ways}."
+            )
+
+
+def _example(listing: Listing) -> str:
+    return next((folder.below(name) for folder in listing.folders.values() for name in folder.names), "none")
+
+
+def _no_table(choice: Choice, tables: Sequence[Understood]) -> SourceError:
+    reasons = "; ".join(f"{understood.table.path}: {understood.why or 'no column of labels'}" for understood in tables)
+    columns = "; ".join(f"{understood.table.path} has {', '.join(understood.profiles)}" for understood in tables)
+    return SourceError(
+        f"ingest.source: {choice.path}: no table gives labels to images. {reasons or 'There is no table'}. "
+        f"{columns + '. Name the columns in ingest.columns: {path: …, label: …}' if columns else 'Set ingest.format to auto'}."
+    )
+
+
+def _by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels, tables: Sequence[Understood] = ()) -> Reading:
+    """The reading of class folders; lists of files give the splits if the folders have none."""
+    elsewhere = dict(plan.left_out) | {
+        parts: ("unlabelled", f"images without a label, in {'/'.join(parts) or 'the source itself'}") for parts in plan.flat
+    }
+    notes = _notes(listing, plan, tables)
+    files: dict[str, Place] = {}
+    if labels.splits or labels.groups:
+        files = _split_by_lists(listing, choice, plan, labels)
+    return reading_of(listing, Assigned(plan.places, files, elsewhere), "class folders", plan.settings, notes)
+
+
+def _split_by_lists(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels) -> dict[str, Place]:
+    """The images of class folders with the splits of lists such as train.txt and test.txt, and the groups of tables."""
+    files: dict[str, Place] = {}
+    for folder in listing.folders.values():
+        place = plan.places.get(folder.parts)
+        for name in folder.names if place else []:
+            path = folder.below(name)
+            if place and (path in labels.splits or path in labels.groups):
+                files[path] = Place(place.label, labels.splits.get(path, place.split), labels.groups.get(path, place.group))
+    count = sum(len(folder.names) for folder in listing.folders.values() if folder.parts in plan.places)
+    listed_ones = sum(path in labels.splits for path in files)
+    if listed_ones and listed_ones < COVERED * count and not any(place.split for place in plan.places.values()):
+        raise SourceError(
+            f"ingest.source: {choice.path} has lists of splits that name {listed_ones:,} of {count:,} images. Complete them, "
+            "or leave them out with ingest.ignore to have the images split by ingest.test_fraction."
+        )
+    return files
+
+
+def _notes(listing: Listing, plan: FolderPlan, tables: Sequence[Understood]) -> list[LeftOut]:
+    """What the user should know of class folders: folders without any file beside them, tables that are not read, signs of another task."""
+    level = {parts[:i] for parts, place in plan.places.items() for i, part in enumerate(parts) if part == place.label}
+    notes = [
+        LeftOut("/".join(parts), "empty_folder", "a folder without any file, beside the classes")
+        for parts in listing.empty
+        if parts[:-1] in level
+    ]
+    notes += [
+        LeftOut(understood.table.path, "unused_table", f"a table that was not used: {understood.why or 'it gives no labels'}")
+        for understood in tables
+        if understood.kind in ("no images", "boxes")
+    ]
+    if sign := signs_of_other_task(listing):
+        notes.append(LeftOut("", "other_task", f"{sign}, which are not read: only the class of each image is learned"))
+    return notes
+
+
+def _class_names_in_flat(listing: Listing, plan: FolderPlan) -> Reading | None:
+    """The reading of train/cat.0.jpg: classes by the names of the files, where the folder of training images has no class folders."""
+    training = [parts for parts, split in plan.flat.items() if split in (None, "train")]
+    names = [name for parts in training for name in listing.folders[parts].names]
+    found = classes_in_names(names) if names else None
+    if not found:
+        return None
+    files: dict[str, Place] = {}
+    for parts, split in plan.flat.items():
+        folder = listing.folders[parts]
+        labels = {name: class_in_name(name) for name in folder.names}
+        if all(label in found for label in labels.values()) or split in (None, "train"):
+            files |= {folder.below(name): Place(label, split) for name, label in labels.items() if label in found}
+    return reading_of(
+        listing, Assigned(files=files, elsewhere=plan.left_out), "classes in the names of the files", "ingest.class_from: file_name"
+    )
+
+
+def _by_names(listing: Listing, choice: Choice) -> Reading:
+    """The reading of `ingest.class_from`: file_name, or a pattern of paths."""
+    text = choice.settings.class_from
+    pattern = path_pattern(text) if text != "file_name" else None
+    files: dict[str, Place] = {}
+    for folder in listing.folders.values():
+        split = next((found for part in folder.parts if (found := split_of_name(part))), None)
+        for name in folder.names:
+            path = folder.below(name)
+            place = pattern.place(path) if pattern else (Place(label, split) if (label := class_in_name(name)) else None)
+            if place:
+                files[path] = place
+    if not files:
+        raise SourceError(f"ingest.class_from: {text} matches no image of {choice.path}, for example not {_example(listing)}.")
+    reason = ("stray", f"its path does not match ingest.class_from: {text}")
+    elsewhere = dict.fromkeys(listing.folders, reason)
+    return reading_of(listing, Assigned(files=files, elsewhere=elsewhere), f"classes by {text}", f"ingest.class_from: {text}")
+
+
+def _by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:
+    """The reading of tables. A split that no table tells is that of the image's folder."""
+    said = by_path(labels)
+    files = {
+        path: Place((names or {}).get(row.label, row.label), row.split or split_by_folder(path), row.group) for path, row in said.items()
+    }
+    if plan:
+        for folder in listing.folders.values():
+            place = plan.places.get(folder.parts)
+            for name in folder.names if place else []:
+                if place and (path := folder.below(name)) not in files:
+                    files[path] = place
+    training = {place.label for place in files.values() if place.split in (None, "train")}
+    for place in files.values():
+        if place.label not in training:
+            raise unseen_class(place.label, place.split, training)
+    gone = {fault.path for fault in labels.left_out}
+    missing = [fault for fault in labels.left_out if fault.finding == "missing"]
+    if len(missing) == labels.rows:
+        raise SourceError(f"ingest.source: none of the files that {listed(labels.tables)} lists is there, for example {missing[0].path}.")
+    unlisted = ("stray", f"not listed in {listed(labels.tables)}")
+    elsewhere: dict[Folders, tuple[str, str]] = {}
+    if choice.table:
+        listing = _only(listing, {*files, *gone})
+    return reading_of(
+        listing,
+        Assigned(files=files, elsewhere=elsewhere, unlisted=unlisted, used=frozenset(labels.tables)),
+        f"a table, {listed(labels.tables)}",
+        "ingest.format: table",
+        [fault for fault in labels.left_out if fault.path not in files or fault.finding != "unlabelled"],
+    )
+
+
+def _only(listing: Listing, paths: set[str]) -> Listing:
+    """The list without images that a table does not name: beside a table that was named itself, they are nobody's concern."""
+    for folder in listing.folders.values():
+        folder.names = [name for name in folder.names if folder.below(name) in paths]
+        folder.others = {}
+    listing.left_out = [fault for fault in listing.left_out if fault.path in paths]
+    return listing
+
+
+def split_by_folder(path: str) -> str | None:
+    """The split of the first folder that is called as splits are."""
+    return next((split for part in path.split("/")[:-1] if (split := split_of_name(part))), None)
+
+
+def _compare(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels, said: Mapping[str, Said]) -> Reading:
+    """Folders and tables both name classes: they are one reading if they name the same, else the tables count only if the folders cannot."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    for path, row in said.items():
+        if place := plan.places.get(tuple(path.split("/")[:-1])):
+            pairs[place.label, row.label] += 1
+    table_classes, folder_classes = {row.label for row in said.values()}, plan.class_names()
+    if not pairs:
+        if _has_training(plan) and not table_classes <= folder_classes:
+            raise _differ(
+                choice,
+                plan,
+                labels,
+                said,
+                f"the tables label other images than those in class folders, by other names: {listed(table_classes - folder_classes)}",
+            )
+        return _by_table(listing, choice, labels, plan)
+    to_table, to_folder = _ways_between(pairs)
+    if _is_one_to_one(pairs):
+        return _agreeing(listing, choice, plan, labels, {label: folder for folder, label in pairs})
+    covered = sum(pairs.values())
+    in_folders = sum(len(folder.names) for folder in listing.folders.values() if folder.parts in plan.places)
+    is_mixed = any(len(labels_of) > 1 for labels_of in to_table.values()) and any(len(folders_of) > 1 for folders_of in to_folder.values())
+    if is_mixed and covered >= COVERED * in_folders and not (table_classes & folder_classes):
+        return _by_table(listing, choice, labels, None)
+    raise _differ(
+        choice, plan, labels, said, f"the folders are {listed(folder_classes)}, and {listed(labels.tables)} says {listed(table_classes)}"
+    )
+
+
+def _ways_between(pairs: Mapping[tuple[str, str], int]) -> tuple[Mapping[str, set[str]], Mapping[str, set[str]]]:
+    """(labels of the table by folder, folders by label of the table)."""
+    to_table: defaultdict[str, set[str]] = defaultdict(set)
+    to_folder: defaultdict[str, set[str]] = defaultdict(set)
+    for folder, label in pairs:
+        to_table[folder].add(label)
+        to_folder[label].add(folder)
+    return to_table, to_folder
+
+
+def _is_one_to_one(pairs: Mapping[tuple[str, str], int]) -> bool:
+    return len(pairs) == len({folder for folder, _ in pairs}) == len({label for _, label in pairs})
+
+
+def _agreeing(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels, names: Mapping[str, str]) -> Reading:
+    """Folders and table say the same: the folders' names, with the splits and groups of the table, and the images of both."""
+    said = by_path(labels)
+    for path, row in said.items():
+        place = plan.places.get(tuple(path.split("/")[:-1]))
+        if place and place.split and row.split and "test" in (place.split, row.split) and place.split != row.split:
+            raise _differ(choice, plan, labels, said, f"{path} is in {place.split} by its folder, and in {row.split} by the table")
+    return _by_table(listing, choice, labels, plan, names)
+
+
+def _differ(choice: Choice, plan: FolderPlan, labels: Labels, said: Mapping[str, Said], seen: str) -> SourceError:
+    return two_readings(
+        choice.path,
+        seen,
+        [
+            Way(f"by the table {listed(labels.tables)}, {classes({row.label for row in said.values()})}", "ingest.format: table"),
+            Way(f"by the folders, {classes(plan.class_names())}", "ingest.format: folders"),
+        ],
+    )
+
+
+def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understood]) -> Reading:
+    """Images in no class folders, and no table: by the names of the files, or an error that says what was seen and what to write."""
+    folders = [folder for folder in listing.folders.values() if folder.names]
+    main = max(folders, key=lambda folder: len(folder.names), default=None)
+    if main is not None and len(main.names) >= COVERED * listing.images and (found := classes_in_names(main.names)):
+        files = {main.below(name): Place(label, None) for name in main.names if (label := class_in_name(name)) in found}
+        elsewhere = {folder.parts: ("stray", "not in the folder of the images") for folder in folders if folder is not main}
+        return reading_of(
+            listing, Assigned(files=files, elsewhere=elsewhere), "classes in the names of the files", "ingest.class_from: file_name"
+        )
+    if sign := signs_of_other_task(listing):
+        raise _other_task(choice, sign, "no classes are to be seen")
+    formats = Counter(other.format.name for other in listing.others() if other.format)
+    if not listing.images:
+        raise SourceError(
+            f"ingest.source: {choice.path} has no images that are read here. Found: {describe_formats(formats) or 'nothing'}.{_advice(listing)}"
+        )
+    seen = f"{listing.images:,} images in {listed(['/'.join(folder.parts) or 'the source itself' for folder in folders], 3)}, for example {_example(listing)}"
+    raise NoClassFolders(
+        f"ingest.source: {choice.path}: no classes are to be seen: {seen}{_tables_seen(tables)}. Put the images of each class into a folder of its own, "
+        'add a table of paths and labels, or say where the class stands in the paths, as in ingest.class_from: "{class}_*.jpg" (docs/data.md).'
+    )
+
+
+def _advice(listing: Listing) -> str:
+    advice = {other.format.name: other.format.advice for other in listing.others() if other.format and other.format.advice}
+    return "".join(f" {name}: {text}." for name, text in advice.items())
+
+
+def _tables_seen(tables: Sequence[Understood]) -> str:
+    return "".join(f"; {understood.table.path}: {understood.why or 'no column of labels'}" for understood in tables[:3])
