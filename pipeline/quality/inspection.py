@@ -30,6 +30,9 @@ FORMATS_OF = {
     ".pgm": ("PPM",),
     ".avif": ("AVIF",),
     ".jp2": ("JPEG2000",),
+    ".heic": ("HEIF",),
+    ".heif": ("HEIF",),
+    ".hif": ("HEIF",),
 }
 
 
