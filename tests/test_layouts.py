@@ -173,7 +173,7 @@ def test_every_setting_that_a_refusal_shows_can_be_set(layout: Layout, tmp_path:
     else:
         return  # read right, as another test sees to
     refused = []
-    for key, part, text in SETTING.findall(message):
+    for key, part, text in (found for found in SETTING.findall(message) if found[0] != "source"):
         value = YAML(typ="safe").load(text.rstrip(".:"))
         try:
             ingest(path, **{key: {part: value} if part else value})

@@ -36,11 +36,15 @@ class Member(NamedTuple):
 def add_members(members: Iterator[Member], below: tuple[str, ...], collector: Collector) -> None:
     """Note the members of an archive in the folder `below` of a listing. Of several members with the same name, the first counts."""
     collector.add_folder(below)
+    seen: set[tuple[str, ...]] = set()
     for member in members:
         parts = as_parts(member.name)
-        if not parts or not is_visible("/".join(parts)):
-            if len(parts) > 1 and not parts[0].startswith(".") and not member.is_folder:
-                collector.is_wanted("/".join(parts[: next(i for i, part in enumerate(parts, 1) if not is_visible(part))]), folder=False)
+        hidden = next((i for i, part in enumerate(parts) if not is_visible(part)), None)
+        if not parts or hidden is not None:
+            folder = parts[: (hidden or 0) + 1]
+            if (len(folder) < len(parts) or member.is_folder) and folder not in seen:
+                seen.add(folder)
+                collector.is_wanted("/".join((*below, *folder)), folder=True)
             continue
         path = "/".join((*below, *parts))
         fault = ("escaping", "its path leads outside the source") if is_escaping(member.name) else member.fault

@@ -14,6 +14,8 @@ from pipeline.listing.names import SYSTEM_NAMES, normalised
 from pipeline.listing.records import LeftOut
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"}
+REPOSITORY = {".git", ".dvc", ".hg", ".svn"}
+ICLOUD = ".icloud"  # .IMG_1.jpg.icloud stands for a picture that is not on this machine yet
 Folders: TypeAlias = tuple[str, ...]
 
 
@@ -99,12 +101,10 @@ class Collector:
     def is_wanted(self, path: str, *, folder: bool = False) -> bool:
         """Whether a path is read at all: not hidden, not made by a system or a tool, not in `ingest.ignore`. The latter two are noted."""
         name = path.rpartition("/")[2]
-        if name.startswith("."):
-            return False
-        if name.lower() in SYSTEM_NAMES:
-            if folder:
-                self.left_out.append(LeftOut(path, "system", "a folder that a system or a tool made"))
-            return False
+        if name.startswith(".") or name.lower() in SYSTEM_NAMES:
+            if folder and name not in REPOSITORY:
+                self.left_out.append(LeftOut(path, "system", "a hidden folder, or one that a system or a tool made"))
+            return not folder and name.endswith(ICLOUD)
         if any(fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern.rstrip('/')}/*") for pattern in self._ignore):
             self.ignored += 1
             return False

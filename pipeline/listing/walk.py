@@ -77,8 +77,6 @@ class _Walk:
     def _add(self, entry: os.DirEntry[str], parts: tuple[str, ...], around: frozenset[tuple[int, int]]) -> bool:
         """Note a file; True for a folder that has to be walked."""
         name = entry.name
-        if name[0] == ".":
-            return False
         shown = "/".join((*parts, normalised(name)))
         try:
             if entry.is_symlink():

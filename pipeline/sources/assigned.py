@@ -3,13 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from pipeline.errors import SourceError
-from pipeline.images.formats import Format, describe_formats
+from pipeline.images.formats import SNIFF_BYTES, Format, identify
 from pipeline.listing.listing import Folder, Folders, Listing
 from pipeline.listing.records import LeftOut, Reading, Record
-from pipeline.sources.folders import Place
-from pipeline.sources.tree import unread_names
+from pipeline.sources.folders import Place, lost_classes
+from pipeline.sources.tree import UNKNOWN, unread_names
 
 NOT_HERE = ("unlabelled", "images without a label")
 
@@ -32,28 +32,28 @@ class Assigned:
         return self.files.get(path) or self.folders.get(folder.parts)
 
 
-def reading_of(listing: Listing, assigned: Assigned, how: str, settings: str, notes: list[LeftOut] | None = None) -> Reading:
+def reading_of(
+    listing: Listing, assigned: Assigned, how: str, settings: str, notes: list[LeftOut] | None = None, source: Path = Path()
+) -> Reading:
     """The reading for decisions about all images. Raises SourceError if a class has no file that is read here."""
     counts: Counter[tuple[str | None, str]] = Counter()
-    unread: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    advice: dict[str, str] = {}
+    formats: defaultdict[str, Counter[Format]] = defaultdict(Counter)
+    readable: set[str] = set()
     for folder in listing.folders.values():
         for name in folder.names:
             if place := assigned.place(folder, folder.below(name)):
                 counts[place.split, place.label] += 1
+                if place.label not in readable:
+                    found = identify(folder.content(name).start(SNIFF_BYTES), name) or UNKNOWN
+                    if found.kind == "image":
+                        readable.add(place.label)
+                    else:
+                        formats[place.label][found] += 1
         for name in unread_names(folder.others, folder.names):
-            found = folder.others[name]
-            if found and (place := assigned.place(folder, folder.below(name))):
-                unread[place.label][found.name] += 1
-                advice[found.name] = found.advice
-    classes = {label for _, label in counts}
-    for label, formats in sorted(unread.items()):
-        if label not in classes:
-            told = "; ".join(f"{name}: {advice[name]}" for name in formats if advice[name])
-            raise SourceError(
-                f"ingest.source: the class {label} would be lost: all its files are of a format that is not read here, {describe_formats(formats)}. "
-                f"{told}. Or leave the class out with ingest.ignore."
-            )
+            if (found := folder.others[name]) and (place := assigned.place(folder, folder.below(name))):
+                formats[place.label][found] += 1
+    if lost := {label: found for label, found in formats.items() if label not in readable}:
+        raise lost_classes(lost, None if readable else source)
     return Reading(how, settings, None, counts, lambda left_out: _records(listing, assigned, left_out), [*listing.left_out, *(notes or [])])
 
 
@@ -72,7 +72,11 @@ def _records(listing: Listing, assigned: Assigned, left_out: list[LeftOut]) -> I
             labelled = True
             content = folder.content(name)
             try:
-                yield Record(path, place.label, place.split, place.group, content.size_bytes(), content)
+                size_bytes = content.size_bytes()
+                if size_bytes:
+                    yield Record(path, place.label, place.split, place.group, size_bytes, content)
+                else:
+                    left_out.append(LeftOut(path, "empty", "empty file"))
             except OSError as error:
                 left_out.append(
                     LeftOut(path, "missing" if isinstance(error, FileNotFoundError) else "unreadable", f"cannot be read: {error.strerror}")

@@ -4,6 +4,7 @@ A layout that can be read in two ways is an error with both. Files are not looke
 """
 
 import difflib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import SourceError
+from pipeline.images.formats import Format, describe_formats
 from pipeline.listing.listing import Folders
-from pipeline.listing.split_words import SplitName, split_in_name
+from pipeline.listing.split_words import SplitName, split_in_name, words_of
 from pipeline.quality.class_names import similar_names
 from pipeline.sources.doubtful_names import has_word, why_no_classes
 from pipeline.sources.tree import Node
@@ -125,14 +127,19 @@ class _Planning:
         self._refuse_class_and_split_in_one_name(carriers, by_rest)
         with_train = sorted((rest for rest, members in by_rest.items() if "train" in members.values()), key=len)
         if not with_train:
-            self._refuse_without_train(base, carriers, {name: found.split for name, found in named.items() if not found.rest})
+            deep = [child for child in carriers if len(_inner(child).carriers()) > 1]
+            self._refuse_without_train(
+                base,
+                carriers,
+                {name: found.split for name, found in named.items() if not found.rest or (deep and base.children[name] not in deep)},
+            )
             return None
-        members = by_rest[with_train[0]]
+        members = _with_evaluation(by_rest[with_train[0]])
         others = [child for child in carriers if child.name not in members]
         if set(members.values()) == {"train"} and others and not self._are_splits(base, members, others):
             return None
         for child in others:
-            unlabelled = not child.carriers()
+            unlabelled = not _inner(child).carriers()
             reason = "images without a label" if unlabelled else f"outside {listed([f'{name}/' for name in members])}"
             self._leave_out(child, "unlabelled" if unlabelled else "stray", reason)
         return members
@@ -172,7 +179,10 @@ class _Planning:
             self.source,
             f"{inside} has {listed([f'{name}/' for name in splits])} beside {listed(others)}, and no train/",
             [
-                Way(f"{classes(others)}, without {listed(splits)}", f"ingest.ignore: [{ignored}] (or move the other folders into train/)"),
+                Way(
+                    f"{listed(others)} without {listed(splits)}",
+                    f"ingest.ignore: [{ignored}] (or move the other folders into train/)",
+                ),
                 Way(classes([child.name for child in carriers]), "ingest.class_from: first_folder"),
             ],
         )
@@ -205,6 +215,7 @@ class _Planning:
         ]
         flat = {node.parts: split for split, node in inner if node.own and not self.without_strays(node)}
         with_classes = [(split, node) for split, node in inner if node.parts not in flat]
+        self._refuse_lost([node for _, node in with_classes])
         if self.class_from == "auto":
             self._refuse_copies([node for _, node in with_classes])
             self._refuse_crossed([node for _, node in with_classes])
@@ -231,6 +242,19 @@ class _Planning:
             inner = only
         return inner
 
+    def _refuse_lost(self, nodes: Sequence[Node]) -> None:
+        """Raise SourceError for a class whose files are all of formats that are not read."""
+        formats: defaultdict[str, Counter[Format]] = defaultdict(Counter)
+        readable = {child.name for node in nodes for child in node.carriers() if any(folder.images for folder in child.walk())}
+        for node in nodes:
+            for child in self.without_strays(node):
+                formats[child.name] += sum((folder.formats for folder in child.walk()), Counter())
+            for child in node.children.values():
+                if not child.total and child.all_others > 1 and not (has_word(child.name, "strays") or has_word(child.name, "structure")):
+                    formats[child.name] += child.others_below()
+        if lost := {name: found for name, found in formats.items() if name not in readable}:
+            raise lost_classes(lost, self.source if not readable else None)
+
     def _refuse_copies(self, nodes: Sequence[Node]) -> None:
         """Raise SourceError for a folder beside the classes that holds folders with the names of all others, as in a set that was copied into itself."""
         for node in nodes:
@@ -249,22 +273,43 @@ class _Planning:
                     )
 
     def _refuse_crossed(self, nodes: Sequence[Node]) -> None:
-        """Raise SourceError if the folders of most classes hold folders of the same names: persons or versions above the classes, or below."""
-        below: defaultdict[str, set[str]] = defaultdict(set)
+        """Raise SourceError if folders below the first ones may be the classes as well.
+
+        They may if most first ones hold folders of the same names (persons, versions or sites above the classes), or if each holds several of its own
+        (families above species). Numbers, dates and parts are no classes.
+        """
+        below: dict[str, set[str]] = {}
         for node in nodes:
             for child in node.carriers():
-                below[child.name] |= {grandchild.name for grandchild in _inner(child).carriers()}
+                inside = {folder.name for folder in child.walk() if folder is not child and folder.own} | {
+                    grandchild.name for grandchild in _inner(child).carriers()
+                }
+                below[child.name] = below.get(child.name, set()) | inside
         parted = {name: inside for name, inside in below.items() if inside}
         counts = Counter(name for inside in parted.values() for name in inside)
         shared = {name for name, count in counts.items() if count >= max(2, len(parted) / 2)}
-        if len(parted) < 2 or len(shared) < 2:
+        if len(parted) < 2:
             return
+        example = next(
+            folder.path for node in nodes for child in node.carriers() for folder in child.walk() if folder is not child and folder.own
+        )
+        if len(shared) > 1 and not why_no_classes(shared):
+            seen = f"{listed(parted)} hold folders of the same names, {listed(shared)}, as in {example}/"
+        elif all(not child.own and len(_inner(child).carriers()) > 1 for node in nodes for child in node.carriers()) and _are_names(counts):
+            seen = f"each of {listed(parted)} holds several folders, {listed(counts)}, as in {example}/"
+        else:
+            return
+        last = {folder.name for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
         raise two_readings(
             self.source,
-            f"{listed(parted)} hold folders of the same names, {listed(shared)}",
+            seen,
             [
                 Way(classes(below), "ingest.class_from: first_folder"),
-                Way(classes(counts), 'ingest.class_from: last_folder, or, to keep images of one folder together, "{group}/{class}/*"'),
+                Way(f"{classes(last)}, without regard to the folders above", "ingest.class_from: last_folder"),
+                Way(
+                    f"{classes(last)}, where the images of one folder above stay together in one split",
+                    'ingest.class_from: "{group}/{class}/*"',
+                ),
             ],
         )
 
@@ -317,6 +362,26 @@ class _Planning:
                 self.left_out[folder.parts] = (finding, reason)
 
 
+def lost_classes(formats: Mapping[str, Mapping[Format, int]], source: Path | None) -> SourceError:
+    """The error for classes that have files, but none that is read here, with their formats and what to do. `source`: nothing in it is read."""
+    total: Counter[Format] = sum((Counter(found) for found in formats.values()), Counter())
+    told = describe_formats({found.name: count for found, count in total.items()})
+    advice = "; ".join(f"{found.name}: {found.advice}" for found in total if found.advice)
+    whose = (
+        f"{source} has no images that are read here"
+        if source
+        else f"the {'classes' if len(formats) > 1 else 'class'} {listed(formats)} would be lost"
+    )
+    ignored = (
+        ""
+        if source
+        else f" Or leave out what is no class with ingest.ignore: [{', '.join(json.dumps(name, ensure_ascii=False) for name in sorted(formats))}]."
+    )
+    return SourceError(
+        f"ingest.source: {whose}: all files are {told}, for example of {min(formats)}. {advice + '.' if advice else ''}{ignored}"
+    )
+
+
 def unseen_class(name: str, split: str | None, training: Iterable[str]) -> SourceError:
     """The error for a class that has no training images, with the class that may be meant."""
     names = sorted(training)
@@ -324,9 +389,17 @@ def unseen_class(name: str, split: str | None, training: Iterable[str]) -> Sourc
     close = close or difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     return SourceError(
-        f"ingest.source: the class {name} has {split} images but no training images.{hint} Rename its folder or label, add training images, "
-        "or leave it out with ingest.ignore."
+        f"ingest.source: the class {name} has {split} images but no training images; there are some of {listed(names)}.{hint} Rename its folder "
+        "or label, add training images, or leave it out with ingest.ignore."
     )
+
+
+def _with_evaluation(members: Mapping[str, str]) -> dict[str, str]:
+    """The splits, where `evaluation` beside another validation split is the test: Food-11 has training, validation and evaluation."""
+    is_evaluation = {name: any(word.startswith("eval") for word in words_of(name)) for name in members}
+    has_other = any(split == "validation" and not is_evaluation[name] for name, split in members.items())
+    has_test = "test" in members.values()
+    return {name: "test" if is_evaluation[name] and has_other and not has_test else split for name, split in members.items()}
 
 
 def _splits_below(base: Node) -> dict[str, str] | None:
@@ -346,6 +419,12 @@ def _inner(node: Node) -> Node:
     while not node.own and len(node.carriers()) == 1:
         node = node.carriers()[0]
     return node
+
+
+def _are_names(names: Iterable[str]) -> bool:
+    """Whether folders may be called after classes: most names have words, and are no dates or parts."""
+    names = list(names)
+    return not why_no_classes(names) and sum(any(sign.isalpha() for sign in name) for name in names) * 2 > len(names)
 
 
 def _same_split(one: str, other: str) -> bool:

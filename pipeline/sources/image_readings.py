@@ -17,7 +17,8 @@ from pipeline.params.ingest import Ingest
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.folders import FolderPlan, NoClassFolders, Place, plan_folders, unseen_class
 from pipeline.sources.image_index import ImageIndex
-from pipeline.sources.other_tasks import signs_of_other_task
+from pipeline.sources.joined_tables import add_splits_by_number
+from pipeline.sources.other_tasks import masks_of, signs_of_other_task
 from pipeline.sources.path_patterns import class_in_name, classes_in_names, path_pattern
 from pipeline.sources.table_columns import Understood, refuse_unknown_columns, understand
 from pipeline.sources.table_files import is_table_name, open_table
@@ -54,6 +55,7 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     index = ImageIndex(listing)
     tables = _tables(listing, index, choice, scratch)
     labels = read_labels(tables, index, choice.settings.multi_label)
+    add_splits_by_number(tables, index, labels)
     if wanted == "table" or choice.table:
         if not labels.said:
             raise _no_table(choice, tables)
@@ -135,20 +137,35 @@ def _refuse_unread_tables(listing: Listing, choice: Choice, tables: Sequence[Und
     for understood in tables:
         is_strict = not understood.table.name.lower().endswith(LOOSE_TABLES)
         columns = listed(list(understood.profiles), 12)
+        by_folders = ", go by the folders with ingest.format: folders" if plan and _has_training(plan) else ""
         ways = (
-            "Name its columns in ingest.columns, as in {path: file, label: species}, "
-            f'or leave it out with ingest.ignore: ["{understood.table.path}"]'
+            "Name its columns in ingest.columns, as in {path: file, label: species}, leave it out with ingest.ignore: "
+            f'["{understood.table.path}"]{by_folders}, or take the class from paths such as {_example(listing)} with ingest.class_from (docs/data.md)'
         )
         if understood.kind == "doubtful" or (understood.kind == "boxes" and not (plan and _has_training(plan))):
             raise SourceError(
                 f"ingest.source: {choice.path} has a table, {understood.table.path}, whose labels cannot be told: {understood.why}. "
                 f"Its columns are {columns}. {ways}."
             )
-        if understood.kind == "no images" and is_strict and understood.rows * 2 >= listing.images > 0:
+        if (
+            understood.kind == "no images"
+            and is_strict
+            and understood.rows * 2 >= listing.images > 0
+            and not _is_about_others(listing, understood)
+        ):
             raise SourceError(
                 f"ingest.source: {choice.path} has a table with {understood.rows:,} rows, {understood.table.path}, that cannot be matched with the "
                 f"images: {understood.why}. Its columns are {columns}; an image is {_example(listing)}. {ways}."
             )
+
+
+def _is_about_others(listing: Listing, understood: Understood) -> bool:
+    """Whether a table lists other files of the source, such as sounds."""
+    others = {other.path.rpartition("/")[2] for other in listing.others()}
+    return any(
+        len({value.rpartition("/")[2] for value in profile.values} & others) * 2 > len(profile.values) > 0
+        for profile in understood.profiles.values()
+    )
 
 
 def _example(listing: Listing) -> str:
@@ -166,6 +183,7 @@ def _no_table(choice: Choice, tables: Sequence[Understood]) -> SourceError:
 
 def _by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels, tables: Sequence[Understood] = ()) -> Reading:
     """The reading of class folders; lists of files give the splits if the folders have none."""
+    _refuse_masks(listing, choice, plan)
     elsewhere = dict(plan.left_out) | {
         parts: ("unlabelled", f"images without a label, in {'/'.join(parts) or 'the source itself'}") for parts in plan.flat
     }
@@ -174,6 +192,16 @@ def _by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labe
     if labels.splits or labels.groups:
         files = _split_by_lists(listing, choice, plan, labels)
     return reading_of(listing, Assigned(plan.places, files, elsewhere), "class folders", plan.settings, notes)
+
+
+def _refuse_masks(listing: Listing, choice: Choice, plan: FolderPlan) -> None:
+    """Raise SourceError if masks would be counted as images of a class."""
+    masks = masks_of(listing) if choice.settings.class_from == "auto" else None
+    if masks and masks.folder in plan.places:
+        raise SourceError(
+            f"ingest.source: {choice.path} has {masks.seen}, as for segmentation; the folders would give {classes(plan.class_names())}. A mask is no image "
+            f'of a class: leave them out with ingest.ignore: ["{masks.glob}"]. If they are images, set ingest.class_from: first_folder.'
+        )
 
 
 def _split_by_lists(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels) -> dict[str, Place]:

@@ -152,7 +152,12 @@ def _containers(listing: Listing, wanted: str, scratch: Path) -> dict[str, Readi
     found = {}
     for name, container in CONTAINERS.items():
         if wanted in ("auto", name) and (candidates := container.candidates(paths)):
-            reading = container.read({path: extracted(listing, path, scratch) for path in candidates})
+            try:
+                reading = container.read({path: extracted(listing, path, scratch) for path in candidates})
+            except SourceError:
+                if wanted == "auto" and listing.images > FEW_BESIDE:
+                    continue  # arrays of features beside image files, for example
+                raise
             if reading:
                 found[name] = reading
     return found

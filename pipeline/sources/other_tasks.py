@@ -4,17 +4,28 @@ import io
 import itertools
 import json
 import re
+from typing import NamedTuple
 
 from PIL import Image
 
 from pipeline.errors import ImageError
-from pipeline.listing.listing import Folder, Listing
+from pipeline.listing.listing import Folder, Folders, Listing
 from pipeline.sources.doubtful_names import has_word
 
 SAMPLED = 5
 MOST_BYTES = 64 * 2**20
 FEW_VALUES = 32
+MOST_FOLDERS = 200
+MARK = re.compile(r"[_-](mask|seg|segmentation|label|gt|trimap)s?(_?\d+)?$", re.IGNORECASE)
 YOLO_LINE = re.compile(rb"\s*\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}\s*")
+
+
+class Masks(NamedTuple):
+    """Masks found in a source: in words, the folder they are in, and a glob of them."""
+
+    seen: str
+    folder: Folders
+    glob: str
 
 
 def signs_of_other_task(listing: Listing) -> str:
@@ -78,26 +89,39 @@ def _is_labelme(content: bytes) -> bool:
     return isinstance(document, dict) and bool(document.get("shapes"))
 
 
-def _masks(listing: Listing) -> str:
-    """Two folders with files of the same names, where one has masks: few values, and the size of the image of that name."""
+def masks_of(listing: Listing) -> Masks | None:
+    """Files that are masks of other images: in a folder of their own, or beside the images as `cat_mask.png`."""
     folders = [folder for folder in listing.folders.values() if len(folder.names) > 1]
-    stems = {folder.parts: {name.rpartition(".")[0] for name in folder.names} for folder in folders}
-    for one, other in itertools.combinations(folders[:200], 2):
+    for folder in folders:
+        stems = {name.rpartition(".")[0] for name in folder.names}
+        marked = sorted(stem for stem in stems if (bare := MARK.sub("", stem)) != stem and bare in stems)
+        if len(marked) > 1 and all(_is_mask_of(folder, folder, MARK.sub("", stem), {stem}) for stem in marked[:SAMPLED]):
+            mark = f"*{marked[0][len(MARK.sub('', marked[0])) :]}.*"
+            return Masks(f"masks such as {folder.below(marked[0])} beside the images", folder.parts, mark)
+    stems_of = {folder.parts: {name.rpartition(".")[0] for name in folder.names} for folder in folders}
+    for one, other in itertools.combinations(folders[:MOST_FOLDERS], 2):
         suspects = [folder for folder in (one, other) if any(has_word(part, "structure") for part in folder.parts)]
-        shared = sorted(stems[one.parts] & _without_marks(stems[other.parts]) | _without_marks(stems[one.parts]) & stems[other.parts])
+        shared = sorted(
+            stems_of[one.parts] & _without_marks(stems_of[other.parts]) | _without_marks(stems_of[one.parts]) & stems_of[other.parts]
+        )
         if suspects and len(shared) * 2 > min(len(one.names), len(other.names)):
             for images, masks in ((one, other), (other, one)):
-                if all(_is_mask_of(images, masks, stem) for stem in shared[:SAMPLED]):
-                    return f"masks in {masks.path} for the images in {images.path}"
-    return ""
+                if all(_is_mask_of(images, masks, stem, _candidates(stem)) for stem in shared[:SAMPLED]):
+                    return Masks(f"masks in {masks.path}/ for the images in {images.path}/", masks.parts, masks.path)
+    return None
+
+
+def _masks(listing: Listing) -> str:
+    found = masks_of(listing)
+    return found.seen if found else ""
 
 
 def _without_marks(stems: set[str]) -> set[str]:
-    return stems | {re.sub(r"[_-](mask|seg|segmentation|label|gt|trimap)$", "", stem, flags=re.IGNORECASE) for stem in stems}
+    return stems | {MARK.sub("", stem) for stem in stems}
 
 
-def _is_mask_of(images: Folder, masks: Folder, stem: str) -> bool:
-    image, mask = _opened(images, {stem}), _opened(masks, _candidates(stem))
+def _is_mask_of(images: Folder, masks: Folder, stem: str, of_mask: set[str]) -> bool:
+    image, mask = _opened(images, {stem}), _opened(masks, of_mask)
     if image is None or mask is None or image.size != mask.size:
         return False
     colours = mask.convert("RGB").getcolors(FEW_VALUES)

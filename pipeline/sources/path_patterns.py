@@ -1,5 +1,6 @@
 """Classes in the names of files: `cat.0.jpg`, or a pattern of paths with named parts, `{split}/{class}/*.jpg`."""
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
@@ -11,6 +12,7 @@ from pipeline.sources.doubtful_names import word_lists
 from pipeline.sources.folders import Place
 
 NAMED_PARTS = ("class", "split", "group")
+WORDS_ONLY = r"[^\W\d_]+(?:[ _-][^\W\d_]+)*"  # what a named part is right before a *: cat in cat12
 NUMBERED = re.compile(r"(?P<class>.*?[^\W\d_])[\s._(#-]*\d[\d\s._()-]*", re.DOTALL)
 
 
@@ -43,11 +45,12 @@ def path_pattern(text: str) -> PathPattern:
             f"should be auto, first_folder, last_folder, file_name, or a pattern with {{class}} and perhaps {{split}} and {{group}}, found {text}"
         )
     regex = ""
-    for part in re.split(r"(\{.*?\}|\*\*/|\*\*|\*|\?)", text):
+    parts = [part for part in re.split(r"(\{.*?\}|\*\*/|\*\*|\*|\?)", text) if part]
+    for part, following in itertools.zip_longest(parts, parts[1:], fillvalue=""):
         if part.startswith("{"):
-            regex += f"(?P<{part[1:-1]}>[^/]+?)"
+            regex += f"(?P<{part[1:-1]}>{WORDS_ONLY if following.startswith('*') else '[^/]+'})"
         else:
-            regex += {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part))
+            regex += {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*?", "?": "[^/]"}.get(part, re.escape(part))
     return PathPattern(text, re.compile(regex, re.DOTALL))
 
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from pipeline.images.formats import Format
 from pipeline.listing.listing import Folders, Listing
 
+UNKNOWN = Format("unknown format", "other")
 LIKE_IMAGES = ("picture", "video")  # kinds of files that may be all that a class has
 
 
 @dataclass
 class Node:
-    """A folder: images directly in it, files of formats that are not read directly in it, and its sub-folders by name."""
+    """A folder: images directly in it, pictures of formats that are not read directly in it, and its sub-folders by name.
+
+    `formats` counts the latter by format, `others` all other files.
+    """
 
     parts: Folders
     images: int = 0
     unread: int = 0
+    formats: Counter[Format] = field(default_factory=Counter)
+    others: Counter[Format] = field(default_factory=Counter)
     children: dict[str, Node] = field(default_factory=dict)
     total: int = 0
 
@@ -32,6 +40,15 @@ class Node:
     def own(self) -> int:
         """Pictures directly in it, readable or not."""
         return self.images + self.unread
+
+    def others_below(self) -> Counter[Format]:
+        """The files that are no pictures, in it and below, by format."""
+        return sum((child.others_below() for child in self.children.values()), self.others)
+
+    @property
+    def all_others(self) -> int:
+        """The number of files that are no pictures, in it and below."""
+        return self.others_below().total()
 
     def carriers(self) -> list[Node]:
         """The sub-folders that hold pictures, directly or below."""
@@ -57,7 +74,10 @@ def tree_of(listing: Listing) -> Node:
             node = node.children.setdefault(name, Node(parts[:i]))
             way.append(node)
         node.images = len(folder.names)
-        node.unread = len(unread_names(folder.others, folder.names))
+        unread = unread_names(folder.others, folder.names)
+        node.unread = len(unread)
+        node.formats = Counter(found for name in unread if (found := folder.others[name]))
+        node.others = Counter(found or UNKNOWN for name, found in folder.others.items() if name not in unread)
         for above in way:
             above.total += node.own
     return root
