@@ -743,7 +743,7 @@ def fashion_products(tree: Tree) -> None:
             one.label,
             "Topwear",
             kinds[one.label][one.n // 2 % 2],
-            ("Navy", "Blue")[one.n // 4],
+            ("Navy", "Blue")[one.n // 3 % 2],
             "Fall",
             2011,
             "Casual",
