@@ -139,6 +139,10 @@ class Tree:
         self.truth[hashlib.sha256(content).hexdigest()] = Truth(path, label, split, group)
         return content
 
+    def known_pixels(self, pixels: np.ndarray, path: str, label: str | None, split: str | None = None) -> None:
+        """The same of a picture that is stored as numbers, uint8 (H, W) or (H, W, 3)."""
+        self.known(pixels.tobytes(), path, label, split)
+
     def picture(self, path: str, label: str | None, split: str | None = None, group: str | None = None) -> None:
         self.put(path, self.known(self.bytes(ending_of(path)), path, label, split, group))
 
