@@ -87,7 +87,7 @@ def test_one_configuration_of_the_hub_is_read_and_two_are_named(tmp_path: Path) 
 def test_two_data_sets_in_a_folder_are_told_by_their_names(tmp_path: Path) -> None:
     for name in ("mnist-train", "mnist-test", "fashion-train", "fashion-test"):
         hub_shard(tmp_path / f"{name}.parquet", [0, 1])
-    with pytest.raises(SourceError, match=r"are in fashion-train\.parquet and in mnist-train\.parquet"):
+    with pytest.raises(SourceError, match=r"are in fashion-test\.parquet and in mnist-test\.parquet"):
         read_folder(image_parquet, tmp_path)
 
     for name in ("fashion-train", "fashion-test"):

@@ -4,21 +4,71 @@ Images are a column of bytes, or of structs of bytes and path; class names are i
 """
 
 import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.containers.in_memory import EncodedImage
-from pipeline.containers.parquet_shards import LABELS_AT_ONCE, ROWS_AT_ONCE, Shard, has_images, open_shard
-from pipeline.errors import SourceError
-from pipeline.listing.cells import numeric_order, text_of
-from pipeline.listing.names import is_visible
-from pipeline.listing.records import LeftOut, Reading, Record
-from pipeline.listing.split_words import split_in_name, split_of_name
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from pipeline.containers.data_sets import refuse_several, split_of_file
+from pipeline.containers.in_memory import EncodedImage, is_encoded_image
+from pipeline.errors import SourceError
+from pipeline.listing.cells import GROUP, LABEL, SPLIT, find_column, is_image_type, naming_parquet_damage, numeric_order, split_of, text_of
+from pipeline.listing.names import NAMED_IN_ERROR, is_visible, normalised
+from pipeline.listing.records import LeftOut, Reading, Record
+
+IMAGE = ("image", "img", "images", "picture", "photo", "bytes", "image_bytes", "content", "jpg", "jpeg", "png", "webp")
+ROWS_AT_ONCE = 256
+LABELS_AT_ONCE = 65536
+READ_AT_ONCE_BYTES = 2**20
 NO_LABEL = "its label is -1, which means no label"
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """One file: its path in the source and on disk, its split by its name, its columns, and its class names if its labels are numbers."""
+
+    path: str
+    file: Path
+    rows: int
+    split: str | None
+    image: str
+    label: str
+    split_column: str | None
+    group: str | None
+    class_names: list[str]
+
+    @property
+    def stem(self) -> str:
+        """The path in the source without `.parquet`, in the form in which names are stored."""
+        return normalised(Path(self.path).with_suffix("").as_posix())
+
+    def label_text(self, value: object) -> str:
+        """The class name; empty for a row without a label, which is -1 where classes are named, as in test sets of the Hugging Face Hub."""
+        if not self.class_names or not isinstance(value, int):
+            return text_of(value, self.path)
+        if not -1 <= value < len(self.class_names):
+            raise SourceError(f"ingest.source: {self.path} has the label {value}, but names {len(self.class_names)} classes, from 0.")
+        return self.class_names[value] if value >= 0 else ""
+
+    def split_text(self, value: object) -> str | None:
+        """The split of a row: from its column, or else that of the file."""
+        return split_of(text_of(value, self.path), self.path) or self.split
+
+    def batches(self, columns: list[str | None], most_rows: int) -> Iterator[list[list[Any]]]:
+        """The values of columns, some rows at a time; None for a missing column."""
+        wanted = list(dict.fromkeys(name for name in columns if name))
+        with (
+            naming_parquet_damage(Path(self.path)),
+            pq.ParquetFile(self.file, pre_buffer=False, buffer_size=READ_AT_ONCE_BYTES) as parquet,
+        ):
+            for batch in parquet.iter_batches(most_rows, columns=wanted):
+                yield [batch.column(name).to_pylist() if name else [None] * len(batch) for name in columns]
 
 
 def candidates(paths: Sequence[str]) -> list[str]:
@@ -31,11 +81,11 @@ def read(files: Mapping[str, Path]) -> Reading | None:
 
     Raises SourceError for invalid labels or splits, and for several data sets side by side.
     """
-    paths = [path for path in sorted(candidates(list(files))) if has_images(path, files[path])]
+    paths = [path for path in sorted(candidates(list(files))) if _has_images(path, files[path])]
     if not paths:
         return None
-    _refuse_several(paths)
-    shards = [open_shard(path, files[path], _split_of_file(path) if len(paths) > 1 else None) for path in paths]
+    refuse_several(paths, "Parquet files with images")
+    shards = [_open_shard(path, files[path], split_of_file(path) if len(paths) > 1 else None) for path in paths]
     named = {tuple(shard.class_names) for shard in shards if shard.class_names}
     if len(named) > 1:
         raise SourceError(
@@ -53,29 +103,60 @@ def read(files: Mapping[str, Path]) -> Reading | None:
     return Reading("Parquet files with images", "ingest.format: parquet", class_names, counts, records)
 
 
-def _refuse_several(paths: Sequence[str]) -> None:
-    """Raise SourceError for data sets side by side: in several folders, as configurations of the Hub, or by their names, as in mnist-train."""
-    folders = {path: "/".join(folder for folder in PurePosixPath(path).parts[:-1] if not split_of_name(folder)) for path in paths}
-    names = [(found, path) for path in paths if (found := split_in_name(PurePosixPath(path).stem))]
-    sets = {tuple(word for word in found.rest if word != "of"): path for found, path in names}
-    places = sorted({folder or "the top level" for folder in folders.values()})
-    if len(places) == 1 and len(sets) > 1 and len(names) > len({found.split for found, _ in names}):
-        places = sorted(sets.values())
-    if len(places) > 1:
-        raise SourceError(
-            f"ingest.source: Parquet files with images are in {' and in '.join(places[:5])}{' and more' if len(places) > 5 else ''}. Expected one "
-            "data set: set ingest.source to one of them, or give all files of one data set the same name, numbered."
-        )
+def _has_images(path: str, file: Path) -> bool:
+    """Whether a file has a column of encoded images. Raises SourceError if it is not Parquet."""
+    with naming_parquet_damage(Path(path)):
+        schema = pq.read_schema(file)
+        column = _image_column(schema)
+        return column is not None and (find_column([column], IMAGE) is not None or _starts_with_an_image(file, column))
 
 
-def _split_of_file(path: str) -> str | None:
-    """The split in a file's name, train-00000-of-00002.parquet, or that of the innermost folder that says one."""
-    found = split_in_name(PurePosixPath(path).stem)
-    splits = [found.split if found else None, *(split_of_name(folder) for folder in reversed(PurePosixPath(path).parts[:-1]))]
-    return next((split for split in splits if split), None)
+def _open_shard(path: str, file: Path, split: str | None) -> _Shard:
+    """A file of which _has_images is true. Raises SourceError if it has no labels, or several for one image."""
+    with naming_parquet_damage(Path(path)):
+        metadata = pq.read_metadata(file)
+        schema = metadata.schema.to_arrow_schema()
+    features = _features(schema)
+    kinds = {field.name: field.type for field in schema}
+    classes = [name for name, feature in features.items() if feature.get("_type") == "ClassLabel" and name in kinds]
+    image, label = _image_column(schema), find_column(kinds, LABEL) or (classes[0] if len(classes) == 1 else None)
+    if image is None or label is None:
+        missing = "encoded images" if image is None else f"labels (one of {', '.join(LABEL[:6])}, …)"
+        shown = ", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:NAMED_IN_ERROR])
+        raise SourceError(f"ingest.source: {path} has no column of {missing}. Found: {shown}.")
+    if pa.types.is_nested(kinds[label]):
+        raise SourceError(f"ingest.source: {path}: expected one label per image in the column {label}, found {kinds[label]}.")
+    class_names = [str(name) for name in features.get(label, {}).get("names") or []]
+    return _Shard(path, file, metadata.num_rows, split, image, label, find_column(kinds, SPLIT), find_column(kinds, GROUP), class_names)
 
 
-def _survey(shards: Sequence[Shard]) -> Counter[tuple[str | None, str]]:
+def _image_column(schema: pa.Schema) -> str | None:
+    """The column of images: one with a known name, or the only one of bytes."""
+    names = [field.name for field in schema if is_image_type(field.type)]
+    return find_column(names, IMAGE) or (names[0] if len(names) == 1 else None)
+
+
+def _starts_with_an_image(file: Path, column: str) -> bool:
+    """Whether the first value of a column of bytes is an encoded image, and not a checksum, for example."""
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=[column]):
+            for value in batch.column(column).to_pylist():
+                content = value.get("bytes") if isinstance(value, dict) else value
+                if content:
+                    return is_encoded_image(content)
+    return False
+
+
+def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
+    """The Hugging Face Hub's description of the columns, from the schema; empty if there is none."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, ValueError, TypeError):
+        return {}
+    return {name: feature for name, feature in features.items() if isinstance(feature, dict)} if isinstance(features, dict) else {}
+
+
+def _survey(shards: Sequence[_Shard]) -> Counter[tuple[str | None, str]]:
     """The number of rows by split and label, of those that have a label."""
     counts: Counter[tuple[str | None, str]] = Counter()
     for shard in shards:
@@ -86,7 +167,7 @@ def _survey(shards: Sequence[Shard]) -> Counter[tuple[str | None, str]]:
     return counts
 
 
-def _records(shard: Shard, left_out: list[LeftOut]) -> Iterator[Record]:
+def _records(shard: _Shard, left_out: list[LeftOut]) -> Iterator[Record]:
     """The images of the rows with a label."""
     numbers = itertools.count()
     digits = len(str(max(shard.rows - 1, 0)))

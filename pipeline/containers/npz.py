@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from pipeline.containers.array_images import Kind, Layout, kind_of, layouts_of, to_pixels
 from pipeline.containers.array_labels import class_names_in, label_texts
-from pipeline.containers.array_layout import Layout, layouts_of
-from pipeline.containers.array_values import Kind, kind_of, to_pixels
 from pipeline.containers.in_memory import Pixels, suffix_of
 from pipeline.containers.npy_arrays import StoredArray, arrays_in, blocks, refuse_objects
 from pipeline.errors import SourceError
