@@ -30,7 +30,9 @@ def list_source(path: Path, options: Options, scratch: Path) -> Listing:
     if path.is_dir():
         walk(path, collector, follow_links=options.follow_links)
         listing = collector.listing()
-        archives = [other.path for other in listing.others() if ARCHIVE.search(other.path)]
+        archives = [
+            other.path for other in listing.others() if ARCHIVE.search(other.path) and other.format and other.format.kind == "archive"
+        ]
         if archives and listing.images <= LOOSE_IMAGES and not any(parts for parts, folder in listing.folders.items() if folder.names):
             for below, members in _mounted(listing, archives, options, scratch):
                 add_members(iter(members), below, collector)
@@ -100,7 +102,7 @@ def _is_its_own_folder(members: list[Member], stem: str) -> bool:
 
 def _without_number(stem: str) -> str:
     """The name of the download that an archive is a part of; empty if it has no number at its end, or nothing else."""
-    base = re.sub(r"[-_. ]*(?:part|pt|vol)?[-_. (]*\d+\)?$", "", stem, flags=re.IGNORECASE)
+    base = re.sub(r"(?:[-_. (]+(?:part|pt|vol)?[-_. ]*|part[-_. ]*|pt[-_. ]*|vol[-_. ]*)\d+\)?$", "", stem, flags=re.IGNORECASE)
     return base if base != stem else ""
 
 

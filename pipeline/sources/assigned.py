@@ -18,13 +18,14 @@ NOT_HERE = ("unlabelled", "images without a label")
 class Assigned:
     """The place of images by folder, and by path where that says more. `elsewhere`: finding and reason of the other images of a folder.
 
-    `unlisted`: the same for images beside others that have a place. `used`: tables that were read.
+    `unlisted`: the same for images beside others that have a place, `without` for single ones. `used`: tables that were read.
     """
 
     folders: Mapping[Folders, Place] = field(default_factory=dict)
     files: Mapping[str, Place] = field(default_factory=dict)
     elsewhere: Mapping[Folders, tuple[str, str]] = field(default_factory=dict)
     unlisted: tuple[str, str] | None = None
+    without: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     used: frozenset[str] = frozenset()
 
     def place(self, folder: Folder, path: str) -> Place | None:
@@ -50,8 +51,8 @@ def reading_of(
                     else:
                         formats[place.label][found] += 1
         for name in unread_names(folder.others, folder.names):
-            if (found := folder.others[name]) and (place := assigned.place(folder, folder.below(name))):
-                formats[place.label][found] += 1
+            if place := assigned.place(folder, folder.below(name)):
+                formats[place.label][folder.others[name] or UNKNOWN] += 1
     if lost := {label: found for label, found in formats.items() if label not in readable}:
         raise lost_classes(lost, None if readable else source)
     return Reading(how, settings, None, counts, lambda left_out: _records(listing, assigned, left_out), [*listing.left_out, *(notes or [])])
@@ -82,7 +83,7 @@ def _records(listing: Listing, assigned: Assigned, left_out: list[LeftOut]) -> I
                     LeftOut(path, "missing" if isinstance(error, FileNotFoundError) else "unreadable", f"cannot be read: {error.strerror}")
                 )
         if labelled and pending and not reason and assigned.unlisted:  # of a folder where other images have a label
-            pending = [LeftOut(fault.path, *assigned.unlisted) for fault in pending]
+            pending = [LeftOut(fault.path, *(assigned.without.get(fault.path) or assigned.unlisted)) for fault in pending]
         left_out += pending
         if has_class or labelled:
             left_out += _others(folder, assigned)

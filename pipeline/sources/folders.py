@@ -295,8 +295,8 @@ class _Planning:
         )
         if len(shared) > 1 and not why_no_classes(shared):
             seen = f"{listed(parted)} hold folders of the same names, {listed(shared)}, as in {example}/"
-        elif all(not child.own and len(_inner(child).carriers()) > 1 for node in nodes for child in node.carriers()) and _are_names(counts):
-            seen = f"each of {listed(parted)} holds several folders, {listed(counts)}, as in {example}/"
+        elif all(not child.own for node in nodes for child in node.carriers()) and max(counts.values()) == 1 and _are_names(counts):
+            seen = f"each of {listed(parted)} holds folders of its own, {listed(counts)}, as in {example}/"
         else:
             return
         last = {folder.name for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import SourceError
-from pipeline.images.formats import describe_formats
+from pipeline.images.formats import Format, describe_formats
 from pipeline.listing.listing import Folders, Listing, extracted
 from pipeline.listing.records import LeftOut, Reading
 from pipeline.listing.split_words import split_of_name
@@ -21,14 +21,14 @@ from pipeline.sources.joined_tables import add_splits_by_number
 from pipeline.sources.other_tasks import masks_of, signs_of_other_task
 from pipeline.sources.path_patterns import class_in_name, classes_in_names, path_pattern
 from pipeline.sources.table_columns import Understood, refuse_unknown_columns, understand
-from pipeline.sources.table_files import is_table_name, open_table
+from pipeline.sources.table_files import is_loose, may_be_table, open_table
 from pipeline.sources.table_labels import Labels, Said, by_path, read_labels
-from pipeline.sources.tree import tree_of
+from pipeline.sources.tree import UNKNOWN, tree_of
 from pipeline.sources.two_readings import Way, classes, listed, two_readings
 from pipeline.sources.webdataset import read_samples
 
+LONGEST_SHARD = 3
 COVERED = 0.9  # a list of splits, or a table, covers the images if it has this share of them
-LOOSE_TABLES = (".txt", ".lst", ".json", ".xml")  # often something else than a table
 
 
 class Choice(NamedTuple):
@@ -54,13 +54,26 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
         return _by_folders(listing, choice, _plan(listing, choice), Labels())
     index = ImageIndex(listing)
     tables = _tables(listing, index, choice, scratch)
+    _refuse_other_task(listing, choice, tables)
     labels = read_labels(tables, index, choice.settings.multi_label)
     add_splits_by_number(tables, index, labels)
     if wanted == "table" or choice.table:
         if not labels.said:
             raise _no_table(choice, tables)
         return _by_table(listing, choice, labels, None)
+    labels.unlabelled = {
+        path for understood in tables for profile in understood.profiles.values() for path in profile.images
+    } - labels.said.keys()
+    if labels.said and "label" in choice.columns:
+        return _by_table(listing, choice, labels, None)
     return _decide(listing, choice, tables, labels)
+
+
+def _refuse_other_task(listing: Listing, choice: Choice, tables: Sequence[Understood]) -> None:
+    """Raise SourceError if boxes or masks were drawn on the images, and labels are at best in columns that are not called so."""
+    labelled = [understood for understood in tables if understood.kind in ("labels", "doubtful")]
+    if labelled and not any(understood.is_strong for understood in labelled) and (sign := signs_of_other_task(listing)):
+        raise _other_task(choice, sign, f"{listed([understood.table.path for understood in labelled])} may have a class for each image")
 
 
 def _plan(listing: Listing, choice: Choice) -> FolderPlan:
@@ -72,8 +85,6 @@ def _decide(listing: Listing, choice: Choice, tables: Sequence[Understood], labe
     plan, error = _try_plan(listing, choice)
     said = by_path(labels)
     if said:
-        if sign := _only_weak(tables, labels) and signs_of_other_task(listing):
-            raise _other_task(choice, sign, f"the table {listed(labels.tables)} may have a class for each image")
         if plan and len(plan.class_names()) > 1:
             return _compare(listing, choice, plan, labels, said)
         return _by_table(listing, choice, labels, None)
@@ -87,14 +98,9 @@ def _decide(listing: Listing, choice: Choice, tables: Sequence[Understood], labe
     return _without_folders(listing, choice, tables)
 
 
-def _only_weak(tables: Sequence[Understood], labels: Labels) -> bool:
-    """Whether all labels are in columns that are not called as labels are."""
-    return not any(understood.is_strong for understood in tables if understood.table.path in labels.tables)
-
-
 def _other_task(choice: Choice, sign: str, seen: str) -> SourceError:
     return SourceError(
-        f"ingest.source: {choice.path} is labelled for another task: {sign}; {seen}. A classifier needs one class for each image: name the columns "
+        f"ingest.source: {choice.path} is labelled for another task, as for detection or segmentation: {sign}; {seen}. A classifier needs one class for each image: name the columns "
         "of a table in ingest.columns, as in {path: file, label: species}, or say where the class stands in the paths, as in ingest.class_from: "
         '"{class}_*.jpg" (docs/data.md).'
     )
@@ -118,45 +124,58 @@ def _tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Path) 
         stems = {name.rpartition(".")[0] for name in folder.names} | set(folder.names)
         for name in folder.others:
             path = folder.below(name)
-            if not is_table_name(name) or name.rpartition(".")[0] in stems or (choice.table and path != choice.table):
+            if not may_be_table(name, folder.others[name]) or name.rpartition(".")[0] in stems or (choice.table and path != choice.table):
                 continue
             try:
                 table = open_table(path, extracted(listing, path, scratch), index.names)
             except SourceError:
-                if name.lower().endswith(LOOSE_TABLES) and not choice.table:
+                if is_loose(name) and not choice.table:
                     continue
                 raise
             if table is not None:
-                found.append(understand(table, lambda cell, path=path: index.find(cell, path), choice.columns))  # type: ignore[misc]
+                found.append(
+                    understand(
+                        table,
+                        lambda cell, path=path: index.find(cell, path),
+                        {**choice.columns, "multi_label": choice.settings.multi_label},
+                    )
+                )  # type: ignore[misc]
     refuse_unknown_columns(found, choice.columns)
     return found
 
 
 def _refuse_unread_tables(listing: Listing, choice: Choice, tables: Sequence[Understood], plan: FolderPlan | None) -> None:
-    """Raise SourceError for a table that is about the images, but whose labels cannot be told; it is never passed over."""
-    for understood in tables:
-        is_strict = not understood.table.name.lower().endswith(LOOSE_TABLES)
-        columns = listed(list(understood.profiles), 12)
-        by_folders = ", go by the folders with ingest.format: folders" if plan and _has_training(plan) else ""
-        ways = (
-            "Name its columns in ingest.columns, as in {path: file, label: species}, leave it out with ingest.ignore: "
-            f'["{understood.table.path}"]{by_folders}, or take the class from paths such as {_example(listing)} with ingest.class_from (docs/data.md)'
-        )
-        if understood.kind == "doubtful" or (understood.kind == "boxes" and not (plan and _has_training(plan))):
-            raise SourceError(
-                f"ingest.source: {choice.path} has a table, {understood.table.path}, whose labels cannot be told: {understood.why}. "
-                f"Its columns are {columns}. {ways}."
-            )
-        if (
-            understood.kind == "no images"
-            and is_strict
-            and understood.rows * 2 >= listing.images > 0
-            and not _is_about_others(listing, understood)
-        ):
-            raise SourceError(
-                f"ingest.source: {choice.path} has a table with {understood.rows:,} rows, {understood.table.path}, that cannot be matched with the "
-                f"images: {understood.why}. Its columns are {columns}; an image is {_example(listing)}. {ways}."
-            )
+    """Raise SourceError for tables that are about the images, but whose labels cannot be told; they are never passed over."""
+    has_classes = plan is not None and _has_training(plan)
+    doubtful = [understood for understood in tables if understood.kind == "doubtful" or (understood.kind == "boxes" and not has_classes)]
+    unmatched = [
+        understood
+        for understood in tables
+        if understood.kind == "no images"
+        and not is_loose(understood.table.name)
+        and understood.rows * 2 >= listing.images > 0
+        and not _is_about_others(listing, understood)
+    ]
+    if not doubtful and not unmatched:
+        return
+    told = [f"{understood.table.path}, whose labels cannot be told: {understood.why}" for understood in doubtful]
+    told += [
+        f"{understood.table.path}, with {understood.rows:,} rows that cannot be matched with the images: {understood.why}"
+        for understood in unmatched
+    ]
+    columns = "; ".join(f"{understood.table.path}: {listed(list(understood.profiles), 12)}" for understood in [*doubtful, *unmatched][:3])
+    ignored = ", ".join(f'"{understood.table.path}"' for understood in [*doubtful, *unmatched])
+    by_folders = ", go by the folders with ingest.format: folders" if has_classes else ""
+    more = f" (and {len(told) - 3} more tables)" if len(told) > 3 else ""
+    raise SourceError(
+        f"ingest.source: {choice.path} has the table {'; and '.join(told[:3])}{more}. Columns of {columns}. Name the columns in ingest.columns, as in "
+        f"{{path: file, label: species}}, leave it out with ingest.ignore: [{ignored}]{by_folders}, or take the class from the paths, such as "
+        f"{_example(listing)}, with ingest.class_from (docs/data.md). Images are in {_image_folders(listing)}."
+    )
+
+
+def _image_folders(listing: Listing) -> str:
+    return listed(["/".join(parts) or "the source itself" for parts, folder in listing.folders.items() if folder.names], 3)
 
 
 def _is_about_others(listing: Listing, understood: Understood) -> bool:
@@ -218,7 +237,7 @@ def _split_by_lists(listing: Listing, choice: Choice, plan: FolderPlan, labels: 
     if listed_ones and listed_ones < COVERED * count and not any(place.split for place in plan.places.values()):
         raise SourceError(
             f"ingest.source: {choice.path} has lists of splits that name {listed_ones:,} of {count:,} images. Complete them, "
-            "or leave them out with ingest.ignore to have the images split by ingest.test_fraction."
+            "go by the folders alone with ingest.format: folders, or leave the lists out with ingest.ignore to have the images split by ingest.test_fraction."
         )
     return files
 
@@ -299,12 +318,13 @@ def _by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan
     if len(missing) == labels.rows:
         raise SourceError(f"ingest.source: none of the files that {listed(labels.tables)} lists is there, for example {missing[0].path}.")
     unlisted = ("stray", f"not listed in {listed(labels.tables)}")
+    without = dict.fromkeys(labels.unlabelled - files.keys(), ("unlabelled", "listed in a table without a label"))
     elsewhere: dict[Folders, tuple[str, str]] = {}
     if choice.table:
         listing = _only(listing, {*files, *gone})
     return reading_of(
         listing,
-        Assigned(files=files, elsewhere=elsewhere, unlisted=unlisted, used=frozenset(labels.tables)),
+        Assigned(files=files, elsewhere=elsewhere, unlisted=unlisted, without=without, used=frozenset(labels.tables)),
         f"a table, {listed(labels.tables)}",
         "ingest.format: table",
         [fault for fault in labels.left_out if fault.path not in files or fault.finding != "unlabelled"],
@@ -342,6 +362,8 @@ def _compare(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels,
                 f"the tables label other images than those in class folders, by other names: {listed(table_classes - folder_classes)}",
             )
         return _by_table(listing, choice, labels, plan)
+    if _are_shards(listing, plan):
+        return _by_table(listing, choice, labels, None)
     to_table, to_folder = _ways_between(pairs)
     if _is_one_to_one(pairs):
         return _agreeing(listing, choice, plan, labels, {label: folder for folder, label in pairs})
@@ -353,6 +375,12 @@ def _compare(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels,
     raise _differ(
         choice, plan, labels, said, f"the folders are {listed(folder_classes)}, and {listed(labels.tables)} says {listed(table_classes)}"
     )
+
+
+def _are_shards(listing: Listing, plan: FolderPlan) -> bool:
+    """Whether folders are the first letters of the names in them, as stores of very many files are parted."""
+    placed = [(place.label, name) for parts, place in plan.places.items() for name in listing.folders[parts].names]
+    return all(len(label) <= LONGEST_SHARD and name.lower().startswith(label.lower()) for label, name in placed)
 
 
 def _ways_between(pairs: Mapping[tuple[str, str], int]) -> tuple[Mapping[str, set[str]], Mapping[str, set[str]]]:
@@ -402,22 +430,36 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
         )
     if sign := signs_of_other_task(listing):
         raise _other_task(choice, sign, "no classes are to be seen")
-    formats = Counter(other.format.name for other in listing.others() if other.format)
     if not listing.images:
-        raise SourceError(
-            f"ingest.source: {choice.path} has no images that are read here. Found: {describe_formats(formats) or 'nothing'}.{_advice(listing)}"
-        )
-    seen = f"{listing.images:,} images in {listed(['/'.join(folder.parts) or 'the source itself' for folder in folders], 3)}, for example {_example(listing)}"
+        raise SourceError(f"ingest.source: {choice.path} has no images that are read here. Found: {_found(listing)}.")
     raise NoClassFolders(
-        f"ingest.source: {choice.path}: no classes are to be seen: {seen}{_tables_seen(tables)}. Put the images of each class into a folder of its own, "
-        'add a table of paths and labels, or say where the class stands in the paths, as in ingest.class_from: "{class}_*.jpg" (docs/data.md).'
+        f"ingest.source: {choice.path}: no classes are to be seen: {listing.images:,} images in {_image_folders(listing)}, for example "
+        f"{_example(listing)}{_seen_beside(listing, tables)}. Put the images of each class into a folder of its own, add a table of paths and labels, "
+        'or say where the class stands in the paths, as in ingest.class_from: "{class}_*.jpg" (docs/data.md).'
     )
 
 
-def _advice(listing: Listing) -> str:
-    advice = {other.format.name: other.format.advice for other in listing.others() if other.format and other.format.advice}
-    return "".join(f" {name}: {text}." for name, text in advice.items())
+def _found(listing: Listing) -> str:
+    """The files of a source without images: how many of each format, what they are called, and what to do."""
+    names: defaultdict[Format, list[str]] = defaultdict(list)
+    for other in listing.others():
+        names[other.format or UNKNOWN].append(other.path)
+    told = [
+        f"{describe_formats({found.name: len(paths)})} ({listed(paths, 2)}){': ' + found.advice if found.advice else ''}"
+        for found, paths in sorted(names.items(), key=lambda item: -len(item[1]))[:5]
+    ]
+    return "; ".join(told) or "nothing"
 
 
-def _tables_seen(tables: Sequence[Understood]) -> str:
-    return "".join(f"; {understood.table.path}: {understood.why or 'no column of labels'}" for understood in tables[:3])
+def _seen_beside(listing: Listing, tables: Sequence[Understood]) -> str:
+    """Tables that do not help, and the kinds of other files."""
+    told = [
+        f"{understood.table.path} ({listed(list(understood.profiles), 6)}): {understood.why or 'no column of labels'}"
+        for understood in tables[:3]
+    ]
+    read = {understood.table.path for understood in tables}
+    suffixes = Counter(other.path.rpartition("/")[2].rpartition(".")[2] for other in listing.others() if other.path not in read)
+    told += [f"{count:,} .{suffix} files" for suffix, count in suffixes.most_common(3)] if suffixes else []
+    files = [other.path for other in listing.others() if other.path not in read and other.format and other.format.kind == "container"]
+    told += [f"{listed(files, 3)}, which are not read beside images"] if files else []
+    return f"; beside them {'; '.join(told)}" if told else ""

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.containers import idx, image_parquet, npz
+from pipeline.containers import cifar, idx, image_parquet, npz, tfrecord
 from pipeline.errors import SourceError
+from pipeline.images.formats import Format
 from pipeline.listing.listing import Listing, extracted
 from pipeline.listing.opening import Options, is_archive, list_source
 from pipeline.listing.records import LeftOut, Reading, Record, Source, source_name
@@ -33,13 +34,15 @@ class Container(NamedTuple):
     """A kind of files with many images each."""
 
     candidates: Callable[[Sequence[str]], list[str]]
-    read: Callable[[Mapping[str, Path]], Reading | None]
+    read: Callable[[Mapping[str, Path], str | None], Reading | None]
 
 
 CONTAINERS: dict[str, Container] = {
-    "parquet": Container(image_parquet.candidates, image_parquet.read),
-    "idx": Container(idx.candidates, idx.read),
-    "npz": Container(npz.candidates, npz.read),
+    "parquet": Container(image_parquet.candidates, lambda files, label: image_parquet.read(files)),
+    "idx": Container(idx.candidates, lambda files, label: idx.read(files)),
+    "npz": Container(npz.candidates, lambda files, label: npz.read(files)),
+    "cifar": Container(cifar.candidates, cifar.read),
+    "tfrecord": Container(tfrecord.candidates, tfrecord.read),
 }
 FORMATS = ("auto", "folders", "table", "webdataset", *CONTAINERS)
 
@@ -88,7 +91,7 @@ def _read(path: Path, settings: Ingest, scratch: Path) -> Reading:
     if path.is_dir() or (is_archive(path) and not _is_container(path.name)):
         return _choose(list_source(path, options, scratch), choice, scratch)
     for name, container in CONTAINERS.items():
-        if container.candidates([path.name]) and (reading := container.read({path.name: path})):
+        if container.candidates([path.name]) and (reading := container.read({path.name: path}, choice.columns.get("label"))):
             return _of_format(name, reading, choice)
     if is_table_name(path.name):
         return read_images(list_source(path.parent, options, scratch), choice._replace(table=path.name), scratch)
@@ -110,7 +113,7 @@ def _of_format(name: str, reading: Reading, choice: Choice) -> Reading:
 def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     """The reading of a list: of files with many images each, or of image files; an error if it could be both."""
     wanted = choice.settings.format
-    found = _containers(listing, wanted, scratch) if wanted not in ("folders", "table", "webdataset") else {}
+    found = _containers(listing, choice, scratch) if wanted not in ("folders", "table", "webdataset") else {}
     if len(found) > 1:
         ways = [Way(f"{reading.how}, {_told(reading)}", f"ingest.format: {name}") for name, reading in found.items()]
         raise two_readings(choice.path, f"it has {listed([reading.how for reading in found.values()])}", ways)
@@ -147,13 +150,15 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     return read_images(listing, choice, scratch)
 
 
-def _containers(listing: Listing, wanted: str, scratch: Path) -> dict[str, Reading]:
-    paths = [other.path for other in listing.others()]
+def _containers(listing: Listing, choice: Choice, scratch: Path) -> dict[str, Reading]:
+    wanted, label = choice.settings.format, choice.columns.get("label")
+    formats = {other.path: other.format for other in listing.others()}
     found = {}
     for name, container in CONTAINERS.items():
-        if wanted in ("auto", name) and (candidates := container.candidates(paths)):
+        if wanted in ("auto", name) and (candidates := container.candidates(list(formats))):
+            _refuse_pointers(candidates, formats)
             try:
-                reading = container.read({path: extracted(listing, path, scratch) for path in candidates})
+                reading = container.read({path: extracted(listing, path, scratch) for path in candidates}, label)
             except SourceError:
                 if wanted == "auto" and listing.images > FEW_BESIDE:
                     continue  # arrays of features beside image files, for example
@@ -161,6 +166,14 @@ def _containers(listing: Listing, wanted: str, scratch: Path) -> dict[str, Readi
             if reading:
                 found[name] = reading
     return found
+
+
+def _refuse_pointers(paths: Sequence[str], formats: Mapping[str, Format | None]) -> None:
+    """Raise SourceError for a file that stands for another one, such as Git LFS's."""
+    for path in paths:
+        found = formats[path]
+        if found and found.kind == "other" and found.advice:
+            raise SourceError(f"ingest.source: {path} is no data yet, but a {found.name}: {found.advice}.")
 
 
 def _told(reading: Reading) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.errors import SourceError
-from pipeline.listing.cells import GROUP, LABEL, PATH, SPLIT, column_word, find_column, text_of
+from pipeline.listing.cells import GROUP, LABEL, PATH, column_word, find_column, text_of
 from pipeline.listing.split_words import WORDS, split_of_name, words_of
 from pipeline.sources.table_files import Table
 from pipeline.sources.two_readings import listed
@@ -24,6 +24,9 @@ DESCRIPTIONS = {  # columns that say something else of an image, whatever their 
 }
 # fmt: on
 MOST_CLASSES = 5000
+MOST_WORDS = 20
+NAMED_SPLIT = {"subset", "partition", "data_set"}
+FLAG_WORDS = {"is", "in", "set", "image", "img", "data", "flag"}
 
 
 @dataclass
@@ -138,7 +141,7 @@ def _why_no_images(profiles: Mapping[str, Profile], rows: int) -> str:
 
 
 def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]) -> Understood:
-    split, is_split = _split_column(profiles, path, chosen)
+    split, is_split, unknown_split = _split_column(profiles, path, chosen)
     group = chosen.get("group") if chosen.get("group") in profiles else _group_column(profiles, path)
     others = [profile for profile in profiles.values() if profile.name not in (path.name, split, group)]
     boxes = [profile.name for profile in others if profile.word in BOX_COLUMNS and profile.filled]
@@ -148,34 +151,44 @@ def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path
         )
     if "shapes" in boxes and profiles["shapes"].values - {"0"}:
         return Understood(table, "boxes", None, rows, profiles, "it lists shapes drawn on images, as for detection or segmentation")
-    label, one_hot, why = _label_columns(table, others, len(path.images), chosen)
+    label, one_hot, why = _label_columns(table, [profile for profile in others if profile is not unknown_split], path, chosen)
     columns = Columns(path.name, label, split, group, one_hot, is_split)
     if label or one_hot:
         is_strong = bool(one_hot) or "label" in chosen or column_word(label or "") in LABEL
         return Understood(table, "labels", columns, rows, profiles, is_strong=is_strong)
-    if why:
-        return Understood(table, "doubtful", columns, rows, profiles, why)
-    return Understood(table, "splits", columns, rows, profiles)
+    if unknown_split and not why:
+        why = f"{unknown_split.name} may say the split, but {listed(unknown_split.values)} are no words for train, validation and test"
+    return Understood(table, "doubtful" if why else "splits", columns, rows, profiles, why)
 
 
-def _split_column(profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """(column, split that 1 or True says in it) of the splits: a column of nothing but words of splits, or is_train, is_valid."""
+def _split_column(
+    profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]
+) -> tuple[str | None, str | None, Profile | None]:
+    """(column of the splits, split that 1 or True says in it, column that is called so but says something else).
+
+    It is a column of nothing but words of splits, or is called is_train or is_valid and has 1 and 0.
+    """
     if "split" in chosen and chosen["split"] in profiles:
-        return chosen["split"], _said_by_one(profiles[chosen["split"]])
+        return chosen["split"], _said_by_one(profiles[chosen["split"]]), None
+    unknown = None
     for profile in profiles.values():
-        if profile is path or not profile.values:
+        if profile is path or not profile.values or profile.word in LABEL:
             continue
-        if profile.word in SPLIT or (all(split_of_name(value) for value in profile.values) and profile.word not in LABEL):
-            return profile.name, None
+        if profile.word == "split" or all(split_of_name(value) for value in profile.values):
+            return profile.name, None, None
         if said := _said_by_one(profile):
-            return profile.name, said
-    return None, None
+            return profile.name, said, None
+        if profile.word in NAMED_SPLIT and len(profile.values) > 1:
+            unknown = profile
+    return None, None, unknown
 
 
 def _said_by_one(profile: Profile) -> str | None:
-    said = {WORDS[word] for word in words_of(profile.name) if word in WORDS}
+    words = words_of(profile.name)
+    said = {WORDS[word] for word in words if word in WORDS}
     is_flag = bool(profile.values) and {value.lower() for value in profile.values} <= {"0", "1", "true", "false", "0.0", "1.0"}
-    return said.pop() if is_flag and len(said) == 1 else None
+    is_called_so = all(word in WORDS or word in FLAG_WORDS for word in words)
+    return said.pop() if is_flag and is_called_so and len(said) == 1 else None
 
 
 def _group_column(profiles: Mapping[str, Profile], path: Profile) -> str | None:
@@ -184,42 +197,59 @@ def _group_column(profiles: Mapping[str, Profile], path: Profile) -> str | None:
 
 
 def _label_columns(
-    table: Table, others: Sequence[Profile], images: int, chosen: Mapping[str, str]
+    table: Table, others: Sequence[Profile], path: Profile, chosen: Mapping[str, str]
 ) -> tuple[str | None, tuple[str, ...], str]:
     """(label column, one-hot columns, why it cannot be told) of a table."""
     if "label" in chosen:
-        found = next((profile for profile in others if profile.name == chosen["label"]), None)
-        return (found.name, (), "") if found else (None, (), "")
+        return (chosen["label"] if any(profile.name == chosen["label"] for profile in others) else None), (), ""
     named = [profile for profile in others if profile.word in LABEL and (len(profile.values) > 1 or profile.lists)]
     if named:
         return _one_of(table, sorted(named, key=lambda profile: LABEL.index(profile.word)))
+    if any(profile.word in LABEL and profile.values for profile in others):
+        return None, (), ""  # the same for all images, as in a sample submission
     flags = [profile for profile in others if profile.filled and profile.binary == profile.filled and profile.word not in DESCRIPTIONS]
     if len(flags) > 1:
         sums = _sums_of_rows(table, [profile.name for profile in flags])
-        if sums == {1}:
+        if sums == {1} or chosen.get("multi_label") == "combine":
             return None, tuple(profile.name for profile in flags), ""
-        if len(flags) > 2:
+        if len(flags) > 2 or max(sums) > 1:
             names = listed([profile.name for profile in flags])
-            several = "several of them are 1 for one image" if max(sums) > 1 else "none of them is 1 for some images"
+            several = (
+                "several are 1 for one image (ingest.multi_label: combine makes each combination a class)"
+                if max(sums) > 1
+                else ("none is 1 for some images")
+            )
             return None, (), f"its columns {names} have 0 and 1, as for one class each, but {several}"
-    signs = [profile for profile in others if profile.filled and profile.signs == profile.filled]
+    signs = [profile for profile in others if profile.filled and profile.signs == profile.filled and profile not in flags]
     if len(signs) > 2:
         return (
             None,
             (),
-            f"its columns {listed([profile.name for profile in signs])} say yes or no of each image, which is several labels for one image",
+            f"its columns {listed([profile.name for profile in signs])} say yes or no of each image: several labels for one image",
         )
-    weak = [profile for profile in others if _may_be_label(profile, images)]
-    if len(weak) == 1:
+    return _weak_label(others, path)
+
+
+def _weak_label(others: Sequence[Profile], path: Profile) -> tuple[str | None, tuple[str, ...], str]:
+    """The only column that may have classes; else why it cannot be told."""
+    weak = [profile for profile in others if _may_be_label(profile, len(path.images))]
+    if len(weak) == 1 and weak[0].word not in DESCRIPTIONS:
         return weak[0].name, (), ""
-    constant = [profile for profile in others if profile.word in LABEL and len(profile.values) == 1]
     if weak:
         return None, (), f"its labels may be in {listed([profile.name for profile in weak])}"
-    fractions = [
-        profile for profile in others if profile.fractions and profile.word not in DESCRIPTIONS and profile.word not in BOX_COLUMNS
+    varying = [
+        profile for profile in others if len(profile.values) > 1 and profile.word not in DESCRIPTIONS and profile.word not in BOX_COLUMNS
     ]
-    if fractions and not constant and all(profile.word in LABEL or len(others) == 1 for profile in fractions):
-        return None, (), f"{fractions[0].name} has numbers with fractions, such as {min(fractions[0].values)}, which are no classes"
+    fractions = [profile for profile in varying if profile.fractions]
+    if fractions:
+        return (
+            None,
+            (),
+            f"{listed([profile.name for profile in fractions])} have numbers with fractions, such as {min(fractions[0].values)}, which are no classes",
+        )
+    texts = [profile for profile in varying if not profile.images and profile.numbers < profile.filled]
+    if texts:
+        return None, (), f"{listed([profile.name for profile in texts])} has nearly as many different values as images"
     return None, (), ""
 
 
@@ -232,8 +262,10 @@ def _sums_of_rows(table: Table, flags: Sequence[str]) -> set[int]:
 
 
 def _may_be_label(profile: Profile, images: int) -> bool:
-    is_name = profile.word in DESCRIPTIONS or profile.word in BOX_COLUMNS or profile.word in PATH
-    return not is_name and not profile.fractions and 2 <= len(profile.values) <= min(MOST_CLASSES, images / 2)
+    """Whether a column may have classes: words or numbers, each of several images. Columns that describe images may if they have a few words."""
+    if profile.word in BOX_COLUMNS or profile.fractions or not 2 <= len(profile.values) <= min(MOST_CLASSES, images / 2):
+        return False
+    return profile.word not in DESCRIPTIONS or (profile.numbers == 0 and len(profile.values) <= MOST_WORDS)
 
 
 def _one_of(table: Table, named: Sequence[Profile]) -> tuple[str | None, tuple[str, ...], str]:
@@ -249,7 +281,7 @@ def _one_of(table: Table, named: Sequence[Profile]) -> tuple[str | None, tuple[s
 
 def refuse_unknown_columns(tables: Sequence[Understood], chosen: Mapping[str, str]) -> None:
     """Raise SourceError if no table has a column that `ingest.columns` names."""
-    for role, name in chosen.items():
+    for role, name in ((role, name) for role, name in chosen.items() if role != "multi_label"):
         if not any(name in understood.profiles for understood in tables):
             found = "; ".join(f"{understood.table.path}: {', '.join(understood.profiles)}" for understood in tables) or "no table"
             raise SourceError(f"ingest.columns.{role}: no table of the source has a column {name}. Found {found}.")

@@ -17,11 +17,13 @@ from typing import Any, TypeAlias
 import pyarrow.parquet as pq
 
 from pipeline.errors import SourceError
+from pipeline.images.formats import Format
 from pipeline.listing.cells import is_image_type, naming_parquet_damage
 
 Row: TypeAlias = tuple[str, Sequence[Any]]
-DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|", ".txt": "\t,;| ", ".lst": "\t,;| "}
-SUFFIXES = (*DELIMITERS, ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls", ".ods", ".xml")
+DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|", ".tab": "\t,;|", "": ",;\t| ", ".txt": "\t,;| ", ".lst": "\t,;| "}
+NO_TABLES = {"README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "MAKEFILE", "DOCKERFILE"}
+SUFFIXES = (*(suffix for suffix in DELIMITERS if suffix), ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls", ".ods", ".xml")
 ROWS_AT_ONCE = 16384
 LINES_TO_TELL = 60
 LONGEST_LINE = 1 << 20
@@ -43,7 +45,24 @@ class Table:
 
 def is_table_name(name: str) -> bool:
     """Whether a file may be a table, by its name."""
-    return name[name.rfind(".") :].lower() in SUFFIXES
+    return _suffix(name) in SUFFIXES
+
+
+def may_be_table(name: str, found: Format | None) -> bool:
+    """Whether a file may be a table, by its name, or by its content if its name has no ending."""
+    if "." in name:
+        return is_table_name(name)
+    return found is not None and found.kind in ("table", "text") and name.upper() not in NO_TABLES
+
+
+def is_loose(name: str) -> bool:
+    """Whether a file of this name is often something else than a table."""
+    return _suffix(name) in (".txt", ".lst", ".json", ".xml", "")
+
+
+def _suffix(name: str) -> str:
+    last = name.rpartition("/")[2]
+    return last[last.rfind(".") :].lower() if "." in last else ""
 
 
 def open_table(path: str, file: Path, names_image: Callable[[str], bool]) -> Table | None:
@@ -51,7 +70,7 @@ def open_table(path: str, file: Path, names_image: Callable[[str], bool]) -> Tab
 
     Raises SourceError for a table that cannot be read.
     """
-    suffix = path[path.rfind(".") :].lower()
+    suffix = _suffix(path)
     if suffix == ".parquet":
         return _parquet(path, file)
     if suffix in (".xlsx", ".xls", ".ods"):
@@ -68,15 +87,15 @@ def _delimited(path: str, file: Path, suffix: str, names_image: Callable[[str], 
     with _naming_faults(path):
         skipped, lines = _first_lines(file)
         delimiter = _delimiter(lines, DELIMITERS[suffix])
-        if not lines or (suffix in (".txt", ".lst") and delimiter is None and not names_image(lines[0])):
+        if not lines or (suffix in (".txt", ".lst", "") and delimiter is None and not names_image(lines[0])):
             return None
         rows = [_fields(line, delimiter) for line in lines]
     width = max(len(row) for row in rows)
-    has_header = not any(names_image(cell) for cell in rows[0]) and suffix in (".csv", ".tsv")
-    if not has_header and suffix in (".txt", ".lst"):
+    has_header = not any(names_image(cell) for cell in rows[0]) and suffix in (".csv", ".tsv", ".tab")
+    if not has_header and suffix in (".txt", ".lst", ""):
         has_header = not any(names_image(cell) for cell in rows[0]) and any(names_image(cell) for row in rows[1:] for cell in row)
     columns = rows[0] if has_header else [f"column {i}" for i in range(1, width + 1)]
-    if not has_header and suffix in (".csv", ".tsv") and len(lines) == 1:
+    if not has_header and suffix in (".csv", ".tsv", ".tab") and len(lines) == 1:
         return None
     return Table(path, columns, lambda: _delimited_rows(path, file, delimiter, skipped, columns, has_header))
 
@@ -173,6 +192,12 @@ def _objects(document: object) -> list[dict[str, Any]]:
     """The rows of a JSON document; empty if it has none."""
     if isinstance(document, list) and document and all(isinstance(entry, dict) for entry in document):
         return [_flat(entry) for entry in document]
+    if isinstance(document, dict) and isinstance(document.get("classes"), list) and isinstance(document.get("labels"), dict):  # FiftyOne
+        classes = document["classes"]
+        return [
+            {"name": key, "label": classes[value] if isinstance(value, int) and 0 <= value < len(classes) else value}
+            for key, value in document["labels"].items()
+        ]
     if isinstance(document, dict) and len(document) > 1 and all(isinstance(value, str | int | float) for value in document.values()):
         return [{"name": key, "value": value} for key, value in document.items()]
     return []

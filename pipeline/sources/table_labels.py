@@ -30,12 +30,16 @@ class Said(NamedTuple):
 
 @dataclass
 class Labels:
-    """What all tables say: by path of the image. `splits` and `groups` also of images without a label in a table."""
+    """What all tables say: by path of the image. `splits` and `groups` also of images without a label in a table.
+
+    `unlabelled` are images that tables name without a label.
+    """
 
     said: dict[str, Said] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
+    unlabelled: set[str] = field(default_factory=set)
     tables: list[str] = field(default_factory=list)
     rows: int = 0
 
@@ -45,7 +49,7 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
     labelled = _labelled(tables)
     labels = Labels(tables=[understood.table.path for understood in labelled])
     for understood in labelled:
-        _add_labels(understood, index, labels, len(labelled) > 1)
+        _add_labels(understood, index, labels, multi_label)
     _strip_decimals(labels)
     if labels.said:
         _check_labels(labels, labelled, multi_label)
@@ -58,11 +62,19 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
 def _labelled(tables: Sequence[Understood]) -> list[Understood]:
     """The tables whose labels count: those in columns that are called so, else others; a sample submission only if it is the only one."""
     found = [understood for understood in tables if understood.kind == "labels"]
+    found = [understood for understood in found if not _is_list_of_classes(understood)] or found
     found = [understood for understood in found if understood.is_strong] or found
     return [understood for understood in found if "submission" not in understood.table.name.lower()] or found
 
 
-def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, has_others: bool) -> None:
+def _is_list_of_classes(understood: Understood) -> bool:
+    """Whether a table has one image for each class, such as the Meta.csv of the German traffic signs."""
+    columns = understood.columns
+    label = understood.profiles[columns.label] if columns and columns.label else None
+    return label is not None and len(label.values) == understood.rows > 1
+
+
+def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, multi_label: str) -> None:
     table, columns = understood.table, understood.columns
     assert columns is not None
     own_split = table_split(table.path)
@@ -72,7 +84,7 @@ def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, has_o
         where = f"{table.path}, {place}"
         cell = text_of(row.path, where)
         split = split_of_cell(row.split, columns, where) or own_split
-        label = _label(row, columns, where)
+        label = _label(row, where, multi_label)
         path = _one_image(index.find(cell, table.path), split, label, cell, where)
         if path is None:
             labels.left_out.append(
@@ -125,9 +137,7 @@ def table_rows(understood: Understood) -> Iterator[tuple[str, TableRow]]:
     for place, cells in understood.table.rows():
         values = [_single(cells[i]) if i is not None else None for i in places]
         if hot:
-            values[1] = next(
-                (name for i, name in hot if str(cells[i]).strip() not in ("", "0", "0.0", "None", "False") and float(cells[i]) == 1), None
-            )
+            values[1] = "|".join(name for i, name in hot if str(cells[i]).strip() and float(cells[i]) == 1)
         yield place, TableRow(*values)
 
 
@@ -154,13 +164,15 @@ def table_split(path: str) -> str | None:
     return found.split if found else (split_of_name(folders[-1]) if folders else None)
 
 
-def _label(row: TableRow, columns: Columns, where: str) -> str:
+def _label(row: TableRow, where: str, multi_label: str) -> str:
     if isinstance(row.label, list | tuple):
         if not row.label:
             return ""
+        if multi_label == "combine":
+            return "|".join(text_of(label, where) for label in row.label)
         raise SourceError(
             f"ingest.source: {where}: several labels for one image, {listed([str(label) for label in row.label])}. An image has one class here: "
-            "name another column in ingest.columns.label, or write one label into each row."
+            "set ingest.multi_label: combine to make each combination a class, or name another column in ingest.columns.label."
         )
     return text_of(row.label, where)
 
@@ -204,8 +216,9 @@ def _check_labels(labels: Labels, tables: Sequence[Understood], multi_label: str
         )
     if multi_label == "fail" and (combined := combined_labels(counts)):
         label, parts = next(iter(combined.items()))
+        examples = listed([repr(name) for name in combined], 3)
         raise SourceError(
-            f"ingest.source: {where}: {len(combined):,} of {len(counts):,} labels are made of others, such as {label!r} of {listed(parts)}: several labels "
+            f"ingest.source: {where}: {len(combined):,} of {len(counts):,} labels in the column {column} are made of others, such as {examples} ({label!r} of {listed(parts)}): several labels "
             "for one image. An image has one class here: set ingest.multi_label: combine to make each combination a class of its own, or name "
             "another column in ingest.columns.label."
         )
@@ -244,7 +257,8 @@ def _add_splits_and_groups(understood: Understood, index: ImageIndex, labels: La
                 earlier = labels.splits.setdefault(path, split)
                 if earlier != split:
                     raise SourceError(
-                        f"ingest.source: {where}: {path} is in {split}, and in {earlier} by another list. Leave all lists but one per split out with ingest.ignore."
+                        f"ingest.source: {where}: {path} is in {split}, and in {earlier} by another list. Leave all lists but one per split out with ingest.ignore, or "
+                        "go by the folders alone with ingest.format: folders."
                     )
             if group := text_of(row.group, where):
                 labels.groups[path] = group

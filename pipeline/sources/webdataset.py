@@ -13,7 +13,11 @@ LABEL_KEYS = ("label", "cls", "class", "class_name", "label_name")
 
 def read_samples(listing: Listing) -> dict[str, Place] | None:
     """The label of each image by its path; None if the source is no WebDataset. Raises SourceError if only some images have labels."""
-    with_labels = [folder for folder in listing.folders.values() if folder.names and any(_is_label(name) for name in folder.others)]
+    with_labels = [
+        folder
+        for folder in listing.folders.values()
+        if folder.names and (any(_is_label(name) for name in folder.others) or _has_described_labels(folder))
+    ]
     if not with_labels:
         return None
     places: dict[str, Place] = {}
@@ -32,6 +36,13 @@ def read_samples(listing: Listing) -> dict[str, Place] | None:
             "Add it, or leave the images out with ingest.ignore."
         )
     return places
+
+
+def _has_described_labels(folder: Folder) -> bool:
+    """Whether the first image has a .json of its name beside it that has a label."""
+    described = {name.partition(".")[0]: name for name in folder.others if name.lower().endswith(".json")}
+    key = folder.names[0].partition(".")[0]
+    return key in described and bool(_described(folder, described[key]))
 
 
 def _is_label(name: str) -> bool:
