@@ -39,7 +39,7 @@ def data_page(
         thumbnails={name: [pictures[row] for row in rows] for name, rows in rows_of_class.items()},
         findings=[_group(kind, action, group, pictures) for (kind, action), group in _by_kind(findings).items()],
         checked=list(kinds()),
-        value_range=ValueRange(**found).sentence if isinstance(found := described["value_range"], dict) else "",
+        value_range=ValueRange(**found).sentence if isinstance(found := described.get("value_range"), dict) else "",
     )
     return render(report)
 
