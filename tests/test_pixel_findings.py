@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.dataset.intake import DEEP, KEPT_FACTS, Images
+from pipeline.dataset.judged import Judged
+from pipeline.dataset.pixel_findings import model_limit
 from pipeline.errors import SourceError
 from pipeline.quality.repeated_classes import Repetition, SharedImages, count_pictures, find_shared
 from tests.deep_images import colour_png, colour_tiff, encoded, write_images
@@ -163,6 +166,16 @@ def test_the_limit_of_pixels_is_a_parameter_that_the_error_names(tmp_path: Path,
 
     assert smaller.rejected == [["circle/large.png", "too_large", "150 x 100 px is more than 10,000 pixels (ingest.max_pixels)"]]
     assert larger.found.rejected == []
-    assert larger.spec["max_pixels"] == 15_000
     assert "circle/large" in larger.images
     assert Image.MAX_IMAGE_PIXELS == 5_000
+
+
+@pytest.mark.parametrize(("width", "expected"), [(5_000, 100_000_000), (20_000, 200_000_000)])
+def test_a_model_takes_larger_images_if_it_was_trained_on_some(width: int, expected: int) -> None:
+    facts = np.zeros(2, KEPT_FACTS)
+    facts["width"], facts["height"] = [10, width], [10, 9_000]
+
+    assert (
+        model_limit(Judged(Images(facts, np.empty(0, DEEP), ["cat"], [2], []), [], np.zeros(2, np.int8), np.ones(2, bool), 200_000_000))
+        == expected
+    )

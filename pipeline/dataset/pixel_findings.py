@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.dataset.judged import Judged, keys_of
 from pipeline.dataset.split_names import TEST
 from pipeline.errors import SourceError
+from pipeline.images.decoding import MOST_PIXELS
 from pipeline.images.values import number
 from pipeline.quality.class_checks import ClassProblem
 from pipeline.quality.findings import ImageProblem
@@ -25,6 +26,15 @@ def range_of(judged: Judged) -> ValueRange | None:
     training = deep[judged.splits[deep["row"]] != TEST]
     depths = judged.images.facts["depth"][(training if len(training) else deep)["row"]]
     return find_range(training, floating=bool((depths == FLOATING).any()))
+
+
+def model_limit(judged: Judged) -> int:
+    """The most pixels of an image that a model of this data set takes: the usual limit, so that a new ingest.max_pixels alone re-fits nothing, unless there
+    are larger images.
+    """
+    facts = judged.images.facts[judged.kept]
+    most = int((facts["width"].astype(np.int64) * facts["height"]).max(initial=0))
+    return judged.max_pixels if most > MOST_PIXELS else MOST_PIXELS
 
 
 def image_problems(judged: Judged, value_range: ValueRange | None) -> list[ImageProblem]:

@@ -11,8 +11,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -69,9 +68,9 @@ def decode(encoded: bytes, spec: ImageSpec | None = None, max_pixels: int = MOST
         raise ImageError("empty file", "empty")
     most = spec.max_pixels if spec else max_pixels
     try:
-        with warnings.catch_warnings(), _pillows_limit(most):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image: Image.Image = Image.open(io.BytesIO(encoded), formats=_formats())
+            image = _open(encoded, most)
             _check(image, most)
             samples = note_samples(image, encoded)
             if spec and image.format == "JPEG":
@@ -159,16 +158,14 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-@contextmanager
-def _pillows_limit(max_pixels: int) -> Iterator[None]:
-    """Let Pillow, which refuses images of more than 179 million pixels, open larger ones if they are allowed."""
+def _open(encoded: bytes, max_pixels: int) -> Image.Image:
+    """An image, not decoded yet. Pillow refuses images of more than 179 million pixels, unless its limit is raised while it opens one."""
     usual = Image.MAX_IMAGE_PIXELS
-    if usual is None or max_pixels <= usual:
-        yield
-        return
+    if usual is None or max_pixels <= 2 * usual:
+        return Image.open(io.BytesIO(encoded), formats=_formats())
     Image.MAX_IMAGE_PIXELS = max_pixels
     try:
-        yield
+        return Image.open(io.BytesIO(encoded), formats=_formats())
     finally:
         Image.MAX_IMAGE_PIXELS = usual
 
@@ -198,6 +195,8 @@ def _draft(image: Image.Image, spec: ImageSpec) -> None:
 
 def _turn_upright(image: Image.Image) -> Image.Image:
     """The image turned by its EXIF orientation, or as it is if EXIF is damaged."""
+    if image.format == "PNG" and not image.info:  # EXIF would be there; to look for it takes 2 % of the time for an image of 28 px
+        return image
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         return image if orientation == 1 else ImageOps.exif_transpose(image)

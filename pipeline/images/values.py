@@ -10,6 +10,7 @@ from PIL import Image, TiffImagePlugin
 
 from pipeline.errors import ImageError
 
+DEEP_MODES = frozenset(("I", "F", "I;16", "I;16B", "I;16L", "I;16N"))
 SIXTEEN_BITS = (0.0, 65535.0)
 OUTLIERS = 1000  # one pixel in so many, at either end, may be a hot or a dead one
 BITS_PER_SAMPLE, SAMPLE_FORMAT = 258, 339  # tags of TIFF
@@ -31,7 +32,7 @@ class Extremes(NamedTuple):
 
 def is_deep(image: Image.Image) -> bool:
     """Whether a decoded image has more than 8 bits per channel."""
-    return image.mode.startswith(("I", "F"))
+    return image.mode in DEEP_MODES
 
 
 def is_floating(image: Image.Image) -> bool:

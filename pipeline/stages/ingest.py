@@ -19,6 +19,7 @@ from pipeline.dataset.judged import Judged, describe, keys_of, present, write_ju
 from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
 from pipeline.dataset.pixel_findings import (
     image_problems,
+    model_limit,
     range_of,
     refuse_nothing_to_see,
     refuse_repeated_classes,
@@ -75,7 +76,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         value_range = range_of(judged)
-        report |= {"removed_classes": changes.removed, "max_pixels": config.ingest.max_pixels}
+        report |= {"removed_classes": changes.removed, "max_pixels": model_limit(judged)}
         report["value_range"] = value_range._asdict() if value_range else None
         _tell(folder, judged, findings, report)
         refuse_changes(changes, judged, config.ingest)
