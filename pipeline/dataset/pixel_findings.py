@@ -1,6 +1,7 @@
 """What the values of the pixels say of a data set: its range, images that show nothing, classes that repeat themselves or each other."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,13 +29,17 @@ def range_of(judged: Judged) -> ValueRange | None:
     return find_range(training, floating=bool((depths == FLOATING).any()))
 
 
-def model_limit(judged: Judged) -> int:
-    """The most pixels of an image that a model of this data set takes: the usual limit, so that a new ingest.max_pixels alone re-fits nothing, unless there
-    are larger images.
+def limits_of_model(judged: Judged) -> dict[str, Any]:
+    """The part of report.json about the values and the size of images that a model of this data set takes.
+
+    max_pixels is the usual limit unless there are larger images, so that a new ingest.max_pixels alone re-fits nothing.
     """
-    facts = judged.images.facts[judged.kept]
+    facts, value_range = judged.images.facts[judged.kept], range_of(judged)
     most = int((facts["width"].astype(np.int64) * facts["height"]).max(initial=0))
-    return judged.max_pixels if most > MOST_PIXELS else MOST_PIXELS
+    return {
+        "value_range": value_range._asdict() if value_range else None,
+        "max_pixels": judged.max_pixels if most > MOST_PIXELS else MOST_PIXELS,
+    }
 
 
 def image_problems(judged: Judged, value_range: ValueRange | None) -> list[ImageProblem]:

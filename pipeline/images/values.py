@@ -106,11 +106,14 @@ def to_eight_bits(image: Image.Image, value_range: tuple[float, float] | None) -
     return Image.fromarray(scale_values(values_of(image), value_range or SIXTEEN_BITS))
 
 
-def stretch(image: Image.Image) -> Image.Image:
-    """An image of 8 bits to look at or to compare: a deep one from its own least to its own largest value, without outliers."""
+def stretch(image: Image.Image, found: Extremes | None = None) -> Image.Image:
+    """An image of 8 bits to look at or to compare: a deep one from its own least to its own largest value, without outliers.
+
+    found: its extremes, if they are known.
+    """
     if not is_deep(image):
         return image
-    found = find_extremes(values_of(image))
+    found = found or find_extremes(values_of(image))
     low, high = (found.core_least, found.core_most) if found.core_most > found.core_least else (found.least, found.most)
     if not high > low:  # of one value, or of none
         low, high = (0.0, 255.0) if 0 <= found.least <= 255 else SIXTEEN_BITS

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.images.decoding import ImageSpec, image_to_input
-from pipeline.images.values import stretch
+from pipeline.images.values import Extremes, stretch
 
 LUMA_SIDE = 16
 COLOUR_SIDE = 4
@@ -47,11 +47,11 @@ def fingerprint_of_plain(image: Image.Image) -> tuple[np.ndarray, tuple[int, int
     return np.frombuffer(b"".join((luma.tobytes(), chroma, bytes((detail,)), PADDING)), np.uint8), (darkest, brightest)
 
 
-def plain(image: Image.Image) -> Image.Image:
-    """A decoded image as one of mode L or RGB, without transparency."""
+def plain(image: Image.Image, found: Extremes | None = None) -> Image.Image:
+    """A decoded image as one of mode L or RGB, without transparency. found: the extremes of one of more than 8 bits, if they are known."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
-    return Image.fromarray(image_to_input(stretch(image), ImageSpec(image.height, image.width, 3, "stretch")))
+    return Image.fromarray(image_to_input(stretch(image, found), ImageSpec(image.height, image.width, 3, "stretch")))
 
 
 def _chroma(image: Image.Image) -> bytes:

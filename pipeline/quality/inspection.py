@@ -49,9 +49,10 @@ def inspect(encoded: bytes, max_pixels: int = MOST_PIXELS) -> tuple[object, ...]
     """The fields of FACTS for an encoded image. Raises ImageError if it cannot be decoded or has more than `max_pixels`."""
     image = decode(encoded, max_pixels=max_pixels)
     mode, image_format = MODES.index(image.info["mode_in_file"]), FORMATS.index(image.format or "")
-    seen = plain(image)
+    found = find_extremes(values_of(image)) if is_deep(image) else None
+    seen = plain(image, found)
     fingerprint, shades = fingerprint_of_plain(seen)
-    looks = _looks_of_deep(image) if is_deep(image) else (*_looks(image, seen, *shades), NOT_DEEP)
+    looks = _looks_of_deep(image, found) if found else (*_looks(image, seen, *shades), NOT_DEEP)
     return pixel_digest(image), image.width, image.height, mode, image_format, *looks, fingerprint
 
 
@@ -65,8 +66,7 @@ def _looks(image: Image.Image, seen: Image.Image, darkest: int, brightest: int) 
     return depth, all(low == high for low, high in bands), most if most <= NEARLY_BLACK else 255
 
 
-def _looks_of_deep(image: Image.Image) -> tuple[int, bool, int, Extremes]:
-    found = find_extremes(values_of(image))
+def _looks_of_deep(image: Image.Image, found: Extremes) -> tuple[int, bool, int, Extremes]:
     return FLOATING if is_floating(image) else WHOLE_NUMBERS, found.least == found.most or not np.isfinite(found.least), 255, found
 
 

@@ -19,7 +19,7 @@ from pipeline.dataset.judged import Judged, describe, keys_of, present, write_ju
 from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
 from pipeline.dataset.pixel_findings import (
     image_problems,
-    model_limit,
+    limits_of_model,
     range_of,
     refuse_nothing_to_see,
     refuse_repeated_classes,
@@ -75,9 +75,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
         findings, changes = _judge(judged, near, order, config.ingest, recorded, source.name)
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
-        value_range = range_of(judged)
-        report |= {"removed_classes": changes.removed, "max_pixels": model_limit(judged)}
-        report["value_range"] = value_range._asdict() if value_range else None
+        report |= {"removed_classes": changes.removed, **limits_of_model(judged)}
         _tell(folder, judged, findings, report)
         refuse_changes(changes, judged, config.ingest)
         _refuse(findings, judged, report, config.ingest)
@@ -176,6 +174,8 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
     """Raise SourceError if a policy says so, if too much is left out, or if the rest cannot be used for training and testing."""
     failed = count_findings([finding for finding in findings if finding.action == "failed"])
     if failed:
+        if "conflict" in failed:
+            refuse_repeated_classes(judged, report["name"])
         example = next(finding for finding in findings if finding.action == "failed")
         about = example.subject.path or example.subject.label
         raise SourceError(
