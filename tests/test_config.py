@@ -60,6 +60,10 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
     ("before", "after", "words"),
     [
         ("image_size: auto", "image_size: [4, 2.5]", "should be auto or [height, width] in px, each 8 to 1024; found [4, 2.5]."),
+        ("value_range: auto", "value_range: [7, 7]", "should be auto or [low, high], two numbers of which the first is less than the second, as in"),
+        ("value_range: auto", "value_range: [0, .inf]", "as in [0, 4095]; found [0, inf]."),
+        ("value_range: auto", "value_range: 0 to 4095", "as in [0, 4095]; found '0 to 4095'."),
+        ("max_pixels: 100000000", "max_pixels: 5000", "should be a whole number from 10000 to 1000000000; found 5000."),
         ("image_size: auto", "image_size: 28x32", "found '28x32'. Did you mean [28, 32]?"),
         ("device: auto", "device: tpu", "should be one of auto, cpu, gpu; found 'tpu'."),
         ("  epochs: 7", '  epochs: "7"', "should be a whole number of at least 1; found '7'. Write 7 without quotes."),

@@ -187,9 +187,9 @@ def test_nothing_is_decoded_twice(tmp_path: Path, source: Path, monkeypatch: pyt
     before = run(tmp_path, source)
     decoded: list[bytes] = []
 
-    def inspect_and_remember(content: bytes) -> tuple[object, ...]:
+    def inspect_and_remember(content: bytes, max_pixels: int) -> tuple[object, ...]:
         decoded.append(content)
-        return inspect(content)
+        return inspect(content, max_pixels)
 
     monkeypatch.setattr("pipeline.dataset.intake.inspect", inspect_and_remember)
     draw("cross", np.random.default_rng(77)).save(source / "cross" / "new.jpg")

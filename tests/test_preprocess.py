@@ -49,7 +49,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Packed:
 
 def test_a_packed_image_is_what_the_registered_model_makes_of_the_file(packed: Packed) -> None:
     spec = json.loads((packed.folder / "spec.json").read_text(encoding="utf-8"))
-    image_spec = ImageSpec(spec["height"], spec["width"], spec["channels"], spec["resize"])
+    image_spec = ImageSpec.read(spec)
 
     for split in ("train", "test"):
         images, labels, index = packed.read(split)
@@ -98,8 +98,8 @@ SMALL = {"width": [28, 28, 28], "height": [20, 20, 20], "median_longer_side": 28
 MIXED = {"width": [100, 400, 900], "height": [80, 300, 700], "median_longer_side": 400}
 TINY = {"width": [10, 12, 14], "height": [10, 12, 14], "median_longer_side": 12}
 MIDDLE = {"width": [40, 60, 90], "height": [40, 50, 90], "median_longer_side": 61}
-AUTO = Preprocess(image_size="auto", channels="auto", resize="pad")
-CHOSEN = Preprocess(image_size=[40, 50], channels=1, resize="crop")
+AUTO = Preprocess(image_size="auto", channels="auto", resize="pad", value_range="auto")
+CHOSEN = Preprocess(image_size=[40, 50], channels=1, resize="crop", value_range="auto")
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ from pipeline.dataset.content_cache import ContentCache, cache_folder, drop_othe
 from pipeline.dataset.shards import SHARD_SCHEMA, write_shard
 from pipeline.dataset.split_names import NO_SPLIT, SPLITS
 from pipeline.errors import ImageError
-from pipeline.images import decoding
+from pipeline.images import decoding, values
 from pipeline.listing.records import LeftOut, Record, Source
 from pipeline.parallel import parallel_map
 from pipeline.progress import Progress
 from pipeline.quality import fingerprints, inspection
-from pipeline.quality.inspection import FACTS, MODES, inspect, is_misnamed
+from pipeline.quality.inspection import FACTS, MODES, VALUES, WHOLE_NUMBERS, inspect, is_misnamed
 
 SHARD_ROWS = 1024
 SHARD_BYTES = 8 * 2**20
@@ -40,17 +40,22 @@ KEPT_FACTS = np.dtype(
         ("mode", "u1"),
         ("format", "u1"),
         ("misnamed", "?"),
+        ("depth", "u1"),  # as in FACTS, like all others from here
+        ("one_colour", "?"),
+        ("brightest", "u1"),
     ]
 )
+DEEP = np.dtype([("row", "<i8"), *((name, VALUES[name]) for name in VALUES.names or ())])
 
 
 @dataclass(frozen=True)
 class Images:
-    """The usable images. facts: KEPT_FACTS (N,), in the order of the shards. labels: all classes, also those without a usable
-    image. shard_lengths: images in each shard.
+    """The usable images. facts: KEPT_FACTS (N,), in the order of the shards. deep: DEEP (M,), the rows and values of images of more than 8 bits per
+    channel. labels: all classes, also those without a usable image. shard_lengths: images in each shard.
     """
 
     facts: np.ndarray
+    deep: np.ndarray
     labels: list[str]
     shard_lengths: list[int]
     left_out: list[LeftOut]
@@ -67,23 +72,31 @@ class Taken:
     labels: set[str]
 
 
-def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path) -> Images:
+def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path, max_pixels: int) -> Images:
     """Write all images of a source to the folder `shards`, and their fingerprints, one after the other, to a file."""
-    cache = cache_folder(cache / "inspected", modules=(decoding, inspection, fingerprints))
+    cache = cache_folder(cache / "inspected", modules=(decoding, values, inspection, fingerprints))
     labels: dict[str, int] = {}
     facts = bytearray()  # grows in place: concatenating arrays would need twice the memory
+    deep: list[np.ndarray] = []
     lengths: list[int] = []
     left_out: list[LeftOut] = []
     with Progress("ingest", source.count, "images") as progress:
-        for taken in parallel_map(_Take(shards, cache, uuid.uuid4().hex), enumerate(_chunks(source.records))):
+        for taken in parallel_map(_Take(shards, cache, uuid.uuid4().hex, max_pixels), enumerate(_chunks(source.records))):
             fingerprints_file.write(taken.facts["fingerprint"].tobytes())
+            deep.append(_deep(taken.facts, first_row=len(facts) // KEPT_FACTS.itemsize))
             facts += _kept(taken, labels).tobytes()
             for label in sorted(taken.labels):
                 labels.setdefault(label, len(labels))
             lengths += [len(taken.facts)] if len(taken.facts) else []
             left_out += taken.left_out
             progress.advance(len(taken.facts) + len(taken.left_out))
-    result = Images(np.frombuffer(facts, KEPT_FACTS), list(labels), lengths, sorted([*source.left_out, *left_out]))
+    result = Images(
+        np.frombuffer(facts, KEPT_FACTS),
+        np.concatenate([np.empty(0, DEEP), *deep]),
+        list(labels),
+        lengths,
+        sorted([*source.left_out, *left_out]),
+    )
     ContentCache(cache).keep(np.unique(result.facts["content"]))
     drop_others(cache)
     return result
@@ -96,6 +109,7 @@ class _Take:
     shards: Path
     cache: Path
     run: str
+    max_pixels: int
 
     def __call__(self, numbered: tuple[int, list[Record]]) -> Taken:
         number, records = numbered
@@ -116,12 +130,12 @@ class _Take:
         """(FACTS (M,) of the images that can be decoded, from the cache if possible; the errors of the others, by index)."""
         keys = [key_of(content) for content in encoded]
         cache = opened_cache(self.cache, self.run)
-        known = cache.find(keys)
+        known = [row if row is not None and int(row["width"]) * int(row["height"]) <= self.max_pixels else None for row in cache.find(keys)]
         rows: list[tuple[object, ...]] = []
         faults: dict[int, ImageError] = {}
         for i in (i for i, row in enumerate(known) if row is None):
             try:
-                rows.append(inspect(encoded[i]))
+                rows.append(inspect(encoded[i], self.max_pixels))
             except ImageError as error:
                 faults[i] = error
         new = np.array(rows, FACTS)
@@ -166,7 +180,7 @@ def _kept(taken: Taken, labels: dict[str, int]) -> np.ndarray:
     kept = np.zeros(len(taken.facts), KEPT_FACTS)
     kept["pixels"] = np.frombuffer(taken.facts["pixels"].tobytes(), "V16")[::2]
     kept["content"] = taken.content
-    for name in ("width", "height", "mode", "format"):
+    for name in ("width", "height", "mode", "format", "depth", "one_colour", "brightest"):
         kept[name] = taken.facts[name]
     if taken.records:
         names, splits, groups, kept["misnamed"] = zip(*taken.records, strict=True)
@@ -174,6 +188,16 @@ def _kept(taken: Taken, labels: dict[str, int]) -> np.ndarray:
         kept["split"] = [SPLITS.index(split) if split else NO_SPLIT for split in splits]
         kept["group"] = [_group_key(group) if group else 0 for group in groups]
     return kept
+
+
+def _deep(facts: np.ndarray, first_row: int) -> np.ndarray:
+    """DEEP (M,) of those of a chunk of FACTS (N,) that have more than 8 bits per channel."""
+    rows = np.flatnonzero(facts["depth"] >= WHOLE_NUMBERS)
+    deep = np.empty(len(rows), DEEP)
+    deep["row"] = first_row + rows
+    for name in VALUES.names or ():
+        deep[name] = facts["values"][name][rows]
+    return deep
 
 
 def _group_key(name: str) -> int:

@@ -21,12 +21,13 @@ from pipeline.quality.inspection import MODES
 
 @dataclass(frozen=True)
 class Judged:
-    """The images with the decisions about them. splits: int8 (N,), indices into SPLITS. kept: bool (N,)."""
+    """The images with the decisions about them. splits: int8 (N,), indices into SPLITS. kept: bool (N,). max_pixels: of any of them."""
 
     images: Images
     shards: Sequence[Path]
     splits: np.ndarray
     kept: np.ndarray
+    max_pixels: int
 
     def subjects(self, rows: Iterable[int]) -> dict[int, Subject]:
         """The subjects of findings in some rows."""
@@ -54,7 +55,9 @@ class Judged:
     def pictures(self, rows: Iterable[int]) -> dict[int, bytes]:
         """A thumbnail of each image of some rows."""
         encoded = read_rows(self.shards, self.images.shard_lengths, rows, "bytes")
-        return {row: thumbnail(decode(content)) for row, content in encoded.items() if isinstance(content, bytes)}
+        return {
+            row: thumbnail(decode(content, max_pixels=self.max_pixels)) for row, content in encoded.items() if isinstance(content, bytes)
+        }
 
 
 def keys_of(images: Images) -> np.ndarray:

@@ -12,8 +12,9 @@ import re
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
@@ -22,38 +23,60 @@ from pipeline.errors import ImageError, SourceError
 from pipeline.images.formats import SNIFF_BYTES, identify, why_not_read
 from pipeline.images.header_formats import HEIC
 from pipeline.images.tiff_pages import tiff_fault, why_tiff_not_read
+from pipeline.images.values import is_deep, note_samples, scale_values, to_eight_bits, values_of
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "HEIF")
 GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
-MOST_PIXELS = 100_000_000
+MOST_PIXELS = 100_000_000  # of an image for a model that says nothing else
 RESAMPLING = Image.Resampling.BICUBIC  # Pillow widens the filter when it shrinks an image: no aliasing
 DECODED_AT = 2  # an image larger than this many times the target size is first reduced by averaging blocks, as in Pillow's thumbnails
 
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """The input of a network: height and width in px, 1 or 3 channels, and how images of another shape are resized."""
+    """The input of a network: height and width in px, 1 or 3 channels, and how images of another shape are resized.
+
+    value_range: the values of images of more than 8 bits per channel that become 0 and 255; None if the data set has no such images. max_pixels: larger
+    images are refused.
+    """
 
     height: int
     width: int
     channels: int
     resize: Literal["pad", "crop", "stretch"]
+    value_range: tuple[float, float] | None = None
+    max_pixels: int = MOST_PIXELS
+
+    def described(self) -> dict[str, Any]:
+        """The part of spec.json about images; without what is as in most data sets."""
+        usual = {"value_range": None, "max_pixels": MOST_PIXELS}
+        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
+
+    @classmethod
+    def read(cls, described: Mapping[str, Any]) -> "ImageSpec":
+        """The spec in the content of a spec.json, also one of an earlier version."""
+        spec = cls(*(described[name] for name in ("height", "width", "channels", "resize")))
+        low_high, most = described.get("value_range"), described.get("max_pixels", MOST_PIXELS)
+        return replace(spec, value_range=(low_high[0], low_high[1]) if low_high else None, max_pixels=most)
 
 
-def decode(encoded: bytes, spec: ImageSpec | None = None) -> Image.Image:
-    """A decoded image, turned upright; its `info` has `mode_in_file`. Raises ImageError if it cannot be decoded.
+def decode(encoded: bytes, spec: ImageSpec | None = None, max_pixels: int = MOST_PIXELS) -> Image.Image:
+    """A decoded image, turned upright. Raises ImageError if it cannot be decoded.
 
-    With a `spec`, a JPEG of more than twice its size is decoded at 1/2, 1/4 or 1/8 (the inverse cosine transform averages blocks of pixels).
+    Its `info` has `mode_in_file`, and what `note_samples` finds. With a `spec`, which has a limit of pixels of its own, a JPEG of more than twice its
+    size is decoded at 1/2, 1/4 or 1/8 (the inverse cosine transform averages blocks of pixels).
     """
     if not encoded:
         raise ImageError("empty file", "empty")
+    most = spec.max_pixels if spec else max_pixels
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image: Image.Image = Image.open(io.BytesIO(encoded), formats=_formats(encoded))
-            _check(image)
+            image = _open(encoded, most)
+            _check(image, most)
+            samples = note_samples(image, encoded)
             if spec and image.format == "JPEG":
                 _draft(image, spec)
             image.load()
@@ -62,18 +85,21 @@ def decode(encoded: bytes, spec: ImageSpec | None = None) -> Image.Image:
         raise
     except Image.DecompressionBombError as error:
         found = re.search(r"\d+", str(error))
-        raise ImageError(
-            f"{int(found[0]) if found else 0:,} px is more than {MOST_PIXELS // 1_000_000} million pixels", "too_large"
-        ) from None
+        raise ImageError(f"{int(found[0]) if found else 0:,} px is more than {_limit_in_words(most)}", "too_large") from None
     except Exception as error:  # on damaged files, Pillow's decoders raise nearly any exception
         raise ImageError(_reason(error, encoded)) from None
-    upright.info["mode_in_file"] = image.mode
+    upright.info.update(samples, mode_in_file=image.mode)
     upright.format = image.format
     return upright
 
 
 def pixel_digest(image: Image.Image) -> bytes:
-    """sha256 (32 bytes) of a decoded image: mode, size and pixels; palettes are replaced by their colours."""
+    """sha256 (32 bytes) of a decoded image: mode, size and pixels; palettes are replaced by their colours. Of a deep image, the values in the file."""
+    if is_deep(image):
+        values = values_of(image)
+        mode = "I;16" if values.dtype == np.uint16 else "I unsigned" if values.dtype == np.uint32 else image.mode
+        header = f"{mode} {image.width} {image.height} ".encode()
+        return hashlib.sha256(header + values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()).digest()
     if image.mode in ("P", "PA", "1"):
         image = image.convert("L" if image.mode == "1" else "RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
     digest = hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode())
@@ -87,9 +113,14 @@ def encoded_to_input(encoded: bytes, spec: ImageSpec) -> np.ndarray:
 
 
 def array_to_input(image: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    """uint8 (height, width, channels) of an array uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Raises SourceError for any other array."""
+    """uint8 (height, width, channels) of an array uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Raises SourceError for any other array.
+
+    With a spec that has a range of values, also of an array (H, W) or (H, W, 1) of numbers of another type.
+    """
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
+    if spec.value_range and image.ndim == 2 and image.size and image.dtype != np.uint8 and image.dtype.kind in "iuf":
+        image = scale_values(image, spec.value_range)
     values_fit = np.issubdtype(image.dtype, np.integer) and image.size > 0 and image.min() >= 0 and image.max() <= 255
     if not values_fit or not (image.ndim == 2 or (image.ndim == 3 and image.shape[-1] in (3, 4))):
         raise SourceError(
@@ -100,7 +131,7 @@ def array_to_input(image: np.ndarray, spec: ImageSpec) -> np.ndarray:
 
 def image_to_input(image: Image.Image, spec: ImageSpec) -> np.ndarray:
     """uint8 (height, width, channels) of a decoded image: transparency on white, 8 bits, grey or colour, resized."""
-    image = _to_eight_bits(image)
+    image = to_eight_bits(image, spec.value_range)
     if image.mode in ALPHA_MODES or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
@@ -149,10 +180,26 @@ def _heic_format() -> tuple[str, ...]:
     return ("HEIF",)
 
 
-def _check(image: Image.Image) -> None:
+def _open(encoded: bytes, max_pixels: int) -> Image.Image:
+    """An image, not decoded yet. Pillow refuses images of more than 179 million pixels, unless its limit is raised while it opens one."""
+    usual = Image.MAX_IMAGE_PIXELS
+    if usual is None or max_pixels <= 2 * usual:
+        return Image.open(io.BytesIO(encoded), formats=_formats(encoded))
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    try:
+        return Image.open(io.BytesIO(encoded), formats=_formats(encoded))
+    finally:
+        Image.MAX_IMAGE_PIXELS = usual
+
+
+def _limit_in_words(max_pixels: int) -> str:
+    return f"{max_pixels:,} pixels (ingest.max_pixels)"
+
+
+def _check(image: Image.Image, max_pixels: int) -> None:
     """Raise ImageError, before decoding, if the image would not fit into memory or its colours cannot be converted."""
-    if image.width * image.height > MOST_PIXELS:
-        raise ImageError(f"{image.width} x {image.height} px is more than {MOST_PIXELS // 1_000_000} million pixels", "too_large")
+    if image.width * image.height > max_pixels:
+        raise ImageError(f"{image.width} x {image.height} px is more than {_limit_in_words(max_pixels)}", "too_large")
     if isinstance(image, TiffImagePlugin.TiffImageFile) and (fault := tiff_fault(image.tag_v2)):
         raise ImageError(fault)
     if image.mode not in (*GREY_MODES, *COLOUR_MODES):
@@ -172,22 +219,13 @@ def _draft(image: Image.Image, spec: ImageSpec) -> None:
 
 def _turn_upright(image: Image.Image) -> Image.Image:
     """The image turned by its EXIF orientation, or as it is if EXIF is damaged."""
+    if image.format == "PNG" and not image.info:  # EXIF would be there; to look for it takes 2 % of the time for an image of 28 px
+        return image
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         return image if orientation == 1 else ImageOps.exif_transpose(image)
     except Exception:  # damaged EXIF; the pixels are fine
         return image
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey divided by 257; also 32-bit integers, if they exceed 8 bits. Floating point is scaled by 255 if no value exceeds 1."""
-    if not image.mode.startswith(("I", "F")):
-        return image
-    pixels = np.nan_to_num(np.asarray(image).astype(np.float64))
-    most = pixels.max(initial=0)
-    sixteen_bits = image.mode.startswith("I;") or (image.mode == "I" and most > 255)
-    scale = 1 / 257 if sixteen_bits else 255.0 if image.mode == "F" and most <= 1 else 1.0
-    return Image.fromarray(np.clip(np.rint(pixels * scale), 0, 255).astype(np.uint8))
 
 
 def _resize(image: Image.Image, spec: ImageSpec) -> Image.Image:

@@ -110,6 +110,8 @@ class Ingest(Section):
     """such copies in two splits; reject leaves them out of train (or else validation)"""
     class_problem: Literal["keep", "fail"]
     """keep or fail: classes that are small, imbalanced, or predictable from size or colour mode"""
+    max_pixels: Annotated[int, Field(ge=10_000, le=1_000_000_000)]
+    """10000 to 1000000000: images of more pixels (width x height) are left out"""
     removed_classes: Annotated[list[str], BeforeValidator(_class_names)]
     """classes of earlier runs that were removed on purpose, e.g. [fox]; any other missing class stops the run"""
     replaced_images: Literal["fail", "keep"]

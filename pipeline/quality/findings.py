@@ -38,6 +38,14 @@ class Subject(NamedTuple):
     row: int = -1
 
 
+class ImageProblem(NamedTuple):
+    """A finding about one image, which is kept: its kind, the row, and a note."""
+
+    kind: str
+    row: int
+    note: str
+
+
 @dataclass(frozen=True)
 class Finding:
     """One line of findings.csv. `other` is the image that the subject is a copy of; `rejected`: whether the subject is left out."""
@@ -50,15 +58,17 @@ class Finding:
     rejected: bool
 
 
-def rows_named(misnamed: Copies, copies: Sequence[Copies]) -> set[int]:
+def rows_named(misnamed: Copies, copies: Sequence[Copies], seen: Sequence[ImageProblem]) -> set[int]:
     """The rows of the images that findings are about."""
-    return {*misnamed.rows.tolist(), *(row for found in copies for row in (*found.pairs.ravel().tolist(), *found.rows.tolist()))}
+    in_copies = (row for found in copies for row in (*found.pairs.ravel().tolist(), *found.rows.tolist()))
+    return {*misnamed.rows.tolist(), *in_copies, *(problem.row for problem in seen)}
 
 
 def list_findings(
     left_out: Sequence[LeftOut],
     misnamed: Copies,
     copies: Sequence[Copies],
+    seen: Sequence[ImageProblem],
     problems: Sequence[ClassProblem],
     subjects: Mapping[int, Subject],
     formats: np.ndarray,
@@ -67,6 +77,7 @@ def list_findings(
     """All findings, in the order of the checks. subjects: those of `rows_named`. formats: (N,), indices into FORMATS."""
     unusable = ACTIONS[policies["unusable"]]
     findings = [Finding(fault.finding, unusable, Subject(fault.path), None, fault.reason, rejected=True) for fault in left_out]
+    findings += [Finding(problem.kind, "kept", subjects[problem.row], None, problem.note, rejected=False) for problem in seen]
     for row in misnamed.rows.tolist():
         note = f"its content is {FORMATS[formats[row]]}"
         findings.append(Finding("wrong_type", ACTIONS[misnamed.policy], subjects[row], None, note, misnamed.policy == "reject"))
@@ -74,7 +85,7 @@ def list_findings(
         findings += _copies(found, subjects)
     for problem in problems:
         about = Subject("", ", ".join(problem.classes))
-        policy = policies.get(problem.kind, policies["class_problem"])
+        policy = policies.get(problem.kind, policies["class_problem"] if problem.classes else "keep")
         findings.append(Finding(problem.kind, ACTIONS[policy], about, None, problem.note, rejected=False))
     return findings
 

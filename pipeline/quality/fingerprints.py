@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.images.decoding import ImageSpec, image_to_input
+from pipeline.images.values import Extremes, stretch
 
 LUMA_SIDE = 16
 COLOUR_SIDE = 4
@@ -30,21 +31,27 @@ PADDING = bytes(FINGERPRINT_BYTES - DETAIL - 1)
 def fingerprint(image: Image.Image) -> np.ndarray:
     """uint8 (FINGERPRINT_BYTES,) of a decoded, upright image of any size and any mode that `image_to_input` supports; transparency on white.
 
-    The image is stretched to a square, so that stretched copies have the same fingerprint.
+    The image is stretched to a square, so that stretched copies have the same fingerprint; the values of one of more than 8 bits are stretched, too.
     """
-    if image.mode not in ("L", "RGB") or "transparency" in image.info:
-        image = _to_plain_colour(image)
+    return fingerprint_of_plain(plain(image))[0]
+
+
+def fingerprint_of_plain(image: Image.Image) -> tuple[np.ndarray, tuple[int, int]]:
+    """(fingerprint, its darkest and its brightest grey value) of an image made by `plain`."""
     factors = (max(1, image.width // SIDE_BEFORE_SMOOTHING), max(1, image.height // SIDE_BEFORE_SMOOTHING))
     small = image if factors == (1, 1) else image.reduce(factors)
     chroma = GREY_CHROMA if small.mode == "L" else _chroma(small)
     luma = (small if small.mode == "L" else small.convert("L")).resize((LUMA_SIDE, LUMA_SIDE), SMOOTH)
     darkest, brightest = cast(tuple[int, int], luma.getextrema())
     detail = _spread(image) if brightest - darkest <= FLAT_RANGE else 0
-    return np.frombuffer(b"".join((luma.tobytes(), chroma, bytes((detail,)), PADDING)), np.uint8)
+    return np.frombuffer(b"".join((luma.tobytes(), chroma, bytes((detail,)), PADDING)), np.uint8), (darkest, brightest)
 
 
-def _to_plain_colour(image: Image.Image) -> Image.Image:
-    return Image.fromarray(image_to_input(image, ImageSpec(image.height, image.width, 3, "stretch")))
+def plain(image: Image.Image, found: Extremes | None = None) -> Image.Image:
+    """A decoded image as one of mode L or RGB, without transparency. found: the extremes of one of more than 8 bits, if they are known."""
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        return image
+    return Image.fromarray(image_to_input(stretch(image, found), ImageSpec(image.height, image.width, 3, "stretch")))
 
 
 def _chroma(image: Image.Image) -> bytes:

@@ -1,11 +1,19 @@
-"""The facts about a decoded image: size, colour mode, format, digest of the pixels, fingerprint. Bytes in, one row out."""
+"""The facts about a decoded image: size, colour mode, format, digest of the pixels, values, fingerprint. Bytes in, one row out."""
+
+from typing import cast
 
 import numpy as np
+from PIL import Image
 
-from pipeline.images.decoding import COLOUR_MODES, FORMATS, GREY_MODES, decode, pixel_digest
-from pipeline.quality.fingerprints import FINGERPRINT_BYTES, fingerprint
+from pipeline.images.decoding import COLOUR_MODES, FORMATS, GREY_MODES, MOST_PIXELS, decode, pixel_digest
+from pipeline.images.values import Extremes, find_extremes, is_deep, is_floating, values_of
+from pipeline.quality.fingerprints import FINGERPRINT_BYTES, fingerprint_of_plain, plain
 
 MODES = (*GREY_MODES, *COLOUR_MODES)
+EIGHT_BITS, SIXTEEN_BIT_COLOUR, WHOLE_NUMBERS, FLOATING = range(4)  # what the values of an image are; the last two are deep
+NEARLY_BLACK = 15  # of 255
+NOT_DEEP = Extremes(0, 0, 0, 0, 0)
+VALUES = np.dtype([("least", "<f8"), ("most", "<f8"), ("core_least", "<f8"), ("core_most", "<f8"), ("not_finite", "<u4")])
 FACTS = np.dtype(
     [
         ("pixels", "V32"),  # sha256 of mode, size and pixels
@@ -13,6 +21,10 @@ FACTS = np.dtype(
         ("height", "<u4"),
         ("mode", "u1"),  # index into MODES: Pillow's mode in the file
         ("format", "u1"),  # index into FORMATS
+        ("depth", "u1"),  # EIGHT_BITS, …
+        ("one_colour", "?"),  # all pixels are the same
+        ("brightest", "u1"),  # the largest value of 8 bits, if it is at most NEARLY_BLACK; 255 for all others
+        ("values", VALUES),  # Extremes of a deep image, zeros for others
         ("fingerprint", "u1", (FINGERPRINT_BYTES,)),
     ]
 )
@@ -36,11 +48,29 @@ FORMATS_OF = {
 }
 
 
-def inspect(encoded: bytes) -> tuple[object, ...]:
-    """The fields of FACTS for an encoded image. Raises ImageError if it cannot be decoded."""
-    image = decode(encoded)
+def inspect(encoded: bytes, max_pixels: int = MOST_PIXELS) -> tuple[object, ...]:
+    """The fields of FACTS for an encoded image. Raises ImageError if it cannot be decoded or has more than `max_pixels`."""
+    image = decode(encoded, max_pixels=max_pixels)
     mode, image_format = MODES.index(image.info["mode_in_file"]), FORMATS.index(image.format or "")
-    return pixel_digest(image), image.width, image.height, mode, image_format, fingerprint(image)
+    found = find_extremes(values_of(image)) if is_deep(image) else None
+    seen = plain(image, found)
+    fingerprint, shades = fingerprint_of_plain(seen)
+    looks = _looks_of_deep(image, found) if found else (*_looks(image, seen, *shades), NOT_DEEP)
+    return pixel_digest(image), image.width, image.height, mode, image_format, *looks, fingerprint
+
+
+def _looks(image: Image.Image, seen: Image.Image, darkest: int, brightest: int) -> tuple[int, bool, int]:
+    """depth, one_colour and brightest of an image of 8 bits. Its pixels are counted only if the thumbnail is flat or dark: it takes long."""
+    depth = SIXTEEN_BIT_COLOUR if image.info.get("sixteen_bit_colour") else EIGHT_BITS
+    if brightest > NEARLY_BLACK and brightest - darkest > 1:  # a thumbnail of one colour may be off by one
+        return depth, False, 255
+    bands = [cast(tuple[int, int], band.getextrema()) for band in seen.split()]
+    most = max(high for _, high in bands)
+    return depth, all(low == high for low, high in bands), most if most <= NEARLY_BLACK else 255
+
+
+def _looks_of_deep(image: Image.Image, found: Extremes) -> tuple[int, bool, int, Extremes]:
+    return FLOATING if is_floating(image) else WHOLE_NUMBERS, found.least == found.most or not np.isfinite(found.least), 255, found
 
 
 def is_misnamed(path: str, image_format: int) -> bool:

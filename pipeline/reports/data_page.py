@@ -9,6 +9,7 @@ from pipeline.images.decoding import FORMATS
 from pipeline.quality.findings import Action, Finding
 from pipeline.quality.inspection import MODES
 from pipeline.quality.kinds import kinds
+from pipeline.quality.value_range import ValueRange
 from pipeline.reports.data_report import MOST_EXAMPLES, DataReport, Example, FindingGroup, Picture, render
 
 Groups = Mapping[tuple[str, Action], Sequence[Finding]]
@@ -38,6 +39,7 @@ def data_page(
         thumbnails={name: [pictures[row] for row in rows] for name, rows in rows_of_class.items()},
         findings=[_group(kind, action, group, pictures) for (kind, action), group in _by_kind(findings).items()],
         checked=list(kinds()),
+        value_range=ValueRange(**found).sentence if isinstance(found := described.get("value_range"), dict) else "",
     )
     return render(report)
 

@@ -79,7 +79,8 @@ class DataReport:
 
     `images`, `left_out`: how many are used, and how many are not. `counts`: images by split (train, validation, test) and class. `sizes_px`: images
     by (width, height); `modes`: by Pillow's mode; `formats`: by format, empty if the source has none. `thumbnails`: PNGs or JPEGs by class.
-    `checked`: the kinds of findings that were checked for.
+    `checked`: the kinds of findings that were checked for. `value_range`: what becomes of the values of
+    images of more than 8 bits; empty if there are none.
     """
 
     name: str
@@ -95,6 +96,7 @@ class DataReport:
     thumbnails: Mapping[str, Sequence[bytes]]
     findings: Sequence[FindingGroup]
     checked: Sequence[str]
+    value_range: str = ""
 
     @property
     def splits(self) -> Mapping[str, int]:

@@ -7,6 +7,7 @@ model was trained. Needs `model.keras` and `spec.json` in one folder; knows noth
 import base64
 import binascii
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,23 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from pipeline.errors import SourceError
-from pipeline.images.decoding import ImageSpec, array_to_input, encoded_to_input
+from pipeline.images.decoding import ImageSpec, array_to_input, decode, image_to_input
+from pipeline.images.values import find_extremes, is_deep, number, values_of
 from pipeline.models.predict import load_model, predict
 
 MODEL_FILE = "model.keras"
 SPEC_FILE = "spec.json"
+LOG = logging.getLogger(__name__)
 
 
 class ServedModel:
-    """Predicts from encoded images (bytes, or base64 text) or uint8 arrays (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of any size."""
+    """Predicts from encoded images (bytes, or base64 text) or uint8 arrays (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of any size.
+
+    Values of images of more than 8 bits per channel that are outside the range of the training images are clipped, and a warning is logged.
+    """
 
     def __init__(self, model: keras.Model, spec: ImageSpec, class_names: Sequence[str]) -> None:
         self._model = model
@@ -54,17 +61,27 @@ class ServedModel:
             if isinstance(image, str):
                 image = base64.b64decode(image, validate=True)
             if isinstance(image, bytes | bytearray):
-                return encoded_to_input(bytes(image), self._spec)
+                return self._prepare_decoded(row, decode(bytes(image), self._spec))
             return array_to_input(np.asarray(image), self._spec)
         except (SourceError, binascii.Error, ValueError) as error:
             raise SourceError(f"image {row}: {error}") from None
+
+    def _prepare_decoded(self, row: int, image: Image.Image) -> np.ndarray:
+        if self._spec.value_range and is_deep(image):
+            low, high = self._spec.value_range
+            found = find_extremes(values_of(image))
+            if found.least < low or found.most > high or found.not_finite:
+                LOG.warning(
+                    "image %d: values from %s to %s, %d not finite: clipped to %s to %s",
+                    row, number(found.least), number(found.most), found.not_finite, number(low), number(high),
+                )  # fmt: skip
+        return image_to_input(image, self._spec)
 
 
 def load(folder: Path) -> ServedModel:
     """The model in a folder with model.keras and spec.json."""
     spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
-    image_spec = ImageSpec(spec["height"], spec["width"], spec["channels"], spec["resize"])
-    return ServedModel(load_model(folder / MODEL_FILE), image_spec, spec["class_names"])
+    return ServedModel(load_model(folder / MODEL_FILE), ImageSpec.read(spec), spec["class_names"])
 
 
 def _load_pyfunc(path: str) -> ServedModel:

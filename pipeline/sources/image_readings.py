@@ -3,6 +3,7 @@
 They are compared, not ranked: where a table and the folders name different classes, it is an error that shows both.
 """
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -133,13 +134,8 @@ def _tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Path) 
                     continue
                 raise
             if table is not None:
-                found.append(
-                    understand(
-                        table,
-                        lambda cell, path=path: index.find(cell, path),
-                        {**choice.columns, "multi_label": choice.settings.multi_label},
-                    )
-                )  # type: ignore[misc]
+                chosen = {**choice.columns, "multi_label": choice.settings.multi_label}
+                found.append(understand(table, functools.partial(index.find, table=path), chosen))
     refuse_unknown_columns(found, choice.columns)
     return found
 

@@ -17,6 +17,15 @@ from pipeline.dataset.earlier_runs import class_problems, read_recorded, record,
 from pipeline.dataset.intake import Images, take_images
 from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
 from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
+from pipeline.dataset.pixel_findings import (
+    image_problems,
+    limits_of_model,
+    range_of,
+    refuse_nothing_to_see,
+    refuse_repeated_classes,
+    repetitions,
+    value_problems,
+)
 from pipeline.dataset.shards import shard_files
 from pipeline.dataset.splits import Sides, decide_sides, together, without_crowds
 from pipeline.errors import SourceError
@@ -37,6 +46,7 @@ from pipeline.quality.fingerprints import FINGERPRINT_BYTES
 from pipeline.quality.inspection import MODES
 from pipeline.quality.kinds import in_words
 from pipeline.quality.near_duplicates import near_duplicates
+from pipeline.quality.value_range import ValueRange
 from pipeline.reports.data_page import data_page, rows_shown
 from pipeline.reports.data_report import thumbnails_per_class
 from pipeline.sources.layouts import open_source
@@ -56,15 +66,15 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     recorded = read_recorded(source, paths)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
-        images, near = _take(source, shards, paths)
+        images, near = _take(source, shards, paths, config.ingest.max_pixels)
         copies = without_crowds(len(images.facts), near)
         sides = _decide_sides(images, copies, read_ledger(paths.ledger), config.ingest.test_fraction)
-        judged = Judged(images, shard_files(shards), sides.splits, np.ones(len(images.facts), bool))
+        judged = Judged(images, shard_files(shards), sides.splits, np.ones(len(images.facts), bool), config.ingest.max_pixels)
         order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
         findings, changes = _judge(judged, near, order, config.ingest, recorded, source.name)
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
-        report["removed_classes"] = changes.removed
+        report |= {"removed_classes": changes.removed, **limits_of_model(judged)}
         _tell(folder, judged, findings, report)
         refuse_changes(changes, judged, config.ingest)
         _refuse(findings, judged, report, config.ingest)
@@ -89,10 +99,10 @@ def _location(config: Config, paths: Paths) -> Path:
     return source
 
 
-def _take(source: Source, shards: Path, paths: Paths) -> tuple[Images, np.ndarray]:
+def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[Images, np.ndarray]:
     """The images, and the pairs of near duplicates among them, int64 (M, 2)."""
     with tempfile.TemporaryFile(dir=shards.parent, prefix=".fingerprints.") as file:
-        images = take_images(source, shards, file, paths.scratch)
+        images = take_images(source, shards, file, paths.scratch, max_pixels)
         if not len(images.facts):
             example = f"{images.left_out[0].path}: {images.left_out[0].reason}"
             raise SourceError(f"ingest.source: none of {source.count} files in {source.name} is an image, for example {example}.")
@@ -118,9 +128,11 @@ def _judge(
     found = present(judged.counts(order), order)
     changes = compare(name, recorded, found, keys_of(judged.images), policies.removed_classes)
     actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep"}
-    subjects = judged.subjects(rows_named(misnamed, copies))
-    problems = [*class_problems(changes), *_check_classes(judged, order)]
-    return list_findings(judged.images.left_out, misnamed, copies, problems, subjects, facts["format"], actions), changes
+    value_range = range_of(judged)
+    seen = image_problems(judged, value_range)
+    subjects = judged.subjects(rows_named(misnamed, copies, seen))
+    problems = [*class_problems(changes), *_check_classes(judged, order), *repetitions(judged), *value_problems(judged, value_range)]
+    return list_findings(judged.images.left_out, misnamed, copies, seen, problems, subjects, facts["format"], actions), changes
 
 
 def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
@@ -151,6 +163,8 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
         print(f"ingest: left out {fault.path}: {fault.reason}", file=sys.stderr)
     if len(left_out) > NAMED_REJECTIONS:
         print(f"ingest: left out {len(left_out) - NAMED_REJECTIONS:,} more, see data/ingest/rejected.csv", file=sys.stderr)
+    if found := report["value_range"]:
+        print(f"ingest: {ValueRange(**found).sentence}", file=sys.stderr)
     if report["findings"]:
         print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
 
@@ -159,13 +173,16 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
     """Raise SourceError if a policy says so, if too much is left out, or if the rest cannot be used for training and testing."""
     failed = count_findings([finding for finding in findings if finding.action == "failed"])
     if failed:
+        if "conflict" in failed:
+            refuse_repeated_classes(judged, report["name"])
         example = next(finding for finding in findings if finding.action == "failed")
         about = example.subject.path or example.subject.label
         raise SourceError(
             f"ingest.source: {report['name']} has {_listed(failed)}, for example {about}: {example.note}. "
             "Fix them, or change the policy in params.yaml under ingest; data/ingest/report.html shows them all."
         )
-    _refuse_too_many(rejections(findings), judged.images, limits, report["name"])
+    refuse_nothing_to_see(judged, report["name"])
+    _refuse_too_many(rejections(findings), judged, limits, report["name"])
     counts, names = report["counts"], report["class_names"]
     if not names:
         raise SourceError(f"ingest.source: all images of {report['name']} are left out; data/ingest/report.html shows why.")
@@ -183,11 +200,13 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
         raise SourceError(f"ingest.source: {', '.join(unseen)} has test images but no training images. Add some, or remove the class.")
 
 
-def _refuse_too_many(left_out: Sequence[LeftOut], images: Images, limits: Ingest, name: str) -> None:
+def _refuse_too_many(left_out: Sequence[LeftOut], judged: Judged, limits: Ingest, name: str) -> None:
     """Raise SourceError if more is left out than ingest.max_rejected_fraction allows."""
-    files = len(images.facts) + len(images.left_out)
+    files = len(judged.images.facts) + len(judged.images.left_out)
     if len(left_out) > limits.max_rejected_fraction * files:
         found = Counter(fault.finding for fault in left_out)
+        if found["conflict"] > len(left_out) / 2:
+            refuse_repeated_classes(judged, name)
         raise SourceError(
             f"ingest.source: {len(left_out):,} of {files:,} files of {name} would be left out, more than ingest.max_rejected_fraction "
             f"({limits.max_rejected_fraction:g}) allows: {_listed(found)}, for example {left_out[0].path}: {left_out[0].reason}. "

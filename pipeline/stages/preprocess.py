@@ -6,7 +6,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from pipeline.dataset.split_names import NO_SPLIT, SPLITS, TEST, TRAIN, VALIDATI
 from pipeline.dataset.splits import stratified_folds
 from pipeline.errors import SourceError
 from pipeline.files import read_json, write_bytes, write_json, write_table_in_parts
-from pipeline.images import decoding
+from pipeline.images import decoding, values
 from pipeline.images.decoding import ImageSpec
 from pipeline.own_files import MADE, clear
 from pipeline.parallel import parallel_map
@@ -50,13 +50,14 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     """Write data/preprocess/: packed arrays, indexes with folds, spec.json, augmented.png. Reports counts and size."""
     report = read_json(paths.stage("ingest") / "report.json")
     spec = image_spec(config.preprocess, report)
+    _tell_range(spec, config.preprocess, report)
     images = _read_index(paths.stage("ingest"), report["class_names"])
     training = images.rows("train")
     folds = _folds(images.labels[training], images.groups[training], config, report["class_names"])
     folder = clear(paths.stage("preprocess"), MADE["preprocess"])
     _pack(spec, images, paths)
     _write_indexes(paths, images, folds)
-    write_json(folder / "spec.json", {**asdict(spec), **_described(report)})
+    write_json(folder / "spec.json", {**spec.described(), **_described(report)})
     write_bytes(folder / "augmented.png", _preview(config, images.labels[training], read_array(folder / "train" / "images.npy"), report))
     return {
         **{part: len(images.rows(part)) for part in PARTS},
@@ -66,10 +67,31 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
 
 
 def image_spec(preprocess: Preprocess, report: Mapping[str, Any]) -> ImageSpec:
-    """The input of the network; `auto` is resolved from what `ingest` found."""
+    """The input of the network; `auto` is resolved from what `ingest` found. The range of values is None if all images have 8 bits per channel."""
     channels = preprocess.channels if preprocess.channels != "auto" else (1 if report["grey"] else 3)
     height, width = preprocess.image_size if preprocess.image_size != "auto" else _auto_size(report["sizes_px"])
-    return ImageSpec(height, width, channels, preprocess.resize)
+    spec = ImageSpec(height, width, channels, preprocess.resize, max_pixels=report.get("max_pixels", decoding.MOST_PIXELS))
+    found = report.get("value_range")
+    if not found:
+        return spec
+    low, high = (found["low"], found["high"]) if preprocess.value_range == "auto" else preprocess.value_range
+    return replace(spec, value_range=(float(low), float(high)))
+
+
+def _tell_range(spec: ImageSpec, preprocess: Preprocess, report: Mapping[str, Any]) -> None:
+    """Print the range of values that is used, or that one is set and not used."""
+    if spec.value_range:
+        low, high = map(values.number, spec.value_range)
+        origin = (
+            "preprocess.value_range"
+            if preprocess.value_range != "auto"
+            else "guessed by ingest"
+            if report["value_range"]["guessed"]
+            else "auto"
+        )
+        print(f"preprocess: values {low} to {high} become 0 to 255 ({origin})", file=sys.stderr)
+    elif preprocess.value_range != "auto":
+        print("preprocess: preprocess.value_range is not used: no image has more than 8 bits per channel", file=sys.stderr)
 
 
 def _auto_size(sizes: Mapping[str, Any]) -> tuple[int, int]:
@@ -114,7 +136,7 @@ def _pack(spec: ImageSpec, images: _Images, paths: Paths) -> None:
     """Decode everything into data/preprocess/{train,test}/images.npy, in the order of the shards."""
     shape = (spec.height, spec.width, spec.channels)
     rows = {part: images.rows(part) for part in PARTS}
-    cache = cache_folder(paths.scratch / "prepared", asdict(spec), modules=(decoding,))
+    cache = cache_folder(paths.scratch / "prepared", spec.described(), modules=(decoding, values))
     used = []
     with ExitStack() as open_files, Progress("preprocess", sum(map(len, rows.values())), "images") as progress:
         files = {

@@ -1,0 +1,74 @@
+"""The range of values of a data set of deep images (more than 8 bits per channel) that becomes 0 to 255. Pure functions of arrays over N images."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.images.values import number
+
+BITS = (8, 10, 12, 14, 16)
+OUTLIERS_SPREAD = 4  # extremes count as outliers if they make the range so many times larger
+USED_SHARE = 0.25  # of 0 to 255, for floating point numbers to be taken as values of 8 bits
+FEW_SHADES = 32  # of 256
+
+
+class ValueRange(NamedTuple):
+    """The values that become 0 and 255. how: where they come from, in words; guessed: whether another range may have been meant."""
+
+    low: float
+    high: float
+    guessed: bool
+    how: str
+
+    @property
+    def in_words(self) -> str:
+        """For example "0 to 4095"."""
+        return f"{number(self.low)} to {number(self.high)}"
+
+    @property
+    def sentence(self) -> str:
+        """What becomes of the values, and why."""
+        return f"values {self.in_words} become 0 to 255 ({'guessed: ' if self.guessed else ''}{self.how}); preprocess.value_range sets another range"
+
+
+def find_range(values: np.ndarray, *, floating: bool) -> ValueRange:
+    """The range of a data set. values: VALUES (N,) of its deep training images; floating: whether any of them has floating point numbers."""
+    values = values[np.isfinite(values["least"])]
+    if not len(values):
+        return ValueRange(0, 1 if floating else 65535, True, "no training image shows the range, so that of the type is taken")
+    least, most = float(values["least"].min()), float(values["most"].max())
+    low, high = _without_outliers(values, least, most, from_zero=not floating)
+    trimmed = (low, high) != (least, most)
+    note = f", but for one pixel in a thousand, whose values go from {number(least)} to {number(most)}" if trimmed else ""
+    span = f"the training values, {number(low)} to {number(high)}{note}"
+    if not floating and low >= 0 and (bits := next((bits for bits in BITS if high < 2**bits), None)):
+        how = f"the full 16 bits, for {span}" if bits == 16 else f"{bits} bits, the fewest of 8, 10, 12, 14 and 16 that hold {span}"
+        return ValueRange(0, 2**bits - 1, bits < 16 or trimmed, how)
+    if floating and low >= 0 and high <= 1:
+        return ValueRange(0, 1, trimmed, f"fractions, for {span}")
+    if floating and low >= 0 and high <= 255 and high - low >= USED_SHARE * 255 and (values["most"] > 1).all():
+        return ValueRange(0, 255, trimmed, f"0 to 255, for {span}")
+    return ValueRange(low, high if high > low else low + 1, True, f"the least and the largest of {span}")
+
+
+def _without_outliers(values: np.ndarray, least: float, most: float, *, from_zero: bool) -> tuple[float, float]:
+    """The least and the largest value; those without one pixel in a thousand of each image if these few make the range four times as large."""
+    core_least, core_most = float(values["core_least"].min()), float(values["core_most"].max())
+    if from_zero and least >= 0:
+        return (core_least, core_most) if 0 < OUTLIERS_SPREAD * core_most <= most else (least, most)
+    return (core_least, core_most) if 0 < OUTLIERS_SPREAD * (core_most - core_least) <= most - least else (least, most)
+
+
+def shades_used(values: np.ndarray, value_range: ValueRange) -> float:
+    """How many of 256 shades most pixels of the training images take up. values: as for `find_range`."""
+    values = values[np.isfinite(values["least"])]
+    if not len(values):
+        return 256.0
+    ends = np.clip([values["core_least"].min(), values["core_most"].max()], value_range.low, value_range.high)
+    return float((ends[1] - ends[0]) / (value_range.high - value_range.low) * 255 + 1)
+
+
+def rows_outside(values: np.ndarray, value_range: ValueRange) -> np.ndarray:
+    """Whether an image has values outside the range, bool (N,). values: VALUES (N,)."""
+    outside: np.ndarray = (values["least"] < value_range.low) | (values["most"] > value_range.high)
+    return outside
