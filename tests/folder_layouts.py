@@ -988,7 +988,7 @@ for kind, words_of_kind, path_of_kind, content_of_kind in (
     ("nifti", ("NIfTI",), "dog/{i}.nii", b"\x5c\1\0\0" + bytes(340) + b"n+1\0" + bytes(8)),
     ("raw", ("raw or CR2",), "dog/IMG_{i}.CR2", b"II*\0\x10\0\0\0CR\2\0" + bytes(500)),
     ("empty", ("empty",), "dog/{i}.jpg", b""),
-    ("npy", (".npy",), "dog/{i}.npy", b"\x93NUMPY\1\0v\0{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2), }" + bytes(60)),
+    ("npy", ("npy",), "dog/{i}.npy", b"\x93NUMPY\1\0v\0{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2), }" + bytes(60)),
     ("icloud", ("icloud",), "dog/.IMG_{i}.jpg.icloud", b"bplist00" + bytes(60)),
     ("annex_pointer", ("git-annex or annex",), "dog/{i}.jpg", b"/annex/objects/SHA256E-s1048576--" + b"0a" * 32 + b".jpg\n"),
     ("dvc_files", ("dvc pull",), "dog/{i}.jpg.dvc", b"outs:\n- md5: 0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a\n  size: 9\n  path: x.jpg\n"),

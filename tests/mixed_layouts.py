@@ -55,7 +55,7 @@ def zip_per_class_with_a_folder(tree: Tree) -> None:
         zipped(tree, "tmp", f"{label}.zip", label)
 
 
-@reads(none=each(6, "non-vehicles", "vehicles"))
+@reads_or_stops("GTI_Far", "ingest.class_from", none=each(6, "non-vehicles", "vehicles"))
 def vehicles(tree: Tree) -> None:
     """Udacity's vehicles.zip of vehicles/{GTI_Far,GTI_Left,KITTI_extracted}/x.png, non-vehicles.zip of non-vehicles/{Extras,GTI}/x.png,
     with the __MACOSX/ of a Mac."""
@@ -168,7 +168,7 @@ def ham_10000_of_dataverse(tree: Tree) -> None:
     tree.table("HAM10000_metadata", "lesion_id,image_id,dx,dx_type,age,sex,localization", rows)
 
 
-@stops("images.zip", "annotations.zip", advice=[({"class_from": "images/{class}_*.jpg"}, right(none=each(6, "Abyssinian", "beagle")))])
+@stops("images", "annotations", advice=[({"class_from": "images/{class}_*.jpg"}, right(none=each(6, "Abyssinian", "beagle")))])
 def oxford_pets_archives(tree: Tree) -> None:
     """images.zip of images/Abyssinian_1.jpg, annotations.zip of annotations/trimaps/Abyssinian_1.png: never the classes images and annotations."""
     for one in tree.pictures("a/images/{label}_{i}.jpg", each(6, "Abyssinian", "beagle")):

@@ -626,7 +626,7 @@ def addresses_in_a_table(tree: Tree) -> Path:
     return tree.table("l.csv", "image,label", [(f"https://example.com/{i}.jpg", ("cat", "dog")[i % 2]) for i in range(12)])
 
 
-@stops("s3://", "train.manifest")
+@stops("train.manifest")
 def rekognition(tree: Tree) -> None:
     """AWS's train.manifest: JSON lines with source-ref s3://bucket/0.jpg, and no pictures."""
     rows = [{"source-ref": f"s3://bucket/{i}.jpg", "pet": i % 2, "pet-metadata": {"class-name": ("cat", "dog")[i % 2]}} for i in range(12)]
@@ -919,7 +919,7 @@ def labels_with_commas(tree: Tree) -> None:
     tree.table("labels.csv", "file,labels", [(file(one), one.label) for one in pictures])
 
 
-@stops("train.csv", "Target", "ingest.multi_label")
+@stops("train.csv", "Target")
 def human_protein_atlas(tree: Tree) -> None:
     """train/00070df0_{red,green,blue,yellow}.png, train.csv (Id,Target: `16 0`): several labels a cell, and four files a picture."""
     rows = []
@@ -1116,7 +1116,7 @@ def stanford_cars_of_kaggle(tree: Tree) -> None:
     tree.lines("names.csv", cars)
 
 
-@stops("images_variant_train.txt or images_family_train.txt or images_manufacturer_train.txt")
+@stops("images_family", "images_manufacturer or images_variant", "ingest.ignore")
 def fgvc_aircraft(tree: Tree) -> None:
     """fgvc-aircraft-2013b/data/{images/1025794.jpg,images_{variant,family,manufacturer}_{train,val,test}.txt} (`1025794 707-320`): three levels
     of classes to choose from."""

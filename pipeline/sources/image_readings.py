@@ -4,6 +4,7 @@ They are compared, not ranked: where a table and the folders name different clas
 """
 
 import functools
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -375,8 +376,12 @@ def _compare(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels,
 
 def _are_shards(listing: Listing, plan: FolderPlan) -> bool:
     """Whether folders are the first letters of the names in them, as stores of very many files are parted."""
-    placed = [(place.label, name) for parts, place in plan.places.items() for name in listing.folders[parts].names]
-    return all(len(label) <= LONGEST_SHARD and name.lower().startswith(label.lower()) for label, name in placed)
+    for parts in plan.places:
+        short = list(itertools.takewhile(lambda part: len(part) <= LONGEST_SHARD, reversed(parts)))
+        start = "".join(reversed(short)).lower()
+        if not start or not all(name.lower().startswith(start) for name in listing.folders[parts].names):
+            return False
+    return True
 
 
 def _ways_between(pairs: Mapping[tuple[str, str], int]) -> tuple[Mapping[str, set[str]], Mapping[str, set[str]]]:

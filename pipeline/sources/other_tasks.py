@@ -57,7 +57,7 @@ def _beside_images(listing: Listing) -> str:
         paths = [other.path for other in listing.others() if other.path.lower().endswith(suffix) and _stem(other.path) in stems]
         contents = (content for path in itertools.islice(paths, SAMPLED) if (content := _content(listing, path)))
         if len(paths) > 1 and any(is_kind(content) for content in contents):
-            return f"boxes in {len(paths):,} {suffix} files with the names of images ({what})"
+            return f"boxes in {len(paths):,} {suffix} files with the names of images ({what}), such as {paths[0]}"
     return ""
 
 

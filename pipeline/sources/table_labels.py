@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.errors import SourceError
-from pipeline.listing.cells import split_of, text_of
+from pipeline.listing.cells import column_word, split_of, text_of
 from pipeline.listing.records import LeftOut, readable
 from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.sources.image_index import ImageIndex
@@ -214,7 +214,7 @@ def _check_labels(labels: Labels, tables: Sequence[Understood], multi_label: str
             f"ingest.source: {where}: the column {column} has as many different labels as images ({len(counts):,} for {len(labels.said):,}), "
             f"such as {listed(list(counts), 3)}. {choose}."
         )
-    if multi_label == "fail" and (combined := combined_labels(counts)):
+    if multi_label == "fail" and (combined := combined_labels(counts, of_tags=column_word(column or "") in ("tags", "tag", "keywords"))):
         label, parts = next(iter(combined.items()))
         examples = listed([repr(name) for name in combined], 3)
         raise SourceError(
@@ -224,8 +224,11 @@ def _check_labels(labels: Labels, tables: Sequence[Understood], multi_label: str
         )
 
 
-def combined_labels(names: Iterable[str]) -> dict[str, list[str]]:
-    """The labels that are made of other labels, as `scab rust` and `A|B`, with their parts."""
+def combined_labels(names: Iterable[str], *, of_tags: bool = False) -> dict[str, list[str]]:
+    """The labels that are made of other labels, as `scab rust`, `A|B` and `3 17`, with their parts.
+
+    Words are parts only where the labels tell: all are labels themselves, or several labels add words to others. `of_tags`: words are tags.
+    """
     names = set(names)
     signs = {name: SEPARATORS.split(name.strip()) for name in names if SEPARATORS.search(name.strip())}
     uses: defaultdict[str, set[str]] = defaultdict(set)
@@ -234,9 +237,12 @@ def combined_labels(names: Iterable[str]) -> dict[str, list[str]]:
             uses[part].add(name)
     found = {name: parts for name, parts in signs.items() if len(parts) > 1 and all(parts) and any(len(uses[part]) > 1 for part in parts)}
     words = {name: name.split() for name in names - signs.keys() if len(name.split()) > 1}
-    found |= {name: parts for name, parts in words.items() if all(part in names for part in parts)}
+    found |= {name: parts for name, parts in words.items() if all(part in names or part.isdigit() for part in parts)}
+    sets = {name: frozenset(parts) for name, parts in words.items()}
+    adding = [name for name, parts in sets.items() if any(parts > other for other in sets.values())]
     vocabulary = {part for parts in words.values() for part in parts}
-    if len(words) >= 6 and len(words) >= 0.8 * len(names) and len(vocabulary) <= len(names) / 2:
+    is_small = len(words) >= 6 and len(words) >= 0.8 * len(names) and len(vocabulary) <= len(names) / 2
+    if of_tags or len(adding) > 1 or is_small:
         found |= words
     return dict(sorted(found.items()))
 
