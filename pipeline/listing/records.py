@@ -25,9 +25,11 @@ class Record(NamedTuple):
 class LeftOut(NamedTuple):
     """Something in the source that is not among the records.
 
-    `finding` is one of `stray` (in no class folder or split, no label, not listed, a table that is not read), `link` (leads out of the source),
-    `special` (a FIFO or device), `escaping` (an archive member that would be written elsewhere), `name_clash`, `unreadable`, `encrypted`,
-    `missing` (listed, but missing), `empty`, `undecodable`, `too_large`.
+    `finding` is one of the kinds in pipeline/quality/kinds.toml. Of images that are lost: `stray` (in no class folder or split, not listed, an
+    archive or table that is not read), `link`, `special` (a FIFO or device), `escaping` (an archive member that would be written elsewhere),
+    `name_clash`, `conflict` (listed with two labels), `unreadable`, `encrypted`, `missing` (listed, but missing), `empty`, `undecodable`,
+    `not_read` (a picture of a format that is not read), `too_large`. Of other files: `unlabelled`, `side_file`, `system`. About the source as a
+    whole: `unused_table`, `empty_folder`, `other_task`, `name_encoding`.
     """
 
     path: str

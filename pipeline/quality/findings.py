@@ -19,6 +19,8 @@ Action = Literal["failed", "rejected", "kept"]
 
 COLUMNS = ("finding", "action", "path", "label", "split", "other_path", "other_label", "other_split", "note")
 ACTIONS: Mapping[str, Action] = {"reject": "rejected", "keep": "kept", "fail": "failed"}
+BESIDE = {"unlabelled", "side_file", "system"}  # left out, but no image of a class is lost with them
+NOTES = {"unused_table", "empty_folder", "other_task", "name_encoding"}  # about the source, not about a file that could be an image
 RELATIONS = {
     "conflict": "the same pixels as {} in another class",
     "leak": "the same pixels as {} in {}",
@@ -76,7 +78,7 @@ def list_findings(
 ) -> list[Finding]:
     """All findings, in the order of the checks. subjects: those of `rows_named`. formats: (N,), indices into FORMATS."""
     unusable = ACTIONS[policies["unusable"]]
-    findings = [Finding(fault.finding, unusable, Subject(fault.path), None, fault.reason, rejected=True) for fault in left_out]
+    findings = [_of_file(fault, unusable) for fault in left_out]
     findings += [Finding(problem.kind, "kept", subjects[problem.row], None, problem.note, rejected=False) for problem in seen]
     for row in misnamed.rows.tolist():
         note = f"its content is {FORMATS[formats[row]]}"
@@ -88,6 +90,11 @@ def list_findings(
         policy = policies.get(problem.kind, policies["class_problem"] if problem.classes else "keep")
         findings.append(Finding(problem.kind, ACTIONS[policy], about, None, problem.note, rejected=False))
     return findings
+
+
+def _of_file(fault: LeftOut, unusable: Action) -> Finding:
+    action: Action = "kept" if fault.finding in NOTES else "rejected" if fault.finding in BESIDE else unusable
+    return Finding(fault.finding, action, Subject(fault.path), None, fault.reason, rejected=fault.finding not in NOTES)
 
 
 def _copies(found: Copies, subjects: Mapping[int, Subject]) -> list[Finding]:
@@ -109,11 +116,11 @@ def count_findings(findings: Sequence[Finding]) -> dict[str, int]:
     return {kind: counts[kind] for kind in kinds() if counts[kind]}
 
 
-def rejections(findings: Sequence[Finding]) -> list[LeftOut]:
-    """The files left out, sorted by path, each with its first reason."""
+def rejections(findings: Sequence[Finding], *, beside: bool = False) -> list[LeftOut]:
+    """The images left out, sorted by path, each with its first reason; with `beside` instead the files with which no image of a class is lost."""
     first: dict[str, LeftOut] = {}
     for finding in findings:
-        if finding.rejected:
+        if finding.rejected and (finding.kind in BESIDE) == beside:
             first.setdefault(finding.subject.path, LeftOut(finding.subject.path, finding.kind, finding.note))
     return sorted(first.values())
 

@@ -253,7 +253,7 @@ def _notes(listing: Listing, plan: FolderPlan, tables: Sequence[Understood]) -> 
         if understood.kind in ("no images", "boxes")
     ]
     if sign := signs_of_other_task(listing):
-        notes.append(LeftOut("", "other_task", f"{sign}, which are not read: only the class of each image is learned"))
+        notes.append(LeftOut(".", "other_task", f"{sign}, which are not read: only the class of each image is learned"))
     return notes
 
 

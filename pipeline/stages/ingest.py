@@ -41,7 +41,17 @@ from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
 from pipeline.quality.class_names import similar_names
 from pipeline.quality.copies import Copies, find_copies
-from pipeline.quality.findings import Finding, count_findings, findings_csv, list_findings, rejected_csv, rejections, rows_named
+from pipeline.quality.findings import (
+    BESIDE,
+    NOTES,
+    Finding,
+    count_findings,
+    findings_csv,
+    list_findings,
+    rejected_csv,
+    rejections,
+    rows_named,
+)
 from pipeline.quality.fingerprints import FINGERPRINT_BYTES
 from pipeline.quality.inspection import MODES
 from pipeline.quality.kinds import in_words
@@ -127,7 +137,7 @@ def _judge(
     copies = find_copies(facts["pixels"], facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
     found = present(judged.counts(order), order)
     changes = compare(name, recorded, found, keys_of(judged.images), policies.removed_classes)
-    actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep"}
+    actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep", "lost_class": "fail"}
     value_range = range_of(judged)
     seen = image_problems(judged, value_range)
     subjects = judged.subjects(rows_named(misnamed, copies, seen))
@@ -146,16 +156,22 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
     labels = np.array([position.get(name, 0) for name in judged.images.labels])[facts["label"]]
     marks = {"colour mode": np.array(MODES)[facts["mode"]], "format": np.array(FORMATS)[facts["format"]]}
     areas = facts["width"].astype(np.int64) * facts["height"]
-    lost = [ClassProblem("lost_class", (name,), "all its images are left out") for name in sorted(set(judged.images.labels) - set(names))]
+    lost = [ClassProblem("lost_class", (name,), _why_lost(judged, name)) for name in sorted(set(judged.images.labels) - set(names))]
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
     return [*lost, *check_counts(counts, names), *similar, *find_shortcuts(labels, marks, areas, names)]
 
 
+def _why_lost(judged: Judged, name: str) -> str:
+    """Why a class has no image left, by one of its files if its name is in their paths."""
+    fault = next((fault for fault in judged.images.left_out if name in fault.path.split("/")), None)
+    return "all its images are left out" + (f", for example {fault.path}: {fault.reason}" if fault else "")
+
+
 def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any]) -> None:
     """Write the lists and the page, and print the first files left out."""
-    left_out = rejections(findings)
+    left_out, beside = rejections(findings), rejections(findings, beside=True)
     write_bytes(folder / "findings.csv", findings_csv(findings))
-    write_bytes(folder / "rejected.csv", rejected_csv(left_out))
+    write_bytes(folder / "rejected.csv", rejected_csv(sorted([*left_out, *beside])))
     by_class = judged.rows_of_class(report["class_names"], thumbnails_per_class(len(report["class_names"])))
     pictures = judged.pictures({*rows_shown(findings), *(row for rows in by_class.values() for row in rows)})
     write_bytes(folder / "report.html", data_page(report, findings, judged.images.facts[judged.kept], by_class, pictures))
@@ -163,6 +179,11 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
         print(f"ingest: left out {fault.path}: {fault.reason}", file=sys.stderr)
     if len(left_out) > NAMED_REJECTIONS:
         print(f"ingest: left out {len(left_out) - NAMED_REJECTIONS:,} more, see data/ingest/rejected.csv", file=sys.stderr)
+    for kind, count in Counter(fault.finding for fault in beside).items():
+        example = next(fault for fault in beside if fault.finding == kind)
+        print(f"ingest: not counted as images: {in_words(kind, count)}, such as {example.path}: {example.reason}", file=sys.stderr)
+    for note in (finding for finding in findings if finding.kind in NOTES):
+        print(f"ingest: {note.subject.path}: {note.note}", file=sys.stderr)
     if found := report["value_range"]:
         print(f"ingest: {ValueRange(**found).sentence}", file=sys.stderr)
     if report["findings"]:
@@ -202,7 +223,7 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
 
 def _refuse_too_many(left_out: Sequence[LeftOut], judged: Judged, limits: Ingest, name: str) -> None:
     """Raise SourceError if more is left out than ingest.max_rejected_fraction allows."""
-    files = len(judged.images.facts) + len(judged.images.left_out)
+    files = len(judged.images.facts) + sum(fault.finding not in BESIDE | NOTES for fault in judged.images.left_out)
     if len(left_out) > limits.max_rejected_fraction * files:
         found = Counter(fault.finding for fault in left_out)
         if found["conflict"] > len(left_out) / 2:
