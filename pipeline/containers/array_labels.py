@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.containers.npy_arrays import StoredArray, read_whole
 from pipeline.errors import SourceError
-from pipeline.listing.cells import text_of
+from pipeline.tables.cells import text_of
 
 
 def class_names_in(arrays: Sequence[StoredArray]) -> list[str] | None:

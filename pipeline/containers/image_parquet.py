@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from pipeline.containers.data_sets import refuse_several, split_of_file
 from pipeline.containers.in_memory import EncodedImage, is_encoded_image
 from pipeline.errors import SourceError
-from pipeline.listing.cells import GROUP, LABEL, SPLIT, find_column, is_image_type, naming_parquet_damage, numeric_order, split_of, text_of
 from pipeline.listing.names import NAMED_IN_ERROR, is_visible, normalised
 from pipeline.listing.records import LeftOut, Reading, Record
+from pipeline.tables.cells import GROUP, LABEL, SPLIT, find_column, is_image_type, naming_parquet_damage, numeric_order, split_of, text_of
 
 IMAGE = ("image", "img", "images", "picture", "photo", "bytes", "image_bytes", "content", "jpg", "jpeg", "png", "webp")
 ROWS_AT_ONCE = 256

@@ -14,10 +14,10 @@ from pipeline.containers.array_labels import class_names_in, label_texts
 from pipeline.containers.in_memory import Pixels, suffix_of
 from pipeline.containers.npy_arrays import StoredArray, arrays_in, blocks, refuse_objects
 from pipeline.errors import SourceError
-from pipeline.listing.cells import numeric_order
 from pipeline.listing.names import is_visible
 from pipeline.listing.records import LeftOut, Reading, Record, readable
 from pipeline.listing.split_words import FILLERS, WORDS, split_of_name, words_of
+from pipeline.tables.cells import numeric_order
 
 IMAGES = {"x", "image", "images", "img", "imgs", "data", "pixels"}
 LABELS = {"y", "label", "labels", "target", "targets"}

@@ -15,9 +15,9 @@ from pipeline.containers.data_sets import refuse_several, split_of_file
 from pipeline.containers.in_memory import EncodedImage, Pixels, is_encoded_image
 from pipeline.containers.tf_example import Feature, parse_example, read_records, starts_like_records
 from pipeline.errors import SourceError
-from pipeline.listing.cells import GROUP, LABEL, numeric_order, text_of
 from pipeline.listing.names import is_visible, normalised
 from pipeline.listing.records import LeftOut, Reading, Record
+from pipeline.tables.cells import GROUP, LABEL, numeric_order, text_of
 
 SUFFIX = re.compile(r"\.(tfrecords?|tfrec)(\.gz)?(-\d+-of-\d+)?$", re.IGNORECASE)
 NUMBERED = re.compile(r".+-\d{5}-of-\d{5}(\.gz)?$")

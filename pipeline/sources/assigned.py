@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.images.formats import SNIFF_BYTES, Format, identify
+from pipeline.folders.places import Place, lost_classes
+from pipeline.folders.tree import UNKNOWN, unread_names
+from pipeline.images.format_marks import SNIFF_BYTES, Format
+from pipeline.images.formats import identify
 from pipeline.listing.listing import Folder, Folders, Listing
 from pipeline.listing.records import LeftOut, Reading, Record
-from pipeline.sources.folders import Place, lost_classes
-from pipeline.sources.tree import UNKNOWN, unread_names
 
 NOT_HERE = ("unlabelled", "images without a label")
 

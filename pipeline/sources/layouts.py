@@ -11,17 +11,17 @@ from typing import NamedTuple
 
 from pipeline.containers import cifar, idx, image_parquet, npz, tfrecord
 from pipeline.errors import SourceError
-from pipeline.images.formats import Format
+from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Listing, extracted
+from pipeline.listing.messages import Way, classes, listed, two_readings
 from pipeline.listing.opening import Options, is_archive, list_source
 from pipeline.listing.records import LeftOut, Reading, Record, Source, source_name
 from pipeline.params.ingest import Ingest
-from pipeline.sources.image_readings import Choice, read_images
-from pipeline.sources.table_files import is_table_name
-from pipeline.sources.two_readings import Way, classes, listed, two_readings
+from pipeline.sources.choice import Choice
+from pipeline.sources.image_readings import read_images
+from pipeline.tables.opening import is_table_name
 
 __all__ = ["FORMATS", "LAYOUTS", "open_source", "source_name"]
-
 FEW_BESIDE = 5  # images beside arrays: examples
 LAYOUTS = (
     "class folders (with or without train/, test/, val/ above them); images with a table of paths and labels (.csv, .tsv, .txt, .json, .jsonl, "

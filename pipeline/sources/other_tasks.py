@@ -9,8 +9,8 @@ from typing import NamedTuple
 from PIL import Image
 
 from pipeline.errors import ImageError
+from pipeline.folders.doubtful_names import has_word
 from pipeline.listing.listing import Folder, Folders, Listing
-from pipeline.sources.doubtful_names import has_word
 
 SAMPLED = 5
 MOST_BYTES = 64 * 2**20

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 
 from pipeline.errors import ImageError, SourceError
+from pipeline.folders.places import Place
 from pipeline.listing.listing import Folder, Listing
 from pipeline.listing.split_words import split_in_name
-from pipeline.sources.folders import Place
 
 LABEL_KEYS = ("label", "cls", "class", "class_name", "label_name")
 

@@ -3,50 +3,19 @@
 A layout that can be read in two ways is an error with both. Files are not looked at; see records.py for what becomes of them.
 """
 
-import difflib
-import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from pipeline.errors import SourceError
-from pipeline.images.formats import Format, describe_formats
+from pipeline.folders.doubtful_names import has_word, why_no_classes
+from pipeline.folders.places import FolderPlan, Place, lost_classes, unseen_class
+from pipeline.folders.relations import are_names, few, innermost, same_split, splits_below, with_evaluation
+from pipeline.folders.tree import Node
+from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Folders
-from pipeline.listing.split_words import SplitName, split_in_name, words_of
-from pipeline.quality.class_names import similar_names
-from pipeline.sources.doubtful_names import has_word, why_no_classes
-from pipeline.sources.tree import Node
-from pipeline.sources.two_readings import Way, classes, listed, two_readings
-
-FEW = 5  # pictures: a logo, a figure, examples
-FEW_FRACTION = 0.02
-
-
-class NoClassFolders(SourceError):  # noqa: N818 - says what is not there
-    """A source has no images in class folders."""
-
-
-class Place(NamedTuple):
-    """What the images of a folder are."""
-
-    label: str
-    split: str | None
-    group: str | None = None
-
-
-@dataclass(frozen=True)
-class FolderPlan:
-    """The place of each folder with images that has one; for other folders the finding and the reason. `flat`: folders of a split without classes."""
-
-    places: Mapping[Folders, Place]
-    left_out: Mapping[Folders, tuple[str, str]]
-    settings: str = "ingest.format: folders"
-    flat: Mapping[Folders, str | None] = field(default_factory=dict)
-
-    def class_names(self) -> set[str]:
-        return {place.label for place in self.places.values()}
+from pipeline.listing.messages import Way, classes, listed, two_readings
+from pipeline.listing.split_words import split_in_name
 
 
 def plan_folders(root: Node, source: Path, class_from: str) -> FolderPlan:
@@ -57,7 +26,7 @@ def plan_folders(root: Node, source: Path, class_from: str) -> FolderPlan:
     planning = _Planning(source, class_from)
     base = planning.unwrapped(root)
     splits = planning.splits(base)
-    if splits is None and class_from == "auto" and (below := _splits_below(base)):
+    if splits is None and class_from == "auto" and (below := splits_below(base)):
         return planning.by_class_then_split(base, below)
     levels = [(splits[child.name], child) for child in base.carriers() if child.name in splits] if splits is not None else [(None, base)]
     return planning.by_classes(base, levels)
@@ -73,12 +42,12 @@ class _Planning:
         """The folder in which splits or classes begin: wrapping folders, which hold everything, are skipped."""
         while True:
             carriers = self.without_strays(node)
-            if not carriers or node.own > _few(node):
+            if not carriers or node.own > few(node):
                 return node
             if len(carriers) > 1:
                 self._refuse_wrapper_or_class(node, carriers)
                 return node
-            if split_in_name(carriers[0].name) and not _same_split(node.name, carriers[0].name):
+            if split_in_name(carriers[0].name) and not same_split(node.name, carriers[0].name):
                 return node
             if not carriers[0].carriers():
                 return node
@@ -87,7 +56,7 @@ class _Planning:
     def without_strays(self, node: Node) -> list[Node]:
         """The sub-folders that matter: not the few pictures in `docs/` or `results/` beside the others, which are left out."""
         carriers = [child for child in node.carriers() if child.parts not in self.left_out]
-        strays = [child for child in carriers if has_word(child.name, "strays") and child.total <= _few(node)]
+        strays = [child for child in carriers if has_word(child.name, "strays") and child.total <= few(node)]
         rest = [child for child in carriers if child not in strays]
         if strays and (len(rest) > 1 or (rest and rest[0].carriers())):
             for child in strays:
@@ -103,7 +72,7 @@ class _Planning:
         others = [child for child in carriers if child not in deep]
         if self.class_from != "auto" or len(deep) != 1 or any(child.carriers() or split_in_name(child.name) for child in others):
             return
-        if sum(child.total for child in others) <= _few(node) and not split_in_name(deep[0].name):
+        if sum(child.total for child in others) <= few(node) and not split_in_name(deep[0].name):
             ignored = ", ".join(f'"{child.path}"' for child in others)
             raise two_readings(
                 self.source,
@@ -127,19 +96,19 @@ class _Planning:
         self._refuse_class_and_split_in_one_name(carriers, by_rest)
         with_train = sorted((rest for rest, members in by_rest.items() if "train" in members.values()), key=len)
         if not with_train:
-            deep = [child for child in carriers if len(_inner(child).carriers()) > 1]
+            deep = [child for child in carriers if len(innermost(child).carriers()) > 1]
             self._refuse_without_train(
                 base,
                 carriers,
                 {name: found.split for name, found in named.items() if not found.rest or (deep and base.children[name] not in deep)},
             )
             return None
-        members = _with_evaluation(by_rest[with_train[0]])
+        members = with_evaluation(by_rest[with_train[0]])
         others = [child for child in carriers if child.name not in members]
         if set(members.values()) == {"train"} and others and not self._are_splits(base, members, others):
             return None
         for child in others:
-            unlabelled = not _inner(child).carriers()
+            unlabelled = not innermost(child).carriers()
             reason = "images without a label" if unlabelled else f"outside {listed([f'{name}/' for name in members])}"
             self._leave_out(child, "unlabelled" if unlabelled else "stray", reason)
         return members
@@ -190,13 +159,13 @@ class _Planning:
     def _are_splits(self, base: Node, members: Mapping[str, str], others: Sequence[Node]) -> bool:
         """Whether train/ is a split although nothing beside it is one. Raises SourceError if it may as well be a class."""
         train = [base.children[name] for name in members]
-        if self.class_from == "first_folder" or not any(len(_inner(child).carriers()) > 1 for child in train):
+        if self.class_from == "first_folder" or not any(len(innermost(child).carriers()) > 1 for child in train):
             return False
         if all(not child.carriers() and has_word(child.name, "unlabelled") for child in others):
             return True
         if self.class_from == "last_folder":
             return True
-        inside = {child.name for node in train for child in _inner(node).carriers()}
+        inside = {child.name for node in train for child in innermost(node).carriers()}
         ignored = ", ".join(f'"{child.path}"' for child in others)
         raise two_readings(
             self.source,
@@ -260,7 +229,7 @@ class _Planning:
         for node in nodes:
             names = {child.name for child in node.carriers()}
             for child in node.carriers():
-                inside = {grandchild.name for grandchild in _inner(child).carriers()}
+                inside = {grandchild.name for grandchild in innermost(child).carriers()}
                 others = names - {child.name}
                 if len(others) > 1 and len(inside & others) > 1:
                     raise two_readings(
@@ -282,7 +251,7 @@ class _Planning:
         for node in nodes:
             for child in node.carriers():
                 inside = {folder.name for folder in child.walk() if folder is not child and folder.own} | {
-                    grandchild.name for grandchild in _inner(child).carriers()
+                    grandchild.name for grandchild in innermost(child).carriers()
                 }
                 below[child.name] = below.get(child.name, set()) | inside
         parted = {name: inside for name, inside in below.items() if inside}
@@ -295,7 +264,7 @@ class _Planning:
         )
         if len(shared) > 1 and not why_no_classes(shared):
             seen = f"{listed(parted)} hold folders of the same names, {listed(shared)}, as in {example}/"
-        elif all(not child.own for node in nodes for child in node.carriers()) and max(counts.values()) == 1 and _are_names(counts):
+        elif all(not child.own for node in nodes for child in node.carriers()) and max(counts.values()) == 1 and are_names(counts):
             seen = f"each of {listed(parted)} holds folders of its own, {listed(counts)}, as in {example}/"
         else:
             return
@@ -318,7 +287,7 @@ class _Planning:
         places: dict[Folders, Place] = {}
         deeper: set[str] = set()
         for child in base.carriers():
-            level = _inner(child)
+            level = innermost(child)
             for part in level.carriers():
                 if part.name not in splits:
                     self._leave_out(part, "stray", f"outside {listed([f'{name}/' for name in splits])}")
@@ -360,78 +329,3 @@ class _Planning:
         for folder in node.walk():
             if folder.own:
                 self.left_out[folder.parts] = (finding, reason)
-
-
-def lost_classes(formats: Mapping[str, Mapping[Format, int]], source: Path | None) -> SourceError:
-    """The error for classes that have files, but none that is read here, with their formats and what to do. `source`: nothing in it is read."""
-    total: Counter[Format] = sum((Counter(found) for found in formats.values()), Counter())
-    told = describe_formats({found.name: count for found, count in total.items()})
-    advice = "; ".join(f"{found.name}: {found.advice}" for found in total if found.advice)
-    whose = (
-        f"{source} has no images that are read here"
-        if source
-        else f"the {'classes' if len(formats) > 1 else 'class'} {listed(formats)} would be lost"
-    )
-    ignored = (
-        ""
-        if source
-        else f" Or leave out what is no class with ingest.ignore: [{', '.join(json.dumps(name, ensure_ascii=False) for name in sorted(formats))}]."
-    )
-    return SourceError(
-        f"ingest.source: {whose}: all files are {told}, for example of {min(formats)}. {advice + '.' if advice else ''}{ignored}"
-    )
-
-
-def unseen_class(name: str, split: str | None, training: Iterable[str]) -> SourceError:
-    """The error for a class that has no training images, with the class that may be meant."""
-    names = sorted(training)
-    close = [one if other == name else other for one, other in similar_names([*names, name]) if name in (one, other)]
-    close = close or difflib.get_close_matches(name, names, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    return SourceError(
-        f"ingest.source: the class {name} has {split} images but no training images; there are some of {listed(names)}.{hint} Rename its folder "
-        "or label, add training images, or leave it out with ingest.ignore."
-    )
-
-
-def _with_evaluation(members: Mapping[str, str]) -> dict[str, str]:
-    """The splits, where `evaluation` beside another validation split is the test: Food-11 has training, validation and evaluation."""
-    is_evaluation = {name: any(word.startswith("eval") for word in words_of(name)) for name in members}
-    has_other = any(split == "validation" and not is_evaluation[name] for name, split in members.items())
-    has_test = "test" in members.values()
-    return {name: "test" if is_evaluation[name] and has_other and not has_test else split for name, split in members.items()}
-
-
-def _splits_below(base: Node) -> dict[str, str] | None:
-    """The split of each folder name below the classes, as in cat/train and cat/test; None if these are no splits."""
-    inside = [{part.name for part in _inner(child).carriers()} for child in base.carriers()]
-    if len(inside) < 2:
-        return None
-    named: dict[str, SplitName] = {name: found for names in inside for name in names if (found := split_in_name(name)) and not found.rest}
-    with_splits = [
-        names for names in inside if {named[name].split for name in names if name in named} >= {"train"} and len(names & named.keys()) > 1
-    ]
-    return {name: found.split for name, found in named.items()} if len(with_splits) * 2 > len(inside) else None
-
-
-def _inner(node: Node) -> Node:
-    """The folder below a chain of folders that hold one folder each and no pictures."""
-    while not node.own and len(node.carriers()) == 1:
-        node = node.carriers()[0]
-    return node
-
-
-def _are_names(names: Iterable[str]) -> bool:
-    """Whether folders may be called after classes: most names have words, and are no dates or parts."""
-    names = list(names)
-    return not why_no_classes(names) and sum(any(sign.isalpha() for sign in name) for name in names) * 2 > len(names)
-
-
-def _same_split(one: str, other: str) -> bool:
-    first, second = split_in_name(one), split_in_name(other)
-    return first is not None and second is not None and first.split == second.split
-
-
-def _few(node: Node) -> int:
-    """The number of pictures in a folder that are too few to matter."""
-    return max(FEW, int(FEW_FRACTION * node.total))

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pipeline.errors import SourceError
+from pipeline.folders.doubtful_names import word_lists
+from pipeline.folders.places import Place
 from pipeline.listing.split_words import split_of_name, words_of
-from pipeline.sources.doubtful_names import word_lists
-from pipeline.sources.folders import Place
 
 NAMED_PARTS = ("class", "split", "group")
 WORDS_ONLY = r"[^\W\d_]+(?:[ _-][^\W\d_]+)*"  # what a named part is right before a *: cat in cat12

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from pipeline.listing.split_words import words_of
-from pipeline.sources.image_index import ImageIndex
-from pipeline.sources.table_columns import Understood
-from pipeline.sources.table_labels import Labels
+from pipeline.tables.columns import Understood
+from pipeline.tables.image_index import ImageIndex
+from pipeline.tables.labels import Labels
 
 BOTH = {"train", "test"}
 

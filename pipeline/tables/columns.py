@@ -2,73 +2,19 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.errors import SourceError
-from pipeline.listing.cells import GROUP, LABEL, PATH, column_word, find_column, text_of
+from pipeline.listing.messages import listed
 from pipeline.listing.split_words import WORDS, split_of_name, words_of
-from pipeline.sources.table_files import Table
-from pipeline.sources.two_readings import listed
+from pipeline.tables.cells import GROUP, LABEL, PATH, column_word, find_column
+from pipeline.tables.label_columns import label_columns
+from pipeline.tables.profiles import BOX_COLUMNS, Profile
+from pipeline.tables.table import Table
 
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-# fmt: off
-BOX_COLUMNS = {
-    "xmin", "x_min", "ymin", "y_min", "bbox", "bbox_x", "x1", "roi_x1", "x_center", "xcenter", "boxes", "segmentation", "encodedpixels",
-    "keypoints", "shapes",
-}
-DESCRIPTIONS = {  # columns that say something else of an image, whatever their cells look like
-    "age", "sex", "gender", "width", "height", "w", "h", "size", "date", "time", "timestamp", "url", "license", "author", "index", "annotator",
-    "source", "camera", "channels", "depth", "format", "mode", "created_at", "updated_at", "lead_time", "annotation_id", "localization",
-    "dx_type", "view", "weather", "city", "country",
-}
-# fmt: on
-MOST_CLASSES = 5000
-MOST_WORDS = 20
 NAMED_SPLIT = {"subset", "partition", "data_set"}
 FLAG_WORDS = {"is", "in", "set", "image", "img", "data", "flag"}
-
-
-@dataclass
-class Profile:
-    """What the cells of one column say."""
-
-    name: str
-    filled: int = 0
-    values: set[str] = field(default_factory=set)
-    images: set[str] = field(default_factory=set)
-    lists: int = 0
-    numbers: int = 0
-    fractions: int = 0
-    binary: int = 0
-    signs: int = 0
-
-    @property
-    def word(self) -> str:
-        return column_word(self.name)
-
-    def add(self, cell: Any, find: Callable[[str], Sequence[str]]) -> None:
-        """Count one cell."""
-        if isinstance(cell, list | tuple):
-            if len(cell) != 1:
-                self.lists += bool(cell)
-                self.filled += bool(cell)
-                return
-            cell = cell[0]
-        if isinstance(cell, dict | bytes):
-            return
-        text = cell.strip() if isinstance(cell, str) else text_of(cell, self.name)
-        if not text:
-            return
-        self.filled += 1
-        if NUMBER.fullmatch(text):
-            self.numbers += 1
-            value = float(text)
-            self.fractions += not value.is_integer()
-            self.binary += value in (0, 1)
-            self.signs += value in (-1, 1)
-        self.values.add(text)
-        self.images.update(find(text)[:1])
 
 
 @dataclass(frozen=True)
@@ -151,7 +97,7 @@ def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path
         )
     if "shapes" in boxes and profiles["shapes"].values - {"0"}:
         return Understood(table, "boxes", None, rows, profiles, "it lists shapes drawn on images, as for detection or segmentation")
-    label, one_hot, why = _label_columns(table, [profile for profile in others if profile is not unknown_split], path, chosen)
+    label, one_hot, why = label_columns(table, [profile for profile in others if profile is not unknown_split], path, chosen)
     columns = Columns(path.name, label, split, group, one_hot, is_split)
     if label or one_hot:
         is_strong = bool(one_hot) or "label" in chosen or column_word(label or "") in LABEL
@@ -194,89 +140,6 @@ def _said_by_one(profile: Profile) -> str | None:
 def _group_column(profiles: Mapping[str, Profile], path: Profile) -> str | None:
     name = find_column([profile.name for profile in profiles.values() if profile is not path and profile.filled], GROUP)
     return name if name and profiles[name].word not in LABEL else None
-
-
-def _label_columns(
-    table: Table, others: Sequence[Profile], path: Profile, chosen: Mapping[str, str]
-) -> tuple[str | None, tuple[str, ...], str]:
-    """(label column, one-hot columns, why it cannot be told) of a table."""
-    if "label" in chosen:
-        return (chosen["label"] if any(profile.name == chosen["label"] for profile in others) else None), (), ""
-    named = [profile for profile in others if profile.word in LABEL and (len(profile.values) > 1 or profile.lists)]
-    if named:
-        return _one_of(table, sorted(named, key=lambda profile: LABEL.index(profile.word)))
-    if any(profile.word in LABEL and profile.values for profile in others):
-        return None, (), ""  # the same for all images, as in a sample submission
-    flags = [profile for profile in others if profile.filled and profile.binary == profile.filled and profile.word not in DESCRIPTIONS]
-    if len(flags) > 1:
-        sums = _sums_of_rows(table, [profile.name for profile in flags])
-        if sums == {1} or chosen.get("multi_label") == "combine":
-            return None, tuple(profile.name for profile in flags), ""
-        if len(flags) > 2 or max(sums) > 1:
-            names = listed([profile.name for profile in flags])
-            several = (
-                "several are 1 for one image (ingest.multi_label: combine makes each combination a class)"
-                if max(sums) > 1
-                else ("none is 1 for some images")
-            )
-            return None, (), f"its columns {names} have 0 and 1, as for one class each, but {several}"
-    signs = [profile for profile in others if profile.filled and profile.signs == profile.filled and profile not in flags]
-    if len(signs) > 2:
-        return (
-            None,
-            (),
-            f"its columns {listed([profile.name for profile in signs])} say yes or no of each image: several labels for one image",
-        )
-    return _weak_label(others, path)
-
-
-def _weak_label(others: Sequence[Profile], path: Profile) -> tuple[str | None, tuple[str, ...], str]:
-    """The only column that may have classes; else why it cannot be told."""
-    weak = [profile for profile in others if _may_be_label(profile, len(path.images))]
-    if len(weak) == 1 and weak[0].word not in DESCRIPTIONS:
-        return weak[0].name, (), ""
-    if weak:
-        return None, (), f"its labels may be in {listed([profile.name for profile in weak])}"
-    varying = [
-        profile for profile in others if len(profile.values) > 1 and profile.word not in DESCRIPTIONS and profile.word not in BOX_COLUMNS
-    ]
-    fractions = [profile for profile in varying if profile.fractions]
-    if fractions:
-        return (
-            None,
-            (),
-            f"{listed([profile.name for profile in fractions])} have numbers with fractions, such as {min(fractions[0].values)}, which are no classes",
-        )
-    texts = [profile for profile in varying if not profile.images and profile.numbers < profile.filled]
-    if texts:
-        return None, (), f"{listed([profile.name for profile in texts])} has nearly as many different values as images"
-    return None, (), ""
-
-
-def _sums_of_rows(table: Table, flags: Sequence[str]) -> set[int]:
-    """The sums of columns of 0 and 1 over the rows that have all of them."""
-    places = [table.columns.index(name) for name in flags]
-    return {
-        sum(int(float(cells[place])) for place in places) for _, cells in table.rows() if all(str(cells[place]).strip() for place in places)
-    }
-
-
-def _may_be_label(profile: Profile, images: int) -> bool:
-    """Whether a column may have classes: words or numbers, each of several images. Columns that describe images may if they have a few words."""
-    if profile.word in BOX_COLUMNS or profile.fractions or not 2 <= len(profile.values) <= min(MOST_CLASSES, images / 2):
-        return False
-    return profile.word not in DESCRIPTIONS or (profile.numbers == 0 and len(profile.values) <= MOST_WORDS)
-
-
-def _one_of(table: Table, named: Sequence[Profile]) -> tuple[str | None, tuple[str, ...], str]:
-    """The first of columns that are called as labels are, if the others say the same in other words; else why it cannot be told."""
-    first = named[0]
-    places = {name: i for i, name in enumerate(table.columns)}
-    for other in named[1:]:
-        pairs = {(str(cells[places[first.name]]), str(cells[places[other.name]])) for _, cells in table.rows()}
-        if len(pairs) != len({one for one, _ in pairs}) or len(pairs) != len({two for _, two in pairs}):
-            return None, (), f"its labels may be in {listed([profile.name for profile in named])}, which differ"
-    return first.name, (), ""
 
 
 def refuse_unknown_columns(tables: Sequence[Understood], chosen: Mapping[str, str]) -> None:

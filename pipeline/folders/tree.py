@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.images.formats import Format
+from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Folders, Listing
 
 UNKNOWN = Format("unknown format", "other")

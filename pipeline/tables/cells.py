@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.errors import SourceError
 from pipeline.listing.names import normalised
-from pipeline.listing.split_words import split_in_name, split_of_name
+from pipeline.listing.split_words import split_of_name
 
 # fmt: off
 PATH = (
@@ -50,12 +50,6 @@ def split_of(text: str, where: str) -> str | None:
             "Rename the column if it says something else."
         )
     return split
-
-
-def table_split(root: Path, file: Path) -> str | None:
-    """The split that is part of a file's name, train.csv or train-00000-of-00002.parquet, or of its folder's."""
-    found = split_in_name(file.stem)
-    return found.split if found else (split_of_name(file.parent.name) if file.parent != root else None)
 
 
 def text_of(value: object, where: str) -> str:

@@ -4,9 +4,9 @@ import re
 from collections import defaultdict
 from urllib.parse import unquote
 
+from pipeline.folders.tree import unread_names
 from pipeline.listing.listing import Folders, Listing
 from pipeline.listing.names import normalised
-from pipeline.sources.tree import unread_names
 
 UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-")  # Label Studio's, before the name of an uploaded file
 LONGEST = 1024

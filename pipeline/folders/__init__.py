@@ -1,0 +1,1 @@
+"""What the folders of a source mean: splits, classes, wrapping folders, strays."""

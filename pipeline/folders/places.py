@@ -1,0 +1,73 @@
+"""What the folders of a source are: the place of each, and the errors for classes that would be lost or never seen in training."""
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import SourceError
+from pipeline.images.format_marks import Format
+from pipeline.images.formats import describe_formats
+from pipeline.listing.listing import Folders
+from pipeline.listing.messages import listed
+from pipeline.quality.class_names import similar_names
+
+
+class NoClassFolders(SourceError):  # noqa: N818 - says what is not there
+    """A source has no images in class folders."""
+
+
+class Place(NamedTuple):
+    """What the images of a folder are."""
+
+    label: str
+    split: str | None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class FolderPlan:
+    """The place of each folder with images that has one; for other folders the finding and the reason. `flat`: folders of a split without classes."""
+
+    places: Mapping[Folders, Place]
+    left_out: Mapping[Folders, tuple[str, str]]
+    settings: str = "ingest.format: folders"
+    flat: Mapping[Folders, str | None] = field(default_factory=dict)
+
+    def class_names(self) -> set[str]:
+        return {place.label for place in self.places.values()}
+
+
+def lost_classes(formats: Mapping[str, Mapping[Format, int]], source: Path | None) -> SourceError:
+    """The error for classes that have files, but none that is read here, with their formats and what to do. `source`: nothing in it is read."""
+    total: Counter[Format] = sum((Counter(found) for found in formats.values()), Counter())
+    told = describe_formats({found.name: count for found, count in total.items()})
+    advice = "; ".join(f"{found.name}: {found.advice}" for found in total if found.advice)
+    whose = (
+        f"{source} has no images that are read here"
+        if source
+        else f"the {'classes' if len(formats) > 1 else 'class'} {listed(formats)} would be lost"
+    )
+    ignored = (
+        ""
+        if source
+        else f" Or leave out what is no class with ingest.ignore: [{', '.join(json.dumps(name, ensure_ascii=False) for name in sorted(formats))}]."
+    )
+    return SourceError(
+        f"ingest.source: {whose}: all files are {told}, for example of {min(formats)}. {advice + '.' if advice else ''}{ignored}"
+    )
+
+
+def unseen_class(name: str, split: str | None, training: Iterable[str]) -> SourceError:
+    """The error for a class that has no training images, with the class that may be meant."""
+    names = sorted(training)
+    close = [one if other == name else other for one, other in similar_names([*names, name]) if name in (one, other)]
+    close = close or difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return SourceError(
+        f"ingest.source: the class {name} has {split} images but no training images; there are some of {listed(names)}.{hint} Rename its folder "
+        "or label, add training images, or leave it out with ingest.ignore."
+    )

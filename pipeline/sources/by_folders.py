@@ -1,0 +1,82 @@
+"""The reading of class folders, with the splits of lists and the groups of tables, and notes on what lies beside them."""
+
+from collections.abc import Sequence
+
+from pipeline.errors import SourceError
+from pipeline.folders.places import FolderPlan, Place
+from pipeline.listing.listing import Listing
+from pipeline.listing.messages import classes
+from pipeline.listing.records import LeftOut, Reading
+from pipeline.sources.assigned import Assigned, reading_of
+from pipeline.sources.choice import Choice
+from pipeline.sources.other_tasks import masks_of, signs_of_other_task
+from pipeline.tables.columns import Understood
+from pipeline.tables.labels import Labels
+
+COVERED = 0.9  # a list of splits, or a table, covers the images if it has this share of them
+
+
+def has_training(plan: FolderPlan) -> bool:
+    """Whether folders of training images are of several classes."""
+    return len({place.label for place in plan.places.values() if place.split in (None, "train")}) > 1
+
+
+def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels, tables: Sequence[Understood] = ()) -> Reading:
+    """The reading of class folders; lists of files give the splits if the folders have none."""
+    _refuse_masks(listing, choice, plan)
+    elsewhere = dict(plan.left_out) | {
+        parts: ("unlabelled", f"images without a label, in {'/'.join(parts) or 'the source itself'}") for parts in plan.flat
+    }
+    notes = _notes(listing, plan, tables)
+    files: dict[str, Place] = {}
+    if labels.splits or labels.groups:
+        files = _split_by_lists(listing, choice, plan, labels)
+    return reading_of(listing, Assigned(plan.places, files, elsewhere), "class folders", plan.settings, notes)
+
+
+def _refuse_masks(listing: Listing, choice: Choice, plan: FolderPlan) -> None:
+    """Raise SourceError if masks would be counted as images of a class."""
+    masks = masks_of(listing) if choice.settings.class_from == "auto" else None
+    if masks and masks.folder in plan.places:
+        raise SourceError(
+            f"ingest.source: {choice.path} has {masks.seen}, as for segmentation; the folders would give {classes(plan.class_names())}. "
+            f'A mask is no image of a class: leave them out with ingest.ignore: ["{masks.glob}"]. If they are images, set ingest.class_from: first_folder.'
+        )
+
+
+def _split_by_lists(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels) -> dict[str, Place]:
+    """The images of class folders with the splits of lists such as train.txt and test.txt, and the groups of tables."""
+    files: dict[str, Place] = {}
+    for folder in listing.folders.values():
+        place = plan.places.get(folder.parts)
+        for name in folder.names if place else []:
+            path = folder.below(name)
+            if place and (path in labels.splits or path in labels.groups):
+                files[path] = Place(place.label, labels.splits.get(path, place.split), labels.groups.get(path, place.group))
+    count = sum(len(folder.names) for folder in listing.folders.values() if folder.parts in plan.places)
+    listed_ones = sum(path in labels.splits for path in files)
+    if listed_ones and listed_ones < COVERED * count and not any(place.split for place in plan.places.values()):
+        raise SourceError(
+            f"ingest.source: {choice.path} has lists of splits that name {listed_ones:,} of {count:,} images. Complete them, "
+            "go by the folders alone with ingest.format: folders, or leave the lists out with ingest.ignore to have the images split "
+            "by ingest.test_fraction."
+        )
+    return files
+
+
+def _notes(listing: Listing, plan: FolderPlan, tables: Sequence[Understood]) -> list[LeftOut]:
+    """What the user should know of class folders: folders without any file beside them, tables that are not read, signs of another task."""
+    level = {parts[:i] for parts, place in plan.places.items() for i, part in enumerate(parts) if part == place.label}
+    notes = [
+        LeftOut("/".join(parts), "empty_folder", "a folder without any file, beside the classes")
+        for parts in listing.empty
+        if parts[:-1] in level
+    ]
+    notes += [
+        LeftOut(understood.table.path, "unused_table", f"a table that was not used: {understood.why or 'it gives no labels'}")
+        for understood in tables
+        if understood.kind in ("no images", "boxes")
+    ]
+    if sign := signs_of_other_task(listing):
+        notes.append(LeftOut(".", "other_task", f"{sign}, which are not read: only the class of each image is learned"))
+    return notes

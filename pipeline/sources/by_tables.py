@@ -1,0 +1,61 @@
+"""The reading of tables; images of class folders that agree with them are added."""
+
+from collections.abc import Mapping
+
+from pipeline.errors import SourceError
+from pipeline.folders.places import FolderPlan, Place, unseen_class
+from pipeline.listing.listing import Folders, Listing
+from pipeline.listing.messages import listed
+from pipeline.listing.records import Reading
+from pipeline.listing.split_words import split_of_name
+from pipeline.sources.assigned import Assigned, reading_of
+from pipeline.sources.choice import Choice
+from pipeline.tables.labels import Labels, by_path
+
+
+def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:
+    """The reading of tables. A split that no table tells is that of the image's folder."""
+    said = by_path(labels)
+    files = {
+        path: Place((names or {}).get(row.label, row.label), row.split or split_by_folder(path), row.group) for path, row in said.items()
+    }
+    if plan:
+        for folder in listing.folders.values():
+            place = plan.places.get(folder.parts)
+            for name in folder.names if place else []:
+                if place and (path := folder.below(name)) not in files:
+                    files[path] = place
+    training = {place.label for place in files.values() if place.split in (None, "train")}
+    for place in files.values():
+        if place.label not in training:
+            raise unseen_class(place.label, place.split, training)
+    gone = {fault.path for fault in labels.left_out}
+    missing = [fault for fault in labels.left_out if fault.finding == "missing"]
+    if len(missing) == labels.rows:
+        raise SourceError(f"ingest.source: none of the files that {listed(labels.tables)} lists is there, for example {missing[0].path}.")
+    unlisted = ("stray", f"not listed in {listed(labels.tables)}")
+    without = dict.fromkeys(labels.unlabelled - files.keys(), ("unlabelled", "listed in a table without a label"))
+    elsewhere: dict[Folders, tuple[str, str]] = {}
+    if choice.table:
+        listing = _only(listing, {*files, *gone})
+    return reading_of(
+        listing,
+        Assigned(files=files, elsewhere=elsewhere, unlisted=unlisted, without=without, used=frozenset(labels.tables)),
+        f"a table, {listed(labels.tables)}",
+        "ingest.format: table",
+        [fault for fault in labels.left_out if fault.path not in files or fault.finding != "unlabelled"],
+    )
+
+
+def _only(listing: Listing, paths: set[str]) -> Listing:
+    """The list without images that a table does not name: beside a table that was named itself, they are nobody's concern."""
+    for folder in listing.folders.values():
+        folder.names = [name for name in folder.names if folder.below(name) in paths]
+        folder.others = {}
+    listing.left_out = [fault for fault in listing.left_out if fault.path in paths]
+    return listing
+
+
+def split_by_folder(path: str) -> str | None:
+    """The split of the first folder that is called as splits are."""
+    return next((split for part in path.split("/")[:-1] if (split := split_of_name(part))), None)

@@ -1,0 +1,73 @@
+"""What the user set about a source, and what errors show of it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import SourceError
+from pipeline.folders.tree import UNKNOWN
+from pipeline.images.format_marks import Format
+from pipeline.images.formats import describe_formats
+from pipeline.listing.listing import Listing
+from pipeline.listing.messages import listed
+from pipeline.params.ingest import Ingest
+from pipeline.tables.columns import Understood
+
+
+class Choice(NamedTuple):
+    """What the user set: the source, section `ingest`, and the table if the source is one."""
+
+    path: Path
+    settings: Ingest
+    table: str = ""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {role: name for role, name in self.settings.columns.model_dump().items() if name != "auto"}
+
+
+def other_task(choice: Choice, sign: str, seen: str) -> SourceError:
+    """The error for a source that is labelled for detection or segmentation."""
+    return SourceError(
+        f"ingest.source: {choice.path} is labelled for another task, as for detection or segmentation: {sign}; {seen}. "
+        "A classifier needs one class for each image: name the columns "
+        "of a table in ingest.columns, as in {path: file, label: species}, or say where the class stands in the paths, as in ingest.class_from: "
+        '"{class}_*.jpg" (docs/data.md).'
+    )
+
+
+def image_folders(listing: Listing) -> str:
+    """The first folders with images, for a message."""
+    return listed(["/".join(parts) or "the source itself" for parts, folder in listing.folders.items() if folder.names], 3)
+
+
+def example_of(listing: Listing) -> str:
+    """The path of an image, for a message."""
+    return next((folder.below(name) for folder in listing.folders.values() for name in folder.names), "none")
+
+
+def files_found(listing: Listing) -> str:
+    """The files of a source without images: how many of each format, what they are called, and what to do."""
+    names: defaultdict[Format, list[str]] = defaultdict(list)
+    for other in listing.others():
+        names[other.format or UNKNOWN].append(other.path)
+    told = [
+        f"{describe_formats({found.name: len(paths)})} ({listed(paths, 2)}){': ' + found.advice if found.advice else ''}"
+        for found, paths in sorted(names.items(), key=lambda item: -len(item[1]))[:5]
+    ]
+    return "; ".join(told) or "nothing"
+
+
+def seen_beside(listing: Listing, tables: Sequence[Understood]) -> str:
+    """Tables that do not help, and the kinds of other files."""
+    told = [
+        f"{understood.table.path} ({listed(list(understood.profiles), 6)}): {understood.why or 'no column of labels'}"
+        for understood in tables[:3]
+    ]
+    read = {understood.table.path for understood in tables}
+    suffixes = Counter(other.path.rpartition("/")[2].rpartition(".")[2] for other in listing.others() if other.path not in read)
+    told += [f"{count:,} .{suffix} files" for suffix, count in suffixes.most_common(3)] if suffixes else []
+    files = [other.path for other in listing.others() if other.path not in read and other.format and other.format.kind == "container"]
+    told += [f"{listed(files, 3)}, which are not read beside images"] if files else []
+    return f"; beside them {'; '.join(told)}" if told else ""

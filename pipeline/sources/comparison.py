@@ -1,0 +1,94 @@
+"""Folders and tables that both name classes: one reading if they agree, else an error that shows both."""
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+
+from pipeline.errors import SourceError
+from pipeline.folders.places import FolderPlan
+from pipeline.listing.listing import Listing
+from pipeline.listing.messages import Way, classes, listed, two_readings
+from pipeline.listing.records import Reading
+from pipeline.sources.by_folders import COVERED, has_training
+from pipeline.sources.by_tables import by_table
+from pipeline.sources.choice import Choice
+from pipeline.tables.labels import Labels, Said, by_path
+
+LONGEST_SHARD = 3
+
+
+def compare_readings(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels, said: Mapping[str, Said]) -> Reading:
+    """Folders and tables both name classes: they are one reading if they name the same, else the tables count only if the folders cannot."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    for path, row in said.items():
+        if place := plan.places.get(tuple(path.split("/")[:-1])):
+            pairs[place.label, row.label] += 1
+    table_classes, folder_classes = {row.label for row in said.values()}, plan.class_names()
+    if not pairs:
+        if has_training(plan) and not table_classes <= folder_classes:
+            raise _differ(
+                choice,
+                plan,
+                labels,
+                said,
+                f"the tables label other images than those in class folders, by other names: {listed(table_classes - folder_classes)}",
+            )
+        return by_table(listing, choice, labels, plan)
+    if _are_shards(listing, plan):
+        return by_table(listing, choice, labels, None)
+    to_table, to_folder = _ways_between(pairs)
+    if _is_one_to_one(pairs):
+        return _agreeing(listing, choice, plan, labels, {label: folder for folder, label in pairs})
+    covered = sum(pairs.values())
+    in_folders = sum(len(folder.names) for folder in listing.folders.values() if folder.parts in plan.places)
+    is_mixed = any(len(labels_of) > 1 for labels_of in to_table.values()) and any(len(folders_of) > 1 for folders_of in to_folder.values())
+    if is_mixed and covered >= COVERED * in_folders and not (table_classes & folder_classes):
+        return by_table(listing, choice, labels, None)
+    raise _differ(
+        choice, plan, labels, said, f"the folders are {listed(folder_classes)}, and {listed(labels.tables)} says {listed(table_classes)}"
+    )
+
+
+def _are_shards(listing: Listing, plan: FolderPlan) -> bool:
+    """Whether folders are the first letters of the names in them, as stores of very many files are parted."""
+    for parts in plan.places:
+        short = list(itertools.takewhile(lambda part: len(part) <= LONGEST_SHARD, reversed(parts)))
+        start = "".join(reversed(short)).lower()
+        if not start or not all(name.lower().startswith(start) for name in listing.folders[parts].names):
+            return False
+    return True
+
+
+def _ways_between(pairs: Mapping[tuple[str, str], int]) -> tuple[Mapping[str, set[str]], Mapping[str, set[str]]]:
+    """(labels of the table by folder, folders by label of the table)."""
+    to_table: defaultdict[str, set[str]] = defaultdict(set)
+    to_folder: defaultdict[str, set[str]] = defaultdict(set)
+    for folder, label in pairs:
+        to_table[folder].add(label)
+        to_folder[label].add(folder)
+    return to_table, to_folder
+
+
+def _is_one_to_one(pairs: Mapping[tuple[str, str], int]) -> bool:
+    return len(pairs) == len({folder for folder, _ in pairs}) == len({label for _, label in pairs})
+
+
+def _agreeing(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels, names: Mapping[str, str]) -> Reading:
+    """Folders and table say the same: the folders' names, with the splits and groups of the table, and the images of both."""
+    said = by_path(labels)
+    for path, row in said.items():
+        place = plan.places.get(tuple(path.split("/")[:-1]))
+        if place and place.split and row.split and "test" in (place.split, row.split) and place.split != row.split:
+            raise _differ(choice, plan, labels, said, f"{path} is in {place.split} by its folder, and in {row.split} by the table")
+    return by_table(listing, choice, labels, plan, names)
+
+
+def _differ(choice: Choice, plan: FolderPlan, labels: Labels, said: Mapping[str, Said], seen: str) -> SourceError:
+    return two_readings(
+        choice.path,
+        seen,
+        [
+            Way(f"by the table {listed(labels.tables)}, {classes({row.label for row in said.values()})}", "ingest.format: table"),
+            Way(f"by the folders, {classes(plan.class_names())}", "ingest.format: folders"),
+        ],
+    )

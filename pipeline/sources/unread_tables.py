@@ -1,0 +1,94 @@
+"""All tables of a source, understood; those that cannot be are errors, and never passed over."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.errors import SourceError
+from pipeline.folders.places import FolderPlan
+from pipeline.listing.listing import Listing, extracted
+from pipeline.listing.messages import listed
+from pipeline.sources.by_folders import has_training
+from pipeline.sources.choice import Choice, example_of, image_folders, other_task
+from pipeline.sources.other_tasks import signs_of_other_task
+from pipeline.tables.columns import Understood, refuse_unknown_columns, understand
+from pipeline.tables.image_index import ImageIndex
+from pipeline.tables.opening import is_loose, may_be_table, open_table
+
+
+def refuse_other_task(listing: Listing, choice: Choice, tables: Sequence[Understood]) -> None:
+    """Raise SourceError if boxes or masks were drawn on the images, and labels are at best in columns that are not called so."""
+    labelled = [understood for understood in tables if understood.kind in ("labels", "doubtful")]
+    if labelled and not any(understood.is_strong for understood in labelled) and (sign := signs_of_other_task(listing)):
+        raise other_task(choice, sign, f"{listed([understood.table.path for understood in labelled])} may have a class for each image")
+
+
+def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Path) -> list[Understood]:
+    """All tables of a source, understood. Files that go with an image, such as IMG_1.JPG.json, are no tables."""
+    found = []
+    for folder in listing.folders.values():
+        stems = {name.rpartition(".")[0] for name in folder.names} | set(folder.names)
+        for name in folder.others:
+            path = folder.below(name)
+            if not may_be_table(name, folder.others[name]) or name.rpartition(".")[0] in stems or (choice.table and path != choice.table):
+                continue
+            try:
+                table = open_table(path, extracted(listing, path, scratch), index.names)
+            except SourceError:
+                if is_loose(name) and not choice.table:
+                    continue
+                raise
+            if table is not None:
+                chosen = {**choice.columns, "multi_label": choice.settings.multi_label}
+                found.append(understand(table, functools.partial(index.find, table=path), chosen))
+    refuse_unknown_columns(found, choice.columns)
+    return found
+
+
+def refuse_unread_tables(listing: Listing, choice: Choice, tables: Sequence[Understood], plan: FolderPlan | None) -> None:
+    """Raise SourceError for tables that are about the images, but whose labels cannot be told; they are never passed over."""
+    has_classes = plan is not None and has_training(plan)
+    doubtful = [understood for understood in tables if understood.kind == "doubtful" or (understood.kind == "boxes" and not has_classes)]
+    unmatched = [
+        understood
+        for understood in tables
+        if understood.kind == "no images"
+        and not is_loose(understood.table.name)
+        and understood.rows * 2 >= listing.images > 0
+        and not _is_about_others(listing, understood)
+    ]
+    if not doubtful and not unmatched:
+        return
+    told = [f"{understood.table.path}, whose labels cannot be told: {understood.why}" for understood in doubtful]
+    told += [
+        f"{understood.table.path}, with {understood.rows:,} rows that cannot be matched with the images: {understood.why}"
+        for understood in unmatched
+    ]
+    columns = "; ".join(f"{understood.table.path}: {listed(list(understood.profiles), 12)}" for understood in [*doubtful, *unmatched][:3])
+    ignored = ", ".join(f'"{understood.table.path}"' for understood in [*doubtful, *unmatched])
+    by_folders = ", go by the folders with ingest.format: folders" if has_classes else ""
+    more = f" (and {len(told) - 3} more tables)" if len(told) > 3 else ""
+    raise SourceError(
+        f"ingest.source: {choice.path} has the table {'; and '.join(told[:3])}{more}. Columns of {columns}. Name the columns in ingest.columns, as in "
+        f"{{path: file, label: species}}, leave it out with ingest.ignore: [{ignored}]{by_folders}, or take the class from the paths, such as "
+        f"{example_of(listing)}, with ingest.class_from (docs/data.md). Images are in {image_folders(listing)}."
+    )
+
+
+def _is_about_others(listing: Listing, understood: Understood) -> bool:
+    """Whether a table lists other files of the source, such as sounds."""
+    others = {other.path.rpartition("/")[2] for other in listing.others()}
+    return any(
+        len({value.rpartition("/")[2] for value in profile.values} & others) * 2 > len(profile.values) > 0
+        for profile in understood.profiles.values()
+    )
+
+
+def no_table(choice: Choice, tables: Sequence[Understood]) -> SourceError:
+    """The error where tables were asked for, and none gives labels."""
+    reasons = "; ".join(f"{understood.table.path}: {understood.why or 'no column of labels'}" for understood in tables)
+    columns = "; ".join(f"{understood.table.path} has {', '.join(understood.profiles)}" for understood in tables)
+    return SourceError(
+        f"ingest.source: {choice.path}: no table gives labels to images. {reasons or 'There is no table'}. "
+        f"{columns + '. Name the columns in ingest.columns: {path: …, label: …}' if columns else 'Set ingest.format to auto'}."
+    )

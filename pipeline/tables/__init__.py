@@ -1,0 +1,1 @@
+"""What the tables of a source say of its images."""

@@ -1,0 +1,84 @@
+"""Tables in JSON: lines, a list of objects, labels by name; and what Label Studio and FiftyOne write."""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import SourceError
+from pipeline.tables.delimited import LINES_TO_TELL
+from pipeline.tables.table import Table, naming_faults
+
+LARGEST_JSON_BYTES = 512 * 2**20
+
+
+def json_table(path: str, file: Path, *, is_lines: bool) -> Table | None:
+    """JSON lines, a list of objects, or one object that gives a value for each of many names."""
+    if is_lines:
+        keys = list(dict.fromkeys(key for _, values in itertools.islice(_json_lines(path, file), LINES_TO_TELL) for key in values))
+        return Table(path, keys, lambda: ((place, [values.get(key) for key in keys]) for place, values in _json_lines(path, file)))
+    if file.stat().st_size > LARGEST_JSON_BYTES:
+        raise SourceError(
+            f"ingest.source: {path} has more than {LARGEST_JSON_BYTES // 2**20} MB of JSON. Write it as JSON lines, or as CSV."
+        )
+    with naming_faults(path):
+        try:
+            document = json.loads(file.read_text(encoding="utf-8-sig"))
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"ingest.source: {path} is not valid JSON: {error}.") from None
+    objects = _objects(document)
+    if not objects:
+        return None
+    keys = list(dict.fromkeys(key for values in objects[:LINES_TO_TELL] for key in values))
+    return Table(path, keys, lambda: ((f"entry {i}", [values.get(key) for key in keys]) for i, values in enumerate(objects, 1)))
+
+
+def _objects(document: object) -> list[dict[str, Any]]:
+    """The rows of a JSON document; empty if it has none."""
+    if isinstance(document, list) and document and all(isinstance(entry, dict) for entry in document):
+        return [_flat(entry) for entry in document]
+    if isinstance(document, dict) and isinstance(document.get("classes"), list) and isinstance(document.get("labels"), dict):  # FiftyOne
+        classes = document["classes"]
+        return [
+            {"name": key, "label": classes[value] if isinstance(value, int) and 0 <= value < len(classes) else value}
+            for key, value in document["labels"].items()
+        ]
+    if isinstance(document, dict) and len(document) > 1 and all(isinstance(value, str | int | float) for value in document.values()):
+        return [{"name": key, "value": value} for key, value in document.items()]
+    return []
+
+
+def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with its inner objects' keys, `data.image`; of Label Studio's annotations, the choices."""
+    flat: dict[str, Any] = {}
+    for key, value in entry.items():
+        if key in ("annotations", "completions") and isinstance(value, list):
+            choices = [choice for choice in _choices(value) if choice]
+            flat["choice"] = choices[0] if len(choices) == 1 else choices or None
+        elif isinstance(value, dict):
+            flat.update({f"{key}.{inner}": content for inner, content in value.items() if not isinstance(content, dict)})
+        else:
+            flat[key] = value
+    return flat
+
+
+def _choices(annotations: Sequence[Any]) -> list[str]:
+    results = [result for annotation in annotations if isinstance(annotation, dict) for result in annotation.get("result") or []]
+    values = [result.get("value", {}) for result in results if isinstance(result, dict)]
+    return list(dict.fromkeys(str(choice) for value in values if isinstance(value, dict) for choice in value.get("choices") or []))
+
+
+def _json_lines(path: str, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(line, object) of each line that is not empty."""
+    with naming_faults(path), file.open(encoding="utf-8-sig") as text:
+        for number, line in enumerate(text, start=1):
+            if line.strip():
+                try:
+                    values = json.loads(line)
+                    json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair, "\\ud83d", cannot be stored as text
+                except (ValueError, RecursionError) as error:
+                    raise SourceError(f"ingest.source: {path}, line {number} is not valid JSON: {error}.") from None
+                if not isinstance(values, dict):
+                    raise SourceError(f"ingest.source: {path}, line {number}: expected an object, {{…}}, found {line[:30].strip()}.")
+                yield f"line {number}", _flat(values)

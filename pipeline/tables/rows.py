@@ -1,0 +1,83 @@
+"""The cells of the rows that list images: path, label, split, group."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.errors import SourceError
+from pipeline.listing.messages import listed
+from pipeline.listing.split_words import split_in_name, split_of_name
+from pipeline.tables.cells import split_of, text_of
+from pipeline.tables.columns import Columns, Understood
+
+
+class TableRow(NamedTuple):
+    """The cells of one row that matter."""
+
+    path: Any
+    label: Any
+    split: Any
+    group: Any
+
+
+def table_rows(understood: Understood) -> Iterator[tuple[str, TableRow]]:
+    """(line or row, cells) of each row of a table that lists images."""
+    columns, names = understood.columns, understood.table.columns
+    assert columns is not None
+    places = [names.index(name) if name else None for name in (columns.path, columns.label, columns.split, columns.group)]
+    hot = [(names.index(name), name.strip()) for name in columns.one_hot]
+    for place, cells in understood.table.rows():
+        values = [_single(cells[i]) if i is not None else None for i in places]
+        if hot:
+            values[1] = "|".join(name for i, name in hot if str(cells[i]).strip() and float(cells[i]) == 1)
+        yield place, TableRow(*values)
+
+
+def _single(cell: Any) -> Any:
+    return cell[0] if isinstance(cell, list | tuple) and len(cell) == 1 else cell
+
+
+def split_of_cell(cell: Any, columns: Columns, where: str) -> str | None:
+    """The split that a cell says."""
+    text = text_of(cell, where)
+    if not columns.is_split:
+        return split_of(text, where)
+    if not text:
+        return None
+    if text.lower() in ("1", "true", "1.0"):
+        return columns.is_split
+    return "test" if columns.is_split == "train" else "train"
+
+
+def split_of_table(path: str) -> str | None:
+    """The split in the name of a table, or else in that of its folder."""
+    *folders, name = path.split("/")
+    found = split_in_name(name.rpartition(".")[0])
+    return found.split if found else (split_of_name(folders[-1]) if folders else None)
+
+
+def label_of(row: TableRow, where: str, multi_label: str) -> str:
+    """The label of a row; several are joined if `multi_label` is combine, else they are an error."""
+    if isinstance(row.label, list | tuple):
+        if not row.label:
+            return ""
+        if multi_label == "combine":
+            return "|".join(text_of(label, where) for label in row.label)
+        raise SourceError(
+            f"ingest.source: {where}: several labels for one image, {listed([str(label) for label in row.label])}. An image has one class here: "
+            "set ingest.multi_label: combine to make each combination a class, or name another column in ingest.columns.label."
+        )
+    return text_of(row.label, where)
+
+
+def one_image(found: Sequence[str], split: str | None, label: str, cell: str, where: str) -> str | None:
+    """The image that a row means; None if there is none. Raises SourceError if it could be several."""
+    if len(found) > 1 and split:
+        found = [path for path in found if any(split_of_name(part) == split for part in path.split("/")[:-1])] or found
+    if len(found) > 1 and label:
+        found = [path for path in found if label in path.split("/")[:-1]] or found
+    if len(found) > 1:
+        raise SourceError(
+            f"ingest.source: {where}: {cell} can be {listed(found, 3)}. Write the folder before the name in the table, "
+            "leave some of them out with ingest.ignore, or give the folders' classes with ingest.class_from."
+        )
+    return found[0] if found else None
