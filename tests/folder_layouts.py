@@ -836,7 +836,7 @@ def disk_of_windows(tree: Tree) -> None:
     tree.stray("$RECYCLE.BIN/S-1-5-21/$R{i}.jpg", 6)
     tree.stray("lost+found/#{i}.jpg", 3)
     tree.text("System Volume Information/IndexerVolumeGuid", "x")
-    tree.stray(".Trash-1000/files/{i}.jpg", 3)
+    tree.picture(".Trash-1000/files/0.jpg", None)
 
 
 @reads(none=each(6, "cat", "dog"))
@@ -851,7 +851,7 @@ def synology(tree: Tree) -> None:
 def thumbnails_of_a_viewer(tree: Tree) -> None:
     """{cat,dog}/x.jpg with {cat,dog}/.thumbnails/x.jpg and .picasa.ini."""
     for one in tree.pictures("{label}/{i}.jpg", each(6, "cat", "dog")):
-        tree.stray(f"{one.label}/.thumbnails/{one.i}.jpg")
+        tree.picture(f"{one.label}/.thumbnails/{one.i}.jpg", None)
     tree.text("cat/.picasa.ini", "[x]")
 
 

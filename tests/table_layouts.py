@@ -658,18 +658,32 @@ def auto_gluon(tree: Tree) -> None:
 
 
 @reads(none=CHOICES)
-def table_made_on_windows(tree: Tree) -> None:
-    r"""images/0.jpg, labels.csv with images\0.jpg and C:\Users\me\set\images\0.jpg, in UTF-16 as Excel saves Unicode text."""
+def table_with_backslashes(tree: Tree) -> None:
+    r"""images/0.jpg, labels.csv with images\0.jpg, as a script on Windows wrote it."""
     pictures = tree.pictures("images/{i}.jpg", CHOICES)
-    rows = [f"C:\\Users\\me\\set\\images\\{file(one)}\t{one.label}" for one in pictures]
+    tree.table("labels.csv", "image,label", [(one.path.replace("/", "\\"), one.label) for one in pictures])
+
+
+@reads_or_stops("labels.csv", "UTF-8", none=CHOICES)
+def table_in_utf_16(tree: Tree) -> None:
+    """images/0.jpg, labels.csv in UTF-16 with tabs, which Excel calls Unicode text: read, or the remedy."""
+    pictures = tree.pictures("images/{i}.jpg", CHOICES)
+    rows = [f"{one.path}\t{one.label}" for one in pictures]
     tree.put("labels.csv", "\r\n".join(["image\tlabel", *rows]).encode("utf-16"))
 
 
-@reads(none=CHOICES)
+@reads_or_stops("train.csv", "/content/drive/MyDrive/pets/images/0.jpg", none=CHOICES)
 def paths_of_another_machine(tree: Tree) -> None:
-    """images/cats/0.jpg, train.csv (path,label with /content/drive/MyDrive/pets/images/0.jpg): what two paths end in alike is the same file."""
+    """images/0.jpg, train.csv (path,label with /content/drive/MyDrive/pets/images/0.jpg): what two paths end in alike is the same file."""
     pictures = tree.pictures("images/{i}.jpg", CHOICES)
     tree.table("train.csv", "path,label", [(f"/content/drive/MyDrive/pets/images/{file(one)}", one.label) for one in pictures])
+
+
+@reads_or_stops("train.csv", "C:", none=CHOICES)
+def paths_of_another_windows_machine(tree: Tree) -> None:
+    r"""The same with C:\Users\me\pets\images\0.jpg."""
+    pictures = tree.pictures("images/{i}.jpg", CHOICES)
+    tree.table("train.csv", "path,label", [(f"C:\\Users\\me\\pets\\images\\{file(one)}", one.label) for one in pictures])
 
 
 MARKS = each(4, "27", "81", "1001")
