@@ -73,7 +73,7 @@ def class_folders(tree: Tree) -> tuple[Path, list[str]]:
 def zip_of_class_folders(tree: Tree) -> tuple[Path, list[str]]:
     with zipfile.ZipFile(tree.root / "set.zip", "w") as archive:
         for i, name in enumerate(IN_FOLDERS * 3):
-            archive.writestr(f"{name}/{i}.png", tree.known(tree.bytes(), f"{name}/{i}.png", name))
+            archive.writestr(f"{name}/{i}.png", tree.known(tree.draw(), f"{name}/{i}.png", name))
     return tree.root / "set.zip", IN_FOLDERS
 
 
@@ -206,7 +206,7 @@ def zip_with_names(path: Path, members: list[tuple[bytes, bytes]]) -> Path:
 
 def zip_of_names(tmp_path: Path, labels: Sequence[str], encoding: str) -> Path:
     tree = Tree(tmp_path)
-    members = [(f"{labels[i % 2]}/{i}.png".encode(encoding), tree.bytes()) for i in range(12)]
+    members = [(f"{labels[i % 2]}/{i}.png".encode(encoding), tree.draw()) for i in range(12)]
     return zip_with_names(tmp_path / "photos.zip", members)
 
 
