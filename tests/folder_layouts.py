@@ -845,7 +845,7 @@ def utk_face(tree: Tree) -> None:
         tree.picture(f"UTKFace/{20 + i % 9}_{i % 2}_{i // 2 % 4}_201701161745{i:05}.chip.jpg", str(i % 2))
 
 
-@stops("ingest.class_from", advice=[({"class_from": "*.{class}*.*.tiff"}, right(none=each(6, "AN", "HA")))])
+@stops("ingest.class_from", advice=[({"class_from": "*.{class}.*.tiff"}, right(none=each(4, "AN1", "AN2", "HA1")))])
 def jaffe(tree: Tree) -> None:
     """jaffe/KA.AN1.39.tiff: person, expression with a number, number."""
     for i in range(12):
