@@ -509,6 +509,92 @@ def years(tree: Tree) -> None:
         tree.pictures(f"photos_{year}/{{label}}/{{i}}.jpg", each(6, "cat", "dog"))
 
 
+def _folders_that_are_no_classes(name: str, *folders: str) -> None:
+    """Flat pictures in folders whose names are words for years, parts, versions or splits: refused, and read once it is said that they are classes."""
+
+    def build(tree: Tree) -> None:
+        for folder in folders:
+            tree.pictures(f"{folder}/IMG_{{i:04}}.jpg", {"x": 6})
+
+    build.__name__ = f"flat_{name}"
+    advice = () if name == "splits" else (({"class_from": "first_folder"}, right(none=each(6, *folders))),)
+    stops(*folders, advice=advice)(build)
+
+
+_folders_that_are_no_classes("years", "photos_2022", "photos_2023", "photos_2024")
+_folders_that_are_no_classes("plain_years", "2022", "2023", "2024")
+_folders_that_are_no_classes("parts", "images_part_1", "images_part_2")
+_folders_that_are_no_classes("parts_of_nih", "images_001", "images_002", "images_003")
+_folders_that_are_no_classes("versions", "v1", "v2")
+_folders_that_are_no_classes("batches", "batch1", "batch2", "batch3")
+_folders_that_are_no_classes("splits", "train", "test")
+_folders_that_are_no_classes("three_splits", "train_images", "test_images", "val_images")
+
+
+@stops("v1", "cat", "ingest.class_from", advice=[({"class_from": "last_folder"}, right(none=each(12, "cat", "dog")))])
+def versions(tree: Tree) -> None:
+    """v1/{cat,dog}, v2/{cat,dog}."""
+    for version in ("v1", "v2"):
+        tree.pictures(f"{version}/{{label}}/{{i}}.jpg", each(6, "cat", "dog"))
+
+
+@stops("all", "cat")
+def folder_of_all(tree: Tree) -> None:
+    """{cat,dog}/x.jpg and all/x.jpg, which has each of them once more: all is no class."""
+    for one in tree.pictures("{label}/{label}_{i}.jpg", each(6, "cat", "dog")):
+        tree.copy(one.path, f"all/{one.label}_{one.i}.jpg")
+
+
+@stops("cats", "cats_backup")
+def backup_beside_its_class(tree: Tree) -> None:
+    """{cats,cats_backup,dogs}/x.jpg: two classes of the same pictures."""
+    for one in tree.pictures("{label}/{i}.jpg", each(6, "cats", "dogs")):
+        if one.label == "cats":
+            tree.copy(one.path, f"cats_backup/{one.i}.jpg")
+
+
+@stops("12")
+def folder_per_picture(tree: Tree) -> None:
+    """export/00a1/image.jpg … one picture in each of 12 folders: as many classes as images."""
+    for i in range(12):
+        tree.picture(f"export/{i * 7919:05x}/image.jpg", "x")
+
+
+@reads(none=each(4, "cat", "dog"))
+def some_heic_in_each_class(tree: Tree) -> None:
+    """{cat,dog}/{IMG_0001.jpg,IMG_0002.HEIC}: no class vanishes; what is not read is named."""
+    tree.pictures("{label}/IMG_{i:04}.jpg", each(4, "cat", "dog"))
+    for path in ("cat/IMG_0100.HEIC", "dog/IMG_0101.HEIC"):
+        tree.put(path, HEIC)
+        tree.strays.append(path)
+
+
+INSECTS = ("00000_Animalia_Annelida_Lumbricus_terrestris", "00001_Animalia_Annelida_Sabella_spallanzanii")
+
+
+@reads_or_stops(
+    "train_mini.json or val.json", none=each(6, *INSECTS), validation=each(3, *INSECTS), naming={INSECTS[0]: "0", INSECTS[1]: "1"}
+)
+def i_naturalist_2021(tree: Tree) -> None:
+    """{train_mini,val}/00000_Animalia_…/x.jpg, {train_mini,val}.json (images, annotations with category_id, categories): labels, no boxes."""
+    for word, split, count in (("train_mini", None, 6), ("val", "validation", 3)):
+        pictures = tree.pictures(f"{word}/{{label}}/{word}{{i:08}}.jpg", each(count, *INSECTS), split)
+        images = [{"id": one.i, "file_name": one.path, "width": 16, "height": 16} for one in pictures]
+        annotations = [{"id": one.i, "image_id": one.i, "category_id": INSECTS.index(one.label)} for one in pictures]
+        categories = [{"id": k, "name": label.split("_", 3)[-1], "image_dir_name": label} for k, label in enumerate(INSECTS)]
+        tree.json(f"{word}.json", {"info": {}, "images": images, "annotations": annotations, "categories": categories})
+
+
+SPECIES = each(4, "400", "401", "1200", "1201")
+
+
+@reads_or_stops("Plants", "400", "ingest.class_from", none=SPECIES, advice=[({"class_from": "last_folder"}, right(none=SPECIES))])
+def i_naturalist_2019(tree: Tree) -> None:
+    """train_val2019/{Birds/{400,401},Plants/{1200,1201}}/x.jpg: species below kinds. Never two classes without a word."""
+    tree.pictures("train_val2019/Birds/{label}/{i:032x}.jpg", each(4, "400", "401"))
+    tree.pictures("train_val2019/Plants/{label}/{i:032x}.jpg", each(4, "1200", "1201"))
+
+
 PLANTS = ("Apple___scab", "Corn___rust")
 
 
@@ -746,7 +832,7 @@ def yale_faces(tree: Tree) -> None:
     for label in ("subject01", "subject02", "subject03"):
         for mood in moods:
             path = f"yalefaces/{label}.{mood}"
-            tree.put(path, tree.known(tree.bytes("gif", "L"), path, label))
+            tree.put(path, tree.known(tree.draw("gif", "L"), path, label))
     tree.text("yalefaces/Readme.txt", "Yale")
 
 
@@ -760,11 +846,11 @@ def utk_face(tree: Tree) -> None:
         tree.picture(f"UTKFace/{20 + i % 9}_{i % 2}_{i // 2 % 4}_201701161745{i:05}.chip.jpg", str(i % 2))
 
 
-@stops("ingest.class_from", advice=[({"class_from": "*.{class}*.*.tiff"}, right(none={"AN": 8, "HA": 4}))])
+@stops("ingest.class_from", advice=[({"class_from": "*.{class}.*.tiff"}, right(none=each(4, "AN1", "AN2", "HA1")))])
 def jaffe(tree: Tree) -> None:
     """jaffe/KA.AN1.39.tiff: person, expression with a number, number."""
     for i in range(12):
-        tree.put(f"jaffe/K{'AMLR'[i % 4]}.{('AN', 'HA')[i // 4 % 2]}{i // 8 + 1}.{i}.tiff", tree.bytes("tif"))
+        tree.put(f"jaffe/K{'AMLR'[i % 4]}.{('AN', 'HA')[i // 4 % 2]}{i // 8 + 1}.{i}.tiff", tree.draw("tif"))
 
 
 @stops("no class or class or ingest.class_from")
@@ -837,7 +923,7 @@ def disk_of_windows(tree: Tree) -> None:
     tree.stray("$RECYCLE.BIN/S-1-5-21/$R{i}.jpg", 6)
     tree.stray("lost+found/#{i}.jpg", 3)
     tree.text("System Volume Information/IndexerVolumeGuid", "x")
-    tree.stray(".Trash-1000/files/{i}.jpg", 3)
+    tree.picture(".Trash-1000/files/0.jpg", None)
 
 
 @reads(none=each(6, "cat", "dog"))
@@ -852,7 +938,7 @@ def synology(tree: Tree) -> None:
 def thumbnails_of_a_viewer(tree: Tree) -> None:
     """{cat,dog}/x.jpg with {cat,dog}/.thumbnails/x.jpg and .picasa.ini."""
     for one in tree.pictures("{label}/{i}.jpg", each(6, "cat", "dog")):
-        tree.stray(f"{one.label}/.thumbnails/{one.i}.jpg")
+        tree.picture(f"{one.label}/.thumbnails/{one.i}.jpg", None)
     tree.text("cat/.picasa.ini", "[x]")
 
 
@@ -894,7 +980,7 @@ def files_without_an_ending(tree: Tree) -> None:
     """{cat/0a1b,dog/0a1c}: names without an ending, as a crawler saves them."""
     for i in range(12):
         path = f"{('cat', 'dog')[i % 2]}/{i:08x}"
-        tree.put(path, tree.known(tree.bytes(("jpg", "png")[i // 2 % 2]), path, ("cat", "dog")[i % 2]))
+        tree.put(path, tree.known(tree.draw(("jpg", "png")[i // 2 % 2]), path, ("cat", "dog")[i % 2]))
 
 
 @reads(none=each(6, "cat", "dog"))

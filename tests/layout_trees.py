@@ -105,7 +105,7 @@ def _layout(
     outcome: Right | None, words: tuple[str, ...] | None, advice: tuple[tuple[dict[str, Any], Right], ...]
 ) -> Callable[[Builder], Builder]:
     def register(build: Builder) -> Builder:
-        name = build.__name__  # type: ignore[attr-defined]
+        name = build.__name__
         assert name not in LAYOUTS, name
         LAYOUTS[name] = Layout(name, build, outcome, words, advice)
         return build
@@ -123,10 +123,13 @@ class Tree:
         self.unlabelled_paths: list[str] = []
         self._count = 0
 
-    def bytes(self, ending: str = "png", mode: str = "RGB") -> bytes:
+    def draw(self, ending: str = "png", mode: str = "RGB") -> bytes:
         """An encoded picture unlike all others of this tree."""
+        return encoded(self.next_number(), ending, mode)
+
+    def next_number(self) -> int:
         self._count += 1
-        return encoded(self._count, ending, mode)
+        return self._count
 
     def put(self, path: str, content: bytes) -> Path:
         target = self.root / path
@@ -144,7 +147,7 @@ class Tree:
         self.known(pixels.tobytes(), path, label, split)
 
     def picture(self, path: str, label: str | None, split: str | None = None, group: str | None = None) -> None:
-        self.put(path, self.known(self.bytes(ending_of(path)), path, label, split, group))
+        self.put(path, self.known(self.draw(ending_of(path)), path, label, split, group))
 
     def pictures(
         self,
@@ -156,7 +159,7 @@ class Tree:
         group: Callable[[Picture], str] | None = None,
     ) -> list[Picture]:
         """Pictures of several classes in turn. The template has {label}, {word} (the label's word in `words`), {i} and {n} as in Picture."""
-        written = []
+        written: list[Picture] = []
         for n in range(max(counts.values())):
             for label, count in counts.items():
                 if n < count:

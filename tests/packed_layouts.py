@@ -29,7 +29,7 @@ def python_2_pickle(value: Any) -> bytes:
     return b"\x80\x02" + _pickled(value) + b"."
 
 
-def _pickled(value: Any) -> bytes:
+def _pickled(value: dict[str, Any] | list[Any] | int | str | np.ndarray) -> bytes:
     if isinstance(value, dict):
         return b"}(" + b"".join(_pickled(key) + _pickled(one) for key, one in value.items()) + b"u"
     if isinstance(value, list):
@@ -46,9 +46,8 @@ def _pickled(value: Any) -> bytes:
 
 def _arrays(tree: Tree, labels: Sequence[str], split: str | None, side: int = 32, channels: int = 3) -> np.ndarray:
     """Noise, uint8 (N, side, side, channels), of which the tree remembers what each picture is."""
-    tree._count += 1
     shape = (len(labels), side, side, channels)
-    pixels = np.random.default_rng(7000 + tree._count).integers(0, 255, shape, dtype=np.uint8)
+    pixels = np.random.default_rng(7000 + tree.next_number()).integers(0, 255, shape, dtype=np.uint8)
     for i, label in enumerate(labels):
         tree.known_pixels(pixels[i].squeeze(), f"{split}/{i}", label, split)
     return pixels
@@ -197,7 +196,7 @@ SYNSETS = ("n01440764", "n01443537")
 
 
 def _image(tree: Tree, label: str | None, split: str | None, number: int, ending: str = "jpg") -> bytes:
-    return tree.known(tree.bytes(ending), f"{split}/{number}", label, split)
+    return tree.known(tree.draw(ending), f"{split}/{number}", label, split)
 
 
 @reads(none=each(6, *SYNSETS), validation=each(3, *SYNSETS), naming={"n01440764": "1", "n01443537": "2"})
@@ -310,7 +309,7 @@ def web_dataset_of_captions(tree: Tree) -> None:
     """00000.tar of 0.jpg and 0.txt with a sentence, as img2dataset writes it: no class."""
     members = []
     for i in range(12):
-        members += [(f"{i:09}.jpg", tree.bytes("jpg")), (f"{i:09}.txt", f"a photo of thing {i}".encode())]
+        members += [(f"{i:09}.jpg", tree.draw("jpg")), (f"{i:09}.txt", f"a photo of thing {i}".encode())]
     _tar(tree, "00000.tar", members)
 
 
@@ -473,7 +472,7 @@ def two_configurations(tree: Tree) -> None:
 )
 def cifar_100_of_hugging_face(tree: Tree) -> Path:
     """x.parquet of img, fine_label, coarse_label: which is the class must be said."""
-    images = [{"bytes": tree.bytes(), "path": None} for _ in range(16)]
+    images = [{"bytes": tree.draw(), "path": None} for _ in range(16)]
     return _write(
         tree, "x.parquet", pa.table({"img": images, "fine_label": [i % 4 for i in range(16)], "coarse_label": [i % 2 for i in range(16)]})
     )

@@ -1,8 +1,13 @@
 """Well-known data sets whose classes stand in a table."""
 
 import base64
+import io
 import json
+import zipfile
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tests.layout_trees import Picture, Tree, each, mask, reads, reads_or_stops, right, stops
 
@@ -639,7 +644,7 @@ def base64_in_a_table(tree: Tree) -> Path:
     rows = []
     for i in range(12):
         label = ("cat", "dog")[i % 2]
-        rows.append((base64.b64encode(tree.known(tree.bytes(), f"row {i}", label)).decode(), label))
+        rows.append((base64.b64encode(tree.known(tree.draw(), f"row {i}", label)).decode(), label))
     return tree.table("l.csv", "image,label", rows)
 
 
@@ -658,18 +663,32 @@ def auto_gluon(tree: Tree) -> None:
 
 
 @reads(none=CHOICES)
-def table_made_on_windows(tree: Tree) -> None:
-    r"""images/0.jpg, labels.csv with images\0.jpg and C:\Users\me\set\images\0.jpg, in UTF-16 as Excel saves Unicode text."""
+def table_with_backslashes(tree: Tree) -> None:
+    r"""images/0.jpg, labels.csv with images\0.jpg, as a script on Windows wrote it."""
     pictures = tree.pictures("images/{i}.jpg", CHOICES)
-    rows = [f"C:\\Users\\me\\set\\images\\{file(one)}\t{one.label}" for one in pictures]
+    tree.table("labels.csv", "image,label", [(one.path.replace("/", "\\"), one.label) for one in pictures])
+
+
+@reads_or_stops("labels.csv", "UTF-8", none=CHOICES)
+def table_in_utf_16(tree: Tree) -> None:
+    """images/0.jpg, labels.csv in UTF-16 with tabs, which Excel calls Unicode text: read, or the remedy."""
+    pictures = tree.pictures("images/{i}.jpg", CHOICES)
+    rows = [f"{one.path}\t{one.label}" for one in pictures]
     tree.put("labels.csv", "\r\n".join(["image\tlabel", *rows]).encode("utf-16"))
 
 
-@reads(none=CHOICES)
+@reads_or_stops("train.csv", "/content/drive/MyDrive/pets/images/0.jpg", none=CHOICES)
 def paths_of_another_machine(tree: Tree) -> None:
-    """images/cats/0.jpg, train.csv (path,label with /content/drive/MyDrive/pets/images/0.jpg): what two paths end in alike is the same file."""
+    """images/0.jpg, train.csv (path,label with /content/drive/MyDrive/pets/images/0.jpg): what two paths end in alike is the same file."""
     pictures = tree.pictures("images/{i}.jpg", CHOICES)
     tree.table("train.csv", "path,label", [(f"/content/drive/MyDrive/pets/images/{file(one)}", one.label) for one in pictures])
+
+
+@reads_or_stops("train.csv", "C:", none=CHOICES)
+def paths_of_another_windows_machine(tree: Tree) -> None:
+    r"""The same with C:\Users\me\pets\images\0.jpg."""
+    pictures = tree.pictures("images/{i}.jpg", CHOICES)
+    tree.table("train.csv", "path,label", [(f"C:\\Users\\me\\pets\\images\\{file(one)}", one.label) for one in pictures])
 
 
 MARKS = each(4, "27", "81", "1001")
@@ -1327,3 +1346,147 @@ def global_wheat(tree: Tree) -> None:
         "image_id,width,height,bbox,source",
         [(stem(one), 1024, 1024, f"[{k}34.0, 222.0, 56.0, 36.0]", one.label) for one in pictures for k in (1, 2)],
     )
+
+
+def sheet(rows: list[tuple[str, str]]) -> bytes:
+    """An .xlsx workbook of one sheet of text."""
+    cells = "".join(
+        f'<row r="{r}">' + "".join(f'<c r="{"AB"[c]}{r}" t="inlineStr"><is><t>{cell}</t></is></c>' for c, cell in enumerate(row)) + "</row>"
+        for r, row in enumerate(rows, 1)
+    )
+    main, rel = (
+        "http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+        "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+    )
+    package = "http://schemas.openxmlformats.org/package/2006"
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" '
+        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{kind}.worksheet+xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{rel}/officeDocument" Target="xl/workbook.xml"/>'
+        "</Relationships>",
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{rel}"><sheets><sheet name="Sheet1" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{rel}/worksheet" '
+        'Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>',
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, f"<?xml version='1.0' encoding='UTF-8'?>{content}")
+    return buffer.getvalue()
+
+
+YEARS = each(6, "cat", "dog")
+
+
+def _of_years(tree: Tree) -> list[tuple[str, str]]:
+    return [(one.path, one.label) for year in (2023, 2024) for one in tree.pictures(f"photos_{year}/{{i}}.jpg", each(3, "cat", "dog"))]
+
+
+@reads_or_stops("labels.xlsx", none=YEARS)
+def labels_in_a_sheet(tree: Tree) -> None:
+    """photos_2023/, photos_2024/, labels.xlsx (image_name,label): read with the extra for sheets, else named."""
+    tree.put("labels.xlsx", sheet([("image_name", "label"), *_of_years(tree)]))
+
+
+@reads(none=YEARS)
+def labels_in_tabs(tree: Tree) -> None:
+    """photos_2023/, photos_2024/, meta/labels.tsv: a table in a folder of its own, with paths from the top."""
+    tree.table("meta/labels.tsv", "image_name,label", _of_years(tree), delimiter="\t")
+
+
+@reads(none=YEARS)
+def labels_in_json_lines(tree: Tree) -> None:
+    """photos_2023/, photos_2024/, labels.jsonl."""
+    tree.lines("labels.jsonl", (json.dumps({"image": path, "label": label}) for path, label in _of_years(tree)))
+
+
+@reads(none=YEARS)
+def labels_in_parquet(tree: Tree) -> None:
+    """photos_2023/, photos_2024/, labels.parquet of paths and labels."""
+    paths, labels = zip(*_of_years(tree), strict=True)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"image": list(paths), "label": list(labels)}), buffer)
+    tree.put("labels.parquet", buffer.getvalue())
+
+
+@stops("notes.csv", "place", "weather", "ingest.columns")
+def table_of_something_else_beside_folders(tree: Tree) -> None:
+    """{cat,dog}/0.jpg and notes.csv (file,place,weather): it lists every picture, so that it may be meant."""
+    pictures = tree.pictures("{label}/{i}.jpg", YEARS)
+    rows = [(one.path, ("garden", "house")[one.i % 3 % 2], ("rain", "sun", "fog")[one.i % 3]) for one in pictures]
+    tree.table("notes.csv", "file,place,weather", rows)
+
+
+@stops(
+    "labels.csv",
+    "cat",
+    "tabby",
+    advice=[({"format": "folders"}, right(none=YEARS)), ({"format": "table"}, right(none=each(4, "poodle", "siamese", "tabby")))],
+)
+def table_with_other_classes_than_the_folders(tree: Tree) -> None:
+    """{cat,dog}/0.jpg and labels.csv (image,label) with breeds: two readings, and both are shown."""
+    pictures = tree.pictures("{label}/{i}.jpg", YEARS)
+    tree.table("labels.csv", "image,label", [(one.path, ("tabby", "poodle", "siamese")[one.i % 3]) for one in pictures])
+
+
+@stops("labels.csv", "test", advice=[({"format": "folders"}, right(train=YEARS, test=each(3, "cat", "dog")))])
+def table_with_another_split_than_the_folders(tree: Tree) -> None:
+    """{train,test}/{cat,dog}/0.jpg and labels.csv (image,label,split), which calls some pictures of train test."""
+    pictures = [
+        one
+        for word, count in (("train", 6), ("test", 3))
+        for one in tree.pictures(f"{word}/{{label}}/{{i}}.jpg", each(count, "cat", "dog"))
+    ]
+    tree.table("labels.csv", "image,label,split", [(one.path, one.label, ("train", "test")[one.i % 2]) for one in pictures])
+
+
+@reads(none=YEARS)
+def table_that_says_what_the_folders_say(tree: Tree) -> None:
+    """{cat,dog}/0.jpg and labels.csv (image,label) with the same classes."""
+    pictures = tree.pictures("{label}/{i}.jpg", YEARS)
+    tree.table("labels.csv", "image,label", [(one.path, one.label) for one in pictures])
+
+
+@stops("project-1.csv or choice", "ingest.multi_label")
+def label_studio_with_several_choices(tree: Tree) -> None:
+    """Label Studio's CSV where several boxes may be ticked: {"choices": ["cat", "dog"]} in some cells."""
+    pictures = tree.pictures("upload/1/8c6f{i:04x}-{i}.jpg", YEARS)
+    rows = [
+        (f"/data/{one.path}", one.i, one.label if one.i % 4 else '{"choices":["cat","dog"]}', 1, one.i, "x", "x", 1.5) for one in pictures
+    ]
+    tree.table("project-1.csv", LABEL_STUDIO, rows)
+
+
+@reads_or_stops("base64", "prodigy.jsonl", none=YEARS)
+def prodigy(tree: Tree) -> Path:
+    """Prodigy's JSON lines: {"image": "data:image/png;base64,…", "accept": ["cat"], "answer": "accept"}."""
+    rows = []
+    for i in range(12):
+        label = ("cat", "dog")[i % 2]
+        content = base64.b64encode(tree.known(tree.draw(), f"row {i}", label)).decode()
+        rows.append({"image": f"data:image/png;base64,{content}", "accept": [label], "answer": "accept"})
+    return tree.lines("prodigy.jsonl", map(json.dumps, rows))
+
+
+@stops("via_project.csv", "region or detection")
+def via(tree: Tree) -> None:
+    """images/0.jpg, via_project.csv (filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes)."""
+    header = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+    box = '{"name":"rect","x":1,"y":2,"width":9,"height":9}'
+    pictures = tree.pictures("images/{i}.jpg", YEARS)
+    rows = [(file(one), 900, "{}", 2, k, box, json.dumps({"kind": one.label})) for one in pictures for k in (0, 1)]
+    tree.table("via_project.csv", header, rows)
+
+
+@reads_or_stops("metadata.json", none=each(6, "0", "1"), naming={"0": "Acer rubrum", "1": "Quercus alba"})
+def herbarium(tree: Tree) -> None:
+    """nybg2020/train/{images/000/00/0.jpg,metadata.json} (images, annotations with category_id, categories): labels as COCO writes them."""
+    pictures = tree.pictures("nybg2020/train/images/000/{n:02}/{i}.jpg", each(6, "0", "1"))
+    images = [{"id": one.i, "file_name": one.path.removeprefix("nybg2020/train/")} for one in pictures]
+    annotations = [{"id": one.i, "image_id": one.i, "category_id": int(one.label), "region_id": 0} for one in pictures]
+    categories = [{"id": 0, "name": "Acer rubrum"}, {"id": 1, "name": "Quercus alba"}]
+    tree.json("nybg2020/train/metadata.json", {"images": images, "annotations": annotations, "categories": categories})

@@ -36,8 +36,8 @@ def check_labels(labels: Labels, tables: Sequence[Understood], multi_label: str)
         examples = listed([repr(name) for name in combined], 3)
         raise SourceError(
             f"ingest.source: {where}: {len(combined):,} of {len(counts):,} labels in the column {column} are made of others, such as "
-            f"{examples} ({label!r} of {listed(parts)}): several labels for one image. An image has one class here: set ingest.multi_label: combine to make each combination a class of its own, or name "
-            "another column in ingest.columns.label."
+            f"{examples} ({label!r} of {listed(parts)}): several labels for one image. An image has one class here: "
+            "set ingest.multi_label: combine to make each combination a class of its own, or name another column in ingest.columns.label."
         )
 
 
