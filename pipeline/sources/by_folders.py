@@ -11,7 +11,7 @@ from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
 from pipeline.sources.other_tasks import masks_of, signs_of_other_task
 from pipeline.tables.columns import Understood
-from pipeline.tables.labels import Labels
+from pipeline.tables.said import Labels
 
 COVERED = 0.9  # a list of splits, or a table, covers the images if it has this share of them
 

@@ -10,7 +10,8 @@ from pipeline.listing.records import Reading
 from pipeline.listing.split_words import split_of_name
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
-from pipeline.tables.labels import Labels, by_path
+from pipeline.tables.labels import by_path
+from pipeline.tables.said import Labels
 
 
 def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:

@@ -12,7 +12,8 @@ from pipeline.listing.records import Reading
 from pipeline.sources.by_folders import COVERED, has_training
 from pipeline.sources.by_tables import by_table
 from pipeline.sources.choice import Choice
-from pipeline.tables.labels import Labels, Said, by_path
+from pipeline.tables.labels import by_path
+from pipeline.tables.said import Labels, Said
 
 LONGEST_SHARD = 3
 

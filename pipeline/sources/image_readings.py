@@ -25,7 +25,8 @@ from pipeline.sources.webdataset import read_samples
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.joined_tables import add_splits_by_number
-from pipeline.tables.labels import Labels, by_path, read_labels
+from pipeline.tables.labels import by_path, read_labels
+from pipeline.tables.said import Labels
 
 
 def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipeline.listing.split_words import words_of
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex
-from pipeline.tables.labels import Labels
+from pipeline.tables.said import Labels
 
 BOTH = {"train", "test"}
 

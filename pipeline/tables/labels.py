@@ -2,8 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from pipeline.errors import SourceError
 from pipeline.listing.records import LeftOut, readable
@@ -12,33 +10,9 @@ from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.label_checks import check_labels
 from pipeline.tables.rows import label_of, one_image, split_of_cell, split_of_table, table_rows
+from pipeline.tables.said import Labels, Said
 
 WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
-
-
-class Said(NamedTuple):
-    """What a row says of an image."""
-
-    label: str
-    split: str | None
-    group: str | None
-    place: str
-
-
-@dataclass
-class Labels:
-    """What all tables say: by path of the image. `splits` and `groups` also of images without a label in a table.
-
-    `unlabelled` are images that tables name without a label.
-    """
-
-    said: dict[str, Said] = field(default_factory=dict)
-    splits: dict[str, str] = field(default_factory=dict)
-    groups: dict[str, str] = field(default_factory=dict)
-    left_out: list[LeftOut] = field(default_factory=list)
-    unlabelled: set[str] = field(default_factory=set)
-    tables: list[str] = field(default_factory=list)
-    rows: int = 0
 
 
 def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: str) -> Labels:

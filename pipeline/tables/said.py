@@ -1,0 +1,31 @@
+"""What the tables of a source say of its images: label, split and group, and where."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pipeline.listing.records import LeftOut
+
+
+class Said(NamedTuple):
+    """What a row says of an image."""
+
+    label: str
+    split: str | None
+    group: str | None
+    place: str
+
+
+@dataclass
+class Labels:
+    """What all tables say: by path of the image. `splits` and `groups` also of images without a label in a table.
+
+    `unlabelled` are images that tables name without a label.
+    """
+
+    said: dict[str, Said] = field(default_factory=dict)
+    splits: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
+    unlabelled: set[str] = field(default_factory=set)
+    tables: list[str] = field(default_factory=list)
+    rows: int = 0
