@@ -66,7 +66,7 @@ def read(files: Mapping[str, Path], label: str | None = None) -> Reading | None:
         return None
     refuse_several(paths, "TFRecord files")
     columns = _choose({path: _first(path, files[path]) for path in paths}, label)
-    splits = {path: split_of_file(path) for path in paths}
+    splits = {path: split_of_file(path) if len(paths) > 1 else None for path in paths}
     named = _names_beside(columns.label, paths, files)
     counts: Counter[tuple[str | None, str]] = Counter()
     numbers: dict[str, int | None] = {}
