@@ -1,6 +1,7 @@
 """CSV tables of pixels, as on Kaggle, and other tables, which are none."""
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from pipeline.containers import pixel_tables
 from pipeline.errors import SourceError
-from tests.container_sources import labels_of, left_out_of, pixels_of, read_folder, readable, records_of
+from tests.container_sources import labels_of, left_out_of, mutations, pixels_of, read_folder, readable, records_of, survives
 
 GREY = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8)
 NUMBERED = [f"pixel{i}" for i in range(64)]
@@ -83,7 +84,9 @@ def test_other_tables_are_not_read(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", ["path", "label"], [["a.png", 1]])
     write(tmp_path / "b.csv", ["label", *NUMBERED[:20]], [[0] * 21])
     write(tmp_path / "c.csv", ["label", *(f"feature{i}" for i in range(64))], [[0] * 65])
+    write(tmp_path / "d.csv", ["path", "label", "pixels"], [["a.png", 1, 50176]])
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "no text.csv").write_bytes(b"\0\xff" * 200_000)
 
     assert read_folder(pixel_tables, tmp_path) is None
     assert pixel_tables.candidates(["a/b.CSV", "a.tsv", ".c.csv"]) == ["a/b.CSV"]
@@ -98,9 +101,9 @@ def test_other_tables_are_not_read(tmp_path: Path) -> None:
         (["label", *NUMBERED], [[0, 1]], "Expected 65 columns, got 2"),
         (["label", *reversed(NUMBERED)], [], "columns of pixels are not in the order of their numbers"),
         (["label", *NUMBERED, "pixel64"], [[0] * 66], "found 65 values in a row, which is no square"),
-        (["emotion", "pixels"], [[0, "1 2 3"]], "found 3 values in a row, which is no square"),
+        (["emotion", "pixels"], [[0, "1 " * 64], [0, "1 2 3"]], "found 3 values in a row, which is no square"),
         (["emotion", "pixels"], [[0, "256 " * 64]], "256 out of bounds"),
-        (["emotion", "pixels"], [[0, "x " * 64]], "invalid literal"),
+        (["emotion", "pixels"], [[0, "1 " * 64 + "x"]], "invalid literal"),
         (["emotion", "pixels", "Usage"], [[0, "1 " * 64, "spare"]], "'spare' is not a split"),
     ],
 )
@@ -109,6 +112,23 @@ def test_pixels_that_cannot_be_understood_are_named(
 ) -> None:
     with pytest.raises(SourceError, match=words):
         records_of(readable(pixel_tables, write(tmp_path / "a.csv", header, rows)))
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_any_damage_is_refused_or_harmless(tmp_path: Path, joined: bool) -> None:
+    rows = columns(GREY, [1, 0, 1])
+    file = tmp_path / "a.csv"
+    write(file, ["label", "pixels"], [[row[0], " ".join(map(str, row[1:]))] for row in rows]) if joined else write(
+        file, ["label", *NUMBERED], rows
+    )
+    ends: Counter[str] = Counter()
+
+    for content in mutations(file.read_bytes(), 300, seed=7):
+        file.write_bytes(content)
+        ends[survives(pixel_tables, {"a.csv": file})] += 1
+
+    assert ends["refused"] > 50
+    assert set(ends) <= {"refused", "read", "nothing"}
 
 
 def test_tables_of_other_sizes_side_by_side_are_named(tmp_path: Path) -> None:

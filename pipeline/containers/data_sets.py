@@ -22,8 +22,8 @@ def refuse_several(paths: Sequence[str], what: str) -> None:
             f" and {len(places) - NAMED_IN_ERROR} more" if len(places) > NAMED_IN_ERROR else ""
         )
         raise SourceError(
-            f"ingest.source: {what} are in {shown}. Expected one data set: set ingest.source to one of them, or give all files of one data set "
-            "the same name, numbered."
+            f"ingest.source: {what} are in {shown}. Expected one data set: set ingest.source to one of them, or put all files of one data "
+            "set into one folder, with one name and numbers."
         )
 
 

@@ -24,7 +24,8 @@ from pipeline.listing.records import LeftOut, Reading, Record
 
 PIXEL = re.compile(r"(?:pixels?|px|p)?[ _]?(\d+)(?:x(\d+))?", re.IGNORECASE)
 SMALLEST_SIDE = 8
-LONGEST_HEADER = 2**20
+JOINED = re.compile(r"(\d+ ){63,}\d+")
+LONGEST_LINE = 2**22
 
 
 class _Table(NamedTuple):
@@ -76,9 +77,13 @@ def read(files: Mapping[str, Path]) -> Reading | None:
 def _table(path: str, file: Path) -> _Table | None:
     """The columns of a file by its header; None if it has none of pixels."""
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
-        names = next(csv.reader([opened.readline(LONGEST_HEADER)]), [])
+        header, first_row = opened.readline(LONGEST_LINE), opened.readline(LONGEST_LINE)
+    try:
+        names = next(csv.reader([header]), [])
+    except csv.Error:  # no text
+        return None
     label, split = find_column(names, (*LABEL, "emotion")), find_column(names, (*SPLIT, "usage"))
-    if joined := find_column(names, ["pixels"]):
+    if (joined := find_column(names, ["pixels"])) and JOINED.search(first_row):
         return _Table(path, file, [joined], label, split)
     found = [(match, name) for name in names if (match := PIXEL.fullmatch(name.strip()))]
     if len(found) < SMALLEST_SIDE**2 or len(names) - len(found) > len(names) // 10:
