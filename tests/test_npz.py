@@ -273,9 +273,9 @@ def test_arrays_of_other_things_are_not_read(tmp_path: Path) -> None:
 
 
 def test_an_array_beside_that_could_be_images_is_reported(tmp_path: Path) -> None:
-    reading = readable(npz, save(tmp_path, images=GREY, labels=LABELS, masks=GREY))
+    reading = readable(npz, save(tmp_path, images=GREY, labels=LABELS, masks=GREY, images_extra=GREY, label_map=LABELS))
 
-    assert [entry[:2] for entry in left_out_of(reading)] == [("set.npz: masks.npy", "stray")]
+    assert [entry[:2] for entry in left_out_of(reading)] == [("set.npz: masks.npy", "stray"), ("set.npz: images_extra.npy", "stray")]
 
 
 @pytest.mark.parametrize(
