@@ -234,6 +234,7 @@ def test_a_pickle_that_would_run_a_command_is_refused_without_running_it(tmp_pat
         (b"}..", "should have data"),
         (b"}" + b"\x86" * 9 + b".", "should be the pickle of a dictionary"),
         (b"N" + b"q\1h\1h\1\x86" * 60 + b"}" + b"h\1Ns.", "is damaged"),
+        (b"S'a\\S'\n.", "should be the pickle of a dictionary"),
         (b"r\xff\xff\xff\xff.", "is damaged"),
         (b"\x8e" + b"\xff" * 7 + b"\x7fabc.", "is damaged"),
     ],
@@ -281,9 +282,9 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         cifar.read({"test_batch.bin": tmp_path / "test_batch.bin"})
 
 
-@pytest.mark.parametrize("name", ["data_batch_1", "batches.meta"])
-def test_any_damage_is_refused_or_harmless(tmp_path: Path, name: str) -> None:
-    cifar10(tmp_path, batches=1)
+@pytest.mark.parametrize(("name", "pickled"), [("data_batch_1", "python 2"), ("data_batch_1", "0"), ("batches.meta", "python 2")])
+def test_any_damage_is_refused_or_harmless(tmp_path: Path, name: str, pickled: str) -> None:
+    cifar10(tmp_path, batches=1, pickled=pickled)
     good = (tmp_path / name).read_bytes()
     ends: Counter[str] = Counter()
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from pipeline.containers import image_parquet
 from pipeline.errors import ImageError, SourceError
-from tests.container_sources import labels_of, left_out_of, read_folder, readable, records_of
+from tests.container_sources import labels_of, left_out_of, mutations, read_folder, readable, records_of, survives
 from tests.source_trees import png
 
 NAMES = ["airplane", "bird", "cat"]
@@ -192,3 +193,15 @@ def test_a_file_that_is_not_parquet_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(SourceError, match=r"train-1\.parquet cannot be read as Parquet"):
         read_folder(image_parquet, tmp_path)
+
+
+def test_any_damage_is_refused_or_harmless(tmp_path: Path) -> None:
+    file = hub_shard(tmp_path / "a.parquet", [0, 1, 2])
+    ends: Counter[str] = Counter()
+
+    for content in mutations(file.read_bytes(), 400, seed=8):
+        file.write_bytes(content)
+        ends[survives(image_parquet, {"a.parquet": file})] += 1
+
+    assert ends["refused"] > 200
+    assert set(ends) <= {"refused", "read", "nothing"}

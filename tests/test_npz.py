@@ -273,9 +273,9 @@ def test_arrays_of_other_things_are_not_read(tmp_path: Path) -> None:
 
 
 def test_an_array_beside_that_could_be_images_is_reported(tmp_path: Path) -> None:
-    reading = readable(npz, save(tmp_path, images=GREY, labels=LABELS, masks=GREY))
+    reading = readable(npz, save(tmp_path, images=GREY, labels=LABELS, masks=GREY, images_extra=GREY, label_map=LABELS))
 
-    assert [entry[:2] for entry in left_out_of(reading)] == [("set.npz: masks.npy", "stray")]
+    assert [entry[:2] for entry in left_out_of(reading)] == [("set.npz: masks.npy", "stray"), ("set.npz: images_extra.npy", "stray")]
 
 
 @pytest.mark.parametrize(
@@ -300,6 +300,8 @@ def test_an_array_beside_that_could_be_images_is_reported(tmp_path: Path) -> Non
         ({"images": COLOUR - 1.0}, "values from -1 to 88"),
         ({"images": np.where(GREY == 3, np.nan, 0)}, "values from nan to nan"),
         ({"images": np.where(GREY == 3, np.inf, 0)}, "values from 0 to inf"),
+        ({"images": np.where(GREY == 3, 1e300, 0)}, r"values from 0 to 1e\+300"),
+        ({"labels": np.array([np.inf, 1, 1])}, "has labels with fractions, such as inf"),
         ({"images": np.array([GREY, None], object), "labels": LABELS[:2]}, r"images\.npy holds Python objects, which are not loaded"),
         ({"labels": np.array([1, None, 2], object)}, r"labels\.npy holds Python objects, which are not loaded"),
         ({"X": GREY}, r"there are images twice: set\.npz: X\.npy, set\.npz: images\.npy"),

@@ -117,7 +117,7 @@ def test_class_names_of_tensorflow_datasets_are_used(tmp_path: Path) -> None:
 
     reading = readable(tfrecord, tmp_path)
 
-    assert (labels_of(reading), reading.class_names) == ([("healthy", "train"), ("rust", "train")], ["rust", "healthy"])
+    assert (labels_of(reading), reading.class_names) == ([("healthy", None), ("rust", None)], ["rust", "healthy"])
     assert left_out_of(reading)[0][1] == "unlabelled"
 
     write(tmp_path / "1.0.0" / "beans-train.tfrecord-00000-of-00001", row(1, label=2))

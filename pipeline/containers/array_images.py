@@ -99,7 +99,7 @@ def _range(array: StoredArray, layout: Layout) -> _Range:
         return _Range(0, 1 if array.dtype.kind == "b" else 255, array.dtype.kind != "b")
     limits = np.array([(block.min(), block.max()) for block in blocks(array, layout.image_axis)], np.float64)
     least, most, whole = float(limits[:, 0].min()), float(limits[:, 1].max()), array.dtype.kind in "iu"
-    limit = MOST_EXACT if whole else np.finfo(np.float32).max
+    limit = MOST_EXACT if whole else float(np.finfo(np.float32).max)
     if not -limit <= least <= most <= limit:
         raise SourceError(
             f"ingest.source: {array} has values from {least:g} to {most:g}. Expected numbers, none missing or infinite, within ±{limit:g}."

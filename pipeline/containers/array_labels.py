@@ -1,5 +1,6 @@
 """The labels of an array as text: numbers, names, or one column per class."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,10 +26,8 @@ def label_texts(array: StoredArray, class_names: list[str] | None) -> list[str]:
     """
     values = _one_per_image(array)
     unique, places = np.unique(values, return_inverse=True)
-    if unique.dtype.kind == "f" and not np.all(np.equal(np.mod(unique[~np.isnan(unique)], 1), 0)):
-        raise SourceError(
-            f"ingest.source: {array} has labels with fractions, such as {unique[np.mod(unique, 1) != 0][0]:g}. Expected classes."
-        )
+    if unique.dtype.kind == "f" and (fractions := [value for value in unique.tolist() if not (value.is_integer() or math.isnan(value))]):
+        raise SourceError(f"ingest.source: {array} has labels with fractions, such as {fractions[0]:g}. Expected classes.")
     texts = [text_of(value, str(array)) for value in unique.tolist()]
     if class_names is not None and unique.dtype.kind in "iuf":
         if not all(text.isdecimal() and int(text) < len(class_names) for text in texts if text):

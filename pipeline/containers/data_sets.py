@@ -22,8 +22,8 @@ def refuse_several(paths: Sequence[str], what: str) -> None:
             f" and {len(places) - NAMED_IN_ERROR} more" if len(places) > NAMED_IN_ERROR else ""
         )
         raise SourceError(
-            f"ingest.source: {what} are in {shown}. Expected one data set: set ingest.source to one of them, or give all files of one data set "
-            "the same name, numbered."
+            f"ingest.source: {what} are in {shown}. Expected one data set: set ingest.source to one of them, or put all files of one data "
+            "set into one folder, with one name and numbers."
         )
 
 
@@ -36,12 +36,13 @@ def split_of_file(path: str) -> str | None:
 
 def _told_apart_by_names(paths: Sequence[str]) -> list[str]:
     """One file of each data set, if files of one split have different names, such as mnist-train and fashion-train."""
-    names = [(found, path) for path in reversed(paths) if (found := split_in_name(_stem(path)))]
-    sets = {tuple(word for word in found.rest if word not in PART_WORDS): path for found, path in names}
-    repeats_a_split = any(
-        len({found.rest for found, _ in names if found.split == split}) > 1 for split in {found.split for found, _ in names}
-    )
-    return sorted(sets.values()) if repeats_a_split else []
+    names = [
+        (found.split, tuple(word for word in found.rest if word not in PART_WORDS), path)
+        for path in paths
+        if (found := split_in_name(_stem(path)))
+    ]
+    first = {rest: path for _, rest, path in reversed(names)}
+    return sorted(first.values()) if len({(split, rest) for split, rest, _ in names}) > len({split for split, _, _ in names}) else []
 
 
 def _stem(path: str) -> str:

@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -64,7 +65,7 @@ class _Shard:
         """The values of columns, some rows at a time; None for a missing column."""
         wanted = list(dict.fromkeys(name for name in columns if name))
         with (
-            naming_parquet_damage(Path(self.path)),
+            _naming_damage(self.path),
             pq.ParquetFile(self.file, pre_buffer=False, buffer_size=READ_AT_ONCE_BYTES) as parquet,
         ):
             for batch in parquet.iter_batches(most_rows, columns=wanted):
@@ -103,9 +104,19 @@ def read(files: Mapping[str, Path]) -> Reading | None:
     return Reading("Parquet files with images", "ingest.format: parquet", class_names, counts, records)
 
 
+@contextmanager
+def _naming_damage(path: str) -> Iterator[None]:
+    """Turns any error of a Parquet file into a one-line SourceError."""
+    try:
+        with naming_parquet_damage(Path(path)):
+            yield
+    except UnicodeDecodeError as error:
+        raise SourceError(f"ingest.source: {path} has text that is not UTF-8: {error}. Get the file again.") from None
+
+
 def _has_images(path: str, file: Path) -> bool:
     """Whether a file has a column of encoded images. Raises SourceError if it is not Parquet."""
-    with naming_parquet_damage(Path(path)):
+    with _naming_damage(path):
         schema = pq.read_schema(file)
         column = _image_column(schema)
         return column is not None and (find_column([column], IMAGE) is not None or _starts_with_an_image(file, column))
@@ -113,7 +124,7 @@ def _has_images(path: str, file: Path) -> bool:
 
 def _open_shard(path: str, file: Path, split: str | None) -> _Shard:
     """A file of which _has_images is true. Raises SourceError if it has no labels, or several for one image."""
-    with naming_parquet_damage(Path(path)):
+    with _naming_damage(path):
         metadata = pq.read_metadata(file)
         schema = metadata.schema.to_arrow_schema()
     features = _features(schema)

@@ -106,11 +106,11 @@ def _named(array: StoredArray) -> _Named:
     splits = {split for split in (role.split, of_file.split, *(split for _, split in folders)) if split}
     if len(splits) > 1 and role.kind:
         raise SourceError(f"ingest.source: {array} names two splits, {' and '.join(sorted(splits))}. Expected one: rename it.")
-    if role.kind == "images" and len(array.shape) < 3 and not array.dtype.hasobject:
-        role = role._replace(kind="")  # features, not pictures
+    is_features = role.kind == "images" and len(array.shape) < 3 and not array.dtype.hasobject
+    if is_features or (role.rest and not by_file):
+        role = role._replace(kind="")
     kind_of_file = ("",) if by_file else (file.suffix, *(of_file.rest if of_file.split else (file.stem,)))
-    rest = role.rest if by_file else ()
-    data_set = (*(folder for folder, split in folders if not split), *kind_of_file, *rest)
+    data_set = (*(folder for folder, split in folders if not split), *kind_of_file, *(role.rest if by_file else ()))
     return _Named(array, role._replace(split=next(iter(splits), None)), data_set)
 
 

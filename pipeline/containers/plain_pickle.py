@@ -8,6 +8,7 @@ import io
 import math
 import pickletools
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,10 @@ def load_plain(path: str, file: Path) -> Any:
     if file.stat().st_size > MOST_BYTES:
         raise SourceError(f"ingest.source: {path} is larger than any file of CIFAR. Remove it from the source.")
     try:
-        for opcode, argument, position in pickletools.genops(io.BytesIO(file.read_bytes())):
-            machine.follow(opcode.name, argument, position or 0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # escape sequences that are none
+            for opcode, argument, position in pickletools.genops(io.BytesIO(file.read_bytes())):
+                machine.follow(opcode.name, argument, position or 0)
         return machine.stack.pop()
     except SourceError:
         raise

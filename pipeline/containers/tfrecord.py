@@ -66,7 +66,7 @@ def read(files: Mapping[str, Path], label: str | None = None) -> Reading | None:
         return None
     refuse_several(paths, "TFRecord files")
     columns = _choose({path: _first(path, files[path]) for path in paths}, label)
-    splits = {path: split_of_file(path) for path in paths}
+    splits = {path: split_of_file(path) if len(paths) > 1 else None for path in paths}
     named = _names_beside(columns.label, paths, files)
     counts: Counter[tuple[str | None, str]] = Counter()
     numbers: dict[str, int | None] = {}
@@ -123,11 +123,11 @@ def _choose(first: Mapping[str, dict[str, Feature]], label: str | None) -> _Colu
 
 def _image_feature(found: Mapping[str, Feature], path: str, shown: str) -> tuple[str, bool]:
     """(the feature of the images, whether they are raw values)."""
-    images = [name for name, values in found.items() if _only_bytes(values) and is_encoded_image(_only_bytes(values) or b"")]
+    images = [name for name, values in sorted(found.items()) if _only_bytes(values) and is_encoded_image(_only_bytes(values) or b"")]
     known = [name for name in IMAGES if name in images]
     if len(images) == 1 or known:
         return (known or images)[0], False
-    raw = [name for name, values in found.items() if (content := _only_bytes(values)) and _raw_shape(found, content)]
+    raw = [name for name, values in sorted(found.items()) if (content := _only_bytes(values)) and _raw_shape(found, content)]
     if len(raw) == 1:
         return raw[0], True
     what = f"several features with images, {', '.join(images)}" if images else "no feature with an encoded image"
