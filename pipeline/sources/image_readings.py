@@ -34,6 +34,10 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     class_from, wanted = choice.settings.class_from, choice.settings.format
     if wanted in ("auto", "webdataset") and class_from == "auto" and (samples := read_samples(listing)):
         return reading_of(listing, Assigned(files=samples), "WebDataset samples", "ingest.format: webdataset")
+    if wanted == "webdataset":
+        raise SourceError(
+            f"ingest.source: {choice.path} has no .cls or .json files with labels beside its images, as ingest.format: webdataset expects."
+        )
     if class_from not in ("auto", "first_folder", "last_folder"):
         return by_names(listing, choice)
     if class_from != "auto" or wanted == "folders":
