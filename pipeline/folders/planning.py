@@ -88,7 +88,7 @@ class _Planning:
         """The split of each sub-folder that is one; None if there are no splits. Sub-folders beside splits are left out."""
         carriers = self.without_strays(base)
         named = {child.name: found for child in carriers if (found := split_in_name(child.name))}
-        if not named or self.class_from not in ("auto", "first_folder", "last_folder"):
+        if not named or (self.class_from == "first_folder" and not any(innermost(base.children[name]).carriers() for name in named)):
             return None
         by_rest: defaultdict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
         for name, found in named.items():

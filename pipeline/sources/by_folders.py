@@ -1,5 +1,6 @@
 """The reading of class folders, with the splits of lists and the groups of tables, and notes on what lies beside them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,6 +91,8 @@ def _notes(listing: Listing, plan: FolderPlan, tables: Sequence[Understood]) -> 
 
 def refuse_lost_links(listing: Listing, plan: FolderPlan, source: Path) -> None:
     """Raise SourceError for a class whose files are all links that are not followed, or cannot be read."""
+    named = plan.class_names()
+    lost: defaultdict[str, list[LeftOut]] = defaultdict(list)
     levels = {parts[:i] for parts, place in plan.places.items() for i, part in enumerate(parts) if part == place.label}
     for fault in listing.left_out:
         parts = tuple(fault.path.split("/"))
@@ -98,8 +101,11 @@ def refuse_lost_links(listing: Listing, plan: FolderPlan, source: Path) -> None:
         for level in levels:
             is_inside = parts[: len(level)] == level and len(parts) > len(level)
             is_folder = len(parts) > len(level) + 1 or "." not in parts[-1]
-            if is_inside and is_folder and parts[len(level)] not in plan.class_names():
-                raise SourceError(
-                    f"ingest.source: {source}: the class {parts[len(level)]} would be lost: {fault.path} is {fault.reason}. Replace links by what they "
-                    f"lead to (`cp -rL`), follow them with ingest.follow_links: true, or leave the class out with ingest.ignore."
-                )
+            if is_inside and is_folder and parts[len(level)] not in named:
+                lost[parts[len(level)]].append(fault)
+    for label, faults in sorted(lost.items()):
+        files = f"{len(faults):,} files, such as {faults[0].path}" if len(faults) > 1 else faults[0].path
+        raise SourceError(
+            f"ingest.source: {source}: the class {label} would be lost: {files}: {faults[0].reason}. Replace links by what they lead to (`cp -rL`), "
+            "follow them with ingest.follow_links: true, or leave the class out with ingest.ignore."
+        )

@@ -149,7 +149,9 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             f"ingest.source: {choice.path}: found nothing of the format {wanted}, which ingest.format asks for. Set it to auto."
         )
     if not listing.images and not any(True for _ in listing.others()):
-        raise SourceError(f"ingest.source: {choice.path}: no images in a supported layout. Looked for: {LAYOUTS}. Found: {_seen(listing)}.")
+        raise SourceError(
+            f"ingest.source: {choice.path}: no images in a supported layout. Looked for: {LAYOUTS}. Found: {_seen(listing)}{_left_out(listing)}."
+        )
     if not listing.images and wanted == "auto":
         formats = [other.path for other in listing.others()]
         refused.read({path: extracted(listing, path, scratch) for path in refused.candidates(formats)})
@@ -191,3 +193,10 @@ def _seen(listing: Listing) -> str:
     tops = {parts[0] if parts else "" for parts in listing.folders} - {""}
     files = [other.path for other in listing.others() if "/" not in other.path]
     return listed([*tops, *files]) or "nothing"
+
+
+def _left_out(listing: Listing) -> str:
+    if not listing.left_out:
+        return ""
+    fault = listing.left_out[0]
+    return f", and {len(listing.left_out):,} left out, for example {fault.path}: {fault.reason}"
