@@ -39,11 +39,7 @@ def listing_of(path: Path, scratch: Path | None = None, **options: Any) -> Listi
 
 def files(listing: Listing) -> dict[str, Content]:
     """How each image and each other file is read, by path, in the order of the listing."""
-    return {
-        folder.below(name): folder.content(name)
-        for folder in listing.folders.values()
-        for name in [*folder.names, *folder.others]
-    }
+    return {folder.below(name): folder.content(name) for folder in listing.folders.values() for name in [*folder.names, *folder.others]}
 
 
 def png(value: int = 0) -> bytes:

@@ -34,7 +34,17 @@ def test_images_are_told_by_their_endings_or_their_content_and_all_else_is_besid
 
 
 def test_hidden_files_and_those_of_systems_are_not_listed_and_such_folders_are_named(tmp_path: Path) -> None:
-    write(tmp_path, "cat/a.jpg", "cat/.hidden.jpg", "cat/Thumbs.db", "Icon\r", "cat/.DS_Store", ".git/x/a.jpg", ".cache/a.jpg", "__MACOSX/cat/a.jpg")
+    write(
+        tmp_path,
+        "cat/a.jpg",
+        "cat/.hidden.jpg",
+        "cat/Thumbs.db",
+        "Icon\r",
+        "cat/.DS_Store",
+        ".git/x/a.jpg",
+        ".cache/a.jpg",
+        "__MACOSX/cat/a.jpg",
+    )
 
     listing = listing_of(tmp_path)
 
@@ -177,4 +187,6 @@ def test_ten_times_the_files_take_memory_for_their_names_alone(tmp_path: Path) -
     few, many = (write(tmp_path / str(count), *(f"cat/image number {i}.jpg" for i in range(count))) for count in (100, 1100))
     listing_of(few)  # what is made once
 
-    assert peak_bytes(lambda: listing_of(many)) - peak_bytes(lambda: listing_of(few)) < 1000 * 1000  # with the entry of the folder, and sorted
+    assert (
+        peak_bytes(lambda: listing_of(many)) - peak_bytes(lambda: listing_of(few)) < 1000 * 1000
+    )  # with the entry of the folder, and sorted
