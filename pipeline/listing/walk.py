@@ -109,6 +109,11 @@ class _Walk:
         elif (status.st_dev, status.st_ino) in folder.around:
             self._leave_out(entry.path, "link", "a link to a folder that it is in")
         elif is_folder:
+            self._leave_out(
+                entry.path,
+                "linked_folder",
+                f"a link to {Path(entry.path).resolve()}: its images are read, but DVC does not see changes in it",
+            )
             return True
         elif stat.S_ISREG(status.st_mode):
             self._add_file(entry, folder)
