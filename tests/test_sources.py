@@ -1,6 +1,7 @@
 """The kind of a source is told from its content, or is the one that was asked for; where there is none, it says what was looked for."""
 
 import os
+import pickle
 import tarfile
 import zipfile
 from pathlib import Path
@@ -62,6 +63,47 @@ def test_images_are_the_same_in_a_folder_and_in_archives(layouts: dict[str, list
 
     assert folder == zipped == tarred
     assert list(folder) == list(CATS)
+
+
+def test_a_record_says_all_that_is_known_before_reading(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "My Pets", "train/cat/deep/a.png", "train/dog/c.png", "test/dog/b.png")
+
+    source = read(root)
+
+    assert (source.name, source.class_names, source.count) == ("My-Pets", None, 3)
+    records = list(source.records)
+    assert [record[:5] for record in records] == [
+        ("test/dog/b.png", "dog", "test", None, len(png(2))),
+        ("train/cat/deep/a.png", "cat", "train", None, len(png(0))),
+        ("train/dog/c.png", "dog", "train", None, len(png(1))),
+    ]
+    assert pickle.loads(pickle.dumps(records[1].read))() == (root / "train/cat/deep/a.png").read_bytes()
+
+
+def test_a_file_that_vanishes_or_is_emptied_after_it_was_listed_is_named(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "in", *CATS, "cat/c.png")
+    source = read(root)
+    (root / "cat/b.png").unlink()
+    (root / "cat/c.png").write_bytes(b"")
+
+    assert [path for path, _, _ in found(source)] == ["cat/a.png", "dog/a.png", "dog/b.png"]
+    assert [entry[:2] for entry in source.left_out] == [("cat/b.png", "missing"), ("cat/c.png", "empty")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("l.csv", "path,label\nimgs/a.png,Größe\n".encode("latin-1"), r"l\.csv is not UTF-8 text\. Save it as UTF-8"),
+        ("l.csv", b"path,label\nimgs/a.png,1,2\n", r"l\.csv, line 2: 3 fields, but the first line has 2"),
+        ("l.jsonl", b'{"path": ', r"l\.jsonl, line 1 is not valid JSON"),
+        ("l.parquet", b"PAR1 not really", r"l\.parquet cannot be read as Parquet"),
+    ],
+)
+def test_a_damaged_table_beside_images_is_never_passed_over(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    (write_images(tmp_path, "imgs/a.png", "imgs/b.png") / name).write_bytes(content)
+
+    with pytest.raises(SourceError, match=words):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(
