@@ -3,6 +3,7 @@
 A layout that can be read in two ways is an error with both. Files are not looked at; see records.py for what becomes of them.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -331,11 +332,25 @@ class _Planning:
                 "ingest.class_from: first_folder. Otherwise name the class: a table with ingest.columns, or a pattern of the paths such as "
                 'ingest.class_from: "*/{class}_*.jpg" (docs/data.md).'
             )
+        self._refuse_folders_of_other_things(names)
         training = {place.label for place in places.values() if place.split in (None, "train")}
         if training or not flat:
             for place in places.values():
                 if place.label not in training:
                     raise unseen_class(place.label, place.split, training)
+
+    def _refuse_folders_of_other_things(self, names: set[str]) -> None:
+        """Raise SourceError if a few of the folders are called `images` or `unlabeled`, unlike the classes beside them."""
+        odd = {name for name in names if has_word(name, "never")}
+        if self.class_from == "auto" and odd and len(names) > 1:
+            raise two_readings(
+                self.source,
+                f"{listed(odd)} beside {listed(names - odd)} can hold images of no class of its own",
+                [
+                    Way(f"{listed(names - odd)} without {listed(odd)}", f"ingest.ignore: {json.dumps(sorted(odd), ensure_ascii=False)}"),
+                    Way(classes(names), "ingest.class_from: first_folder"),
+                ],
+            )
 
     def _leave_out(self, node: Node, finding: str, reason: str) -> None:
         for folder in node.walk():

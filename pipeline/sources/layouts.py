@@ -64,6 +64,12 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
     own = Path(tempfile.gettempdir()) / f"unpacked-{uuid.uuid4().hex}"
     try:
         reading = _read(path, settings, (scratch or own) / "unpacked")
+    except SourceError as error:
+        if str(error).isprintable():
+            raise
+        raise type(error)(
+            "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(error))
+        ) from None  # names may have line feeds
     except PermissionError as error:
         raise SourceError(
             f"ingest.source: {error.filename or path} cannot be read: permission denied. Give yourself read access."

@@ -55,12 +55,13 @@ def _weak_label(others: Sequence[Profile], path: Profile) -> tuple[str | None, t
     varying = [
         profile for profile in others if len(profile.values) > 1 and profile.word not in DESCRIPTIONS and profile.word not in BOX_COLUMNS
     ]
-    fractions = [profile for profile in varying if profile.fractions]
+    fractions = [profile for profile in varying if profile.fractions and profile.numbers == profile.filled]
     if fractions:
+        example = min(value for value in fractions[0].values if not float(value).is_integer())
         return (
             None,
             (),
-            f"{listed([profile.name for profile in fractions])} have numbers with fractions, such as {min(fractions[0].values)}, which are no classes",
+            f"{listed([profile.name for profile in fractions])} have numbers with fractions, such as {example}, which are no classes",
         )
     texts = [profile for profile in varying if not profile.images and profile.numbers < profile.filled]
     if texts:
