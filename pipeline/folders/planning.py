@@ -15,8 +15,8 @@ from pipeline.folders.relations import few, innermost, same_split, splits_below,
 from pipeline.folders.tree import Node
 from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Folders
-from pipeline.listing.messages import Way, classes, listed, two_readings
 from pipeline.listing.split_words import SplitName, split_in_name, split_of_name
+from pipeline.two_readings import Way, classes, listed, two_readings
 
 
 def plan_folders(root: Node, source: Path, class_from: str) -> FolderPlan:

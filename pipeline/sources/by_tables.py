@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan, Place, unseen_class
 from pipeline.listing.listing import Folders, Listing
-from pipeline.listing.messages import listed
 from pipeline.listing.records import Reading
 from pipeline.listing.split_words import split_of_name
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
 from pipeline.tables.labels import by_path
 from pipeline.tables.said import Labels
+from pipeline.two_readings import listed
 
 
 def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:

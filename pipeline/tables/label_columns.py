@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.listing.messages import listed
 from pipeline.tables.cells import LABEL
 from pipeline.tables.profiles import BOX_COLUMNS, DESCRIPTIONS, Profile
 from pipeline.tables.table import Table
+from pipeline.two_readings import listed
 
 MOST_CLASSES = 5000
 MOST_WORDS = 20
