@@ -10,12 +10,12 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.folders.doubtful_names import has_word, why_no_classes
 from pipeline.folders.places import FolderPlan, Place, lost_classes, unseen_class
-from pipeline.folders.relations import are_names, few, innermost, same_split, splits_below, with_evaluation
+from pipeline.folders.relations import few, innermost, same_split, splits_below, with_evaluation
 from pipeline.folders.tree import Node
 from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Folders
 from pipeline.listing.messages import Way, classes, listed, two_readings
-from pipeline.listing.split_words import split_in_name
+from pipeline.listing.split_words import SplitName, split_in_name, split_of_name
 
 
 def plan_folders(root: Node, source: Path, class_from: str) -> FolderPlan:
@@ -47,7 +47,7 @@ class _Planning:
             if len(carriers) > 1:
                 self._refuse_wrapper_or_class(node, carriers)
                 return node
-            if split_in_name(carriers[0].name) and not same_split(node.name, carriers[0].name):
+            if split_of_name(carriers[0].name) and not same_split(node.name, carriers[0].name):
                 return node
             if not carriers[0].carriers():
                 return node
@@ -58,7 +58,7 @@ class _Planning:
         carriers = [child for child in node.carriers() if child.parts not in self.left_out]
         strays = [child for child in carriers if has_word(child.name, "strays") and child.total <= few(node)]
         rest = [child for child in carriers if child not in strays]
-        if strays and (len(rest) > 1 or (rest and rest[0].carriers())):
+        if strays and rest:
             for child in strays:
                 self._leave_out(
                     child, "stray", "a few pictures beside the classes, in a folder that is called as documents and results are"
@@ -88,7 +88,7 @@ class _Planning:
         """The split of each sub-folder that is one; None if there are no splits. Sub-folders beside splits are left out."""
         carriers = self.without_strays(base)
         named = {child.name: found for child in carriers if (found := split_in_name(child.name))}
-        if not named or self.class_from not in ("auto", "first_folder", "last_folder"):
+        if not named or (self.class_from == "first_folder" and not any(innermost(base.children[name]).carriers() for name in named)):
             return None
         by_rest: defaultdict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
         for name, found in named.items():
@@ -103,7 +103,7 @@ class _Planning:
                 {name: found.split for name, found in named.items() if not found.rest or (deep and base.children[name] not in deep)},
             )
             return None
-        members = with_evaluation(by_rest[with_train[0]])
+        members = with_evaluation(self._with_same_classes(base, by_rest[with_train[0]], named))
         others = [child for child in carriers if child.name not in members]
         if set(members.values()) == {"train"} and others and not self._are_splits(base, members, others):
             return None
@@ -112,6 +112,18 @@ class _Planning:
             reason = "images without a label" if unlabelled else f"outside {listed([f'{name}/' for name in members])}"
             self._leave_out(child, "unlabelled" if unlabelled else "stray", reason)
         return members
+
+    def _with_same_classes(self, base: Node, members: Mapping[str, str], named: Mapping[str, SplitName]) -> dict[str, str]:
+        """The splits, with those of other words that hold the same classes: `train_mini` and `val`."""
+        found = dict(members)
+        training = {
+            child.name for name, split in members.items() if split == "train" for child in innermost(base.children[name]).carriers()
+        }
+        for name, said in named.items():
+            inside = {child.name for child in innermost(base.children[name]).carriers()}
+            if name not in found and said.split not in found.values() and inside and len(inside & training) * 2 > len(inside):
+                found[name] = said.split
+        return found
 
     def _refuse_class_and_split_in_one_name(self, carriers: Sequence[Node], by_rest: Mapping[tuple[str, ...], Mapping[str, str]]) -> None:
         several = [rest for rest, members in by_rest.items() if rest and len(set(members.values())) > 1]
@@ -264,7 +276,7 @@ class _Planning:
         )
         if len(shared) > 1 and not why_no_classes(shared):
             seen = f"{listed(parted)} hold folders of the same names, {listed(shared)}, as in {example}/"
-        elif all(not child.own for node in nodes for child in node.carriers()) and max(counts.values()) == 1 and are_names(counts):
+        elif all(not child.own for node in nodes for child in node.carriers()) and max(counts.values()) == 1 and not why_no_classes(counts):
             seen = f"each of {listed(parted)} holds folders of its own, {listed(counts)}, as in {example}/"
         else:
             return

@@ -3,6 +3,7 @@
 Names are normalised and sorted, so that the same data are listed alike as a folder, a zip and a tar. Contents are read later, when needed.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -91,7 +92,7 @@ class Collector:
     """Builds a listing from the files of folders and archives."""
 
     def __init__(self, ignore: tuple[str, ...] = ()) -> None:
-        self._ignore = ignore
+        self._ignore = [way for pattern in ignore for way in (pattern, f"{pattern.rstrip('/')}/*", re.sub(r"^\*\*/", "*/", pattern))]
         self._found: dict[Folders, dict[str, Content | None]] = {}
         self._disk: dict[Folders, Callable[[str], Content]] = {}
         self._empty: set[Folders] = set()
@@ -105,7 +106,7 @@ class Collector:
             if folder and name not in REPOSITORY:
                 self.left_out.append(LeftOut(path, "system", "a hidden folder, or one that a system or a tool made"))
             return not folder and name.endswith(ICLOUD)
-        if any(fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern.rstrip('/')}/*") for pattern in self._ignore):
+        if any(fnmatchcase(path, pattern) or fnmatchcase(f"/{path}", pattern) for pattern in self._ignore):
             self.ignored += 1
             return False
         return True

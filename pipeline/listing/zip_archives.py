@@ -18,9 +18,10 @@ UNICODE_PATH = 0x7075  # Info-ZIP's extra field
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a file is a zip archive, even a damaged one."""
+    """Whether a file is a zip archive, even a damaged one, or one with something before it. A tar whose last member is a zip is none."""
     with path.open("rb") as file:
-        return file.read(len(ZIP_MEMBER)) == ZIP_MEMBER or zipfile.is_zipfile(path)
+        start = file.read(512)
+    return start.startswith(ZIP_MEMBER) or (start[257:262] != b"ustar" and zipfile.is_zipfile(path))
 
 
 def zip_members(path: Path, name_encoding: str, left_out: list[LeftOut]) -> Iterator[Member]:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pipeline.params.section import Section
 
 SECRET_IN_QUERY = re.compile(r"signature|token|\bsig=|password|secret", re.IGNORECASE)
-Format = Literal["auto", "folders", "table", "webdataset", "parquet", "idx", "npz", "cifar", "tfrecord"]
+Format = Literal["auto", "folders", "table", "webdataset", "parquet", "idx", "npz", "cifar", "tfrecord", "pixels"]
 Policy = Literal["reject", "keep", "fail"]
 
 
@@ -79,7 +79,7 @@ class Ingest(Section):
     source: Annotated[str, AfterValidator(_source_path)]
     """your images, a path or a URL: folders, archives, tables, Parquet, npz, idx (docs/data.md)"""
     format: Format
-    """auto (detected), folders, table, webdataset, parquet, idx, npz, cifar or tfrecord"""
+    """auto (detected), folders, table, webdataset, parquet, idx, npz, cifar, tfrecord or pixels"""
     class_from: Annotated[str, AfterValidator(_class_from)]
     """auto, first_folder, last_folder, file_name (cat.0.jpg), or a pattern of paths, e.g. "{split}/{class}/*.jpg" or "{class}_*.png"; see docs/data.md"""
     columns: Columns

@@ -44,7 +44,7 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
         Assigned(files=files, elsewhere=elsewhere, unlisted=unlisted, without=without, used=frozenset(labels.tables)),
         f"a table, {listed(labels.tables)}",
         "ingest.format: table",
-        [fault for fault in labels.left_out if fault.path not in files or fault.finding != "unlabelled"],
+        [fault for fault in labels.left_out if fault.finding != "unlabelled"],
     )
 
 

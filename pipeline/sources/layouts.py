@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.containers import cifar, idx, image_parquet, npz, tfrecord
+from pipeline.containers import cifar, idx, image_parquet, npz, pixel_tables, refused, tfrecord
 from pipeline.errors import SourceError
 from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Listing, extracted
@@ -19,6 +19,7 @@ from pipeline.listing.records import LeftOut, Reading, Record, Source, source_na
 from pipeline.params.ingest import Ingest
 from pipeline.sources.choice import Choice
 from pipeline.sources.image_readings import read_images
+from pipeline.tables.label_checks import refuse_no_classes
 from pipeline.tables.opening import is_table_name
 
 __all__ = ["FORMATS", "LAYOUTS", "open_source", "source_name"]
@@ -38,11 +39,12 @@ class Container(NamedTuple):
 
 
 CONTAINERS: dict[str, Container] = {
-    "parquet": Container(image_parquet.candidates, lambda files, label: image_parquet.read(files)),
+    "parquet": Container(image_parquet.candidates, image_parquet.read),
     "idx": Container(idx.candidates, lambda files, label: idx.read(files)),
     "npz": Container(npz.candidates, lambda files, label: npz.read(files)),
     "cifar": Container(cifar.candidates, cifar.read),
     "tfrecord": Container(tfrecord.candidates, tfrecord.read),
+    "pixels": Container(pixel_tables.candidates, lambda files, label: pixel_tables.read(files)),
 }
 FORMATS = ("auto", "folders", "table", "webdataset", *CONTAINERS)
 
@@ -63,6 +65,7 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
             f"ingest.source: {error.filename or path} cannot be read: permission denied. Give yourself read access."
         ) from None
     labels = {label for _, label in reading.counts}
+    refuse_no_classes(reading.counts, path)
     if len(labels) < 2:
         found = (
             f"all {sum(reading.counts.values()):,} images of {path} are of one class, {min(labels)}"
@@ -146,7 +149,12 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             f"ingest.source: {choice.path}: found nothing of the format {wanted}, which ingest.format asks for. Set it to auto."
         )
     if not listing.images and not any(True for _ in listing.others()):
-        raise SourceError(f"ingest.source: {choice.path}: no images in a supported layout. Looked for: {LAYOUTS}. Found: {_seen(listing)}.")
+        raise SourceError(
+            f"ingest.source: {choice.path}: no images in a supported layout. Looked for: {LAYOUTS}. Found: {_seen(listing)}{_left_out(listing)}."
+        )
+    if not listing.images and wanted == "auto":
+        formats = [other.path for other in listing.others()]
+        refused.read({path: extracted(listing, path, scratch) for path in refused.candidates(formats)})
     return read_images(listing, choice, scratch)
 
 
@@ -185,3 +193,10 @@ def _seen(listing: Listing) -> str:
     tops = {parts[0] if parts else "" for parts in listing.folders} - {""}
     files = [other.path for other in listing.others() if "/" not in other.path]
     return listed([*tops, *files]) or "nothing"
+
+
+def _left_out(listing: Listing) -> str:
+    if not listing.left_out:
+        return ""
+    fault = listing.left_out[0]
+    return f", and {len(listing.left_out):,} left out, for example {fault.path}: {fault.reason}"

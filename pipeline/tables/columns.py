@@ -138,7 +138,10 @@ def _said_by_one(profile: Profile) -> str | None:
 
 
 def _group_column(profiles: Mapping[str, Profile], path: Profile) -> str | None:
-    name = find_column([profile.name for profile in profiles.values() if profile is not path and profile.filled], GROUP)
+    several = [
+        profile.name for profile in profiles.values() if profile is not path and profile.binary < profile.filled
+    ]  # `person` may be a class
+    name = find_column(several, GROUP)
     return name if name and profiles[name].word not in LABEL else None
 
 

@@ -38,6 +38,8 @@ def _objects(document: object) -> list[dict[str, Any]]:
     """The rows of a JSON document; empty if it has none."""
     if isinstance(document, list) and document and all(isinstance(entry, dict) for entry in document):
         return [_flat(entry) for entry in document]
+    if isinstance(document, dict) and all(isinstance(document.get(key), list) for key in ("images", "annotations", "categories")):
+        return _coco_labels(document)
     if isinstance(document, dict) and isinstance(document.get("classes"), list) and isinstance(document.get("labels"), dict):  # FiftyOne
         classes = document["classes"]
         return [
@@ -82,3 +84,20 @@ def _json_lines(path: str, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 if not isinstance(values, dict):
                     raise SourceError(f"ingest.source: {path}, line {number}: expected an object, {{…}}, found {line[:30].strip()}.")
                 yield f"line {number}", _flat(values)
+
+
+def _coco_labels(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The categories of images in COCO's form, as iNaturalist has them; empty if the annotations are boxes or shapes."""
+    if any(
+        entry.get("bbox") or entry.get("segmentation") or entry.get("keypoints")
+        for entry in document["annotations"]
+        if isinstance(entry, dict)
+    ):
+        return []
+    files = {entry.get("id"): entry.get("file_name") for entry in document["images"] if isinstance(entry, dict)}
+    names = {entry.get("id"): entry.get("name") for entry in document["categories"] if isinstance(entry, dict)}
+    entries = [entry for entry in document["annotations"] if isinstance(entry, dict)]
+    return [
+        {"file_name": files.get(entry.get("image_id")), "label": names.get(entry.get("category_id"), entry.get("category_id"))}
+        for entry in entries
+    ]

@@ -83,7 +83,7 @@ def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, multi
         if other and said.label and other.label and other.label != said.label:
             raise SourceError(
                 f"ingest.source: two tables give {path} different labels: {other.label} ({other.place}) and {said.label} ({said.place}). "
-                f'Leave one of the tables out with ingest.ignore: ["{table.path}"].'
+                f'Leave one of the tables out with ingest.ignore: ["{table.path}"], or go by the folders with ingest.format: folders.'
             )
         labels.said[path] = said if other is None else Said(said.label, said.split or other.split, said.group or other.group, said.place)
     for path in [path for path, said in labels.said.items() if not said.label]:
