@@ -4,7 +4,10 @@ First everything in the source is listed once. Then every reader says what it wo
 out. Then one rule chooses; where two readings differ, it is an error that shows both with the parameters that choose.
 """
 
+import shutil
 import tempfile
+import uuid
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -50,7 +53,7 @@ FORMATS = ("auto", "folders", "table", "webdataset", *CONTAINERS)
 
 
 def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> Source:
-    """The images at `path`. Unpacked archives are kept in the folder `scratch`, or in a temporary one.
+    """The images at `path`. Unpacked archives are kept in the folder `scratch`, or in a temporary one, which is removed with the source.
 
     Raises SourceError if there are none, only one class, or more than one way to read them.
     """
@@ -58,8 +61,9 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
         raise SourceError(f"ingest.source: {path} does not exist. Set it in params.yaml to a folder, a file or a URL.")
     if not (path.is_dir() or path.is_file()):
         raise SourceError(f"ingest.source: {path} is neither a folder nor a regular file.")
+    own = Path(tempfile.gettempdir()) / f"unpacked-{uuid.uuid4().hex}"
     try:
-        reading = _read(path, settings, (scratch or Path(tempfile.mkdtemp())) / "unpacked")
+        reading = _read(path, settings, (scratch or own) / "unpacked")
     except PermissionError as error:
         raise SourceError(
             f"ingest.source: {error.filename or path} cannot be read: permission denied. Give yourself read access."
@@ -73,7 +77,9 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
             else f"{path} has no images with a label"
         )
         raise SourceError(f"ingest.source: {found}. At least two classes are needed, each in a folder of its own.")
-    return _as_source(path, reading)
+    source = _as_source(path, reading)
+    weakref.finalize(source, shutil.rmtree, own, ignore_errors=True)
+    return source
 
 
 def _as_source(path: Path, reading: Reading) -> Source:

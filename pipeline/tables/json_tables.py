@@ -2,21 +2,23 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SourceError
-from pipeline.tables.delimited import LINES_TO_TELL
 from pipeline.tables.table import Table, naming_faults
 
+MOST_COLUMNS = 1000
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 LARGEST_JSON_BYTES = 512 * 2**20
 
 
 def json_table(path: str, file: Path, *, is_lines: bool) -> Table | None:
     """JSON lines, a list of objects, or one object that gives a value for each of many names."""
     if is_lines:
-        keys = list(dict.fromkeys(key for _, values in itertools.islice(_json_lines(path, file), LINES_TO_TELL) for key in values))
+        keys = _keys(values for _, values in _json_lines(path, file))
         return Table(path, keys, lambda: ((place, [values.get(key) for key in keys]) for place, values in _json_lines(path, file)))
     if file.stat().st_size > LARGEST_JSON_BYTES:
         raise SourceError(
@@ -24,14 +26,22 @@ def json_table(path: str, file: Path, *, is_lines: bool) -> Table | None:
         )
     with naming_faults(path):
         try:
-            document = json.loads(file.read_text(encoding="utf-8-sig"))
+            text = file.read_text(encoding="utf-8-sig")
+            document = json.loads(text)
+            if SURROGATE.search(text):
+                json.dumps(document, ensure_ascii=False).encode()  # half of a pair cannot be stored as text
         except (ValueError, RecursionError) as error:
             raise SourceError(f"ingest.source: {path} is not valid JSON: {error}.") from None
     objects = _objects(document)
     if not objects:
         return None
-    keys = list(dict.fromkeys(key for values in objects[:LINES_TO_TELL] for key in values))
+    keys = _keys(objects)
     return Table(path, keys, lambda: ((f"entry {i}", [values.get(key) for key in keys]) for i, values in enumerate(objects, 1)))
+
+
+def _keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The keys of all rows, since only some may have a split or a group; the first ones, where each row has keys of its own."""
+    return list(itertools.islice(dict.fromkeys(key for values in rows for key in values), MOST_COLUMNS))
 
 
 def _objects(document: object) -> list[dict[str, Any]]:
