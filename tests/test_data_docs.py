@@ -7,7 +7,6 @@ picture is written several times, with other numbers in its name, as are the row
 import hashlib
 import io
 import re
-import struct
 import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.layout_trees import FORMATS, Tree, encoded, mask
-from tests.packed_layouts import CIFAR, _image_table, python_2_pickle, tf_records
+from tests.packed_layouts import CIFAR, image_table, python_2_pickle, tf_records
 from tests.source_trees import write_idx
 from tests.test_layouts import read, stop_of
 
@@ -174,7 +173,7 @@ class Built:
         if entry.suffix == ".npz":
             yield entry.path, self._npz(entry)
         elif entry.suffix == ".parquet":
-            table = _image_table(Tree(self.root), [i % 2 for i in range(PACKED)], names, split)
+            table = image_table(Tree(self.root), [i % 2 for i in range(PACKED)], names, split)
             buffer = io.BytesIO()
             pq.write_table(table, buffer)
             yield entry.path, buffer.getvalue()
@@ -186,7 +185,12 @@ class Built:
                 write_idx(self.root, noise((PACKED, 28, 28)), labels(), prefix, ".gz")
         elif "cifar" in entry.path:
             meta = {"num_cases_per_batch": PACKED, "label_names": list(CIFAR), "num_vis": 3072}
-            batch = {"batch_label": "x", "labels": labels(), "data": noise((PACKED, 3072)), "filenames": [f"{i}.png" for i in range(PACKED)]}
+            batch = {
+                "batch_label": "x",
+                "labels": labels(),
+                "data": noise((PACKED, 3072)),
+                "filenames": [f"{i}.png" for i in range(PACKED)],
+            }
             yield entry.path, python_2_pickle(meta if entry.path.endswith("meta") else batch)
         else:
             keys = entry.inside[0].split(", ")
