@@ -81,7 +81,10 @@ class ImageIndex:
         return []
 
     def _nearest(self, found: list[tuple[int, str]], folders: Folders, beside: Folders) -> list[str]:
-        """Of several images of one name, those in the folders that the cell names, then those below the table's own folder."""
+        """Of several images of one name, those at the path from the table or the source; else in the folders that the cell names, then near the table."""
+        for exact in ((*beside, *folders), folders):
+            if len(found) > 1:
+                found = [entry for entry in found if self._folders[entry[0]] == exact] or found
         if len(found) > 1:
             found = _best(found, [_shared_end(self._folders[folder], folders) for folder, _ in found])
         if len(found) > 1:

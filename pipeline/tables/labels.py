@@ -39,10 +39,10 @@ def _labelled(tables: Sequence[Understood]) -> list[Understood]:
 
 
 def _is_list_of_classes(understood: Understood) -> bool:
-    """Whether a table has one image for each class, such as the Meta.csv of the German traffic signs."""
+    """Whether a table has one image for each class, such as the Meta.csv of the German traffic signs, and is called after no split."""
     columns = understood.columns
     label = understood.profiles[columns.label] if columns and columns.label else None
-    return label is not None and len(label.values) == understood.rows > 1
+    return label is not None and len(label.values) == understood.rows > 1 and split_of_table(understood.table.path) is None
 
 
 def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, multi_label: str) -> None:
