@@ -421,7 +421,7 @@ def test_too_many_files_left_out_are_told_and_each_advice_helps(tree: Tree, proj
         "ingest.source: 8 of 20 files would be left out, and ingest.max_rejected_fraction is 0.3: 8 empty files, for example "
         "cat/bad_0.jpg: empty file. Fix them, leave them out on purpose with ingest.ignore, or change that parameter."
     )
-    assert text.splitlines()[-1] == "  left out  8 empty files, such as cat/bad_0.jpg: empty file"
+    assert text.splitlines()[-1] == "  left out  8 empty files, such as cat/bad_0.jpg"
     assert (ignored.fix, allowed.fix) == ("", "")
 
 
