@@ -6,10 +6,13 @@ import struct
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from pipeline.listing.listing import Content, Listing
+from pipeline.listing.opening import Options, list_source
 from pipeline.listing.records import LeftOut, Source
 
 
@@ -19,6 +22,24 @@ def write(root: Path, *names: str) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(name.encode("utf-8", "surrogateescape"))
     return root
+
+
+def write_images(root: Path, *names: str) -> Path:
+    """Pictures below a folder, each of another grey."""
+    for i, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(png(i))
+    return root
+
+
+def listing_of(path: Path, scratch: Path | None = None, **options: Any) -> Listing:
+    """What is in a folder or an archive; copies go into `scratch`, or beside it."""
+    return list_source(path, Options(**options), scratch or path.parent / "scratch")
+
+
+def files(listing: Listing) -> dict[str, Content]:
+    """How each image and each other file is read, by path, in the order of the listing."""
+    return {folder.below(name): folder.content(name) for folder in listing.folders.values() for name in [*folder.names, *folder.others]}
 
 
 def png(value: int = 0) -> bytes:
@@ -53,12 +74,11 @@ def write_idx(folder: Path, images: np.ndarray, labels: Sequence[int], prefix: s
         file.write(struct.pack(">II", 0x801, len(labels)) + bytes(labels))
 
 
-def peak_bytes(open_source: Callable[[], Source]) -> int:
-    """The most memory in use while all records of a source are read."""
+def peak_bytes(act: Callable[[], object]) -> int:
+    """The most memory in use during a call, with what it returns."""
     tracemalloc.start()
     try:
-        for _ in open_source().records:
-            pass
-        return tracemalloc.get_traced_memory()[1]
+        kept = act()
+        return tracemalloc.get_traced_memory()[1] if kept is not None else 0
     finally:
         tracemalloc.stop()

@@ -1210,22 +1210,6 @@ def chinese_mnist(tree: Tree) -> None:
     tree.table("chinese_mnist.csv", "suite_id,sample_id,code,value,character", rows)
 
 
-@stops("pixel")
-def digit_recognizer(tree: Tree) -> None:
-    """train.csv (label,pixel0,…,pixel783), test.csv: pictures as numbers in a table. Said, since no picture is there."""
-    for name, header in (("train", "label,"), ("test", "")):
-        columns = ",".join(f"pixel{i}" for i in range(784))
-        rows = [([i % 10] if header else []) + [(i * k) % 255 for k in range(784)] for i in range(12)]
-        tree.table(f"{name}.csv", header + columns, rows)
-
-
-@stops("pixels")
-def fer_2013_csv(tree: Tree) -> None:
-    """fer2013.csv (emotion,pixels,Usage): 48 x 48 numbers in one cell."""
-    rows = [(i % 7, " ".join(str((i * k) % 255) for k in range(2304)), ("Training", "PublicTest", "PrivateTest")[i % 3]) for i in range(14)]
-    tree.table("fer2013.csv", "emotion,pixels,Usage", rows)
-
-
 @reads(none=each(5, "cat", "dog"))
 def rows_without_files(tree: Tree) -> None:
     """images/10.jpg … and labels.csv, which also lists files that are not there: they are named, and the rest is read."""

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-
-from pipeline.errors import ImageError, SourceError
-from pipeline.listing.records import LeftOut, Source
 from pipeline.sources.archives import is_zip, open_zip
 from pipeline.sources.folder_layout import NoClassFolders
 from pipeline.sources.tar_archives import is_tar, open_tar
+
+from pipeline.errors import ImageError, SourceError
+from pipeline.listing.records import LeftOut, Source
 from tests.source_trees import found, left_out, peak_bytes
 
 Members = Iterable[tuple[str, bytes] | tarfile.TarInfo]

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
+from pipeline.sources.class_folders import open_folder
+from pipeline.sources.folder_layout import IMAGE_SUFFIXES, SPLITS, Layout, NoClassFolders, Place, Survey
 
 from pipeline.errors import ImageError, SourceError
 from pipeline.listing.names import is_escaping, is_visible, normalised
 from pipeline.quality.class_names import similar_names
 from pipeline.sources import folder_layout
-from pipeline.sources.class_folders import open_folder
-from pipeline.sources.folder_layout import IMAGE_SUFFIXES, SPLITS, Layout, NoClassFolders, Place, Survey
 from tests.source_trees import found, left_out, peak_bytes, write
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"

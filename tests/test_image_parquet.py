@@ -205,3 +205,33 @@ def test_any_damage_is_refused_or_harmless(tmp_path: Path) -> None:
 
     assert ends["refused"] > 200
     assert set(ends) <= {"refused", "read", "nothing"}
+
+
+def test_the_fine_labels_are_the_classes_unless_another_column_is_named(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "x.parquet",
+        {"img": [png(i) for i in range(8)], "fine_label": [i % 4 for i in range(8)], "coarse_label": [i % 2 for i in range(8)]},
+    )
+
+    fine, coarse = image_parquet.read({"x.parquet": file}), image_parquet.read({"x.parquet": file}, "coarse_label")
+
+    assert fine is not None
+    assert coarse is not None
+    assert fine.counts == {(None, "0"): 2, (None, "1"): 2, (None, "2"): 2, (None, "3"): 2}
+    assert coarse.counts == {(None, "0"): 4, (None, "1"): 4}
+
+
+def test_two_columns_called_as_labels_that_differ_are_refused(tmp_path: Path) -> None:
+    same = write(
+        tmp_path / "a.parquet", {"img": [png(i) for i in range(4)], "label": [0, 1, 0, 1], "class_name": ["cat", "dog", "cat", "dog"]}
+    )
+    other = write(tmp_path / "b.parquet", {"img": [png(i) for i in range(4)], "label": [0, 1, 0, 1], "species": ["a", "a", "b", "b"]})
+
+    read = image_parquet.read({"a.parquet": same})
+
+    assert read is not None
+    assert read.counts == {(None, "cat"): 2, (None, "dog"): 2}
+    with pytest.raises(
+        SourceError, match=r"labels in label and in species, which differ\. Name the column of the classes in ingest\.columns\.label"
+    ):
+        image_parquet.read({"b.parquet": other})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.layout_trees import LAYOUTS, Layout, Tree
-from tests.test_layouts import assert_words, build, check_read, read, stop_of
+from tests.test_layouts import _without_the_reader_of_heic, assert_words, build, check_read, read, stop_of  # noqa: F401 - the first is a fixture
 
 ARCHIVED = [
     "flower_photos",

@@ -120,7 +120,7 @@ def test_what_is_ignored_is_not_read(tree: Tree, ignore: list[str]) -> None:
 
 def test_a_table_can_be_ignored(tree: Tree) -> None:
     pictures = tree.pictures("{label}/{i}.jpg", CATS)
-    tree.table("predictions.csv", "image,label", [(one.path, ("fox", "wolf")[one.i % 2]) for one in pictures])
+    tree.table("predictions.csv", "image,label", [(one.path, ("fox", "wolf")[one.i // 2 % 2]) for one in pictures])
 
     message = stop_of(tree.root)
 

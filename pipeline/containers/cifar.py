@@ -112,7 +112,7 @@ def _read_set(folder: str, version: _Version, paths: list[str], files: Mapping[s
             f"ingest.source: of {', '.join(paths)}, not all are batches of {version.title} with labels from 0 to {most - 1}. Get the files again."
         )
     _refuse_gaps(paths)
-    names = _class_names(folder, version, files, label, most)
+    names = _class_names(folder, version, files, label, 1 + max(max(batch.labels) for batch in read))
     counts: Counter[tuple[str | None, str]] = Counter((_split(batch), names[number]) for batch in read for number in batch.labels)
     how = version.title + (f" with its {label}" if len(version.labels) > 1 else "")
 
@@ -194,8 +194,8 @@ def _class_names(folder: str, version: _Version, files: Mapping[str, Path], labe
     if path not in files:
         return [str(number) for number in range(count)]
     names = _pickled_names(path, files[path], key) if version.is_pickled else _names_in_text(files[path])
-    if len(names) != count or len(set(names)) < count or not all(names):
-        raise SourceError(f"ingest.source: {path} should name {count} classes, each once. Found {len(names)} names.")
+    if len(names) < count or len(set(names)) < len(names) or not all(names):
+        raise SourceError(f"ingest.source: {path} should name {count} classes or more, each once. Found {len(names)} names.")
     return [normalised(name) for name in names]
 
 

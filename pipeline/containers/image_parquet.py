@@ -21,7 +21,18 @@ from pipeline.containers.in_memory import EncodedImage, is_encoded_image
 from pipeline.errors import SourceError
 from pipeline.listing.names import NAMED_IN_ERROR, is_visible, normalised
 from pipeline.listing.records import LeftOut, Reading, Record
-from pipeline.tables.cells import GROUP, LABEL, SPLIT, find_column, is_image_type, naming_parquet_damage, numeric_order, split_of, text_of
+from pipeline.tables.cells import (
+    GROUP,
+    LABEL,
+    SPLIT,
+    column_word,
+    find_column,
+    is_image_type,
+    naming_parquet_damage,
+    numeric_order,
+    split_of,
+    text_of,
+)
 
 IMAGE = ("image", "img", "images", "picture", "photo", "bytes", "image_bytes", "content", "jpg", "jpeg", "png", "webp")
 ROWS_AT_ONCE = 256
@@ -77,8 +88,8 @@ def candidates(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path.lower().endswith(".parquet") and is_visible(path)]
 
 
-def read(files: Mapping[str, Path]) -> Reading | None:
-    """The images in Parquet files, in the order of the rows. Other tables among them are not read.
+def read(files: Mapping[str, Path], label: str | None = None) -> Reading | None:
+    """The images in Parquet files, in the order of the rows; `label` chooses the column of the labels. Other tables among them are not read.
 
     Raises SourceError for invalid labels or splits, and for several data sets side by side.
     """
@@ -86,7 +97,7 @@ def read(files: Mapping[str, Path]) -> Reading | None:
     if not paths:
         return None
     refuse_several(paths, "Parquet files with images")
-    shards = [_open_shard(path, files[path], split_of_file(path) if len(paths) > 1 else None) for path in paths]
+    shards = [_open_shard(path, files[path], split_of_file(path) if len(paths) > 1 else None, label) for path in paths]
     named = {tuple(shard.class_names) for shard in shards if shard.class_names}
     if len(named) > 1:
         raise SourceError(
@@ -122,7 +133,7 @@ def _has_images(path: str, file: Path) -> bool:
         return column is not None and (find_column([column], IMAGE) is not None or _starts_with_an_image(file, column))
 
 
-def _open_shard(path: str, file: Path, split: str | None) -> _Shard:
+def _open_shard(path: str, file: Path, split: str | None, chosen: str | None) -> _Shard:
     """A file of which _has_images is true. Raises SourceError if it has no labels, or several for one image."""
     with _naming_damage(path):
         metadata = pq.read_metadata(file)
@@ -130,7 +141,10 @@ def _open_shard(path: str, file: Path, split: str | None) -> _Shard:
     features = _features(schema)
     kinds = {field.name: field.type for field in schema}
     classes = [name for name, feature in features.items() if feature.get("_type") == "ClassLabel" and name in kinds]
-    image, label = _image_column(schema), find_column(kinds, LABEL) or (classes[0] if len(classes) == 1 else None)
+    image = _image_column(schema)
+    label = chosen if chosen in kinds else find_column(kinds, LABEL) or (classes[0] if len(classes) == 1 else None)
+    if not chosen:
+        _refuse_other_labels(path, file, [name for name in kinds if column_word(name) in LABEL and not pa.types.is_nested(kinds[name])])
     if image is None or label is None:
         missing = "encoded images" if image is None else f"labels (one of {', '.join(LABEL[:6])}, …)"
         shown = ", ".join(f"{name}: {kind}" for name, kind in list(kinds.items())[:NAMED_IN_ERROR])
@@ -139,6 +153,19 @@ def _open_shard(path: str, file: Path, split: str | None) -> _Shard:
         raise SourceError(f"ingest.source: {path}: expected one label per image in the column {label}, found {kinds[label]}.")
     class_names = [str(name) for name in features.get(label, {}).get("names") or []]
     return _Shard(path, file, metadata.num_rows, split, image, label, find_column(kinds, SPLIT), find_column(kinds, GROUP), class_names)
+
+
+def _refuse_other_labels(path: str, file: Path, names: Sequence[str]) -> None:
+    """Raise SourceError if columns that are called as labels are tell the images apart in different ways."""
+    if len(names) < 2:
+        return
+    columns = [column.to_pylist() for column in pq.read_table(file, columns=list(names)).columns]
+    for name, values in zip(names[1:], columns[1:], strict=True):
+        pairs = set(zip(columns[0], values, strict=True))
+        if not len(pairs) == len(set(columns[0])) == len(set(values)):
+            raise SourceError(
+                f"ingest.source: {path} has labels in {names[0]} and in {name}, which differ. Name the column of the classes in ingest.columns.label."
+            )
 
 
 def _image_column(schema: pa.Schema) -> str | None:

@@ -18,9 +18,9 @@ import pyarrow.csv as pa_csv
 from pipeline.containers.data_sets import refuse_several, split_of_file
 from pipeline.containers.in_memory import Pixels
 from pipeline.errors import SourceError
-from pipeline.listing.cells import LABEL, SPLIT, find_column, numeric_order, split_of, text_of
 from pipeline.listing.names import is_visible, normalised
 from pipeline.listing.records import LeftOut, Reading, Record
+from pipeline.tables.cells import LABEL, SPLIT, find_column, numeric_order, split_of, text_of
 
 PIXEL = re.compile(r"(?:pixels?|px|p)?[ _]?(\d+)(?:x(\d+))?", re.IGNORECASE)
 SMALLEST_SIDE = 8

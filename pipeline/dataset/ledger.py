@@ -8,6 +8,7 @@ numbers for each class of a data set in its last run, by which a later run recog
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ HEADER = b"image,follows\n"
 DIGITS = 16
 KNOWN_HEADER = ["dataset", "class", "image"]
 MOST_KNOWN = 256
+NUMBER = re.compile(r"-?[0-9]+")
 CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
 
 
@@ -75,9 +77,13 @@ def extend_ledger(path: Path, keys: np.ndarray, founders: np.ndarray) -> None:
 
 
 def ordered_classes(path: Path, dataset: str, found: set[str]) -> list[str]:
-    """The classes of a data set in the order in which they were first seen, new ones last; includes recorded classes that are not found."""
+    """The classes of a data set in the order in which they were first seen, new ones last, numbers as numbers.
+
+    Includes recorded classes that are not found.
+    """
     known = recorded_classes(path, dataset)
-    return [*known, *sorted(found - set(known))]
+    new = found - set(known)
+    return [*known, *(sorted(new, key=lambda name: (int(name), name)) if all(NUMBER.fullmatch(name) for name in new) else sorted(new))]
 
 
 def recorded_classes(path: Path, dataset: str) -> list[str]:

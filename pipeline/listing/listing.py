@@ -3,13 +3,16 @@
 Names are normalised and sorted, so that the same data are listed alike as a folder, a zip and a tar. Contents are read later, when needed.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
+from pipeline.files import write_bytes
 from pipeline.images.formats import SNIFF_BYTES, Format, identify
+from pipeline.listing.copies import copy_of_member, only_writer
 from pipeline.listing.names import SYSTEM_NAMES, normalised
 from pipeline.listing.records import LeftOut
 
@@ -59,11 +62,15 @@ class Folder:
 
 @dataclass
 class Listing:
-    """All folders of a source with files in them, in order. `empty` are folders without any file; `left_out` what was not listed, and why."""
+    """All folders of a source with files in them, in order. `empty` are folders without any file; `left_out` what was not listed, and why.
+
+    `copies` is the name for copies of members of archives, which changes with the archives; see copies.py.
+    """
 
     folders: dict[Folders, Folder]
     empty: list[Folders]
     left_out: list[LeftOut]
+    copies: str = ""
 
     @property
     def images(self) -> int:
@@ -91,7 +98,7 @@ class Collector:
     """Builds a listing from the files of folders and archives."""
 
     def __init__(self, ignore: tuple[str, ...] = ()) -> None:
-        self._ignore = ignore
+        self._ignore = [way for pattern in ignore for way in (pattern, f"{pattern.rstrip('/')}/*", re.sub(r"^\*\*/", "*/", pattern))]
         self._found: dict[Folders, dict[str, Content | None]] = {}
         self._disk: dict[Folders, Callable[[str], Content]] = {}
         self._empty: set[Folders] = set()
@@ -105,16 +112,15 @@ class Collector:
             if folder and name not in REPOSITORY:
                 self.left_out.append(LeftOut(path, "system", "a hidden folder, or one that a system or a tool made"))
             return not folder and name.endswith(ICLOUD)
-        if any(fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern.rstrip('/')}/*") for pattern in self._ignore):
+        if any(fnmatchcase(path, pattern) or fnmatchcase(f"/{path}", pattern) for pattern in self._ignore):
             self.ignored += 1
             return False
         return True
 
-    def add_folder(self, parts: Folders, content: Callable[[str], Content] | None = None) -> None:
-        """Note a folder; `content` says how its files are read by their names, where `add` is not told."""
+    def add_folder(self, parts: Folders, content: Callable[[str], Content] | None = None) -> bool:
+        """Note a folder; `content` says how its files are read by their names, where `add` is not told. False if that was known before."""
         self._found.setdefault(parts, {})
-        if content:
-            self._disk.setdefault(parts, content)
+        return content is not None and self._disk.setdefault(parts, content) is content
 
     def add(self, parts: Folders, name: str, content: Content | None = None) -> bool:
         """Note a file. False if there is one of that name already."""
@@ -170,14 +176,14 @@ def as_parts(path: str) -> Folders:
     return tuple(part for part in normalised(path).split("/") if part not in ("", "."))
 
 
-def extracted(listing: Listing, path: str, folder: Path) -> Path:
-    """The file at a path as a file on disk: itself, or a copy in `folder` of a member of an archive."""
+def extracted(listing: Listing, path: str, scratch: Path) -> Path:
+    """The file at a path as a file on disk: itself, or a copy below the folder `scratch` of a member of an archive, beside those of its folder."""
     content = listing.content(path)
     on_disk = getattr(content, "path", None)
     if isinstance(on_disk, str):
         return Path(on_disk)
-    copy = folder / path
-    if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(content())
+    copy = copy_of_member(scratch, listing.copies, path)
+    with only_writer(scratch, listing.copies):
+        if not copy.exists():
+            write_bytes(copy, content())
     return copy

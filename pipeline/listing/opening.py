@@ -1,11 +1,13 @@
 """Lists a source: a folder, an archive, or a folder of archives that are the parts of one download."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import SourceError
 from pipeline.listing.archives import Member, add_members
+from pipeline.listing.copies import copies_name
 from pipeline.listing.listing import Collector, Listing, as_parts
 from pipeline.listing.records import LeftOut
 from pipeline.listing.tar_archives import is_tar, tar_members
@@ -38,7 +40,7 @@ def list_source(path: Path, options: Options, scratch: Path) -> Listing:
                 add_members(iter(members), below, collector)
             for archive in archives:
                 collector.forget(archive)
-            return collector.listing()
+            return replace(collector.listing(), copies=copies_name(path, [_on_disk(listing, archive) for archive in archives]))
         listing.left_out.extend(
             LeftOut(archive, "stray", "an archive that was not opened, since there are images beside it") for archive in archives
         )
@@ -46,7 +48,7 @@ def list_source(path: Path, options: Options, scratch: Path) -> Listing:
             listing.forget(archive)
         return listing
     add_members(iter(members_of(path, options, scratch, collector.left_out)), (), collector)
-    return collector.listing()
+    return replace(collector.listing(), copies=copies_name(path, [path]))
 
 
 def is_archive(path: Path) -> bool:

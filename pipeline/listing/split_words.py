@@ -80,7 +80,11 @@ class SplitName(NamedTuple):
 @functools.lru_cache(maxsize=4096)
 def split_in_name(name: str) -> SplitName | None:
     """The split that a name of a folder, file or array says; None if it has no word of a split, or words of several."""
-    words = words_of(name)
+    ways = [found for words in (words_of(name), words_of(name.lower())) if (found := _split_in_words(words))]
+    return min(ways, key=lambda found: len(found.rest), default=None)  # tESt_SeT has the right words in lower case only
+
+
+def _split_in_words(words: tuple[str, ...]) -> SplitName | None:
     splits = {WORDS[word] for word in words if word in WORDS}
     if len(splits) != 1:
         return None

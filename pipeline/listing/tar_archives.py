@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import lzma
-import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ from typing import IO, Self, cast
 import pyarrow as pa
 
 from pipeline.errors import ImageError
+from pipeline.files import written_beside
 from pipeline.listing.archives import DAMAGED, Member, naming_damage
+from pipeline.listing.copies import copies_name, only_writer
 
 MOST_HEADER_BYTES = 2**20
 READ_AT_ONCE_BYTES = 2**20
@@ -43,18 +44,18 @@ def is_tar(path: Path) -> bool:
 def tar_members(path: Path, name_encoding: str, scratch: Path) -> Iterator[Member]:
     """The members of a tar; if it is compressed, of its unpacked copy in the folder `scratch`. Raises SourceError if it is damaged."""
     encoding = "utf-8" if name_encoding == "auto" else name_encoding
-    with naming_damage(path):
-        plain = _plain(path, scratch)
-        with plain.open("rb") as file, _TarFile.open(fileobj=file, mode="r:", encoding=encoding) as archive:
-            size_bytes, offset = plain.stat().st_size, -1
-            while (member := archive.next()) is not None:
-                if archive.offset <= offset:
-                    raise tarfile.ReadError("a header with a negative size")
-                offset = archive.offset
-                archive.members.clear()  # tarfile would keep them all
-                if member.isreg() and member.offset_data + member.size > size_bytes:
-                    raise tarfile.ReadError("it ends too early")
-                yield Member(member.name, member.isdir(), _fault(member), TarMember(str(plain), member.offset_data, member.size))
+    plain = _plain(path, scratch)
+    with naming_damage(path), plain.open("rb") as file, _TarFile.open(fileobj=file, mode="r:", encoding=encoding) as archive:
+        size_bytes, offset = plain.stat().st_size, -1
+        while (member := archive.next()) is not None:
+            if member.size < 0 or archive.offset <= offset:
+                raise tarfile.ReadError("a header with a negative size")
+            offset = archive.offset
+            archive.members.clear()  # tarfile would keep them all
+            if member.isreg() and member.offset_data + member.size > size_bytes:
+                raise tarfile.ReadError("it ends too early")
+            name = member.name.partition("\0")[0]
+            yield Member(name, member.isdir(), _fault(member), TarMember(str(plain), member.offset_data, member.size))
 
 
 @dataclass(frozen=True)
@@ -126,15 +127,21 @@ def _plain(path: Path, scratch: Path) -> Path:
     """The archive itself, or its unpacked copy, made if it is not there yet for this version of the file."""
     if not _compression(path):
         return path
-    status = path.stat()
-    copy = scratch / f"{path.name}-{status.st_size}-{status.st_mtime_ns}.tar"
-    if not copy.exists():
-        scratch.mkdir(parents=True, exist_ok=True)
-        partial = copy.with_suffix(".partial")
-        with _unpacked(path) as content, partial.open("wb") as file:
-            shutil.copyfileobj(content, file, READ_AT_ONCE_BYTES)  # to its end, where the checksum is
-        partial.replace(copy)
+    name = copies_name(path, [path])
+    copy = scratch / f"{name}.tar"
+    with only_writer(scratch, name):
+        if not copy.exists():
+            with written_beside(copy) as beside, beside.open("wb") as file:
+                for block in _blocks(path):
+                    file.write(block)
     return copy
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The unpacked content of a file, to its end, where the checksum is. Raises SourceError if it is damaged."""
+    with naming_damage(path), _unpacked(path) as content:
+        while block := content.read(READ_AT_ONCE_BYTES):
+            yield block
 
 
 def _compression(path: Path) -> Callable[[Path], object] | None:

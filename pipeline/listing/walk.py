@@ -5,6 +5,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.errors import ImageError, SourceError
 from pipeline.listing.listing import Collector, Content
@@ -69,18 +70,16 @@ class _Walk:
                 self._leave_out(path, "unreadable", f"a folder that cannot be read: {error.strerror}")
                 continue
             around = above | {(status.st_dev, status.st_ino)}
-            self._collector.add_folder(parts, _Reader(path))
-            for entry in entries:
-                if self._add(entry, parts, around):
-                    waiting.append((entry.path, (*parts, normalised(entry.name)), around))
+            folder = _Place(parts, self._collector.add_folder(parts, _Reader(path)), around)
+            inside = [entry for entry in entries if self._add(entry, folder)]
+            waiting += [(entry.path, (*parts, normalised(entry.name)), around) for entry in reversed(inside)]
 
-    def _add(self, entry: os.DirEntry[str], parts: tuple[str, ...], around: frozenset[tuple[int, int]]) -> bool:
+    def _add(self, entry: os.DirEntry[str], folder: "_Place") -> bool:
         """Note a file; True for a folder that has to be walked."""
-        name = entry.name
-        shown = "/".join((*parts, normalised(name)))
+        shown = "/".join((*folder.parts, normalised(entry.name)))
         try:
             if entry.is_symlink():
-                return self._add_link(entry, shown, parts, around)
+                return self._add_link(entry, shown, folder)
             is_folder, is_file = entry.is_dir(follow_symlinks=False), entry.is_file(follow_symlinks=False)
         except OSError as error:
             self._leave_out(entry.path, "unreadable", f"cannot be read: {error.strerror}")
@@ -88,12 +87,12 @@ class _Walk:
         if not self._collector.is_wanted(shown, folder=is_folder):
             return False
         if is_file:
-            self._add_file(name, parts, None if normalised(name) == name else DiskFile(entry.path))
+            self._add_file(entry, folder)
         elif not is_folder:
             self._leave_out(entry.path, "special", "not a regular file")
         return is_folder
 
-    def _add_link(self, entry: os.DirEntry[str], shown: str, parts: tuple[str, ...], around: frozenset[tuple[int, int]]) -> bool:
+    def _add_link(self, entry: os.DirEntry[str], shown: str, folder: "_Place") -> bool:
         try:
             status = os.stat(entry.path)  # noqa: PTH116
         except OSError as error:
@@ -107,22 +106,37 @@ class _Walk:
             self._leave_out(
                 entry.path, "link", f"a link to a {'folder' if is_folder else 'file'}, not followed: ingest.follow_links is false"
             )
-        elif (status.st_dev, status.st_ino) in around:
+        elif (status.st_dev, status.st_ino) in folder.around:
             self._leave_out(entry.path, "link", "a link to a folder that it is in")
         elif is_folder:
+            self._leave_out(
+                entry.path,
+                "linked_folder",
+                f"a link to {Path(entry.path).resolve()}: its images are read, but DVC does not see changes in it",
+            )
             return True
         elif stat.S_ISREG(status.st_mode):
-            self._add_file(entry.name, parts, None if normalised(entry.name) == entry.name else DiskFile(entry.path))
+            self._add_file(entry, folder)
         else:
             self._leave_out(entry.path, "special", "a link to something other than a regular file")
         return False
 
-    def _add_file(self, name: str, parts: tuple[str, ...], content: DiskFile | None) -> None:
-        if not self._collector.add(parts, normalised(name), content):
-            self._collector.left_out.append(name_clash("/".join((*parts, name)), "/".join((*parts, normalised(name)))))
+    def _add_file(self, entry: os.DirEntry[str], folder: "_Place") -> None:
+        name = normalised(entry.name)
+        is_found_by_name = folder.is_first and name == entry.name
+        if not self._collector.add(folder.parts, name, None if is_found_by_name else DiskFile(entry.path)):
+            self._collector.left_out.append(name_clash("/".join((*folder.parts, entry.name)), "/".join((*folder.parts, name))))
 
     def _leave_out(self, path: str, finding: str, reason: str) -> None:
         self._collector.left_out.append(LeftOut(readable(os.path.relpath(path, self._root)), finding, reason))
+
+
+class _Place(NamedTuple):
+    """A folder that is walked: its normalised path, whether no folder before it has the same, and the folders that it is in."""
+
+    parts: tuple[str, ...]
+    is_first: bool
+    around: frozenset[tuple[int, int]]
 
 
 @dataclass(frozen=True)

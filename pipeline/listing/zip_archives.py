@@ -18,9 +18,10 @@ UNICODE_PATH = 0x7075  # Info-ZIP's extra field
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a file is a zip archive, even a damaged one."""
+    """Whether a file is a zip archive, even a damaged one, or one with something before it. A tar whose last member is a zip is none."""
     with path.open("rb") as file:
-        return file.read(len(ZIP_MEMBER)) == ZIP_MEMBER or zipfile.is_zipfile(path)
+        start = file.read(512)
+    return start.startswith(ZIP_MEMBER) or (start[257:262] != b"ustar" and zipfile.is_zipfile(path))
 
 
 def zip_members(path: Path, name_encoding: str, left_out: list[LeftOut]) -> Iterator[Member]:
@@ -30,7 +31,7 @@ def zip_members(path: Path, name_encoding: str, left_out: list[LeftOut]) -> Iter
     names = _names(path, infos, name_encoding, left_out)
     if not any("/" in name for name in names) and all(name.isascii() for name in names):
         names = [name.replace("\\", "/") for name in names]  # as some Windows programs write them; elsewhere it is a part of a letter
-    for name, info in zip(names, infos, strict=True):
+    for name, info in zip((name.partition("\0")[0] for name in names), infos, strict=True):
         packed = (info.header_offset, info.compress_type, info.compress_size, info.file_size, info.CRC)
         yield Member(name, name.endswith("/"), _fault(info), ZipMember(str(path), *packed))
 

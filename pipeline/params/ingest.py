@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pipeline.params.section import Section
 
 SECRET_IN_QUERY = re.compile(r"signature|token|\bsig=|password|secret", re.IGNORECASE)
-Format = Literal["auto", "folders", "table", "webdataset", "parquet", "idx", "npz", "cifar", "tfrecord"]
+Format = Literal["auto", "folders", "table", "webdataset", "parquet", "idx", "npz", "cifar", "tfrecord", "pixels"]
 Policy = Literal["reject", "keep", "fail"]
 
 
@@ -65,21 +65,25 @@ def _encoding(name: str) -> str:
 
 
 class Columns(Section):
-    path: str
-    label: str
-    split: str
-    group: str
+    path: str = "auto"
+    """auto, or the column of the paths"""
+    label: str = "auto"
+    """auto, or the column of the classes"""
+    split: str = "auto"
+    """auto, or the column of train, val and test"""
+    group: str = "auto"
+    """auto, or the column of what stays together in one split, such as a patient"""
 
 
 class Ingest(Section):
     source: Annotated[str, AfterValidator(_source_path)]
     """your images, a path or a URL: folders, archives, tables, Parquet, npz, idx (docs/data.md)"""
     format: Format
-    """auto (detected), folders, table, webdataset, parquet, idx, npz, cifar or tfrecord"""
+    """auto (detected), folders, table, webdataset, parquet, idx, npz, cifar, tfrecord or pixels"""
     class_from: Annotated[str, AfterValidator(_class_from)]
     """auto, first_folder, last_folder, file_name (cat.0.jpg), or a pattern of paths, e.g. "{split}/{class}/*.jpg" or "{class}_*.png"; see docs/data.md"""
     columns: Columns
-    """columns of the tables: auto, or their names, as in {path: file, label: species, split: auto, group: auto}"""
+    """columns of the tables: auto, or their names, as in {path: file, label: species}; also split and group"""
     multi_label: Literal["fail", "combine"]
     """fail, or combine: labels made of several, such as "scab rust", are classes of their own"""
     ignore: Annotated[list[str], BeforeValidator(_globs)]

@@ -20,7 +20,13 @@ Action = Literal["failed", "rejected", "kept"]
 COLUMNS = ("finding", "action", "path", "label", "split", "other_path", "other_label", "other_split", "note")
 ACTIONS: Mapping[str, Action] = {"reject": "rejected", "keep": "kept", "fail": "failed"}
 BESIDE = {"unlabelled", "side_file", "system"}  # left out, but no image of a class is lost with them
-NOTES = {"unused_table", "empty_folder", "other_task", "name_encoding"}  # about the source, not about a file that could be an image
+NOTES = {
+    "unused_table",
+    "empty_folder",
+    "other_task",
+    "name_encoding",
+    "linked_folder",
+}  # about the source, not about a file that could be an image
 RELATIONS = {
     "conflict": "the same pixels as {} in another class",
     "leak": "the same pixels as {} in {}",

@@ -83,8 +83,8 @@ def _records(listing: Listing, assigned: Assigned, left_out: list[LeftOut]) -> I
                 left_out.append(
                     LeftOut(path, "missing" if isinstance(error, FileNotFoundError) else "unreadable", f"cannot be read: {error.strerror}")
                 )
-        if labelled and pending and not reason and assigned.unlisted:  # of a folder where other images have a label
-            pending = [LeftOut(fault.path, *(assigned.without.get(fault.path) or assigned.unlisted)) for fault in pending]
+        unlisted = assigned.unlisted if labelled and not reason else None  # in a folder where other images have a label
+        pending = [LeftOut(fault.path, *(assigned.without.get(fault.path) or unlisted or fault[1:])) for fault in pending]
         left_out += pending
         if has_class or labelled:
             left_out += _others(folder, assigned)

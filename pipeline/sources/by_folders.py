@@ -1,17 +1,20 @@
 """The reading of class folders, with the splits of lists and the groups of tables, and notes on what lies beside them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan, Place
 from pipeline.listing.listing import Listing
-from pipeline.listing.messages import classes
 from pipeline.listing.records import LeftOut, Reading
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
 from pipeline.sources.other_tasks import masks_of, signs_of_other_task
+from pipeline.sources.repeated_classes import refuse_repeated_classes
 from pipeline.tables.columns import Understood
 from pipeline.tables.said import Labels
+from pipeline.two_readings import classes
 
 COVERED = 0.9  # a list of splits, or a table, covers the images if it has this share of them
 
@@ -31,7 +34,11 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
     files: dict[str, Place] = {}
     if labels.splits or labels.groups:
         files = _split_by_lists(listing, choice, plan, labels)
-    return reading_of(listing, Assigned(plan.places, files, elsewhere), "class folders", plan.settings, notes)
+    assigned = Assigned(plan.places, files, elsewhere)
+    refuse_lost_links(listing, plan, choice.path)
+    if choice.settings.class_from == "auto":
+        refuse_repeated_classes(listing, assigned, choice.path)
+    return reading_of(listing, assigned, "class folders", plan.settings, notes, choice.path)
 
 
 def _refuse_masks(listing: Listing, choice: Choice, plan: FolderPlan) -> None:
@@ -80,3 +87,25 @@ def _notes(listing: Listing, plan: FolderPlan, tables: Sequence[Understood]) -> 
     if sign := signs_of_other_task(listing):
         notes.append(LeftOut(".", "other_task", f"{sign}, which are not read: only the class of each image is learned"))
     return notes
+
+
+def refuse_lost_links(listing: Listing, plan: FolderPlan, source: Path) -> None:
+    """Raise SourceError for a class whose files are all links that are not followed, or cannot be read."""
+    named = plan.class_names()
+    lost: defaultdict[str, list[LeftOut]] = defaultdict(list)
+    levels = {parts[:i] for parts, place in plan.places.items() for i, part in enumerate(parts) if part == place.label}
+    for fault in listing.left_out:
+        parts = tuple(fault.path.split("/"))
+        if fault.finding not in ("link", "unreadable", "encrypted", "special"):
+            continue
+        for level in levels:
+            is_inside = parts[: len(level)] == level and len(parts) > len(level)
+            is_folder = len(parts) > len(level) + 1 or "." not in parts[-1]
+            if is_inside and is_folder and parts[len(level)] not in named:
+                lost[parts[len(level)]].append(fault)
+    for label, faults in sorted(lost.items()):
+        files = f"{len(faults):,} files, such as {faults[0].path}" if len(faults) > 1 else faults[0].path
+        raise SourceError(
+            f"ingest.source: {source}: the class {label} would be lost: {files}: {faults[0].reason}. Replace links by what they lead to (`cp -rL`), "
+            "follow them with ingest.follow_links: true, or leave the class out with ingest.ignore."
+        )

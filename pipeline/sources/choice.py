@@ -10,9 +10,9 @@ from pipeline.folders.tree import UNKNOWN
 from pipeline.images.format_marks import Format
 from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Listing
-from pipeline.listing.messages import listed
 from pipeline.params.ingest import Ingest
 from pipeline.tables.columns import Understood
+from pipeline.two_readings import listed
 
 
 class Choice(NamedTuple):
@@ -56,6 +56,9 @@ def files_found(listing: Listing) -> str:
         f"{describe_formats({found.name: len(paths)})} ({listed(paths, 2)}){': ' + found.advice if found.advice else ''}"
         for found, paths in sorted(names.items(), key=lambda item: -len(item[1]))[:5]
     ]
+    if listing.left_out:
+        fault = listing.left_out[0]
+        told.append(f"{len(listing.left_out):,} left out, for example {fault.path}: {fault.reason}")
     return "; ".join(told) or "nothing"
 
 

@@ -1,19 +1,19 @@
 """Folders and tables that both name classes: one reading if they agree, else an error that shows both."""
 
 import itertools
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 
 from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan
 from pipeline.listing.listing import Listing
-from pipeline.listing.messages import Way, classes, listed, two_readings
 from pipeline.listing.records import Reading
-from pipeline.sources.by_folders import COVERED, has_training
+from pipeline.sources.by_folders import has_training
 from pipeline.sources.by_tables import by_table
 from pipeline.sources.choice import Choice
 from pipeline.tables.labels import by_path
 from pipeline.tables.said import Labels, Said
+from pipeline.two_readings import Way, classes, listed, two_readings
 
 LONGEST_SHARD = 3
 
@@ -37,14 +37,8 @@ def compare_readings(listing: Listing, choice: Choice, plan: FolderPlan, labels:
         return by_table(listing, choice, labels, plan)
     if _are_shards(listing, plan):
         return by_table(listing, choice, labels, None)
-    to_table, to_folder = _ways_between(pairs)
     if _is_one_to_one(pairs):
         return _agreeing(listing, choice, plan, labels, {label: folder for folder, label in pairs})
-    covered = sum(pairs.values())
-    in_folders = sum(len(folder.names) for folder in listing.folders.values() if folder.parts in plan.places)
-    is_mixed = any(len(labels_of) > 1 for labels_of in to_table.values()) and any(len(folders_of) > 1 for folders_of in to_folder.values())
-    if is_mixed and covered >= COVERED * in_folders and not (table_classes & folder_classes):
-        return by_table(listing, choice, labels, None)
     raise _differ(
         choice, plan, labels, said, f"the folders are {listed(folder_classes)}, and {listed(labels.tables)} says {listed(table_classes)}"
     )
@@ -58,16 +52,6 @@ def _are_shards(listing: Listing, plan: FolderPlan) -> bool:
         if not start or not all(name.lower().startswith(start) for name in listing.folders[parts].names):
             return False
     return True
-
-
-def _ways_between(pairs: Mapping[tuple[str, str], int]) -> tuple[Mapping[str, set[str]], Mapping[str, set[str]]]:
-    """(labels of the table by folder, folders by label of the table)."""
-    to_table: defaultdict[str, set[str]] = defaultdict(set)
-    to_folder: defaultdict[str, set[str]] = defaultdict(set)
-    for folder, label in pairs:
-        to_table[folder].add(label)
-        to_folder[label].add(folder)
-    return to_table, to_folder
 
 
 def _is_one_to_one(pairs: Mapping[tuple[str, str], int]) -> bool:

@@ -11,7 +11,7 @@ from pipeline.folders.path_patterns import class_in_name, classes_in_names
 from pipeline.folders.places import FolderPlan, NoClassFolders, Place
 from pipeline.folders.planning import plan_folders
 from pipeline.folders.tree import tree_of
-from pipeline.listing.listing import Listing
+from pipeline.listing.listing import Folder, Listing
 from pipeline.listing.records import Reading
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.by_folders import COVERED, by_folders, has_training
@@ -34,6 +34,10 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     class_from, wanted = choice.settings.class_from, choice.settings.format
     if wanted in ("auto", "webdataset") and class_from == "auto" and (samples := read_samples(listing)):
         return reading_of(listing, Assigned(files=samples), "WebDataset samples", "ingest.format: webdataset")
+    if wanted == "webdataset":
+        raise SourceError(
+            f"ingest.source: {choice.path} has no .cls or .json files with labels beside its images, as ingest.format: webdataset expects."
+        )
     if class_from not in ("auto", "first_folder", "last_folder"):
         return by_names(listing, choice)
     if class_from != "auto" or wanted == "folders":
@@ -101,5 +105,9 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
     raise NoClassFolders(
         f"ingest.source: {choice.path}: no classes are to be seen: {listing.images:,} images in {image_folders(listing)}, for example "
         f"{example_of(listing)}{seen_beside(listing, tables)}. Put the images of each class into a folder of its own, add a table of paths and labels, "
-        'or say where the class stands in the paths, as in ingest.class_from: "{class}_*.jpg" (docs/data.md).'
+        f'or say where the class stands in the paths, as in ingest.class_from: "{{class}}_*.jpg" (docs/data.md).{_or_folders(folders)}'
     )
+
+
+def _or_folders(folders: Sequence[Folder]) -> str:
+    return " If the folders are the classes, set ingest.class_from: first_folder." if len(folders) > 1 else ""

@@ -4,22 +4,26 @@ First everything in the source is listed once. Then every reader says what it wo
 out. Then one rule chooses; where two readings differ, it is an error that shows both with the parameters that choose.
 """
 
+import shutil
 import tempfile
+import uuid
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.containers import cifar, idx, image_parquet, npz, tfrecord
+from pipeline.containers import cifar, idx, image_parquet, npz, pixel_tables, refused, tfrecord
 from pipeline.errors import SourceError
 from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Listing, extracted
-from pipeline.listing.messages import Way, classes, listed, two_readings
 from pipeline.listing.opening import Options, is_archive, list_source
 from pipeline.listing.records import LeftOut, Reading, Record, Source, source_name
 from pipeline.params.ingest import Ingest
 from pipeline.sources.choice import Choice
 from pipeline.sources.image_readings import read_images
+from pipeline.tables.label_checks import refuse_no_classes
 from pipeline.tables.opening import is_table_name
+from pipeline.two_readings import Way, classes, listed, two_readings
 
 __all__ = ["FORMATS", "LAYOUTS", "open_source", "source_name"]
 FEW_BESIDE = 5  # images beside arrays: examples
@@ -38,17 +42,18 @@ class Container(NamedTuple):
 
 
 CONTAINERS: dict[str, Container] = {
-    "parquet": Container(image_parquet.candidates, lambda files, label: image_parquet.read(files)),
+    "parquet": Container(image_parquet.candidates, image_parquet.read),
     "idx": Container(idx.candidates, lambda files, label: idx.read(files)),
     "npz": Container(npz.candidates, lambda files, label: npz.read(files)),
     "cifar": Container(cifar.candidates, cifar.read),
     "tfrecord": Container(tfrecord.candidates, tfrecord.read),
+    "pixels": Container(pixel_tables.candidates, lambda files, label: pixel_tables.read(files)),
 }
 FORMATS = ("auto", "folders", "table", "webdataset", *CONTAINERS)
 
 
 def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> Source:
-    """The images at `path`. Unpacked archives are kept in the folder `scratch`, or in a temporary one.
+    """The images at `path`. Unpacked archives are kept in the folder `scratch`, or in a temporary one, which is removed with the source.
 
     Raises SourceError if there are none, only one class, or more than one way to read them.
     """
@@ -56,13 +61,21 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
         raise SourceError(f"ingest.source: {path} does not exist. Set it in params.yaml to a folder, a file or a URL.")
     if not (path.is_dir() or path.is_file()):
         raise SourceError(f"ingest.source: {path} is neither a folder nor a regular file.")
+    own = Path(tempfile.gettempdir()) / f"unpacked-{uuid.uuid4().hex}"
     try:
-        reading = _read(path, settings, (scratch or Path(tempfile.mkdtemp())) / "unpacked")
+        reading = _read(path, settings, (scratch or own) / "unpacked")
+    except SourceError as error:
+        if str(error).isprintable():
+            raise
+        raise type(error)(
+            "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(error))
+        ) from None  # names may have line feeds
     except PermissionError as error:
         raise SourceError(
             f"ingest.source: {error.filename or path} cannot be read: permission denied. Give yourself read access."
         ) from None
     labels = {label for _, label in reading.counts}
+    refuse_no_classes(reading.counts, path)
     if len(labels) < 2:
         found = (
             f"all {sum(reading.counts.values()):,} images of {path} are of one class, {min(labels)}"
@@ -70,7 +83,9 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
             else f"{path} has no images with a label"
         )
         raise SourceError(f"ingest.source: {found}. At least two classes are needed, each in a folder of its own.")
-    return _as_source(path, reading)
+    source = _as_source(path, reading)
+    weakref.finalize(source, shutil.rmtree, own, ignore_errors=True)
+    return source
 
 
 def _as_source(path: Path, reading: Reading) -> Source:
@@ -146,7 +161,12 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             f"ingest.source: {choice.path}: found nothing of the format {wanted}, which ingest.format asks for. Set it to auto."
         )
     if not listing.images and not any(True for _ in listing.others()):
-        raise SourceError(f"ingest.source: {choice.path}: no images in a supported layout. Looked for: {LAYOUTS}. Found: {_seen(listing)}.")
+        raise SourceError(
+            f"ingest.source: {choice.path}: no images in a supported layout. Looked for: {LAYOUTS}. Found: {_seen(listing)}{_left_out(listing)}."
+        )
+    if not listing.images and wanted == "auto":
+        formats = [other.path for other in listing.others()]
+        refused.read({path: extracted(listing, path, scratch) for path in refused.candidates(formats)})
     return read_images(listing, choice, scratch)
 
 
@@ -185,3 +205,10 @@ def _seen(listing: Listing) -> str:
     tops = {parts[0] if parts else "" for parts in listing.folders} - {""}
     files = [other.path for other in listing.others() if "/" not in other.path]
     return listed([*tops, *files]) or "nothing"
+
+
+def _left_out(listing: Listing) -> str:
+    if not listing.left_out:
+        return ""
+    fault = listing.left_out[0]
+    return f", and {len(listing.left_out):,} left out, for example {fault.path}: {fault.reason}"

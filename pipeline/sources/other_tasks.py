@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from PIL import Image
@@ -16,6 +17,7 @@ SAMPLED = 5
 MOST_BYTES = 64 * 2**20
 FEW_VALUES = 32
 MOST_FOLDERS = 200
+LOOKED_AT = 25
 MARK = re.compile(r"[_-](mask|seg|segmentation|label|gt|trimap)s?(_?\d+)?$", re.IGNORECASE)
 YOLO_LINE = re.compile(rb"\s*\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}\s*")
 
@@ -92,19 +94,30 @@ def _is_labelme(content: bytes) -> bool:
 def masks_of(listing: Listing) -> Masks | None:
     """Files that are masks of other images: in a folder of their own, or beside the images as `cat_mask.png`."""
     folders = [folder for folder in listing.folders.values() if len(folder.names) > 1]
-    for folder in folders:
-        stems = {name.rpartition(".")[0] for name in folder.names}
-        marked = sorted(stem for stem in stems if (bare := MARK.sub("", stem)) != stem and bare in stems)
-        if len(marked) > 1 and all(_is_mask_of(folder, folder, MARK.sub("", stem), {stem}) for stem in marked[:SAMPLED]):
-            mark = f"*{marked[0][len(MARK.sub('', marked[0])) :]}.*"
-            return Masks(f"masks such as {folder.below(marked[0])} beside the images", folder.parts, mark)
-    stems_of = {folder.parts: {name.rpartition(".")[0] for name in folder.names} for folder in folders}
-    for one, other in itertools.combinations(folders[:MOST_FOLDERS], 2):
-        suspects = [folder for folder in (one, other) if any(has_word(part, "structure") for part in folder.parts)]
-        shared = sorted(
-            stems_of[one.parts] & _without_marks(stems_of[other.parts]) | _without_marks(stems_of[one.parts]) & stems_of[other.parts]
-        )
-        if suspects and len(shared) * 2 > min(len(one.names), len(other.names)):
+    return next((found for folder in folders if (found := _masks_beside(folder))), None) or _masks_apart(folders[:MOST_FOLDERS])
+
+
+def _masks_beside(folder: Folder) -> Masks | None:
+    """Masks beside their images. A few names tell whether there may be any."""
+    if not any(MARK.search(name.rpartition(".")[0]) for name in (*folder.names[:LOOKED_AT], *folder.names[-LOOKED_AT:])):
+        return None
+    stems = {name.rpartition(".")[0] for name in folder.names}
+    marked = sorted(stem for stem in stems if (bare := MARK.sub("", stem)) != stem and bare in stems)
+    if len(marked) < 2 or not all(_is_mask_of(folder, folder, MARK.sub("", stem), {stem}) for stem in marked[:SAMPLED]):
+        return None
+    mark = marked[0][len(MARK.sub("", marked[0])) :]
+    return Masks(f"masks such as {folder.below(marked[0])} beside the images", folder.parts, f"*{mark}.*")
+
+
+def _masks_apart(folders: Sequence[Folder]) -> Masks | None:
+    """Masks in a folder of their own, where one of two folders is called as folders of images or masks are."""
+    suspects = {folder.parts for folder in folders if any(has_word(part, "structure") for part in folder.parts)}
+    pairs = [pair for pair in itertools.combinations(folders, 2) if suspects & {folder.parts for folder in pair}]
+    stems = {folder.parts: {name.rpartition(".")[0] for name in folder.names} for pair in pairs for folder in pair}
+    bare = {parts: _without_marks(found) for parts, found in stems.items()}
+    for one, other in pairs:
+        shared = sorted(stems[one.parts] & bare[other.parts] | bare[one.parts] & stems[other.parts])
+        if len(shared) * 2 > min(len(one.names), len(other.names)):
             for images, masks in ((one, other), (other, one)):
                 if all(_is_mask_of(images, masks, stem, _candidates(stem)) for stem in shared[:SAMPLED]):
                     return Masks(f"masks in {masks.path}/ for the images in {images.path}/", masks.parts, masks.path)

@@ -81,6 +81,6 @@ def naming_parquet_damage(file: Path) -> Iterator[None]:
     """Turns any error of a Parquet file into a one-line SourceError."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0]
-        raise SourceError(f"ingest.source: {file} cannot be read as Parquet: {reason} Get the file again.") from None
+        raise SourceError(f"ingest.source: {file} cannot be read as Parquet: {reason.rstrip('.')}. Get the file again.") from None

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.errors import SourceError
-from pipeline.listing.messages import listed
 from pipeline.listing.split_words import WORDS, split_of_name, words_of
 from pipeline.tables.cells import GROUP, LABEL, PATH, column_word, find_column
 from pipeline.tables.label_columns import label_columns
 from pipeline.tables.profiles import BOX_COLUMNS, Profile
 from pipeline.tables.table import Table
+from pipeline.two_readings import listed
 
 NAMED_SPLIT = {"subset", "partition", "data_set"}
 FLAG_WORDS = {"is", "in", "set", "image", "img", "data", "flag"}
@@ -45,11 +45,12 @@ class Understood:
 def understand(table: Table, find: Callable[[str], Sequence[str]], chosen: Mapping[str, str]) -> Understood:
     """What a table says of images. `find` gives the images that a cell names; `chosen` are the columns of `ingest.columns`, by role, if set."""
     profiles = {name: Profile(name) for name in table.columns}
+    places = {name: table.columns.index(name) for name in profiles}
     rows = 0
     for _, cells in table.rows():
         rows += 1
-        for profile, cell in zip(profiles.values(), cells, strict=False):
-            profile.add(cell, find)
+        for name, profile in profiles.items():
+            profile.add(cells[places[name]], find)
     path = _path_column(profiles, chosen)
     if path is None:
         return Understood(table, "no images", None, rows, profiles, _why_no_images(profiles, rows))
@@ -99,6 +100,8 @@ def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path
         return Understood(table, "boxes", None, rows, profiles, "it lists shapes drawn on images, as for detection or segmentation")
     label, one_hot, why = label_columns(table, [profile for profile in others if profile is not unknown_split], path, chosen)
     columns = Columns(path.name, label, split, group, one_hot, is_split)
+    if twice := next((name for name in (path.name, label, split, group, *one_hot) if name and table.columns.count(name) > 1), None):
+        return Understood(table, "doubtful", columns, rows, profiles, f"several of its columns are called {twice}: rename all but one")
     if label or one_hot:
         is_strong = bool(one_hot) or "label" in chosen or column_word(label or "") in LABEL
         return Understood(table, "labels", columns, rows, profiles, is_strong=is_strong)
@@ -138,7 +141,10 @@ def _said_by_one(profile: Profile) -> str | None:
 
 
 def _group_column(profiles: Mapping[str, Profile], path: Profile) -> str | None:
-    name = find_column([profile.name for profile in profiles.values() if profile is not path and profile.filled], GROUP)
+    several = [
+        profile.name for profile in profiles.values() if profile is not path and profile.binary < profile.filled
+    ]  # `person` may be a class
+    name = find_column(several, GROUP)
     return name if name and profiles[name].word not in LABEL else None
 
 

@@ -23,9 +23,12 @@ def delimited(path: str, file: Path, suffix: str, names_image: Callable[[str], b
             return None
         rows = [_fields(line, delimiter) for line in lines]
     width = max(len(row) for row in rows)
-    has_header = not any(names_image(cell) for cell in rows[0]) and suffix in (".csv", ".tsv", ".tab")
-    if not has_header and suffix in (".txt", ".lst", ""):
-        has_header = not any(names_image(cell) for cell in rows[0]) and any(names_image(cell) for row in rows[1:] for cell in row)
+    naming = [sum(names_image(row[i]) for row in rows[1:] if i < len(row)) for i in range(width)]
+    column = naming.index(max(naming)) if any(naming) else None
+    if column is not None:
+        has_header = not (column < len(rows[0]) and names_image(rows[0][column]))
+    else:
+        has_header = suffix in (".csv", ".tsv", ".tab") and not any(names_image(cell) for cell in rows[0])
     columns = rows[0] if has_header else [f"column {i}" for i in range(1, width + 1)]
     if not has_header and suffix in (".csv", ".tsv", ".tab") and len(lines) == 1:
         return None

@@ -13,12 +13,16 @@ LONGEST = 1024
 
 
 class ImageIndex:
-    """The images of a source by their names. Built once; looks nothing up on disk."""
+    """The images of a source by their names, built when first asked. Looks nothing up on disk."""
 
     def __init__(self, listing: Listing) -> None:
+        self._listing: Listing | None = listing
+        self._digits = 0
         self._folders: list[Folders] = []
         self._by_name: defaultdict[str, list[int]] = defaultdict(list)
         self._by_stem: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+
+    def _build(self, listing: Listing) -> None:
         digits = set()
         for parts, folder in listing.folders.items():
             number = len(self._folders)
@@ -32,6 +36,9 @@ class ImageIndex:
 
     def find(self, cell: str, table: str = "") -> list[str]:
         """The paths of the images that a cell may mean, the best ones only; several if it cannot be told. `table` is the path of its table."""
+        if self._listing is not None:
+            self._build(self._listing)
+            self._listing = None
         text = cell.strip()
         if not text or len(text) > LONGEST or "\n" in text:
             return []

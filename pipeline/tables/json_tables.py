@@ -2,21 +2,23 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SourceError
-from pipeline.tables.delimited import LINES_TO_TELL
 from pipeline.tables.table import Table, naming_faults
 
+MOST_COLUMNS = 1000
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 LARGEST_JSON_BYTES = 512 * 2**20
 
 
 def json_table(path: str, file: Path, *, is_lines: bool) -> Table | None:
     """JSON lines, a list of objects, or one object that gives a value for each of many names."""
     if is_lines:
-        keys = list(dict.fromkeys(key for _, values in itertools.islice(_json_lines(path, file), LINES_TO_TELL) for key in values))
+        keys = _keys(values for _, values in _json_lines(path, file))
         return Table(path, keys, lambda: ((place, [values.get(key) for key in keys]) for place, values in _json_lines(path, file)))
     if file.stat().st_size > LARGEST_JSON_BYTES:
         raise SourceError(
@@ -24,20 +26,30 @@ def json_table(path: str, file: Path, *, is_lines: bool) -> Table | None:
         )
     with naming_faults(path):
         try:
-            document = json.loads(file.read_text(encoding="utf-8-sig"))
+            text = file.read_text(encoding="utf-8-sig")
+            document = json.loads(text)
+            if SURROGATE.search(text):
+                json.dumps(document, ensure_ascii=False).encode()  # half of a pair cannot be stored as text
         except (ValueError, RecursionError) as error:
             raise SourceError(f"ingest.source: {path} is not valid JSON: {error}.") from None
     objects = _objects(document)
     if not objects:
         return None
-    keys = list(dict.fromkeys(key for values in objects[:LINES_TO_TELL] for key in values))
+    keys = _keys(objects)
     return Table(path, keys, lambda: ((f"entry {i}", [values.get(key) for key in keys]) for i, values in enumerate(objects, 1)))
+
+
+def _keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The keys of all rows, since only some may have a split or a group; the first ones, where each row has keys of its own."""
+    return list(itertools.islice(dict.fromkeys(key for values in rows for key in values), MOST_COLUMNS))
 
 
 def _objects(document: object) -> list[dict[str, Any]]:
     """The rows of a JSON document; empty if it has none."""
     if isinstance(document, list) and document and all(isinstance(entry, dict) for entry in document):
         return [_flat(entry) for entry in document]
+    if isinstance(document, dict) and all(isinstance(document.get(key), list) for key in ("images", "annotations", "categories")):
+        return _coco_labels(document)
     if isinstance(document, dict) and isinstance(document.get("classes"), list) and isinstance(document.get("labels"), dict):  # FiftyOne
         classes = document["classes"]
         return [
@@ -82,3 +94,20 @@ def _json_lines(path: str, file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 if not isinstance(values, dict):
                     raise SourceError(f"ingest.source: {path}, line {number}: expected an object, {{…}}, found {line[:30].strip()}.")
                 yield f"line {number}", _flat(values)
+
+
+def _coco_labels(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The categories of images in COCO's form, as iNaturalist has them; empty if the annotations are boxes or shapes."""
+    if any(
+        entry.get("bbox") or entry.get("segmentation") or entry.get("keypoints")
+        for entry in document["annotations"]
+        if isinstance(entry, dict)
+    ):
+        return []
+    files = {str(entry.get("id")): entry.get("file_name") for entry in document["images"] if isinstance(entry, dict)}
+    names = {str(entry.get("id")): entry.get("name") for entry in document["categories"] if isinstance(entry, dict)}
+    entries = [entry for entry in document["annotations"] if isinstance(entry, dict)]
+    return [
+        {"file_name": files.get(str(entry.get("image_id"))), "label": names.get(str(entry.get("category_id")), entry.get("category_id"))}
+        for entry in entries
+    ]

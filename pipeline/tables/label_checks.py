@@ -2,14 +2,15 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.listing.messages import listed
 from pipeline.tables.cells import column_word
 from pipeline.tables.columns import Understood
 from pipeline.tables.profiles import NUMBER
 from pipeline.tables.said import Labels
+from pipeline.two_readings import listed
 
 SEPARATORS = re.compile(r"\s*[|;,+&/]\s*")
 MOST_LIKE_NAMES = 0.9  # of as many classes as images
@@ -38,6 +39,19 @@ def check_labels(labels: Labels, tables: Sequence[Understood], multi_label: str)
             f"ingest.source: {where}: {len(combined):,} of {len(counts):,} labels in the column {column} are made of others, such as "
             f"{examples} ({label!r} of {listed(parts)}): several labels for one image. An image has one class here: "
             "set ingest.multi_label: combine to make each combination a class of its own, or name another column in ingest.columns.label."
+        )
+
+
+def refuse_no_classes(counts: Mapping[tuple[str | None, str], int], source: Path) -> None:
+    """Raise SourceError for labels of any reading that are numbers with fractions, or nearly one for each image."""
+    names, images = {label for _, label in counts}, sum(counts.values())
+    if names and all(NUMBER.fullmatch(name) for name in names) and any(not float(name).is_integer() for name in names):
+        example = next(name for name in sorted(names) if not float(name).is_integer())
+        raise SourceError(f"ingest.source: {source}: the labels are numbers with fractions, such as {example}, which are no classes.")
+    if len(names) >= max(4, MOST_LIKE_NAMES * images):
+        raise SourceError(
+            f"ingest.source: {source}: there are as many classes as images ({len(names):,} for {images:,}), such as {listed(names, 3)}. "
+            "They name single images, not classes."
         )
 
 

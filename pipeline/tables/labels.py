@@ -83,11 +83,23 @@ def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, multi
         if other and said.label and other.label and other.label != said.label:
             raise SourceError(
                 f"ingest.source: two tables give {path} different labels: {other.label} ({other.place}) and {said.label} ({said.place}). "
-                f'Leave one of the tables out with ingest.ignore: ["{table.path}"].'
+                f'Leave one of the tables out with ingest.ignore: ["{table.path}"], or go by the folders with ingest.format: folders.'
             )
-        labels.said[path] = said if other is None else Said(said.label, said.split or other.split, said.group or other.group, said.place)
+        labels.said[path] = said if other is None else _joined(path, said, other)
     for path in [path for path, said in labels.said.items() if not said.label]:
         del labels.said[path]
+
+
+def _joined(path: str, said: Said, other: Said) -> Said:
+    """What two tables with the same label say of an image: validation wins over train. Raises SourceError if one says test."""
+    splits = {split for split in (said.split, other.split) if split}
+    if len(splits) > 1 and "test" in splits:
+        raise SourceError(
+            f"ingest.source: two tables give {path} different splits: {other.split} ({other.place}) and {said.split} ({said.place}). "
+            "Take the image out of one of them, or leave a table out with ingest.ignore."
+        )
+    split = "validation" if len(splits) > 1 else next(iter(splits), None)
+    return Said(said.label, split, said.group or other.group, said.place)
 
 
 def _strip_decimals(labels: Labels) -> None:

@@ -59,16 +59,16 @@ def open_table(path: str, file: Path, names_image: Callable[[str], bool]) -> Tab
 
 
 def _parquet(path: str, file: Path) -> Table | None:
-    with naming_parquet_damage(file), pq.ParquetFile(file) as parquet:
+    with naming_parquet_damage(Path(path)), pq.ParquetFile(file) as parquet:
         columns = [field.name for field in parquet.schema_arrow if not is_image_type(field.type)]
-    return Table(path, columns, lambda: _parquet_rows(file, columns)) if columns else None
+    return Table(path, columns, lambda: _parquet_rows(path, file, columns)) if columns else None
 
 
-def _parquet_rows(file: Path, columns: list[str]) -> Iterator[Row]:
-    with naming_parquet_damage(file), pq.ParquetFile(file) as parquet:
+def _parquet_rows(path: str, file: Path, columns: list[str]) -> Iterator[Row]:
+    with naming_parquet_damage(Path(path)), pq.ParquetFile(file) as parquet:
         row = itertools.count(1)
         for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=columns):
-            values = [batch.column(name).to_pylist() for name in columns]
+            values = [column.to_pylist() for column in batch.columns]
             yield from ((f"row {next(row)}", cells) for cells in zip(*values, strict=True))
 
 

@@ -1,13 +1,15 @@
 """The cells of the rows that list images: path, label, split, group."""
 
+import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.errors import SourceError
-from pipeline.listing.messages import listed
 from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.tables.cells import split_of, text_of
 from pipeline.tables.columns import Columns, Understood
+from pipeline.two_readings import listed
 
 
 class TableRow(NamedTuple):
@@ -33,6 +35,11 @@ def table_rows(understood: Understood) -> Iterator[tuple[str, TableRow]]:
 
 
 def _single(cell: Any) -> Any:
+    """A cell; a list of one is its entry. Lists may be written as JSON, also as Label Studio's CSV has them: {"choices": ["cat", "dog"]}."""
+    if isinstance(cell, str) and cell.startswith(('["', '{"choices":')):
+        with contextlib.suppress(ValueError):
+            read = json.loads(cell)
+            cell = read["choices"] if isinstance(read, dict) else read
     return cell[0] if isinstance(cell, list | tuple) and len(cell) == 1 else cell
 
 
