@@ -232,7 +232,10 @@ def tiny_imagenet(tree: Tree) -> None:
             f"{root}/train/{label}/{label}_boxes.txt", (f"{one.path.rsplit('/')[-1]}\t0\t0\t9\t9" for one in train if one.label == label)
         )
     val = tree.pictures(f"{root}/val/images/val_{{i}}.JPEG", each(4, *TINY), "validation")
-    tree.lines(f"{root}/val/val_annotations.txt", (f"val_{one.i}.JPEG\t{one.label}\t0\t32\t44\t62" for one in val))
+    tree.lines(
+        f"{root}/val/val_annotations.txt",
+        (f"val_{one.i}.JPEG\t{one.label}\t{one.i % 3}\t{32 + one.i % 4}\t44\t{50 + one.i % 5}" for one in val),
+    )
     tree.unlabelled(f"{root}/test/images/test_{{i}}.JPEG", 6)
     tree.lines(f"{root}/wnids.txt", TINY)
     tree.lines(f"{root}/words.txt", ("n00001740\tentity", "n01443537\tgoldfish, Carassius auratus", "n01629819\tEuropean fire salamander"))

@@ -12,8 +12,8 @@ from pipeline.errors import SourceError
 from pipeline.images.format_marks import Format
 from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Folders
-from pipeline.listing.messages import listed
 from pipeline.quality.class_names import similar_names
+from pipeline.two_readings import listed
 
 
 class NoClassFolders(SourceError):  # noqa: N818 - says what is not there

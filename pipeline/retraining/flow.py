@@ -21,6 +21,8 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from pipeline.errors import ConfigError, PipelineError
+from pipeline.listing.linked_folders import have_linked_folders_changed
+from pipeline.params.reader import load_config
 from pipeline.paths import Paths, find_paths
 from pipeline.processes import Stopped, stop_on_signals
 from pipeline.progress import read_record
@@ -105,6 +107,13 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
     try:
         log = _log_of_stage()
         outcome = reproduce(stage, paths, log, lock_timeout_seconds)
+        if (
+            stage == "ingest"
+            and outcome != "Ran"
+            and have_linked_folders_changed(load_config(paths.params).source_path(paths.root), paths.scratch)
+        ):
+            log("Files behind links to folders in the source have changed, which DVC does not see: running ingest again")
+            outcome = reproduce(stage, paths, log, lock_timeout_seconds, force=True)
         if stage == "register" and outcome != "Ran" and (registry := registry_state(paths)) and not registry.is_current:
             log(f"The registry differs from data/register/decision.json ({registry.verdict}): running register again")
             outcome = reproduce(stage, paths, log, lock_timeout_seconds, force=True)
@@ -113,6 +122,10 @@ def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> S
     except Stopped as stopped:
         return Cancelled(message=f"{stage}: stopped by {stopped}.")
     return Completed(name=outcome, message=SAID[outcome])
+
+
+def _is_changed_behind_links(paths: Paths) -> bool:
+    return have_linked_folders_changed(load_config(paths.params).source_path(paths.root), paths.scratch)
 
 
 def _log_of_stage() -> Callable[[str], None]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan, Place
 from pipeline.listing.listing import Listing
-from pipeline.listing.messages import classes
 from pipeline.listing.records import LeftOut, Reading
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
@@ -15,6 +14,7 @@ from pipeline.sources.other_tasks import masks_of, signs_of_other_task
 from pipeline.sources.repeated_classes import refuse_repeated_classes
 from pipeline.tables.columns import Understood
 from pipeline.tables.said import Labels
+from pipeline.two_readings import classes
 
 COVERED = 0.9  # a list of splits, or a table, covers the images if it has this share of them
 

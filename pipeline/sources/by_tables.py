@@ -3,22 +3,22 @@
 from collections.abc import Mapping
 
 from pipeline.errors import SourceError
+from pipeline.folders.path_patterns import split_of_path
 from pipeline.folders.places import FolderPlan, Place, unseen_class
 from pipeline.listing.listing import Folders, Listing
-from pipeline.listing.messages import listed
 from pipeline.listing.records import Reading
-from pipeline.listing.split_words import split_of_name
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
 from pipeline.tables.labels import by_path
 from pipeline.tables.said import Labels
+from pipeline.two_readings import listed
 
 
 def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:
     """The reading of tables. A split that no table tells is that of the image's folder."""
     said = by_path(labels)
     files = {
-        path: Place((names or {}).get(row.label, row.label), row.split or split_by_folder(path), row.group) for path, row in said.items()
+        path: Place((names or {}).get(row.label, row.label), row.split or split_of_path(path), row.group) for path, row in said.items()
     }
     if plan:
         for folder in listing.folders.values():
@@ -55,8 +55,3 @@ def _only(listing: Listing, paths: set[str]) -> Listing:
         folder.others = {}
     listing.left_out = [fault for fault in listing.left_out if fault.path in paths]
     return listing
-
-
-def split_by_folder(path: str) -> str | None:
-    """The split of the first folder that is called as splits are."""
-    return next((split for part in path.split("/")[:-1] if (split := split_of_name(part))), None)

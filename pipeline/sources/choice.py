@@ -10,9 +10,9 @@ from pipeline.folders.tree import UNKNOWN
 from pipeline.images.format_marks import Format
 from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Listing
-from pipeline.listing.messages import listed
 from pipeline.params.ingest import Ingest
 from pipeline.tables.columns import Understood
+from pipeline.two_readings import listed
 
 
 class Choice(NamedTuple):

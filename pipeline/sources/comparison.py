@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan
 from pipeline.listing.listing import Listing
-from pipeline.listing.messages import Way, classes, listed, two_readings
 from pipeline.listing.records import Reading
 from pipeline.sources.by_folders import has_training
 from pipeline.sources.by_tables import by_table
 from pipeline.sources.choice import Choice
 from pipeline.tables.labels import by_path
 from pipeline.tables.said import Labels, Said
+from pipeline.two_readings import Way, classes, listed, two_readings
 
 LONGEST_SHARD = 3
 

@@ -16,7 +16,6 @@ from pipeline.containers import cifar, idx, image_parquet, npz, pixel_tables, re
 from pipeline.errors import SourceError
 from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Listing, extracted
-from pipeline.listing.messages import Way, classes, listed, two_readings
 from pipeline.listing.opening import Options, is_archive, list_source
 from pipeline.listing.records import LeftOut, Reading, Record, Source, source_name
 from pipeline.params.ingest import Ingest
@@ -24,6 +23,7 @@ from pipeline.sources.choice import Choice
 from pipeline.sources.image_readings import read_images
 from pipeline.tables.label_checks import refuse_no_classes
 from pipeline.tables.opening import is_table_name
+from pipeline.two_readings import Way, classes, listed, two_readings
 
 __all__ = ["FORMATS", "LAYOUTS", "open_source", "source_name"]
 FEW_BESIDE = 5  # images beside arrays: examples
@@ -64,6 +64,12 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
     own = Path(tempfile.gettempdir()) / f"unpacked-{uuid.uuid4().hex}"
     try:
         reading = _read(path, settings, (scratch or own) / "unpacked")
+    except SourceError as error:
+        if str(error).isprintable():
+            raise
+        raise type(error)(
+            "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(error))
+        ) from None  # names may have line feeds
     except PermissionError as error:
         raise SourceError(
             f"ingest.source: {error.filename or path} cannot be read: permission denied. Give yourself read access."

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline.errors import ImageError, SourceError
 from pipeline.listing.listing import Folder, Listing
-from pipeline.listing.messages import listed
 from pipeline.sources.assigned import Assigned
+from pipeline.two_readings import listed
 
 SAMPLES = 8
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan
 from pipeline.listing.listing import Listing, extracted
-from pipeline.listing.messages import listed
 from pipeline.sources.by_folders import has_training
 from pipeline.sources.choice import Choice, example_of, image_folders, other_task
 from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.tables.columns import Understood, refuse_unknown_columns, understand
 from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.opening import is_loose, may_be_table, open_table
+from pipeline.two_readings import listed
 
 
 def refuse_other_task(listing: Listing, choice: Choice, tables: Sequence[Understood]) -> None:

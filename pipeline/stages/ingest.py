@@ -31,6 +31,7 @@ from pipeline.dataset.splits import Sides, decide_sides, together, without_crowd
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
+from pipeline.listing.linked_folders import record_linked_folders
 from pipeline.listing.records import LeftOut, Source
 from pipeline.listing.remote import is_url, local_copy
 from pipeline.listing.written_places import refuse_links, refuse_shared_source
@@ -72,7 +73,8 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
 
     Reports how many images are used and left out, and the number of findings.
     """
-    source = open_source(_location(config, paths), config.ingest, paths.scratch / "sources")
+    location = _location(config, paths)
+    source = open_source(location, config.ingest, paths.scratch / "sources")
     recorded = read_recorded(source, paths)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
@@ -91,6 +93,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     write_json(folder / "report.json", report)
     extend_ledger(paths.ledger, sides.new_keys, sides.new_founders)
     record(source, recorded, changes, judged, paths)
+    record_linked_folders(location, paths.scratch)
     return {"images": report["images"], "classes": len(report["class_names"]), "rejected": report["rejected"], **report["findings"]}
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.errors import SourceError
-from pipeline.listing.messages import listed
 from pipeline.listing.split_words import WORDS, split_of_name, words_of
 from pipeline.tables.cells import GROUP, LABEL, PATH, column_word, find_column
 from pipeline.tables.label_columns import label_columns
 from pipeline.tables.profiles import BOX_COLUMNS, Profile
 from pipeline.tables.table import Table
+from pipeline.two_readings import listed
 
 NAMED_SPLIT = {"subset", "partition", "data_set"}
 FLAG_WORDS = {"is", "in", "set", "image", "img", "data", "flag"}

@@ -104,10 +104,10 @@ def _coco_labels(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         if isinstance(entry, dict)
     ):
         return []
-    files = {entry.get("id"): entry.get("file_name") for entry in document["images"] if isinstance(entry, dict)}
-    names = {entry.get("id"): entry.get("name") for entry in document["categories"] if isinstance(entry, dict)}
+    files = {str(entry.get("id")): entry.get("file_name") for entry in document["images"] if isinstance(entry, dict)}
+    names = {str(entry.get("id")): entry.get("name") for entry in document["categories"] if isinstance(entry, dict)}
     entries = [entry for entry in document["annotations"] if isinstance(entry, dict)]
     return [
-        {"file_name": files.get(entry.get("image_id")), "label": names.get(entry.get("category_id"), entry.get("category_id"))}
+        {"file_name": files.get(str(entry.get("image_id"))), "label": names.get(str(entry.get("category_id")), entry.get("category_id"))}
         for entry in entries
     ]

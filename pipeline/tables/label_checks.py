@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.listing.messages import listed
 from pipeline.tables.cells import column_word
 from pipeline.tables.columns import Understood
 from pipeline.tables.profiles import NUMBER
 from pipeline.tables.said import Labels
+from pipeline.two_readings import listed
 
 SEPARATORS = re.compile(r"\s*[|;,+&/]\s*")
 MOST_LIKE_NAMES = 0.9  # of as many classes as images

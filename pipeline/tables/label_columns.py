@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.listing.messages import listed
 from pipeline.tables.cells import LABEL
 from pipeline.tables.profiles import BOX_COLUMNS, DESCRIPTIONS, Profile
 from pipeline.tables.table import Table
+from pipeline.two_readings import listed
 
 MOST_CLASSES = 5000
 MOST_WORDS = 20
+UNNAMED = "column "  # the names of columns of a table without a header
 
 
 def label_columns(
@@ -48,6 +49,9 @@ def label_columns(
 def _weak_label(others: Sequence[Profile], path: Profile) -> tuple[str | None, tuple[str, ...], str]:
     """The only column that may have classes; else why it cannot be told."""
     weak = [profile for profile in others if _may_be_label(profile, len(path.images))]
+    words = [profile for profile in weak if not profile.numbers]
+    if len(words) == 1 and all(profile.name.startswith(UNNAMED) for profile in weak):
+        weak = words  # the numbers are a box, as in tiny-imagenet's val_annotations.txt
     if len(weak) == 1 and weak[0].word not in DESCRIPTIONS:
         return weak[0].name, (), ""
     if weak:
@@ -55,12 +59,13 @@ def _weak_label(others: Sequence[Profile], path: Profile) -> tuple[str | None, t
     varying = [
         profile for profile in others if len(profile.values) > 1 and profile.word not in DESCRIPTIONS and profile.word not in BOX_COLUMNS
     ]
-    fractions = [profile for profile in varying if profile.fractions]
+    fractions = [profile for profile in varying if profile.fractions and profile.numbers == profile.filled]
     if fractions:
+        example = min(value for value in fractions[0].values if not float(value).is_integer())
         return (
             None,
             (),
-            f"{listed([profile.name for profile in fractions])} have numbers with fractions, such as {min(fractions[0].values)}, which are no classes",
+            f"{listed([profile.name for profile in fractions])} have numbers with fractions, such as {example}, which are no classes",
         )
     texts = [profile for profile in varying if not profile.images and profile.numbers < profile.filled]
     if texts:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.errors import SourceError
-from pipeline.listing.messages import listed
 from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.tables.cells import split_of, text_of
 from pipeline.tables.columns import Columns, Understood
+from pipeline.two_readings import listed
 
 
 class TableRow(NamedTuple):

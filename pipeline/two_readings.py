@@ -7,6 +7,7 @@ from typing import NamedTuple
 from pipeline.errors import SourceError
 
 NAMED = 5
+LONGEST = 80
 
 
 class Way(NamedTuple):
@@ -29,7 +30,7 @@ def classes(names: Collection[str]) -> str:
 
 def listed(names: Collection[str], most: int = NAMED) -> str:
     """Names, sorted, for a message: the first few, and how many more there are."""
-    shown = sorted(names)[:most]
+    shown = [name if len(name) <= LONGEST else f"{name[:LONGEST]}…" for name in sorted(names)[:most]]
     more = len(names) - len(shown)
     if more:
         return f"{', '.join(shown)} and {more:,} more"
