@@ -178,13 +178,15 @@ def test_tables_that_contradict_each_other_or_are_damaged_are_refused(tmp_path: 
         read(table(tmp_path, f"path,label\n{other}", "two.csv"))
 
 
-def test_images_that_a_list_of_training_and_one_of_test_both_name_are_refused(tmp_path: Path) -> None:
-    """Such as those of a test folder that was not downloaded, whose names are those of training images."""
+def test_a_table_of_a_split_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A test folder that was not downloaded, whose names are those of training images."""
     write_images(tmp_path, *(f"train/{name}" for name in IMAGES))
     table(tmp_path, "path,label\n" + "".join(f"train/{row}\n" for row in ROWS.splitlines()), "train.csv")
     table(tmp_path, "path,label\n" + "".join(f"test/{row}\n" for row in ROWS.splitlines()), "test.csv")
 
-    with pytest.raises(SourceError, match=r"two tables give train/a\.png different splits: test \(test\.csv, line 2\) and train"):
+    with pytest.raises(
+        SourceError, match=r"none of the files that test\.csv lists is there, for example test/a\.png\. Add them, or leave the table out"
+    ):
         read(tmp_path)
 
 

@@ -102,7 +102,7 @@ class _Planning:
         if set(members.values()) == {"train"} and others and not self._are_splits(base, members, others):
             return None
         for child in others:
-            unlabelled = not innermost(child).carriers()
+            unlabelled = not child.carriers() or (not innermost(child).carriers() and _only_wraps(child, innermost(child)))
             reason = "images without a label" if unlabelled else f"outside {listed([f'{name}/' for name in members])}"
             self._leave_out(child, "unlabelled" if unlabelled else "stray", reason)
         return members
@@ -169,7 +169,7 @@ class _Planning:
         inner = node
         while not inner.own and len(inner.carriers()) == 1:
             only = inner.carriers()[0]
-            if (only.name in known) if known is not None else not only.carriers():
+            if not (only.carriers() or (known is not None and _only_wraps(node, only))) or (known is not None and only.name in known):
                 break
             inner = only
         return inner
@@ -236,3 +236,8 @@ class _Planning:
         for folder in node.walk():
             if folder.own:
                 self.left_out[folder.parts] = (finding, reason)
+
+
+def _only_wraps(split: Node, only: Node) -> bool:
+    """Whether the single folder in a split is no class by its name: `val/images`, `seg_pred/seg_pred`."""
+    return has_word(only.name, "structure") or only.name.casefold() == split.name.casefold() or same_split(split.name, only.name)

@@ -16,6 +16,11 @@ from pipeline.tables.columns import Understood
 from pipeline.tables.said import Labels
 from pipeline.two_readings import classes
 
+ADVICE = {
+    "link": "Replace links by what they lead to (`cp -rL`), or follow them with ingest.follow_links: true",
+    "encrypted": "Make the archive again without a password",
+    "unreadable": "Give yourself read access",
+}
 COVERED = 0.9  # a list of splits, or a table, covers the images if it has this share of them
 
 
@@ -106,6 +111,6 @@ def refuse_lost_links(listing: Listing, plan: FolderPlan, source: Path) -> None:
     for label, faults in sorted(lost.items()):
         files = f"{len(faults):,} files, such as {faults[0].path}" if len(faults) > 1 else faults[0].path
         raise SourceError(
-            f"ingest.source: {source}: the class {label} would be lost: {files}: {faults[0].reason}. Replace links by what they lead to (`cp -rL`), "
-            "follow them with ingest.follow_links: true, or leave the class out with ingest.ignore."
+            f"ingest.source: {source}: the class {label} would be lost: {files}: {faults[0].reason}. {ADVICE.get(faults[0].finding, 'Mend them')}, "
+            "or leave the class out with ingest.ignore."
         )

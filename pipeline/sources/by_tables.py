@@ -13,6 +13,8 @@ from pipeline.tables.labels import by_path
 from pipeline.tables.said import Labels
 from pipeline.two_readings import listed
 
+OF_IMAGES = ("unlabelled", "conflict", "name_clash")  # said of images that are there, which are left out
+
 
 def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:
     """The reading of tables. A split that no table tells is that of the image's folder."""
@@ -36,6 +38,9 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
         raise SourceError(f"ingest.source: none of the files that {listed(labels.tables)} lists is there, for example {missing[0].path}.")
     unlisted = ("stray", f"not listed in {listed(labels.tables)}")
     without = dict.fromkeys(labels.unlabelled - files.keys(), ("unlabelled", "listed in a table without a label"))
+    without |= {
+        fault.path: (fault.finding, fault.reason) for fault in labels.left_out if fault.path not in files and fault.finding in OF_IMAGES
+    }
     elsewhere: dict[Folders, tuple[str, str]] = {}
     if choice.table:
         listing = _only(listing, {*files, *gone})
@@ -44,7 +49,7 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
         Assigned(files=files, elsewhere=elsewhere, unlisted=unlisted, without=without, used=frozenset(labels.tables)),
         f"a table, {listed(labels.tables)}",
         "ingest.format: table",
-        [fault for fault in labels.left_out if fault.finding != "unlabelled"],
+        [fault for fault in labels.left_out if fault.path not in without],
     )
 
 

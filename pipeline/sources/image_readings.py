@@ -20,7 +20,7 @@ from pipeline.sources.by_tables import by_table
 from pipeline.sources.choice import Choice, example_of, files_found, image_folders, other_task, seen_beside
 from pipeline.sources.comparison import compare_readings
 from pipeline.sources.other_tasks import signs_of_other_task
-from pipeline.sources.unread_tables import no_table, read_tables, refuse_other_task, refuse_unread_tables
+from pipeline.sources.unread_tables import no_table, read_tables, refuse_absent_images, refuse_other_task, refuse_unread_tables
 from pipeline.sources.webdataset import read_samples
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex
@@ -68,6 +68,7 @@ def _decide(listing: Listing, choice: Choice, tables: Sequence[Understood], labe
     plan, error = _try_plan(listing, choice)
     said = by_path(labels)
     if said:
+        refuse_absent_images(tables)
         if plan and len(plan.class_names()) > 1:
             return compare_readings(listing, choice, plan, labels, said)
         return by_table(listing, choice, labels, None)
