@@ -104,7 +104,7 @@ def test_a_table_with_groups(tree: Tree) -> None:
     assert shown(tree.root, test_fraction=0.3) == [
         "What a run reads (no image is decoded yet):",
         "",
-        "  layout  a table, t.csv (ingest.format: table)",
+        "  layout  a table, t.csv (filename, label, patient_id) (ingest.format: table)",
         "  images  6 of 2 classes",
         "  splits  no test images: a share of 30 % is held out (ingest.test_fraction)",
         "  groups  2, each on one side of every split; images without a group: 1",
@@ -455,4 +455,4 @@ def test_nothing_is_said_of_a_source_while_the_parameters_are_wrong(project: Pat
 def test_a_pattern_of_paths_is_named_as_it_is_set(tree: Tree) -> None:
     tree.pictures("{label}_{i}.jpg", CATS)
 
-    assert shown(tree.root, class_from="{class}_*.jpg")[2] == "  layout  classes by {class}_*.jpg (ingest.class_from: {class}_*.jpg)"
+    assert shown(tree.root, class_from="{class}_*.jpg")[2] == '  layout  classes by {class}_*.jpg (ingest.class_from: "{class}_*.jpg")'

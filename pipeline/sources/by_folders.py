@@ -13,6 +13,7 @@ from pipeline.sources.choice import Choice
 from pipeline.sources.other_tasks import masks_of, signs_of_other_task
 from pipeline.sources.repeated_classes import refuse_repeated_classes
 from pipeline.tables.columns import Understood
+from pipeline.tables.opening import is_loose
 from pipeline.tables.said import Labels
 from pipeline.two_readings import classes
 
@@ -43,7 +44,7 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
     refuse_lost_links(listing, plan, choice.path)
     if choice.settings.class_from == "auto":
         refuse_repeated_classes(listing, assigned, choice.path)
-    return reading_of(listing, assigned, "class folders", plan.settings, notes, choice.path)
+    return reading_of(listing, assigned, "class folders", "" if files else plan.settings, notes, choice.path)
 
 
 def _refuse_masks(listing: Listing, choice: Choice, plan: FolderPlan) -> None:
@@ -87,7 +88,7 @@ def _notes(listing: Listing, plan: FolderPlan, tables: Sequence[Understood]) -> 
     notes += [
         LeftOut(understood.table.path, "unused_table", f"a table that was not used: {understood.why or 'it gives no labels'}")
         for understood in tables
-        if understood.kind in ("no images", "boxes")
+        if understood.kind == "boxes" or (understood.kind == "no images" and not is_loose(understood.table.name))
     ]
     if sign := signs_of_other_task(listing):
         notes.append(LeftOut(".", "other_task", f"{sign}, which are not read: only the class of each image is learned"))

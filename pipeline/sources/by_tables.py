@@ -22,12 +22,14 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
     files = {
         path: Place((names or {}).get(row.label, row.label), row.split or split_of_path(path), row.group) for path, row in said.items()
     }
+    added = False
     if plan:
         for folder in listing.folders.values():
             place = plan.places.get(folder.parts)
             for name in folder.names if place else []:
                 if place and (path := folder.below(name)) not in files:
                     files[path] = place
+                    added = True
     training = {place.label for place in files.values() if place.split in (None, "train")}
     for place in files.values():
         if place.label not in training:
@@ -47,8 +49,8 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
     return reading_of(
         listing,
         Assigned(files=files, elsewhere=elsewhere, unlisted=unlisted, without=without, used=frozenset(labels.tables)),
-        f"a table, {listed(labels.tables)}",
-        "ingest.format: table",
+        f"a table, {listed(labels.tables)}{_columns(labels)}",
+        "" if added else "ingest.format: table",
         [fault for fault in labels.left_out if fault.path not in without],
     )
 
@@ -60,3 +62,8 @@ def _only(listing: Listing, paths: set[str]) -> Listing:
         folder.others = {}
     listing.left_out = [fault for fault in listing.left_out if fault.path in paths]
     return listing
+
+
+def _columns(labels: Labels) -> str:
+    """The columns that were read, if there is one table."""
+    return f" ({', '.join(labels.columns)})" if labels.columns else ""

@@ -38,8 +38,8 @@ def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Pa
                 table = open_table(path, extracted(listing, path, scratch), index.names)
             except SourceError as error:
                 if is_loose(name) and not choice.table:
-                    reason = str(error).removeprefix("ingest.source: ")
-                    listing.left_out.append(LeftOut(path, "unused_table", f"not read: {reason}"))
+                    if name.lower().endswith(".json"):
+                        listing.left_out.append(LeftOut(path, "unused_table", f"not read: {str(error).removeprefix('ingest.source: ')}"))
                     continue
                 raise
             if table is not None:

@@ -19,6 +19,8 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
     """The labels of the images, from tables that have them, and the splits and groups from all. Raises SourceError where tables contradict."""
     labelled = _labelled(tables)
     labels = Labels(tables=[understood.table.path for understood in labelled])
+    if len(labelled) == 1 and (columns := labelled[0].columns):
+        labels.columns = [name for name in (columns.path, columns.label, columns.split, columns.group) if name] + list(columns.one_hot[:1])
     for understood in labelled:
         _add_labels(understood, index, labels, multi_label)
     _strip_decimals(labels)
