@@ -1,15 +1,16 @@
 """Folders that can be read in two ways: each doubt is an error that shows both, with the parameters that choose."""
 
 import json
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.folders.doubtful_names import has_word, why_no_classes
+from pipeline.folders.doubtful_names import has_word, why_no_classes, word_lists
 from pipeline.folders.relations import few, innermost
 from pipeline.folders.tree import Node
-from pipeline.listing.split_words import split_in_name
+from pipeline.listing.split_words import WORDS, split_in_name, words_of
 from pipeline.two_readings import Way, classes, listed, two_readings
 
 
@@ -155,3 +156,28 @@ def refuse_folders_of_other_things(source: Path, names: set[str]) -> None:
                 Way(classes(names), "ingest.class_from: first_folder"),
             ],
         )
+
+
+def refuse_second_folders(source: Path, names: Collection[str]) -> None:
+    """Raise SourceError for folders that may be a second one of a class beside them: `cat_test`, `cat copy`, `cat (1)`."""
+    firsts = {words_of(name): name for name in names}
+    seconds = {name: firsts[bare] for name in names if (bare := _without_marks(name)) != words_of(name) and bare in firsts}
+    if seconds:
+        second, first = min(seconds.items())
+        raise two_readings(
+            source,
+            f"{second} may be a class of its own, or more images of {first}, for a test or as a copy",
+            [
+                Way(
+                    f"{listed(set(names) - seconds.keys())} without {listed(seconds)}",
+                    f"ingest.ignore: {json.dumps(sorted(seconds), ensure_ascii=False)} (or move its images into {first}/, or into a folder of the split)",
+                ),
+                Way(classes(names), "ingest.class_from: first_folder"),
+            ],
+        )
+
+
+def _without_marks(name: str) -> tuple[str, ...]:
+    """The words of a name without words of splits and copies, and without a number in brackets."""
+    bare = re.sub(r" ?\(\d+\)$", "", name)
+    return tuple(word for word in words_of(bare) if word not in WORDS and word not in word_lists()["again"])

@@ -14,6 +14,7 @@ from pipeline.folders.doubts import (
     refuse_copies,
     refuse_crossed,
     refuse_folders_of_other_things,
+    refuse_second_folders,
     refuse_without_train,
     refuse_wrapper_or_class,
 )
@@ -226,6 +227,7 @@ class _Planning:
             )
         if self.class_from == "auto":
             refuse_folders_of_other_things(self.source, names)
+            refuse_second_folders(self.source, names)
         training = {place.label for place in places.values() if place.split in (None, "train")}
         if training or not flat:
             for place in places.values():

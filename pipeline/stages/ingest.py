@@ -61,6 +61,7 @@ from pipeline.quality.value_range import ValueRange
 from pipeline.reports.data_page import data_page, rows_shown
 from pipeline.reports.data_report import thumbnails_per_class
 from pipeline.sources.layouts import open_source
+from pipeline.tables.label_checks import combined_labels
 
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
@@ -161,7 +162,11 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
     areas = facts["width"].astype(np.int64) * facts["height"]
     lost = [ClassProblem("lost_class", (name,), _why_lost(judged, name)) for name in sorted(set(judged.images.labels) - set(names))]
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
-    return [*lost, *check_counts(counts, names), *similar, *find_shortcuts(labels, marks, areas, names)]
+    combined = [
+        ClassProblem("combined_names", (name,), f"it may mean images of {' and of '.join(parts)}")
+        for name, parts in combined_labels(names).items()
+    ]
+    return [*lost, *check_counts(counts, names), *similar, *combined, *find_shortcuts(labels, marks, areas, names)]
 
 
 def _why_lost(judged: Judged, name: str) -> str:
