@@ -120,9 +120,9 @@ def test_an_archive_gives_the_same_images_as_its_folder(tmp_path: Path, split_so
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["cat/a.jpg", "cat/b.jpg"], "no classes are to be seen: 2 images in cat"),
+        (["cat/a.jpg", "cat/b.jpg"], "no classes found: 2 images in cat"),
         (["cat/a.txt", "dog/b.txt"], r"source has no images that are read here\. Found: 2 plain texts"),
-        (["cat/a.jpg", "dog/b.txt", "dog/c.txt"], r"the class dog would be lost: all files are 2 plain texts"),
+        (["cat/a.jpg", "dog/b.txt", "dog/c.txt"], r"the class dog would be lost: its files are 2 plain texts"),
         (
             ["cat/a.jpg", "dog/a.jpg", *(f"dog/{i}.png" for i in range(6))],
             r"6 of 8 files of source would be left out, more than ingest\.max_rejected_fraction \(0\.1\) allows: 6 undecodable files, for example dog/0",

@@ -112,11 +112,11 @@ def test_a_damaged_table_beside_images_is_never_passed_over(tmp_path: Path, name
         ([], r"no images in a supported layout\. Looked for: class folders.*Found: nothing\.$"),
         (
             ["b.png", "a.png"],
-            r"no classes are to be seen: 2 images in the source itself, for example a\.png\. Put the images of each class",
+            r"no classes found: 2 images in the source itself, for example a\.png\. Put the images of each class",
         ),
         (["sub/y.pdf", "x.docx"], r"no images that are read here\. Found: .*sub/y\.pdf"),
-        (["cat/a.png", "cat/b.png"], r"no classes are to be seen: 2 images in cat, for example cat/a\.png"),
-        (["train/cat/a.png", "test/cat/b.png"], r"no classes are to be seen: 2 images in test/cat and train/cat"),
+        (["cat/a.png", "cat/b.png"], r"no classes found: 2 images in cat, for example cat/a\.png"),
+        (["train/cat/a.png", "test/cat/b.png"], r"no classes found: 2 images in test/cat and train/cat"),
     ],
 )
 def test_a_source_without_classes_is_refused_with_what_is_there(tmp_path: Path, names: list[str], words: str) -> None:
