@@ -191,8 +191,9 @@ def refuse_repeated_splits(source: Path, members: Collection[str], others: Seque
         again = {name for name in inside if name in training or split_of_name(name)}
         if len(again) * 2 > len(inside) > 0:
             raise SourceError(
-                f"ingest.source: {source}: {child.path}/ beside {listed(members)} holds folders of the same kind again, {listed(again)}: "
-                f"a copy, or more images. Leave it out with ingest.ignore: {json.dumps([child.path], ensure_ascii=False)}, or move its images into the folders of the splits."
+                f"ingest.source: {source}: {child.path}/ beside {listed(members)} holds folders of the same kind again, "
+                f"{listed(again)}: a copy, or more images. Leave it out with ingest.ignore: {json.dumps([child.path], ensure_ascii=False)}, "
+                "or move its images into the folders of the splits."
             )
 
 

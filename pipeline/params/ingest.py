@@ -59,9 +59,12 @@ def _globs(patterns: object) -> object:
 
 def _encoding(name: str) -> str:
     try:
-        return name if name == "auto" else codecs.lookup(name).name
-    except LookupError:
+        found = codecs.lookup(name) if name != "auto" else None
+        if found and "a/".encode(found.name) != b"a/":  # not one that extends ASCII, as those of names in archives do
+            raise LookupError
+    except (LookupError, UnicodeError, ValueError):
         raise ValueError("should be auto, or a code page that Python knows, such as cp437, cp1252, cp932 or gbk") from None
+    return found.name if found else name
 
 
 class Columns(Section):

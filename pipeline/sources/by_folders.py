@@ -19,7 +19,7 @@ from pipeline.tables.opening import is_loose
 from pipeline.tables.said import Labels
 
 ADVICE = {
-    "link": "Replace links by what they lead to (`cp -rL`), or follow them with ingest.follow_links: true",
+    "link": "Is a drive not mounted? Otherwise replace links by what they lead to (`cp -rL`), or follow them with ingest.follow_links: true",
     "encrypted": "Make the archive again without a password",
     "unreadable": "Give yourself read access",
 }

@@ -53,7 +53,7 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             raise among_images(choice, masks) from None
         raise
     add_splits_by_number(tables, index, labels)
-    if wanted == "table" or choice.table:
+    if wanted == "table" or choice.table or choice.columns.keys() & {"path", "label"}:
         if not labels.said:
             raise no_table(choice, tables)
         return by_table(listing, choice, labels, None)
