@@ -20,12 +20,12 @@ def refuse_wrapper_or_class(source: Path, node: Node, carriers: Sequence[Node]) 
     others = [child for child in carriers if child not in deep]
     if len(deep) != 1 or any(child.carriers() or split_in_name(child.name) for child in others):
         return
-    if sum(child.total for child in others) <= few(node) and not split_in_name(deep[0].name):
+    pictures = sum(child.total for child in others)
+    if pictures <= min(few(node), deep[0].total / 2) and not split_in_name(deep[0].name):
         ignored = ", ".join(f'"{child.path}"' for child in others)
         raise two_readings(
             source,
-            f"{deep[0].path}/ has folders of images in it, and {listed([child.name for child in others])} beside it "
-            f"{sum(child.total for child in others)} pictures",
+            f"{deep[0].path}/ has folders of images in it, and {listed([child.name for child in others])} beside it {pictures} pictures",
             [
                 Way(classes({child.name for child in deep[0].carriers()}), f"ingest.ignore: [{ignored}]"),
                 Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
