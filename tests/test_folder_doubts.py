@@ -103,7 +103,7 @@ def test_the_folder_that_tests_and_validation_images_are_called_after_is_the_tra
 
 @pytest.mark.parametrize("again", ["chest/test/NORMAL/5.jpg chest/train/NORMAL/6.jpg", "train_old/NORMAL/5.jpg train_old/ILL/6.jpg"])
 def test_training_images_beside_the_splits_stop_and_can_be_ignored(tmp_path: Path, again: str) -> None:
-    names = ["train/NORMAL/1.jpg", "train/ILL/2.jpg", "test/NORMAL/3.jpg", "test/ILL/4.jpg"] + again.split()
+    names = f"train/NORMAL/1.jpg train/ILL/2.jpg test/NORMAL/3.jpg test/ILL/4.jpg {again}".split()
 
     message = stop(tmp_path / "source", names)
 

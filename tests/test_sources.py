@@ -14,7 +14,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.sources.layouts import FORMATS, source_name
 from tests.archive_files import write_zip
-from tests.source_trees import found, left_out, png, write, write_idx, write_images
+from tests.source_trees import found, png, write, write_idx, write_images
 from tests.test_layouts import read
 
 CATS = ("cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png")
@@ -139,16 +139,6 @@ def test_a_folder_of_archives_is_one_source(tmp_path: Path) -> None:
         ("dog/0.png", "dog"),
         ("dog/1.png", "dog"),
     ]
-
-
-def test_an_archive_beside_class_folders_is_named_and_not_opened(tmp_path: Path) -> None:
-    root = write_images(tmp_path / "in", *(f"{label}/{i}.png" for label in ("cat", "dog") for i in range(4)))
-    (root / "backup.zip").write_bytes(b"PK\3\4 damaged")
-
-    source = read(root)
-
-    assert {label for _, label, _ in found(source)} == {"cat", "dog"}
-    assert [entry[:2] for entry in left_out(source)] == [("backup.zip", "stray")]
 
 
 def test_a_missing_source_a_file_that_is_no_archive_and_a_special_file_are_one_line(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class LeftOut(NamedTuple):
     archive or table that is not read), `link`, `special` (a FIFO or device), `escaping` (an archive member that would be written elsewhere),
     `name_clash`, `conflict` (listed with two labels), `unreadable`, `encrypted`, `missing` (listed, but missing), `empty`, `undecodable`,
     `not_read` (a picture of a format that is not read), `too_large`. Of other files: `unlabelled`, `side_file`, `system`. About the source as a
-    whole: `unused_table`, `empty_folder`, `other_task`, `name_encoding`, `linked_folder`.
+    whole: `unused_table`, `empty_folder`, `other_task`, `name_encoding`, `linked_folder`, `unused_archive`.
     """
 
     path: str
