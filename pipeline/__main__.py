@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipeline.python_path import CODE, foreign_module, missing_package
@@ -155,8 +156,16 @@ def _show_ui(options: argparse.Namespace) -> int:
 
 
 def _check(_: argparse.Namespace) -> int:
-    findings = check_machine(_project())
+    from pipeline.workspace.source_check import look_at_source
+
+    paths = _project()
+    with ThreadPoolExecutor(1) as beside:  # most of it is waiting for other programs
+        machine = beside.submit(check_machine, paths)
+        source, text = look_at_source(paths, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0)
+    findings = [*machine.result(), *([source] if source.found else [])]
     print(table(findings))
+    if text:
+        print(f"\n{masked(text)}")
     return 2 if any(finding.fix for finding in findings) else 0
 
 

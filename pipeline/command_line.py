@@ -14,7 +14,7 @@ Command = Callable[[argparse.Namespace], int]
 
 EXAMPLES = """\
 examples:
-  pipeline check                          check the environment and the parameters, and suggest fixes
+  pipeline check                          check environment, parameters and images, and suggest fixes
   pipeline run                            bring everything up to date
   pipeline serve --cron "0 6 * * 1"       run every Monday at 6, until stopped
   pipeline ui                             compare runs in MLflow
@@ -41,8 +41,9 @@ examples:
   pipeline ui --port 5001
 """
 CHECK = """\
-Check the machine, the tools, the environment and the parameters: a table, and one `Fix:` line per problem. Exit code 2 if there is one.
-Nothing is changed.
+Check the machine, the tools, the environment, the parameters and the images: a table, and one `Fix:` line per problem. Exit code 2 if there
+is one. Below it, what a run would read: layout, splits, classes with their images, examples, and what is left out, before any image is decoded.
+Nothing is changed. Images at a URL are not fetched; archives that take long to unpack are left to the first run.
 """
 STAGE = f"""\
 Run one stage, whether or not it is up to date. dvc.yaml calls this; by hand, use `dvc repro NAME`.
@@ -122,7 +123,7 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     )
     ui = add("ui", "show runs, curves and the registry in MLflow's UI, until stopped", UI)
     ui.add_argument("--port", type=_port, default=5000, metavar="PORT", help="port on 127.0.0.1 (default: 5000)")
-    add("check", "check the environment and the parameters, and suggest fixes", CHECK)
+    add("check", "check environment, parameters and images, and suggest fixes", CHECK)
     stage = add("stage", "run one stage; dvc.yaml calls this", STAGE)
     stage.add_argument("name", choices=STAGES, metavar="NAME", help=", ".join(STAGES))
     return parser

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+from PIL import Image
 from ruamel.yaml import YAML
 
 from pipeline.environment import SETTINGS
@@ -51,6 +52,10 @@ def create_project(root: Path) -> Path:
     """A committed project in `root`, in which nothing has run yet; only `train` reads a parameter, `seed`."""
     (root / "source").mkdir(parents=True)
     (root / "source" / "image").write_text("pixels\n", encoding="utf-8")
+    for i in range(4):
+        picture = root / "source" / ("cat", "dog")[i % 2] / f"{i}.png"
+        picture.parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 10 * i).save(picture)
     (root / "slow_stage.py").write_text(SLOW_STAGE, encoding="utf-8")
     (root / "data").mkdir()
     for name in ("splits.csv", "classes.json"):

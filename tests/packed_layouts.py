@@ -394,9 +394,7 @@ def quick_draw(tree: Tree) -> None:
         tree.put(f"full_numpy_bitmap_{label}.npy", buffer.getvalue())
 
 
-def _image_table(
-    tree: Tree, labels: Sequence[int | None], names: Sequence[str] | None, split: str | None, image: str = "image"
-) -> pa.Table:
+def image_table(tree: Tree, labels: Sequence[int | None], names: Sequence[str] | None, split: str | None, image: str = "image") -> pa.Table:
     """A table as the library `datasets` writes it: pictures with their paths, and numbers whose names stand in its metadata."""
     rows = []
     for i, label in enumerate(labels):
@@ -420,7 +418,7 @@ def _write(tree: Tree, path: str, table: pa.Table) -> Path:
 def hugging_face_parquet(tree: Tree) -> None:
     """data/{train-00000-of-00001,test-00000-of-00001}.parquet, README.md, .gitattributes: the numbers have names."""
     for split, count in (("train", 12), ("test", 6)):
-        _write(tree, f"data/{split}-00000-of-00001.parquet", _image_table(tree, [i % 2 for i in range(count)], ("cat", "dog"), split))
+        _write(tree, f"data/{split}-00000-of-00001.parquet", image_table(tree, [i % 2 for i in range(count)], ("cat", "dog"), split))
     tree.text("README.md", "---\nlicense: mit\n---\n")
     tree.text(".gitattributes", "*.parquet filter=lfs diff=lfs merge=lfs -text")
 
@@ -428,14 +426,14 @@ def hugging_face_parquet(tree: Tree) -> None:
 @reads(none=each(6, "cat", "dog"))
 def hugging_face_parquet_with_an_unlabelled_test(tree: Tree) -> None:
     """The same, with -1 as the label of each test picture: where numbers have names, -1 has none and means that there is no label."""
-    _write(tree, "data/train-00000-of-00001.parquet", _image_table(tree, [i % 2 for i in range(12)], ("cat", "dog"), None))
-    _write(tree, "data/test-00000-of-00001.parquet", _image_table(tree, [-1] * 6, ("cat", "dog"), None))
+    _write(tree, "data/train-00000-of-00001.parquet", image_table(tree, [i % 2 for i in range(12)], ("cat", "dog"), None))
+    _write(tree, "data/test-00000-of-00001.parquet", image_table(tree, [-1] * 6, ("cat", "dog"), None))
 
 
 @reads(none=each(6, "-1", "0", "1"))
 def parquet_with_minus_one(tree: Tree) -> Path:
     """x.parquet of pictures and the labels -1, 0 and 1, with no word of what they mean: three classes."""
-    return _write(tree, "x.parquet", _image_table(tree, [i % 3 - 1 for i in range(18)], None, None))
+    return _write(tree, "x.parquet", image_table(tree, [i % 3 - 1 for i in range(18)], None, None))
 
 
 @reads(none=each(6, "cat", "dog"))
@@ -449,7 +447,7 @@ def parquet_of_plain_bytes(tree: Tree) -> Path:
 def two_configurations(tree: Tree) -> None:
     """{default,cropped}/train-00000-of-00001.parquet: two configurations of one data set, of which one must be named."""
     for name in ("default", "cropped"):
-        _write(tree, f"{name}/train-00000-of-00001.parquet", _image_table(tree, [i % 2 for i in range(12)], ("cat", "dog"), None))
+        _write(tree, f"{name}/train-00000-of-00001.parquet", image_table(tree, [i % 2 for i in range(12)], ("cat", "dog"), None))
 
 
 @stops("train_image_data_0.parquet or train.csv")

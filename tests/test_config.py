@@ -1,5 +1,6 @@
 """Parameters are checked all at once, with file, line and the nearest known name."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,13 @@ def test_a_wrong_value_is_told_in_one_line(tmp_path: Path, before: str, after: s
     (problem,) = problems(tmp_path, (before, after))
 
     assert words in problem
+
+
+def test_columns_that_are_not_named_stay_automatic(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(re.sub(r"(?m)^  columns: \{.*?\}", "  columns: {path: file, label: species}", TEXT), encoding="utf-8")
+
+    assert load_config(file).ingest.columns.model_dump() == {"path": "file", "label": "species", "split": "auto", "group": "auto"}
 
 
 def test_a_parameter_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Path) -> None:

@@ -120,19 +120,20 @@ def test_an_archive_gives_the_same_images_as_its_folder(tmp_path: Path, split_so
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["cat/a.jpg", "cat/b.jpg"], "all images of .*source are of one class, cat"),
-        (["cat/a.txt", "dog/b.txt"], "none of 2 files in source is an image"),
+        (["cat/a.jpg", "cat/b.jpg"], "no classes found: 2 images in cat"),
+        (["cat/a.txt", "dog/b.txt"], r"source has no images that are read here\. Found: 2 plain texts"),
+        (["cat/a.jpg", "dog/b.txt", "dog/c.txt"], r"the class dog would be lost: its files are 2 plain texts"),
         (
-            ["cat/a.jpg", *(f"dog/{i}.txt" for i in range(6))],
-            r"6 of 7 files of source would be left out, more than ingest\.max_rejected_fraction \(0\.1\) allows: 6 undecodable files, for example dog/0",
+            ["cat/a.jpg", "dog/a.jpg", *(f"dog/{i}.png" for i in range(6))],
+            r"6 of 8 files of source would be left out, more than ingest\.max_rejected_fraction \(0\.1\) allows: 6 undecodable files, for example dog/0",
         ),
     ],
 )
 def test_a_source_that_cannot_be_learned_is_one_line_with_the_counts(tmp_path: Path, source: Path, names: list[str], words: str) -> None:
-    image = (source / "circle" / "circle 000.jpg").read_bytes()
-    for name in names:
+    images = sorted(source.rglob("*.jpg"))
+    for name, image in zip(names, images, strict=False):
         (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "source" / name).write_bytes(image if name.endswith("jpg") else b"text")
+        (tmp_path / "source" / name).write_bytes(image.read_bytes() if name.endswith("jpg") else b"text")
 
     with pytest.raises(SourceError, match=words):
         run(tmp_path, tmp_path / "source", max_rejected_fraction=0.1)
@@ -210,7 +211,7 @@ def write_every_fault(folder: Path) -> dict[str, str]:
     (circle / "text.jpg").write_text("no image", encoding="utf-8")
     (circle / "bomb.png").write_bytes(empty_png(60_000, 60_000))
     Image.new("RGB", (40, 40), "red").save(circle / "really a png.jpg", format="PNG")
-    (cross / "outside.jpg").symlink_to(ROOT / "README.md")
+    (cross / "followed.jpg").symlink_to(ROOT / "README.md")
     (cross / "broken.jpg").symlink_to(folder / "nowhere.jpg")
     os.mkfifo(cross / "pipe.jpg")
     (cross / "Ünï 名前.JPG").write_bytes((cross / "cross 001.jpg").read_bytes())
@@ -222,7 +223,8 @@ def write_every_fault(folder: Path) -> dict[str, str]:
     (cross / "Thumbs.db").write_bytes(b"left alone")
     return {
         **{f"circle/{name}": "undecodable" for name in ("truncated.jpg", "text.jpg")},
-        **{f"cross/{name}.jpg": "link" for name in ("outside", "broken")},
+        "cross/followed.jpg": "undecodable",
+        "cross/broken.jpg": "link",
         "circle/empty.jpg": "empty",
         "circle/bomb.png": "too_large",
         "circle/really a png.jpg": "wrong_type",

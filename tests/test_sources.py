@@ -1,6 +1,7 @@
-"""The layout of a source is detected from its content, or is the one that was asked for."""
+"""The kind of a source is told from its content, or is the one that was asked for; where there is none, it says what was looked for."""
 
 import os
+import pickle
 import tarfile
 import zipfile
 from pathlib import Path
@@ -11,16 +12,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.sources.layouts import FORMATS, open_source, source_name
-from tests.source_trees import png, write, write_idx
+from pipeline.sources.layouts import FORMATS, source_name
+from tests.archive_files import write_zip
+from tests.source_trees import found, left_out, png, write, write_idx, write_images
+from tests.test_layouts import read
+
+CATS = ("cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png")
 
 
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    """A folder and files of each layout, by its name in FORMATS; class folders are files only in an archive."""
-    root = write(tmp_path_factory.mktemp("layouts"), "folders/cat/a.png", "folders/dog/a.png", "table/a.png", "table/b.png")
+    """A folder and files of each kind, by its name in FORMATS; class folders are files only in an archive."""
+    root = write_images(tmp_path_factory.mktemp("layouts"), *(f"folders/{name}" for name in CATS), "table/a.png", "table/b.png")
     with zipfile.ZipFile(root / "folders.zip", "w") as zipped, tarfile.open(root / "folders.tgz", "w:gz") as tarred:
-        for name in ("cat/a.png", "dog/a.png"):
+        for name in CATS:
             zipped.write(root / "folders" / name, name)
         tarred.add(root / "folders", "folders")
     (root / "table" / "t.csv").write_text("path,label\na.png,1\nb.png,2\n", encoding="utf-8")
@@ -28,7 +33,7 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     pq.write_table(pa.table({"image": [png(), png(1)], "label": [1, 2]}), root / "parquet" / "p.parquet")
     write_idx(root / "idx", np.zeros((2, 2, 2), np.uint8), [0, 1])
     (root / "npz").mkdir()
-    np.savez(root / "npz" / "n.npz", images=np.zeros((2, 2, 2), np.uint8), labels=np.arange(2))
+    np.savez(root / "npz" / "n.npz", images=np.zeros((4, 2, 2), np.uint8), labels=np.arange(4) % 2)
     return {
         "folders": [root / "folders", root / "folders.zip", root / "folders.tgz"],
         "table": [root / "table", root / "table" / "t.csv"],
@@ -38,71 +43,112 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     }
 
 
-@pytest.mark.parametrize("layout", FORMATS[1:])
-def test_a_layout_is_detected_and_can_be_asked_for_and_another_one_is_refused(layouts: dict[str, list[Path]], layout: str) -> None:
+@pytest.mark.parametrize("layout", ["folders", "table", "parquet", "idx", "npz"])
+def test_a_layout_is_detected_and_can_be_asked_for(layouts: dict[str, list[Path]], layout: str) -> None:
     for path in layouts[layout]:
-        assert len(list(open_source(path).records)) == len(list(open_source(path, layout).records)) == 2
-
-    for folder, *files in [paths for name, paths in layouts.items() if name != layout]:
-        for path in files if layout == "folders" else [folder, *files]:
-            with pytest.raises(SourceError, match=rf"[Ee]xpected .*since ingest\.format is {layout}(\. Found: .*)?\.$"):
-                open_source(path, layout)
+        assert found(read(path)) == found(read(path, format=layout)) != []
 
 
-NOTHING = r"no images in a supported layout\. Looked for: class folders.*Found: "
+@pytest.mark.parametrize("layout", FORMATS[1:])
+def test_another_layout_than_the_one_that_was_asked_for_is_refused(layouts: dict[str, list[Path]], layout: str) -> None:
+    for folder in [paths[0] for name, paths in layouts.items() if name != layout]:
+        with pytest.raises(SourceError):
+            read(folder, format=layout)
+
+
+def test_images_are_the_same_in_a_folder_and_in_archives(layouts: dict[str, list[Path]]) -> None:
+    sources = [read(path) for path in layouts["folders"]]
+
+    folder, zipped, tarred = ({record.path.removeprefix("folders/"): record.read() for record in source.records} for source in sources)
+
+    assert folder == zipped == tarred
+    assert list(folder) == list(CATS)
+
+
+def test_a_record_says_all_that_is_known_before_reading(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "My Pets", "train/cat/deep/a.png", "train/dog/c.png", "test/dog/b.png")
+
+    source = read(root)
+
+    assert (source.name, source.class_names, source.count) == ("My-Pets", None, 3)
+    records = list(source.records)
+    assert [record[:5] for record in records] == [
+        ("test/dog/b.png", "dog", "test", None, len(png(2))),
+        ("train/cat/deep/a.png", "cat", "train", None, len(png(0))),
+        ("train/dog/c.png", "dog", "train", None, len(png(1))),
+    ]
+    assert pickle.loads(pickle.dumps(records[1].read))() == (root / "train/cat/deep/a.png").read_bytes()
+
+
+def test_a_file_that_vanishes_or_is_emptied_after_it_was_listed_is_named(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "in", *CATS, "cat/c.png")
+    source = read(root)
+    (root / "cat/b.png").unlink()
+    (root / "cat/c.png").write_bytes(b"")
+
+    assert [path for path, _, _ in found(source)] == ["cat/a.png", "dog/a.png", "dog/b.png"]
+    assert [entry[:2] for entry in source.left_out] == [("cat/b.png", "missing"), ("cat/c.png", "empty")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("l.csv", "path,label\nimgs/a.png,Größe\n".encode("latin-1"), r"l\.csv is not UTF-8 text\. Save it as UTF-8"),
+        ("l.csv", b"path,label\nimgs/a.png,1,2\n", r"l\.csv, line 2: 3 fields, but the first line has 2"),
+        ("l.jsonl", b'{"path": ', r"l\.jsonl, line 1 is not valid JSON"),
+        ("l.parquet", b"PAR1 not really", r"l\.parquet cannot be read as Parquet"),
+    ],
+)
+def test_a_damaged_table_beside_images_is_never_passed_over(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    (write_images(tmp_path, "imgs/a.png", "imgs/b.png") / name).write_bytes(content)
+
+    with pytest.raises(SourceError, match=words):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ([], NOTHING + r"nothing\.$"),
-        (["b.png", "a.png"], NOTHING + r"a\.png, b\.png\.$"),
-        (list("gfedcba"), NOTHING + r"a, b, c, d, e and 2 more\.$"),
-        (["sub/y.pdf", "x.docx"], NOTHING + r"sub, x\.docx; no file has the extension of an image\.$"),
-        (["a.png", "t.csv"], NOTHING + r"a\.png, t\.csv \(none of the files that t\.csv lists exist, for example x\.png\)\.$"),
+        ([], r"no images in a supported layout\. Looked for: class folders.*Found: nothing\.$"),
+        (
+            ["b.png", "a.png"],
+            r"no classes found: 2 images in the source itself, for example a\.png\. Put the images of each class",
+        ),
+        (["sub/y.pdf", "x.docx"], r"no images that are read here\. Found: .*sub/y\.pdf"),
+        (["cat/a.png", "cat/b.png"], r"no classes found: 2 images in cat, for example cat/a\.png"),
+        (["train/cat/a.png", "test/cat/b.png"], r"no classes found: 2 images in test/cat and train/cat"),
     ],
 )
-def test_where_nothing_matches_it_says_what_was_looked_for_and_found(tmp_path: Path, names: list[str], words: str) -> None:
-    write(tmp_path, *names)
-    if "t.csv" in names:
-        (tmp_path / "t.csv").write_text("path,label\nx.png,1\n", encoding="utf-8")
+def test_a_source_without_classes_is_refused_with_what_is_there(tmp_path: Path, names: list[str], words: str) -> None:
+    write_images(tmp_path, *(name for name in names if name.endswith(".png")))
+    write(tmp_path, *(name for name in names if not name.endswith(".png")))
 
-    with pytest.raises(SourceError, match=words):
-        open_source(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "table", "reason"),
-    [
-        ("l.csv", "path,label\nimgs/a.png,Größe\n".encode("latin-1"), r"l\.csv is not UTF-8 text\. Save it as UTF-8"),
-        ("l.csv", b"imgs/a.png,1\nimgs/b.png,2\n", r"l\.csv has no column for paths and labels"),
-        ("l.csv", b"path,label\nimgs/A.PNG,1\n", r"none of the files that l\.csv lists exist, for example imgs/A\.PNG"),
-        ("l.csv", b"path,label\n", r"l\.csv lists no files"),
-        ("l.csv", b"", r"l\.csv has no column for paths and labels\. .*Found: none"),
-        ("l.jsonl", b'{"path": ', r"l\.jsonl, line 1 is not valid JSON"),
-        ("l.parquet", b"PAR1 not really", r"l\.parquet cannot be read as Parquet"),
-    ],
-)
-def test_beside_one_folder_of_images_it_says_why_a_table_does_not_count(tmp_path: Path, name: str, table: bytes, reason: str) -> None:
-    (write(tmp_path, "imgs/a.png", "imgs/b.png") / name).write_bytes(table)
-
-    with pytest.raises(
-        SourceError, match=rf"has a table that cannot be used \({reason}.*\)\. The folders cannot be used either: .* one class, imgs\."
-    ):
-        open_source(tmp_path)
+    with pytest.raises(SourceError, match=words) as error:
+        read(tmp_path)
+    assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("layout", ["auto", "folders"])
-@pytest.mark.parametrize(
-    ("names", "advice"),
-    [
-        (["only.zip"], r"set ingest\.source to the archive itself, {folder}/only\.zip\."),
-        (["b.tar.gz", "a.ZIP", "README.md"], r"set ingest\.source to one of the 2 archives, {folder}/a\.ZIP for example\."),
-    ],
-)
-def test_a_folder_of_archives_says_to_name_the_archive(tmp_path: Path, names: list[str], advice: str, layout: str) -> None:
-    with pytest.raises(SourceError, match=advice.format(folder=tmp_path) + "$"):
-        open_source(write(tmp_path, *names), layout)
+def test_a_folder_of_archives_is_one_source(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, label in enumerate(("cat", "dog")):
+        write_zip(tmp_path / "in" / f"{label}.zip", [(f"{i}.png", png(10 * number + i)) for i in range(2)])
+
+    assert [record[:2] for record in found(read(tmp_path / "in"))] == [
+        ("cat/0.png", "cat"),
+        ("cat/1.png", "cat"),
+        ("dog/0.png", "dog"),
+        ("dog/1.png", "dog"),
+    ]
+
+
+def test_an_archive_beside_class_folders_is_named_and_not_opened(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "in", *(f"{label}/{i}.png" for label in ("cat", "dog") for i in range(4)))
+    (root / "backup.zip").write_bytes(b"PK\3\4 damaged")
+
+    source = read(root)
+
+    assert {label for _, label, _ in found(source)} == {"cat", "dog"}
+    assert [entry[:2] for entry in left_out(source)] == [("backup.zip", "stray")]
 
 
 def test_a_missing_source_a_file_that_is_no_archive_and_a_special_file_are_one_line(tmp_path: Path) -> None:
@@ -114,17 +160,19 @@ def test_a_missing_source_a_file_that_is_no_archive_and_a_special_file_are_one_l
         "fifo": "fifo is neither a folder nor a regular file",
     }.items():
         with pytest.raises(SourceError, match=words):
-            open_source(tmp_path / name)
+            read(tmp_path / name)
 
 
-def test_a_folder_without_read_permission_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> None:
+def test_a_file_without_read_permission_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_zip(tmp_path / "a.zip", [("cat/a.png", png())])
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "iterdir", refuse)  # the tests may run as root, who may read everything
+    monkeypatch.setattr(Path, "open", refuse)  # the tests may run as root, who may read everything
 
-    with pytest.raises(SourceError, match=r"cannot be read: permission denied\. Give yourself read access"):
-        open_source(tmp_path)
+    with pytest.raises(SourceError, match=r"a\.zip cannot be read: permission denied\. Give yourself read access"):
+        read(path)
 
 
 def test_a_source_gives_the_data_set_its_name() -> None:

@@ -1,6 +1,7 @@
 """A command can print on any terminal, into a pipe that nobody reads, and with its streams closed."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = copy_project(template, tmp_path_factory.mktemp("terminal") / "project")
     params = root / "params.yaml"
     params.write_text(params.read_text(encoding="utf-8").replace("source: source", "source: Blüten"), encoding="utf-8")
-    (root / "Blüten").mkdir()
+    shutil.copytree(root / "source", root / "Blüten")
     return root
 
 

@@ -33,8 +33,13 @@ class PathPattern:
                     raise SourceError(
                         f"ingest.class_from: {self.text}: {split}, in {path}, is not a split. Expected a word like train, validation or test."
                     )
-                return Place(parts["class"], split_of_name(split) if split else None, parts.get("group"))
+                return Place(parts["class"], split_of_name(split) if split else split_of_path(path[:start]), parts.get("group"))
         return None
+
+
+def split_of_path(folders: str) -> str | None:
+    """The split of the first folder of a path that is called as splits are."""
+    return next((split for folder in folders.split("/")[:-1] if (split := split_of_name(folder))), None)
 
 
 def path_pattern(text: str) -> PathPattern:

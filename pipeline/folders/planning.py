@@ -3,19 +3,29 @@
 A layout that can be read in two ways is an error with both. Files are not looked at; see records.py for what becomes of them.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
 from pipeline.folders.doubtful_names import has_word, why_no_classes
-from pipeline.folders.places import FolderPlan, Place, lost_classes, unseen_class
+from pipeline.folders.doubts import (
+    refuse_class_and_split_in_one_name,
+    refuse_copies,
+    refuse_crossed,
+    refuse_folders_of_other_things,
+    refuse_inner_sets,
+    refuse_repeated_splits,
+    refuse_second_folders,
+    refuse_without_train,
+    refuse_wrapper_or_class,
+)
+from pipeline.folders.places import FolderPlan, Place, folders_of, lost_classes, unseen_class
 from pipeline.folders.relations import few, innermost, same_split, splits_below, with_evaluation
 from pipeline.folders.tree import Node
 from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Folders
-from pipeline.listing.split_words import SplitName, split_in_name, split_of_name
+from pipeline.listing.split_words import SplitName, split_in_name, split_of_name, words_of
 from pipeline.two_readings import Way, classes, listed, two_readings
 
 
@@ -46,7 +56,8 @@ class _Planning:
             if not carriers or node.own > few(node):
                 return node
             if len(carriers) > 1:
-                self._refuse_wrapper_or_class(node, carriers)
+                if self.class_from == "auto":
+                    refuse_wrapper_or_class(self.source, node, carriers)
                 return node
             if split_of_name(carriers[0].name) and not same_split(node.name, carriers[0].name):
                 return node
@@ -61,29 +72,9 @@ class _Planning:
         rest = [child for child in carriers if child not in strays]
         if strays and rest:
             for child in strays:
-                self._leave_out(
-                    child, "stray", "a few pictures beside the classes, in a folder that is called as documents and results are"
-                )
+                self._leave_out(child, "stray", "a few pictures beside the classes, in a folder whose name suggests documents or results")
             return rest
         return carriers
-
-    def _refuse_wrapper_or_class(self, node: Node, carriers: Sequence[Node]) -> None:
-        """Raise SourceError if one folder seems to wrap the classes, and the others hold a few pictures: strays, or small classes."""
-        deep = [child for child in carriers if len(child.carriers()) > 1 and not child.own]
-        others = [child for child in carriers if child not in deep]
-        if self.class_from != "auto" or len(deep) != 1 or any(child.carriers() or split_in_name(child.name) for child in others):
-            return
-        if sum(child.total for child in others) <= few(node) and not split_in_name(deep[0].name):
-            ignored = ", ".join(f'"{child.path}"' for child in others)
-            raise two_readings(
-                self.source,
-                f"{deep[0].path}/ has folders of images in it, and {listed([child.name for child in others])} beside it "
-                f"{sum(child.total for child in others)} pictures",
-                [
-                    Way(classes({child.name for child in deep[0].carriers()}), f"ingest.ignore: [{ignored}]"),
-                    Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
-                ],
-            )
 
     def splits(self, base: Node) -> dict[str, str] | None:
         """The split of each sub-folder that is one; None if there are no splits. Sub-folders beside splits are left out."""
@@ -94,22 +85,31 @@ class _Planning:
         by_rest: defaultdict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
         for name, found in named.items():
             by_rest[found.rest][name] = found.split
-        self._refuse_class_and_split_in_one_name(carriers, by_rest)
+        if self.class_from == "auto":
+            refuse_class_and_split_in_one_name(self.source, carriers, by_rest)
+        _add_bare_train(carriers, by_rest)
         with_train = sorted((rest for rest, members in by_rest.items() if "train" in members.values()), key=len)
         if not with_train:
             deep = [child for child in carriers if len(innermost(child).carriers()) > 1]
-            self._refuse_without_train(
+            refuse_without_train(
+                self.source,
                 base,
                 carriers,
                 {name: found.split for name, found in named.items() if not found.rest or (deep and base.children[name] not in deep)},
+                self.class_from,
             )
             return None
         members = with_evaluation(self._with_same_classes(base, by_rest[with_train[0]], named))
         others = [child for child in carriers if child.name not in members]
         if set(members.values()) == {"train"} and others and not self._are_splits(base, members, others):
             return None
+        if self.class_from == "auto":
+            training = {
+                below.name for name, split in members.items() if split == "train" for below in innermost(base.children[name]).carriers()
+            }
+            refuse_repeated_splits(self.source, members, others, training)
         for child in others:
-            unlabelled = not innermost(child).carriers()
+            unlabelled = not child.carriers() or (not innermost(child).carriers() and _only_wraps(child, innermost(child)))
             reason = "images without a label" if unlabelled else f"outside {listed([f'{name}/' for name in members])}"
             self._leave_out(child, "unlabelled" if unlabelled else "stray", reason)
         return members
@@ -125,49 +125,6 @@ class _Planning:
             if name not in found and said.split not in found.values() and inside and len(inside & training) * 2 > len(inside):
                 found[name] = said.split
         return found
-
-    def _refuse_class_and_split_in_one_name(self, carriers: Sequence[Node], by_rest: Mapping[tuple[str, ...], Mapping[str, str]]) -> None:
-        several = [rest for rest, members in by_rest.items() if rest and len(set(members.values())) > 1]
-        if len(several) > 1 and self.class_from == "auto":
-            names = [" ".join(rest) for rest in several]
-            raise two_readings(
-                self.source,
-                f"its folders are called {listed([child.name for child in carriers])}",
-                [
-                    Way(
-                        f"classes and splits in one name, {listed(names)}",
-                        'ingest.class_from: "{class}_{split}/*" (write the names as they are)',
-                    ),
-                    Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
-                ],
-            )
-
-    def _refuse_without_train(self, base: Node, carriers: Sequence[Node], splits: Mapping[str, str]) -> None:
-        """Raise SourceError for folders called test and val where no folder is called train."""
-        if not splits or (self.class_from != "auto" and len(splits) < len(carriers)):
-            return
-        inside = "/".join((str(self.source), *base.parts))
-        if len(splits) == len(carriers):
-            if self.class_from != "auto" and not all(child.carriers() for child in carriers):
-                return
-            raise SourceError(
-                f"ingest.source: {inside} has {listed([f'{name}/' for name in splits])}, but no train/. Add train/ with the training images, "
-                f"move the class folders out of {min(splits)}/ to have them split by ingest.test_fraction, or set ingest.class_from: "
-                f"first_folder if {min(splits)} is a class."
-            )
-        others = [child.name for child in carriers if child.name not in splits]
-        ignored = ", ".join(f'"{"/".join((*base.parts, name))}"' for name in splits)
-        raise two_readings(
-            self.source,
-            f"{inside} has {listed([f'{name}/' for name in splits])} beside {listed(others)}, and no train/",
-            [
-                Way(
-                    f"{listed(others)} without {listed(splits)}",
-                    f"ingest.ignore: [{ignored}] (or move the other folders into train/)",
-                ),
-                Way(classes([child.name for child in carriers]), "ingest.class_from: first_folder"),
-            ],
-        )
 
     def _are_splits(self, base: Node, members: Mapping[str, str], others: Sequence[Node]) -> bool:
         """Whether train/ is a split although nothing beside it is one. Raises SourceError if it may as well be a class."""
@@ -199,8 +156,9 @@ class _Planning:
         with_classes = [(split, node) for split, node in inner if node.parts not in flat]
         self._refuse_lost([node for _, node in with_classes])
         if self.class_from == "auto":
-            self._refuse_copies([node for _, node in with_classes])
-            self._refuse_crossed([node for _, node in with_classes])
+            refuse_copies(self.source, [node for _, node in with_classes])
+            refuse_inner_sets(self.source, [node for _, node in with_classes])
+            refuse_crossed(self.source, [node for _, node in with_classes])
         places: dict[Folders, Place] = {}
         for split, node in with_classes:
             for child in self.without_strays(node):
@@ -219,7 +177,7 @@ class _Planning:
         inner = node
         while not inner.own and len(inner.carriers()) == 1:
             only = inner.carriers()[0]
-            if (only.name in known) if known is not None else not only.carriers():
+            if not (only.carriers() or (known is not None and _only_wraps(node, only))) or (known is not None and only.name in known):
                 break
             inner = only
         return inner
@@ -236,64 +194,6 @@ class _Planning:
                     formats[child.name] += child.others_below()
         if lost := {name: found for name, found in formats.items() if name not in readable}:
             raise lost_classes(lost, self.source if not readable else None)
-
-    def _refuse_copies(self, nodes: Sequence[Node]) -> None:
-        """Raise SourceError for a folder beside the classes that holds folders with the names of all others, as in a set that was copied into itself."""
-        for node in nodes:
-            names = {child.name for child in node.carriers()}
-            for child in node.carriers():
-                inside = {grandchild.name for grandchild in innermost(child).carriers()}
-                others = names - {child.name}
-                if len(others) > 1 and len(inside & others) > 1:
-                    raise two_readings(
-                        self.source,
-                        f"{child.path}/ holds folders with the names of those beside it, {listed(inside & others)}, as if it repeated them",
-                        [
-                            Way(f"{classes(others)}, without {child.name}", f'ingest.ignore: ["{child.path}"]'),
-                            Way(f"{classes(names)}", "ingest.class_from: first_folder"),
-                        ],
-                    )
-
-    def _refuse_crossed(self, nodes: Sequence[Node]) -> None:
-        """Raise SourceError if folders below the first ones may be the classes as well.
-
-        They may if most first ones hold folders of the same names (persons, versions or sites above the classes), or if each holds several of its own
-        (families above species). Numbers, dates and parts are no classes.
-        """
-        below: dict[str, set[str]] = {}
-        for node in nodes:
-            for child in node.carriers():
-                inside = {folder.name for folder in child.walk() if folder is not child and folder.own} | {
-                    grandchild.name for grandchild in innermost(child).carriers()
-                }
-                below[child.name] = below.get(child.name, set()) | inside
-        parted = {name: inside for name, inside in below.items() if inside}
-        counts = Counter(name for inside in parted.values() for name in inside)
-        shared = {name for name, count in counts.items() if count >= max(2, len(parted) / 2)}
-        if len(parted) < 2:
-            return
-        example = next(
-            folder.path for node in nodes for child in node.carriers() for folder in child.walk() if folder is not child and folder.own
-        )
-        if len(shared) > 1 and not why_no_classes(shared):
-            seen = f"{listed(parted)} hold folders of the same names, {listed(shared)}, as in {example}/"
-        elif all(not child.own for node in nodes for child in node.carriers()) and max(counts.values()) == 1 and not why_no_classes(counts):
-            seen = f"each of {listed(parted)} holds folders of its own, {listed(counts)}, as in {example}/"
-        else:
-            return
-        last = {folder.name for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
-        raise two_readings(
-            self.source,
-            seen,
-            [
-                Way(classes(below), "ingest.class_from: first_folder"),
-                Way(f"{classes(last)}, without regard to the folders above", "ingest.class_from: last_folder"),
-                Way(
-                    f"{classes(last)}, where the images of one folder above stay together in one split",
-                    'ingest.class_from: "{group}/{class}/*"',
-                ),
-            ],
-        )
 
     def by_class_then_split(self, base: Node, splits: Mapping[str, str]) -> FolderPlan:
         """The plan for cat/train, cat/test, dog/train, dog/test."""
@@ -332,27 +232,29 @@ class _Planning:
                 "ingest.class_from: first_folder. Otherwise name the class: a table with ingest.columns, or a pattern of the paths such as "
                 'ingest.class_from: "*/{class}_*.jpg" (docs/data.md).'
             )
-        self._refuse_folders_of_other_things(names)
+        if self.class_from == "auto":
+            refuse_folders_of_other_things(self.source, folders_of(places))
+            refuse_second_folders(self.source, folders_of(places))
         training = {place.label for place in places.values() if place.split in (None, "train")}
         if training or not flat:
             for place in places.values():
                 if place.label not in training:
                     raise unseen_class(place.label, place.split, training)
 
-    def _refuse_folders_of_other_things(self, names: set[str]) -> None:
-        """Raise SourceError if a few of the folders are called `images` or `unlabeled`, unlike the classes beside them."""
-        odd = {name for name in names if has_word(name, "never")}
-        if self.class_from == "auto" and odd and len(names) > 1:
-            raise two_readings(
-                self.source,
-                f"{listed(odd)} beside {listed(names - odd)} can hold images of no class of its own",
-                [
-                    Way(f"{listed(names - odd)} without {listed(odd)}", f"ingest.ignore: {json.dumps(sorted(odd), ensure_ascii=False)}"),
-                    Way(classes(names), "ingest.class_from: first_folder"),
-                ],
-            )
-
     def _leave_out(self, node: Node, finding: str, reason: str) -> None:
         for folder in node.walk():
             if folder.own:
                 self.left_out[folder.parts] = (finding, reason)
+
+
+def _only_wraps(split: Node, only: Node) -> bool:
+    """Whether the single folder in a split is no class by its name: `val/images`, `seg_pred/seg_pred`."""
+    return has_word(only.name, "structure") or only.name.casefold() == split.name.casefold() or same_split(split.name, only.name)
+
+
+def _add_bare_train(carriers: Sequence[Node], by_rest: dict[tuple[str, ...], dict[str, str]]) -> None:
+    """Where `rps-test-set` and `rps-validation` have no train beside them, `rps` is it, if it holds folders as they do."""
+    for rest, members in by_rest.items():
+        bare = [child for child in carriers if rest and words_of(child.name) == rest and innermost(child).carriers()]
+        if len(bare) == 1 and "train" not in members.values():
+            members[bare[0].name] = "train"

@@ -43,7 +43,12 @@ class Node:
 
     def others_below(self) -> Counter[Format]:
         """The files that are no pictures, in it and below, by format."""
-        return sum((child.others_below() for child in self.children.values()), self.others)
+        found, waiting = Counter(self.others), list(self.children.values())
+        while waiting:
+            node = waiting.pop()
+            found += node.others
+            waiting += node.children.values()
+        return found
 
     @property
     def all_others(self) -> int:

@@ -39,6 +39,9 @@ def add_members(members: Iterator[Member], below: tuple[str, ...], collector: Co
     seen: set[tuple[str, ...]] = set()
     for member in members:
         parts = as_parts(member.name)
+        if parts and is_escaping(member.name):
+            collector.left_out.append(LeftOut(readable(member.name), "escaping", "its path leads outside the source"))
+            continue
         hidden = next((i for i, part in enumerate(parts) if not is_visible(part)), None)
         if not parts or hidden is not None:
             folder = parts[: (hidden or 0) + 1]
@@ -47,11 +50,10 @@ def add_members(members: Iterator[Member], below: tuple[str, ...], collector: Co
                 collector.is_wanted("/".join((*below, *folder)), folder=True)
             continue
         path = "/".join((*below, *parts))
-        fault = ("escaping", "its path leads outside the source") if is_escaping(member.name) else member.fault
-        if fault:
-            collector.left_out.append(LeftOut(readable(member.name), *fault))
-        elif not collector.is_wanted(path):
+        if not collector.is_wanted(path):
             continue
+        if member.fault:
+            collector.left_out.append(LeftOut(readable(member.name), *member.fault))
         elif member.is_folder:
             collector.add_folder((*below, *parts))
         elif member.content and not collector.add((*below, *parts[:-1]), parts[-1], member.content):

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from pipeline.files import write_bytes
 from pipeline.images.formats import SNIFF_BYTES, Format, identify
 from pipeline.listing.copies import copy_of_member, only_writer
-from pipeline.listing.names import SYSTEM_NAMES, normalised
+from pipeline.listing.names import is_system, normalised
 from pipeline.listing.records import LeftOut
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"}
@@ -108,7 +108,7 @@ class Collector:
     def is_wanted(self, path: str, *, folder: bool = False) -> bool:
         """Whether a path is read at all: not hidden, not made by a system or a tool, not in `ingest.ignore`. The latter two are noted."""
         name = path.rpartition("/")[2]
-        if name.startswith(".") or name.lower() in SYSTEM_NAMES:
+        if name.startswith((".", "~$")) or is_system(name):
             if folder and name not in REPOSITORY:
                 self.left_out.append(LeftOut(path, "system", "a hidden folder, or one that a system or a tool made"))
             return not folder and name.endswith(ICLOUD)

@@ -15,6 +15,7 @@ from pipeline.listing.walk import DiskFile, walk
 from pipeline.listing.zip_archives import is_zip, zip_members
 
 ARCHIVE = re.compile(r"\.(zip|tgz|tbz2?|txz|tzst|tar(\.\w+)?)$", re.IGNORECASE)
+PARTIAL = re.compile(r"\.(part|partial|crdownload|download|filepart|opdownload|!ut|aria2)$", re.IGNORECASE)
 LOOSE_IMAGES = 5  # beside archives, this many pictures are a logo or examples
 
 
@@ -49,6 +50,23 @@ def list_source(path: Path, options: Options, scratch: Path) -> Listing:
         return listing
     add_members(iter(members_of(path, options, scratch, collector.left_out)), (), collector)
     return replace(collector.listing(), copies=copies_name(path, [path]))
+
+
+def _refuse_unfinished(source: Path, listing: Listing) -> None:
+    """Raise SourceError for archives that are not there as a whole: empty ones, and those that a download has not finished."""
+    for other in listing.others():
+        is_partial = PARTIAL.search(other.path) is not None
+        is_no_archive = ARCHIVE.search(other.path) is not None and not (other.format and other.format.kind == "archive")
+        if is_partial or is_no_archive:
+            found = (
+                "a download that is not finished"
+                if is_partial
+                else f"no archive: {other.format.name if other.format else 'unknown format'}"
+            )
+            advice = other.format.advice if is_no_archive and other.format and other.format.advice else "Get the file again"
+            raise SourceError(
+                f'ingest.source: {source}: {other.path} is {found}. {advice[0].upper()}{advice[1:]}, or leave it out with ingest.ignore: ["{other.path}"].'
+            )
 
 
 def is_archive(path: Path) -> bool:

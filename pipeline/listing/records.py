@@ -59,7 +59,7 @@ class Source:
     """The result of a reader: name of the data set, classes in order if they have one, images, and what was left out.
 
     `records` can be iterated once; only then is `left_out` complete. `count` is the expected number of records.
-    `reading` is what was chosen, and how it is called.
+    `reading` is what was chosen, and how it is called. `copies` keeps temporary copies of archives as long as it lives.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Source:
     count: int
     left_out: list[LeftOut] = field(default_factory=list)
     reading: Reading | None = None
+    copies: object = None
 
 
 def source_name(path: Path) -> str:

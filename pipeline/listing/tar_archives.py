@@ -55,7 +55,7 @@ def tar_members(path: Path, name_encoding: str, scratch: Path) -> Iterator[Membe
             if member.isreg() and member.offset_data + member.size > size_bytes:
                 raise tarfile.ReadError("it ends too early")
             name = member.name.partition("\0")[0]
-            yield Member(name, member.isdir(), _fault(member), TarMember(str(plain), member.offset_data, member.size))
+            yield Member(name, member.isdir() or name.endswith("/"), _fault(member), TarMember(str(plain), member.offset_data, member.size))
 
 
 @dataclass(frozen=True)

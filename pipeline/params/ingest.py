@@ -59,16 +59,23 @@ def _globs(patterns: object) -> object:
 
 def _encoding(name: str) -> str:
     try:
-        return name if name == "auto" else codecs.lookup(name).name
-    except LookupError:
+        found = codecs.lookup(name) if name != "auto" else None
+        if found and "a/".encode(found.name) != b"a/":  # not one that extends ASCII, as those of names in archives do
+            raise LookupError
+    except (LookupError, UnicodeError, ValueError):
         raise ValueError("should be auto, or a code page that Python knows, such as cp437, cp1252, cp932 or gbk") from None
+    return found.name if found else name
 
 
 class Columns(Section):
-    path: str
-    label: str
-    split: str
-    group: str
+    path: str = "auto"
+    """auto, or the column of the paths"""
+    label: str = "auto"
+    """auto, or the column of the classes"""
+    split: str = "auto"
+    """auto, or the column of train, val and test"""
+    group: str = "auto"
+    """auto, or the column of what stays together in one split, such as a patient"""
 
 
 class Ingest(Section):
@@ -79,7 +86,7 @@ class Ingest(Section):
     class_from: Annotated[str, AfterValidator(_class_from)]
     """auto, first_folder, last_folder, file_name (cat.0.jpg), or a pattern of paths, e.g. "{split}/{class}/*.jpg" or "{class}_*.png"; see docs/data.md"""
     columns: Columns
-    """columns of the tables: auto, or their names, as in {path: file, label: species, split: auto, group: auto}"""
+    """columns of the tables: auto, or their names, as in {path: file, label: species}; also split and group"""
     multi_label: Literal["fail", "combine"]
     """fail, or combine: labels made of several, such as "scab rust", are classes of their own"""
     ignore: Annotated[list[str], BeforeValidator(_globs)]

@@ -31,4 +31,4 @@ class Preprocess(Section):
     resize: Resize
     """pad (whole image, black borders), crop (centre) or stretch"""
     value_range: Annotated[Literal["auto"] | Annotated[list[float], Field(min_length=2, max_length=2)], BeforeValidator(_value_range)]
-    """auto, or [low, high], which become 0 and 255: only for images of more than 8 bits per channel (docs/data.md)"""
+    """auto, or [low, high], which become 0 and 255: only for images of more than 8 bits per channel (docs/checks.md)"""

@@ -8,14 +8,21 @@ from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan, Place
 from pipeline.listing.listing import Listing
 from pipeline.listing.records import LeftOut, Reading
+from pipeline.listing.walk import CIRCLE
 from pipeline.sources.assigned import Assigned, reading_of
-from pipeline.sources.choice import Choice
-from pipeline.sources.other_tasks import masks_of, signs_of_other_task
+from pipeline.sources.choice import Choice, among_images
+from pipeline.sources.masks import masks_of
+from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.sources.repeated_classes import refuse_repeated_classes
 from pipeline.tables.columns import Understood
+from pipeline.tables.opening import is_loose
 from pipeline.tables.said import Labels
-from pipeline.two_readings import classes
 
+ADVICE = {
+    "link": "Is a drive not mounted? Otherwise replace links by what they lead to (`cp -rL`), or follow them with ingest.follow_links: true",
+    "encrypted": "Make the archive again without a password",
+    "unreadable": "Give yourself read access",
+}
 COVERED = 0.9  # a list of splits, or a table, covers the images if it has this share of them
 
 
@@ -26,7 +33,9 @@ def has_training(plan: FolderPlan) -> bool:
 
 def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels, tables: Sequence[Understood] = ()) -> Reading:
     """The reading of class folders; lists of files give the splits if the folders have none."""
-    _refuse_masks(listing, choice, plan)
+    masks = masks_of(listing) if choice.settings.class_from == "auto" else None
+    if masks and masks.folders & plan.places.keys():
+        raise among_images(choice, masks)
     elsewhere = dict(plan.left_out) | {
         parts: ("unlabelled", f"images without a label, in {'/'.join(parts) or 'the source itself'}") for parts in plan.flat
     }
@@ -38,17 +47,7 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
     refuse_lost_links(listing, plan, choice.path)
     if choice.settings.class_from == "auto":
         refuse_repeated_classes(listing, assigned, choice.path)
-    return reading_of(listing, assigned, "class folders", plan.settings, notes, choice.path)
-
-
-def _refuse_masks(listing: Listing, choice: Choice, plan: FolderPlan) -> None:
-    """Raise SourceError if masks would be counted as images of a class."""
-    masks = masks_of(listing) if choice.settings.class_from == "auto" else None
-    if masks and masks.folder in plan.places:
-        raise SourceError(
-            f"ingest.source: {choice.path} has {masks.seen}, as for segmentation; the folders would give {classes(plan.class_names())}. "
-            f'A mask is no image of a class: leave them out with ingest.ignore: ["{masks.glob}"]. If they are images, set ingest.class_from: first_folder.'
-        )
+    return reading_of(listing, assigned, "class folders", "" if files else plan.settings, notes, choice.path)
 
 
 def _split_by_lists(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels) -> dict[str, Place]:
@@ -82,7 +81,7 @@ def _notes(listing: Listing, plan: FolderPlan, tables: Sequence[Understood]) -> 
     notes += [
         LeftOut(understood.table.path, "unused_table", f"a table that was not used: {understood.why or 'it gives no labels'}")
         for understood in tables
-        if understood.kind in ("no images", "boxes")
+        if understood.kind == "boxes" or (understood.kind == "no images" and not is_loose(understood.table.name))
     ]
     if sign := signs_of_other_task(listing):
         notes.append(LeftOut(".", "other_task", f"{sign}, which are not read: only the class of each image is learned"))
@@ -100,12 +99,12 @@ def refuse_lost_links(listing: Listing, plan: FolderPlan, source: Path) -> None:
             continue
         for level in levels:
             is_inside = parts[: len(level)] == level and len(parts) > len(level)
-            is_folder = len(parts) > len(level) + 1 or "." not in parts[-1]
+            is_folder = CIRCLE not in fault.reason and (len(parts) > len(level) + 1 or "." not in parts[-1])
             if is_inside and is_folder and parts[len(level)] not in named:
                 lost[parts[len(level)]].append(fault)
     for label, faults in sorted(lost.items()):
         files = f"{len(faults):,} files, such as {faults[0].path}" if len(faults) > 1 else faults[0].path
         raise SourceError(
-            f"ingest.source: {source}: the class {label} would be lost: {files}: {faults[0].reason}. Replace links by what they lead to (`cp -rL`), "
-            "follow them with ingest.follow_links: true, or leave the class out with ingest.ignore."
+            f"ingest.source: {source}: the class {label} would be lost: {files}: {faults[0].reason}. {ADVICE.get(faults[0].finding, 'Mend them')}, "
+            "or leave the class out with ingest.ignore."
         )

@@ -1,5 +1,7 @@
 """The reading of classes in paths and file names."""
 
+import json
+
 from pipeline.errors import SourceError
 from pipeline.folders.path_patterns import class_in_name, classes_in_names, path_pattern
 from pipeline.folders.places import FolderPlan, Place
@@ -44,4 +46,9 @@ def by_names(listing: Listing, choice: Choice) -> Reading:
         raise SourceError(f"ingest.class_from: {text} matches no image of {choice.path}, for example not {example_of(listing)}.")
     reason = ("stray", f"its path does not match ingest.class_from: {text}")
     elsewhere = dict.fromkeys(listing.folders, reason)
-    return reading_of(listing, Assigned(files=files, elsewhere=elsewhere), f"classes by {text}", f"ingest.class_from: {text}")
+    return reading_of(
+        listing,
+        Assigned(files=files, elsewhere=elsewhere),
+        f"classes by {text}",
+        f"ingest.class_from: {json.dumps(text) if pattern else text}",
+    )

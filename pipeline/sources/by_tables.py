@@ -3,29 +3,33 @@
 from collections.abc import Mapping
 
 from pipeline.errors import SourceError
+from pipeline.folders.path_patterns import split_of_path
 from pipeline.folders.places import FolderPlan, Place, unseen_class
 from pipeline.listing.listing import Folders, Listing
 from pipeline.listing.records import Reading
-from pipeline.listing.split_words import split_of_name
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
 from pipeline.tables.labels import by_path
 from pipeline.tables.said import Labels
 from pipeline.two_readings import listed
 
+OF_IMAGES = ("unlabelled", "conflict", "name_clash")  # said of images that are there, which are left out
+
 
 def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:
     """The reading of tables. A split that no table tells is that of the image's folder."""
     said = by_path(labels)
     files = {
-        path: Place((names or {}).get(row.label, row.label), row.split or split_by_folder(path), row.group) for path, row in said.items()
+        path: Place((names or {}).get(row.label, row.label), row.split or split_of_path(path), row.group) for path, row in said.items()
     }
+    added = False
     if plan:
         for folder in listing.folders.values():
             place = plan.places.get(folder.parts)
             for name in folder.names if place else []:
                 if place and (path := folder.below(name)) not in files:
                     files[path] = place
+                    added = True
     training = {place.label for place in files.values() if place.split in (None, "train")}
     for place in files.values():
         if place.label not in training:
@@ -36,15 +40,18 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
         raise SourceError(f"ingest.source: none of the files that {listed(labels.tables)} lists is there, for example {missing[0].path}.")
     unlisted = ("stray", f"not listed in {listed(labels.tables)}")
     without = dict.fromkeys(labels.unlabelled - files.keys(), ("unlabelled", "listed in a table without a label"))
+    without |= {
+        fault.path: (fault.finding, fault.reason) for fault in labels.left_out if fault.path not in files and fault.finding in OF_IMAGES
+    }
     elsewhere: dict[Folders, tuple[str, str]] = {}
     if choice.table:
         listing = _only(listing, {*files, *gone})
     return reading_of(
         listing,
         Assigned(files=files, elsewhere=elsewhere, unlisted=unlisted, without=without, used=frozenset(labels.tables)),
-        f"a table, {listed(labels.tables)}",
-        "ingest.format: table",
-        [fault for fault in labels.left_out if fault.finding != "unlabelled"],
+        f"a table, {listed(labels.tables)}{_columns(labels)}",
+        "" if added else "ingest.format: table",
+        [fault for fault in labels.left_out if fault.path not in without],
     )
 
 
@@ -57,6 +64,6 @@ def _only(listing: Listing, paths: set[str]) -> Listing:
     return listing
 
 
-def split_by_folder(path: str) -> str | None:
-    """The split of the first folder that is called as splits are."""
-    return next((split for part in path.split("/")[:-1] if (split := split_of_name(part))), None)
+def _columns(labels: Labels) -> str:
+    """The columns that were read, if there is one table."""
+    return f" ({', '.join(labels.columns)})" if labels.columns else ""

@@ -61,9 +61,9 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
         raise SourceError(f"ingest.source: {path} does not exist. Set it in params.yaml to a folder, a file or a URL.")
     if not (path.is_dir() or path.is_file()):
         raise SourceError(f"ingest.source: {path} is neither a folder nor a regular file.")
-    own = Path(tempfile.gettempdir()) / f"unpacked-{uuid.uuid4().hex}"
+    own = _Temporary(Path(tempfile.gettempdir()) / f"unpacked-{uuid.uuid4().hex}")
     try:
-        reading = _read(path, settings, (scratch or own) / "unpacked")
+        reading = _read(path, settings, (scratch or own.folder) / "unpacked")
     except SourceError as error:
         if str(error).isprintable():
             raise
@@ -83,21 +83,27 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
             else f"{path} has no images with a label"
         )
         raise SourceError(f"ingest.source: {found}. At least two classes are needed, each in a folder of its own.")
-    source = _as_source(path, reading)
-    weakref.finalize(source, shutil.rmtree, own, ignore_errors=True)
-    return source
+    return _as_source(path, reading, own)
 
 
-def _as_source(path: Path, reading: Reading) -> Source:
+class _Temporary:
+    """A folder that is removed, if it was made at all, when nothing holds this any more."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+
+def _as_source(path: Path, reading: Reading, copies: _Temporary) -> Source:
     """The source of a reading. Without a test split, the images of train have no split: a share of them is held out."""
     left_out = list(reading.left_out)
     has_test = any(split == "test" for split, _ in reading.counts)
 
-    def records() -> Iterator[Record]:
+    def records(_: _Temporary) -> Iterator[Record]:  # holds the copies of archives as long as records may be read
         for record in reading.records(left_out):
             yield record if has_test or record.split != "train" else record._replace(split=None)
 
-    return Source(source_name(path), reading.class_names, records(), sum(reading.counts.values()), left_out, reading)
+    return Source(source_name(path), reading.class_names, records(copies), sum(reading.counts.values()), left_out, reading, copies)
 
 
 def _read(path: Path, settings: Ingest, scratch: Path) -> Reading:
@@ -108,8 +114,10 @@ def _read(path: Path, settings: Ingest, scratch: Path) -> Reading:
     for name, container in CONTAINERS.items():
         if container.candidates([path.name]) and (reading := container.read({path.name: path}, choice.columns.get("label"))):
             return _of_format(name, reading, choice)
-    if is_table_name(path.name):
+    if is_table_name(path.name) and settings.format in ("auto", "table"):
         return read_images(list_source(path.parent, options, scratch), choice._replace(table=path.name), scratch)
+    if is_table_name(path.name):
+        raise SourceError(f"ingest.source: {path} is a table, but ingest.format is {settings.format}. Set it to auto.")
     raise SourceError(f"ingest.source: {path}: expected {LAYOUTS}. Found: a file of an unknown format.")
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan
 from pipeline.listing.listing import Listing, extracted
+from pipeline.listing.records import LeftOut
 from pipeline.sources.by_folders import has_training
 from pipeline.sources.choice import Choice, example_of, image_folders, other_task
 from pipeline.sources.other_tasks import signs_of_other_task
+from pipeline.tables.cells import LABEL, PATH, find_column
 from pipeline.tables.columns import Understood, refuse_unknown_columns, understand
 from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.opening import is_loose, may_be_table, open_table
@@ -20,7 +22,9 @@ def refuse_other_task(listing: Listing, choice: Choice, tables: Sequence[Underst
     """Raise SourceError if boxes or masks were drawn on the images, and labels are at best in columns that are not called so."""
     labelled = [understood for understood in tables if understood.kind in ("labels", "doubtful")]
     if labelled and not any(understood.is_strong for understood in labelled) and (sign := signs_of_other_task(listing)):
-        raise other_task(choice, sign, f"{listed([understood.table.path for understood in labelled])} may have a class for each image")
+        raise other_task(
+            choice, listing, sign, f"{listed([understood.table.path for understood in labelled])} may have a class for each image"
+        )
 
 
 def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Path) -> list[Understood]:
@@ -34,8 +38,10 @@ def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Pa
                 continue
             try:
                 table = open_table(path, extracted(listing, path, scratch), index.names)
-            except SourceError:
+            except SourceError as error:
                 if is_loose(name) and not choice.table:
+                    if name.lower().endswith(".json"):
+                        listing.left_out.append(LeftOut(path, "unused_table", f"not read: {str(error).removeprefix('ingest.source: ')}"))
                     continue
                 raise
             if table is not None:
@@ -92,3 +98,14 @@ def no_table(choice: Choice, tables: Sequence[Understood]) -> SourceError:
         f"ingest.source: {choice.path}: no table gives labels to images. {reasons or 'There is no table'}. "
         f"{columns + '. Name the columns in ingest.columns: {path: …, label: …}' if columns else 'Set ingest.format to auto'}."
     )
+
+
+def refuse_absent_images(tables: Sequence[Understood]) -> None:
+    """Raise SourceError for a table of labels, beside one that is read, none of whose files is there: a split may be missing."""
+    for understood in tables:
+        path, label = find_column(understood.profiles, PATH), find_column(understood.profiles, LABEL)
+        if understood.kind == "no images" and not is_loose(understood.table.name) and understood.rows and path and label and path != label:
+            raise SourceError(
+                f"ingest.source: none of the files that {understood.table.path} lists is there, for example {min(understood.profiles[path].values)}. "
+                f'Add them, or leave the table out with ingest.ignore: ["{understood.table.path}"].'
+            )

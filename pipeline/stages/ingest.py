@@ -31,7 +31,7 @@ from pipeline.dataset.splits import Sides, decide_sides, together, without_crowd
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
-from pipeline.listing.linked_folders import record_linked_folders
+from pipeline.listing.changes import record_linked_folders, state_of
 from pipeline.listing.records import LeftOut, Source
 from pipeline.listing.remote import is_url, local_copy
 from pipeline.listing.written_places import refuse_links, refuse_shared_source
@@ -62,6 +62,8 @@ from pipeline.quality.value_range import ValueRange
 from pipeline.reports.data_page import data_page, rows_shown
 from pipeline.reports.data_report import thumbnails_per_class
 from pipeline.sources.layouts import open_source
+from pipeline.tables.label_checks import combined_labels
+from pipeline.tables.opening import is_table_name
 
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
@@ -75,7 +77,8 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     Reports how many images are used and left out, and the number of findings.
     """
     location = _location(config, paths)
-    source = open_source(location, config.ingest, paths.scratch / "sources")
+    state = state_of(location)
+    source = _open(location, config, paths)
     recorded = read_recorded(source, paths)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
@@ -91,6 +94,11 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
         _tell(folder, judged, findings, report)
         refuse_changes(changes, judged, config.ingest)
         _refuse(findings, judged, report, config.ingest)
+    if state_of(location) != state:
+        raise SourceError(
+            f"ingest.source: {config.ingest.source} has changed while it was read: files were added, changed or removed. Run the same command again "
+            "when nothing is written there."
+        )
     write_json(folder / "report.json", report)
     extend_ledger(paths.ledger, sides.new_keys, sides.new_founders)
     record(source, recorded, changes, judged, paths)
@@ -111,6 +119,20 @@ def _location(config: Config, paths: Paths) -> Path:
             f"Run `dvc add {config.ingest.source}`, or set ingest.source to {elsewhere}."
         )
     return source
+
+
+def _open(location: Path, config: Config, paths: Paths) -> Source:
+    """The source; errors show it as it is set, not where a copy of a URL is."""
+    try:
+        return open_source(location, config.ingest, paths.scratch / "sources")
+    except SourceError as error:
+        if not is_url(config.ingest.source):
+            raise
+        shown = (
+            str(error).replace(str(location), config.ingest.source).replace(str(location.parent), config.ingest.source.rpartition("/")[0])
+        )
+        alone = " A table at a URL is fetched without its images: put both into one archive." if is_table_name(location.name) else ""
+        raise SourceError(shown + alone) from None
 
 
 def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[Images, np.ndarray]:
@@ -162,7 +184,11 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
     areas = facts["width"].astype(np.int64) * facts["height"]
     lost = [ClassProblem("lost_class", (name,), _why_lost(judged, name)) for name in sorted(set(judged.images.labels) - set(names))]
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
-    return [*lost, *check_counts(counts, names), *similar, *find_shortcuts(labels, marks, areas, names)]
+    combined = [
+        ClassProblem("combined_names", (name,), f"it may mean images of {' and of '.join(parts)}")
+        for name, parts in combined_labels(names).items()
+    ]
+    return [*lost, *check_counts(counts, names), *similar, *combined, *find_shortcuts(labels, marks, areas, names)]
 
 
 def _why_lost(judged: Judged, name: str) -> str:

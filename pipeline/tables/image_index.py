@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from pipeline.folders.tree import unread_names
 from pipeline.listing.listing import Folders, Listing
 from pipeline.listing.names import normalised
+from pipeline.listing.split_words import split_of_name
 
 UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-")  # Label Studio's, before the name of an uploaded file
 LONGEST = 1024
@@ -81,7 +82,15 @@ class ImageIndex:
         return []
 
     def _nearest(self, found: list[tuple[int, str]], folders: Folders, beside: Folders) -> list[str]:
-        """Of several images of one name, those in the folders that the cell names, then those below the table's own folder."""
+        """Of several images of one name, those at the path from the table or the source; else in the folders that the cell names, then near the table.
+
+        An image in another split than the cell names is none of them.
+        """
+        if said := _split(folders):
+            found = [entry for entry in found if _split(self._folders[entry[0]]) in (None, said)]
+        for exact in ((*beside, *folders), folders):
+            if len(found) > 1:
+                found = [entry for entry in found if self._folders[entry[0]] == exact] or found
         if len(found) > 1:
             found = _best(found, [_shared_end(self._folders[folder], folders) for folder, _ in found])
         if len(found) > 1:
@@ -110,3 +119,7 @@ def _shared_start(one: Folders, other: Folders) -> int:
             break
         count += 1
     return count
+
+
+def _split(folders: Folders) -> str | None:
+    return next((split for folder in folders if (split := split_of_name(folder))), None)

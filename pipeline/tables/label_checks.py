@@ -12,7 +12,7 @@ from pipeline.tables.profiles import NUMBER
 from pipeline.tables.said import Labels
 from pipeline.two_readings import listed
 
-SEPARATORS = re.compile(r"\s*[|;,+&/]\s*")
+SEPARATORS = re.compile(r"\s*[|;,+&/]\s*|[\s_-]+and[\s_-]+", re.IGNORECASE)
 MOST_LIKE_NAMES = 0.9  # of as many classes as images
 
 
@@ -67,8 +67,10 @@ def combined_labels(names: Iterable[str], *, of_tags: bool = False) -> dict[str,
         for part in signs.get(name, [name]):
             uses[part].add(name)
     found = {name: parts for name, parts in signs.items() if len(parts) > 1 and all(parts) and any(len(uses[part]) > 1 for part in parts)}
-    words = {name: name.split() for name in names - signs.keys() if len(name.split()) > 1}
+    words = {name: parts for name in names - signs.keys() if len(parts := name.split()) > 1}
+    joined = {name: parts for name in names - signs.keys() if len(parts := name.split("_")) > 1 and all(part.isalpha() for part in parts)}
     found |= {name: parts for name, parts in words.items() if all(part in names or part.isdigit() for part in parts)}
+    found |= {name: parts for name, parts in joined.items() if all(part in names for part in parts)}
     sets = {name: frozenset(parts) for name, parts in words.items()}
     adding = [name for name, parts in sets.items() if any(parts > other for other in sets.values())]
     vocabulary = {part for parts in words.values() for part in parts}

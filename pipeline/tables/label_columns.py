@@ -9,6 +9,7 @@ from pipeline.two_readings import listed
 
 MOST_CLASSES = 5000
 MOST_WORDS = 20
+UNNAMED = "column "  # the names of columns of a table without a header
 
 
 def label_columns(
@@ -48,6 +49,9 @@ def label_columns(
 def _weak_label(others: Sequence[Profile], path: Profile) -> tuple[str | None, tuple[str, ...], str]:
     """The only column that may have classes; else why it cannot be told."""
     weak = [profile for profile in others if _may_be_label(profile, len(path.images))]
+    words = [profile for profile in weak if not profile.numbers]
+    if len(words) == 1 and all(profile.name.startswith(UNNAMED) for profile in weak):
+        weak = words  # the numbers are a box, as in tiny-imagenet's val_annotations.txt
     if len(weak) == 1 and weak[0].word not in DESCRIPTIONS:
         return weak[0].name, (), ""
     if weak:

@@ -19,6 +19,8 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
     """The labels of the images, from tables that have them, and the splits and groups from all. Raises SourceError where tables contradict."""
     labelled = _labelled(tables)
     labels = Labels(tables=[understood.table.path for understood in labelled])
+    if len(labelled) == 1 and (columns := labelled[0].columns):
+        labels.columns = [name for name in (columns.path, columns.label, columns.split, columns.group) if name] + list(columns.one_hot[:1])
     for understood in labelled:
         _add_labels(understood, index, labels, multi_label)
     _strip_decimals(labels)
@@ -39,10 +41,10 @@ def _labelled(tables: Sequence[Understood]) -> list[Understood]:
 
 
 def _is_list_of_classes(understood: Understood) -> bool:
-    """Whether a table has one image for each class, such as the Meta.csv of the German traffic signs."""
+    """Whether a table has one image for each class, such as the Meta.csv of the German traffic signs, and is called after no split."""
     columns = understood.columns
     label = understood.profiles[columns.label] if columns and columns.label else None
-    return label is not None and len(label.values) == understood.rows > 1
+    return label is not None and len(label.values) == understood.rows > 1 and split_of_table(understood.table.path) is None
 
 
 def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, multi_label: str) -> None:

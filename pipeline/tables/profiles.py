@@ -59,5 +59,6 @@ class Profile:
             self.fractions += not value.is_integer()
             self.binary += value in (0, 1)
             self.signs += value in (-1, 1)
-        self.values.add(text)
-        self.images.update(find(text)[:1])
+        if text not in self.values:
+            self.values.add(text)
+            self.images.update(find(text)[:1])

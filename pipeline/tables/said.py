@@ -19,7 +19,7 @@ class Said(NamedTuple):
 class Labels:
     """What all tables say: by path of the image. `splits` and `groups` also of images without a label in a table.
 
-    `unlabelled` are images that tables name without a label.
+    `unlabelled` are images that tables name without a label. `columns` are those that were read, where there is one table.
     """
 
     said: dict[str, Said] = field(default_factory=dict)
@@ -28,4 +28,5 @@ class Labels:
     left_out: list[LeftOut] = field(default_factory=list)
     unlabelled: set[str] = field(default_factory=set)
     tables: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
     rows: int = 0

@@ -1,6 +1,6 @@
-"""What a run needs, checked before it starts: the parameters, the source, and for `pipeline check` the machine and its tools.
+"""What a run needs, checked before it starts: the parameters, the place of the source, and for `pipeline check` the machine and its tools.
 
-Takes well under a second: no TensorFlow, MLflow or Prefect is imported, versions are read from their packages' metadata.
+Takes about a second: no TensorFlow, MLflow or Prefect is imported, versions are read from their packages' metadata.
 """
 
 import itertools

@@ -1,11 +1,10 @@
 """Changes behind links to folders, which DVC does not see, are noticed by a run."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from pipeline.listing.linked_folders import have_linked_folders_changed, record_linked_folders
+from pipeline.listing.changes import have_linked_folders_changed, record_linked_folders
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ def test_files_that_dvc_sees_itself_do_not_matter(source: Path, tmp_path: Path) 
 def test_a_source_without_links_has_no_state(source: Path, tmp_path: Path) -> None:
     record_linked_folders(source, tmp_path)
     (source / "fox").unlink()
-    os.symlink("1.jpg", source / "cat/2.jpg")
+    (source / "cat/2.jpg").symlink_to("1.jpg")
 
     assert not have_linked_folders_changed(source, tmp_path)
     record_linked_folders(source, tmp_path)

@@ -1,0 +1,247 @@
+"""Folders that can be read in two ways: each doubt is an error that shows both, with the parameters that choose."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.errors import SourceError
+from pipeline.folders.doubtful_names import has_date, has_word, why_no_classes, without_date, word_lists
+from pipeline.folders.relations import few, innermost
+from pipeline.folders.tree import Node
+from pipeline.listing.split_words import WORDS, split_in_name, split_of_name, words_of
+from pipeline.two_readings import Way, classes, listed, two_readings
+
+
+def refuse_wrapper_or_class(source: Path, node: Node, carriers: Sequence[Node]) -> None:
+    """Raise SourceError if one folder seems to wrap the classes, and the others hold a few pictures: strays, or small classes."""
+    deep = [child for child in carriers if len(child.carriers()) > 1 and not child.own]
+    others = [child for child in carriers if child not in deep]
+    if len(deep) != 1 or any(child.carriers() or split_in_name(child.name) for child in others):
+        return
+    pictures = sum(child.total for child in others)
+    if pictures <= min(few(node), deep[0].total / 2) and not split_in_name(deep[0].name):
+        ignored = ", ".join(f'"{child.path}"' for child in others)
+        raise two_readings(
+            source,
+            f"{deep[0].path}/ has folders of images in it, and {listed([child.name for child in others])} beside it {pictures} pictures",
+            [
+                Way(classes({child.name for child in deep[0].carriers()}), f"ingest.ignore: [{ignored}]"),
+                Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
+            ],
+        )
+
+
+def refuse_class_and_split_in_one_name(
+    source: Path, carriers: Sequence[Node], by_rest: Mapping[tuple[str, ...], Mapping[str, str]]
+) -> None:
+    """Raise SourceError for folders such as cat_train, cat_test, dog_train and dog_test."""
+    several = [rest for rest, members in by_rest.items() if rest and len(set(members.values())) > 1]
+    if len(several) > 1:
+        names = [" ".join(rest) for rest in several]
+        raise two_readings(
+            source,
+            f"its folders are called {listed([child.name for child in carriers])}",
+            [
+                Way(
+                    f"classes and splits in one name, {listed(names)}",
+                    'ingest.class_from: "{class}_{split}/*" (write the names as they are)',
+                ),
+                Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
+            ],
+        )
+
+
+def refuse_without_train(source: Path, base: Node, carriers: Sequence[Node], splits: Mapping[str, str], class_from: str) -> None:
+    """Raise SourceError for folders called test and val where no folder is called train."""
+    if not splits or (class_from != "auto" and len(splits) < len(carriers)):
+        return
+    inside = "/".join((str(source), *base.parts))
+    if len(splits) == len(carriers):
+        if class_from != "auto" and not all(child.carriers() for child in carriers):
+            return
+        raise SourceError(
+            f"ingest.source: {inside} has {listed([f'{name}/' for name in splits])}, but no train/. Add train/ with the training images, "
+            f"move the class folders out of {min(splits)}/ to have them split by ingest.test_fraction, or set ingest.class_from: "
+            f"first_folder if {min(splits)} is a class."
+        )
+    others = [child.name for child in carriers if child.name not in splits]
+    ignored = ", ".join(f'"{"/".join((*base.parts, name))}"' for name in splits)
+    raise two_readings(
+        source,
+        f"{inside} has {listed([f'{name}/' for name in splits])} beside {listed(others)}, and no train/",
+        [
+            Way(
+                f"{listed(others)} without {listed(splits)}",
+                f"ingest.ignore: [{ignored}] (or move the other folders into train/)",
+            ),
+            Way(classes([child.name for child in carriers]), "ingest.class_from: first_folder"),
+        ],
+    )
+
+
+def refuse_copies(source: Path, nodes: Sequence[Node]) -> None:
+    """Raise SourceError for a folder beside the classes that holds folders with the names of all others, as in a set that was copied into itself."""
+    for node in nodes:
+        names = {child.name for child in node.carriers()}
+        for child in node.carriers():
+            inside = {grandchild.name for grandchild in innermost(child).carriers()}
+            others = names - {child.name}
+            if len(others) > 1 and len(inside & others) > 1:
+                raise two_readings(
+                    source,
+                    f"{child.path}/ holds folders with the names of those beside it, {listed(inside & others)}, as if it repeated them",
+                    [
+                        Way(f"{classes(others)}, without {child.name}", f'ingest.ignore: ["{child.path}"]'),
+                        Way(f"{classes(names)}", "ingest.class_from: first_folder"),
+                    ],
+                )
+
+
+def refuse_crossed(source: Path, nodes: Sequence[Node]) -> None:
+    """Raise SourceError if folders below the first ones may be the classes as well.
+
+    They may if most first ones hold folders of the same names (persons, versions or sites above the classes), or if each holds several of its own
+    (families above species). Numbers, dates and parts are no classes.
+    """
+    below: dict[str, set[str]] = {}
+    for node in nodes:
+        for child in node.carriers():
+            inside = {folder.name for folder in child.walk() if folder is not child and folder.own} | {
+                grandchild.name for grandchild in innermost(child).carriers()
+            }
+            below[child.name] = below.get(child.name, set()) | inside
+    parted = {name: inside for name, inside in below.items() if inside}
+    counts = Counter(name for inside in parted.values() for name in inside)
+    shared = {name for name, count in counts.items() if count >= max(2, len(parted) / 2)}
+    if len(parted) < 2:
+        return
+    example = next(
+        folder.path for node in nodes for child in node.carriers() for folder in child.walk() if folder is not child and folder.own
+    )
+    if len(shared) > 1 and not why_no_classes(shared):
+        seen = f"{listed(parted)} hold folders of the same names, {listed(shared)}, as in {example}/"
+    elif all(not child.own for node in nodes for child in node.carriers()) and len(counts) > 1 and not why_no_classes(counts):
+        seen = f"each of {listed(parted)} holds folders of its own, {listed(counts)}, as in {example}/"
+    else:
+        return
+    last = {folder.name for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
+    depths = {len(folder.parts) - len(child.parts) for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
+    first = "ingest.class_from: first_folder"
+    ways = [
+        Way(
+            classes(below),
+            f'{first}, or "{{class}}/{{group}}/*" to keep the images of one folder below in one split' if depths == {1} else first,
+        )
+    ]
+    ways.append(Way(f"{classes(last)}, without regard to the folders above", "ingest.class_from: last_folder"))
+    if depths == {1}:
+        ways.append(
+            Way(
+                f"{classes(last)}, where the images of one folder above stay together in one split",
+                'ingest.class_from: "{group}/{class}/*"',
+            )
+        )
+    raise two_readings(source, seen, ways)
+
+
+def refuse_folders_of_other_things(source: Path, folders: Mapping[str, Sequence[str]]) -> None:
+    """Raise SourceError if a few of the folders are called `images` or `unlabeled`, unlike the classes beside them. folders: paths by class."""
+    names = folders.keys()
+    odd = {name for name in names if has_word(name, "never")}
+    if odd and len(names) > 1:
+        raise two_readings(
+            source,
+            f"{listed(odd)} beside {listed(names - odd)} can hold images of no class of its own",
+            [
+                Way(f"{listed(names - odd)} without {listed(odd)}", f"ingest.ignore: {_paths(folders, odd)}"),
+                Way(classes(names), "ingest.class_from: first_folder"),
+            ],
+        )
+
+
+def refuse_inner_sets(source: Path, nodes: Sequence[Node]) -> None:
+    """Raise SourceError for a folder beside the classes that holds splits: another data set."""
+    for node in nodes:
+        children = node.carriers()
+        sets = [child for child in children if _holds_splits(child)]
+        if sets and len(sets) < len(children):
+            others = [child.name for child in children if child not in sets]
+            raise two_readings(
+                source,
+                f"{listed([child.path for child in sets])} holds folders of splits, {listed([below.name for below in innermost(sets[0]).carriers()])}, "
+                f"unlike {listed(others)} beside it",
+                [
+                    Way(f"{listed(others)} without it", f"ingest.ignore: {json.dumps([child.path for child in sets], ensure_ascii=False)}"),
+                    Way("only that data set", f"ingest.source: {source / sets[0].path}"),
+                ],
+            )
+
+
+def _holds_splits(folder: Node) -> bool:
+    splits = {split_of_name(below.name) for below in innermost(folder).carriers()}
+    return len(splits) > 1 and None not in splits
+
+
+def refuse_repeated_splits(source: Path, members: Collection[str], others: Sequence[Node], training: Collection[str]) -> None:
+    """Raise SourceError for folders beside the splits that hold splits, or the classes, again: `train_old`, a set copied into itself."""
+    for child in others:
+        inside = {below.name for below in innermost(child).carriers()}
+        again = {name for name in inside if name in training or split_of_name(name)}
+        if len(again) * 2 > len(inside) > 0:
+            raise SourceError(
+                f"ingest.source: {source}: {child.path}/ beside {listed(members)} holds folders of the same kind again, "
+                f"{listed(again)}: a copy, or more images. Leave it out with ingest.ignore: {json.dumps([child.path], ensure_ascii=False)}, "
+                "or move its images into the folders of the splits."
+            )
+
+
+def _paths(folders: Mapping[str, Sequence[str]], names: Collection[str]) -> str:
+    """The folders of classes as a list for params.yaml."""
+    return json.dumps(sorted({path for name in names for path in folders[name]}), ensure_ascii=False)
+
+
+def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) -> None:
+    """Raise SourceError for folders that may be more images of one class.
+
+    `cat` and `cat_test`, `cat copy`, `cat (1)`; `cat_2024-05-01` and `cat_2024-05-02`. folders: paths by class.
+    """
+    names = folders.keys()
+    firsts = {words_of(name): name for name in names}
+    seconds = {name: firsts[bare] for name in names if (bare := _without_marks(name)) != words_of(name) and bare in firsts}
+    if seconds:
+        second, first = min(seconds.items())
+        raise two_readings(
+            source,
+            f"{second} may be a class of its own, or more images of {first}, for a test or as a copy",
+            [
+                Way(
+                    f"{listed(names - seconds.keys())} without {listed(seconds)}",
+                    f"ingest.ignore: {_paths(folders, seconds)} (or move its images into {first}/, or into a folder of the split)",
+                ),
+                Way(classes(names), "ingest.class_from: first_folder"),
+            ],
+        )
+    dated = Counter(without_date(name) for name in names if has_date(name) and without_date(name))
+    if dated and max(dated.values()) > 1:
+        base = dated.most_common(1)[0][0]
+        example = min(name for name in names if has_date(name) and without_date(name) == base)
+        sign = example[len(base)] if example.startswith(base) else ""
+        raise two_readings(
+            source,
+            f"{listed([name for name in names if without_date(name) == base])} may be one class on several dates",
+            [
+                Way(
+                    classes(dated),
+                    f'ingest.class_from: "{{class}}{sign}*/*"' if sign else "one folder for each class, by moving the images",
+                ),
+                Way(classes(names), "ingest.class_from: first_folder"),
+            ],
+        )
+
+
+def _without_marks(name: str) -> tuple[str, ...]:
+    """The words of a name without words of splits and copies, and without a number in brackets."""
+    bare = re.sub(r" ?\(\d+\)$", "", name)
+    return tuple(word for word in words_of(bare) if word not in WORDS and word not in word_lists()["again"])

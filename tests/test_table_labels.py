@@ -1,0 +1,216 @@
+"""What tables say of images: labels, splits and groups; what they contradict each other in is named."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import SourceError
+from tests.source_trees import found, left_out, write_images
+from tests.test_layouts import read
+
+IMAGES = ("a.png", "b.png", "c.png", "d.png")
+ROWS = "a.png,cat\nb.png,dog\nc.png,cat\nd.png,dog\n"
+
+
+def table(root: Path, text: str, name: str = "labels.csv") -> Path:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+def labels(root: Path) -> dict[str, str]:
+    return {path: label for path, label, _ in found(read(root))}
+
+
+def test_a_record_says_all_that_the_table_says(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, "path,label,split,patient_id\na.png,cat,Training,7\nb.png,dog,test,\nc.png,dog,,8\nd.png,cat,,\n")
+
+    records = list(read(tmp_path).records)
+
+    size_bytes = (tmp_path / "a.png").stat().st_size
+    assert records[0][:5] == ("a.png", "cat", "train", "7", size_bytes)
+    assert [record[1:4] for record in records[1:]] == [("dog", "test", None), ("dog", None, "8"), ("cat", None, None)]
+    assert pickle.loads(pickle.dumps(records[0])).read() == (tmp_path / "a.png").read_bytes()
+
+
+def test_without_test_images_those_of_train_have_no_split(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, "path,label,split\na.png,cat,train\nb.png,dog,train\nc.png,cat,val\nd.png,dog,\n")
+
+    assert [split for _, _, split in found(read(tmp_path))] == [None, None, "validation", None]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["10", "9"], ["10", "9"]),
+        ([10.0, 9.0], ["10", "9"]),
+        (["10.0", "9.0"], ["10", "9"]),
+        (["010", "10"], ["010", "10"]),
+        ([True, False], ["true", "false"]),
+        (["007.0", "x"], ["007.0", "x"]),
+    ],
+)
+def test_whole_numbers_are_written_without_a_point(tmp_path: Path, values: list[object], expected: list[str]) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, "\n".join(json.dumps({"path": name, "label": values[i % 2]}) for i, name in enumerate(IMAGES)), "t.jsonl")
+
+    assert list(labels(tmp_path).values()) == expected * 2
+
+
+def test_a_path_listed_twice_counts_once_and_with_two_labels_not_at_all(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    rows = ["a.png,cat,", "b.png,dog,", "./a.png,cat,", "c.png,cat,", "c.png,dog,", "d.png,dog,test", "d.png,dog,train"]
+    table(tmp_path, "path,label,split\n" + "\n".join(rows))
+
+    source = read(tmp_path)
+
+    assert [path for path, _, _ in found(source)] == ["a.png", "b.png"]
+    assert {entry for entry in left_out(source) if entry.finding != "unlabelled"} == {
+        ("a.png", "name_clash", "labels.csv, line 4: listed before, in labels.csv, line 2"),
+        ("c.png", "conflict", "labels.csv, line 6: listed as dog, and as cat in labels.csv, line 5"),
+        ("d.png", "name_clash", "labels.csv, line 8: listed as train, and as test in labels.csv, line 7"),
+    }
+
+
+def test_rows_without_a_label_or_a_path_are_named(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES, "e.png")
+    table(tmp_path, f"path,label\n{ROWS}e.png,\n,cat\n")
+
+    assert sorted({entry[:2] for entry in left_out(read(tmp_path))}) == [("e.png", "unlabelled"), ("labels.csv", "stray")]
+
+
+def test_images_that_no_table_lists_are_named(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES, "e.png")
+
+    assert left_out(read(table(tmp_path, f"path,label\n{ROWS}"))) == [("e.png", "stray", "not listed in labels.csv")]
+
+
+def test_a_table_that_is_the_source_may_list_a_part_of_the_images_beside_it(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES, "e.png", "other/a.png")
+    table(tmp_path, f"path,label\n{ROWS}")
+
+    assert left_out(read(tmp_path / "labels.csv")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "path,label,split\n\na.png,cat,train\nb.png,dog,fold0\nc.png,dog,test\n",
+            r"labels\.csv, line 4: 'fold0' is not a split\. Expected train",
+        ),
+        (
+            f"path,label,label\n{ROWS}".replace("\n", ",x\n").replace("label,x", "label"),
+            "several of its columns are called label: rename all but one",
+        ),
+        ("path,label\na.png,cat\nb.png,cat\nc.png,cat\nd.png,cat\n", "no column of labels"),
+        ("path,label\n", "it has no rows"),
+        ("picture,kind\nx,cat\ny,dog\nz,cat\n", r"with 3 rows that cannot be matched with the images: none of its columns names an image"),
+    ],
+)
+def test_a_table_that_gives_no_labels_is_refused_by_name(tmp_path: Path, text: str, words: str) -> None:
+    write_images(tmp_path, *IMAGES)
+
+    with pytest.raises(SourceError, match=words) as error:
+        read(table(tmp_path, text))
+    assert "labels.csv" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_columns_that_repeat_a_name_do_not_move_the_others(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, ",,path,label\n" + "".join(f"1,2,{row}\n" for row in ROWS.splitlines()))
+
+    assert labels(tmp_path) == {"a.png": "cat", "b.png": "dog", "c.png": "cat", "d.png": "dog"}
+
+
+def test_a_split_that_only_late_rows_have_counts(tmp_path: Path) -> None:
+    names = [f"i/{i:03d}.png" for i in range(100)]
+    write_images(tmp_path, *names)
+    rows = [{"file": name, "label": "ab"[i % 2], **({"split": "test"} if i >= 90 else {})} for i, name in enumerate(names)]
+    table(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl")
+
+    assert [split for _, _, split in found(read(tmp_path))] == [None] * 90 + ["test"] * 10
+
+
+def test_tables_that_are_called_after_splits_or_lie_in_their_folders_are_read_together(tmp_path: Path) -> None:
+    hub, named = tmp_path / "hub", tmp_path / "named"
+    write_images(hub, "train/a.png", "train/b.png", "test/a.png", "test/b.png")
+    write_images(named, *(f"i/{name}" for name in IMAGES))
+    table(hub, "file_name,label\na.png,cat\nb.png,dog\n", "train/metadata.csv")
+    table(hub, '{"file_name": "a.png", "label": "dog"}\n{"file_name": "b.png", "label": "cat"}', "test/metadata.jsonl")
+    table(named, "path,label\ni/a.png,cat\ni/b.png,dog\n", "train.csv")
+    table(named, "path,label\ni/c.png,cat\ni/d.png,dog\n", "test.csv")
+
+    assert found(read(hub)) == [
+        ("test/a.png", "dog", "test"),
+        ("test/b.png", "cat", "test"),
+        ("train/a.png", "cat", "train"),
+        ("train/b.png", "dog", "train"),
+    ]
+    assert found(read(named)) == [
+        ("i/a.png", "cat", "train"),
+        ("i/b.png", "dog", "train"),
+        ("i/c.png", "cat", "test"),
+        ("i/d.png", "dog", "test"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (
+            "a.png,cat\nb.png,fox\nc.png,cat\n",
+            r"two tables give b\.png different labels: dog \(one\.csv, line 3\) and fox \(two\.csv, line 3\)",
+        ),
+        ("a.png,cat\nb,c.png,dog\n", r"two\.csv, line 3: 3 fields, but the first line has 2"),
+    ],
+)
+def test_tables_that_contradict_each_other_or_are_damaged_are_refused(tmp_path: Path, other: str, words: str) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, f"path,label\n{ROWS}", "one.csv")
+
+    with pytest.raises(SourceError, match=words):
+        read(table(tmp_path, f"path,label\n{other}", "two.csv"))
+
+
+def test_a_table_of_a_split_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A test folder that was not downloaded, whose names are those of training images."""
+    write_images(tmp_path, *(f"train/{name}" for name in IMAGES))
+    table(tmp_path, "path,label\n" + "".join(f"train/{row}\n" for row in ROWS.splitlines()), "train.csv")
+    table(tmp_path, "path,label\n" + "".join(f"test/{row}\n" for row in ROWS.splitlines()), "test.csv")
+
+    with pytest.raises(
+        SourceError, match=r"none of the files that test\.csv lists is there, for example test/a\.png\. Add them, or leave the table out"
+    ):
+        read(tmp_path)
+
+
+def test_images_of_a_list_of_training_and_validation_are_of_validation_where_another_says_so(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, f"path,label\n{ROWS}", "trainval.csv")
+    table(tmp_path, "path,label\nc.png,cat\nd.png,dog\n", "val.csv")
+
+    assert [split for _, _, split in found(read(tmp_path))] == [None, None, "validation", "validation"]
+
+
+def test_a_table_of_one_image_per_class_is_a_list_of_classes_unless_it_is_called_after_a_split(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES, "meta/e.png", "meta/f.png")
+    table(tmp_path, f"path,label\n{ROWS}", "train.csv")
+    table(tmp_path, "path,label\nmeta/e.png,cat\nmeta/f.png,dog\n", "Meta.csv")
+    assert [path for path, _, _ in found(read(tmp_path))] == [*IMAGES]
+
+    (tmp_path / "Meta.csv").rename(tmp_path / "test.csv")
+    assert found(read(tmp_path))[-2:] == [("meta/e.png", "cat", "test"), ("meta/f.png", "dog", "test")]
+
+
+def test_a_table_beside_images_is_read_and_one_about_other_things_is_not(tmp_path: Path) -> None:
+    write_images(tmp_path, *(f"images/{name}" for name in IMAGES))
+    table(tmp_path, "file_name,label\n" + "".join(f"images/{row}\n" for row in ROWS.splitlines()), "metadata.csv")
+    table(tmp_path, "day,loss\n1,2\n", "log.csv")
+
+    assert set(labels(tmp_path).values()) == {"cat", "dog"}
