@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
+from pipeline.quality.copies import Copies
+from pipeline.quality.findings import findings_csv, list_findings
 
 NAMES = ["cat", "dog"]
 
@@ -63,3 +65,14 @@ def test_a_class_whose_images_are_larger_is_a_shortcut() -> None:
     assert found[1].startswith("size of ")
     assert found[1].endswith("pixels or less: 100% of dog, 0% of all others")
     assert shortcuts(["RGB"] * 60, rng.integers(100, 900, 60).tolist()) == []
+
+
+def test_a_finding_about_two_classes_has_each_in_a_column_of_its_own() -> None:
+    problem = ClassProblem("imbalance", ("cat, black", "dog"), "90 training images against 3")
+    none = np.empty((0, 2), np.int64)
+    policies = {"unusable": "reject", "class_problem": "fail"}
+
+    (finding,) = list_findings([], Copies("wrong_type", none, none[:, 0], "keep"), [], [], [problem], {}, none[:, 0], policies)
+
+    assert finding.about == '"cat, black", dog'
+    assert findings_csv([finding]).decode().splitlines()[1] == 'imbalance,failed,,"cat, black",,,dog,,90 training images against 3'

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from pipeline.csv_text import csv_text
 from pipeline.errors import StorageError
 from pipeline.files import write_bytes
 
@@ -25,7 +26,7 @@ HEADER = b"image,follows\n"
 DIGITS = 16
 KNOWN_HEADER = ["dataset", "class", "image"]
 MOST_KNOWN = 256
-NUMBER = re.compile(r"-?[0-9]+")
+NUMBER = re.compile(r"-?[0-9]{1,1000}")  # int() takes 4,300 digits
 CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
 
 
@@ -109,19 +110,16 @@ def record_known_images(path: Path, dataset: str, by_class: Mapping[str, np.ndar
     recorded = _read_known(path)
     most = max(1, MOST_KNOWN // max(1, len(by_class)))
     smallest = {label: np.unique(keys)[:most] for label, keys in by_class.items() if len(keys)}
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(KNOWN_HEADER)
-    for name, classes in sorted({**recorded, dataset: smallest}.items()):
-        writer.writerows((name, label, f"{key:016x}") for label, keys in sorted(classes.items()) for key in keys)
-    content = text.getvalue().encode()
+    every = sorted({**recorded, dataset: smallest}.items())
+    lines = ((name, label, f"{key:016x}") for name, classes in every for label, keys in sorted(classes.items()) for key in keys)
+    content = csv_text([KNOWN_HEADER, *lines]).encode()
     if not path.exists() or path.read_bytes() != content:
         write_bytes(path, content)
 
 
 def _read_known(path: Path) -> dict[str, dict[str, np.ndarray]]:
     try:
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+        rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
         if rows and rows[0] != KNOWN_HEADER:
             raise ValueError(f"its first line is not {','.join(KNOWN_HEADER)}")
         texts: dict[str, dict[str, list[str]]] = {}

@@ -35,6 +35,7 @@ from pipeline.listing.changes import record_linked_folders, state_of
 from pipeline.listing.records import LeftOut, Source
 from pipeline.listing.remote import is_url, local_copy
 from pipeline.listing.written_places import refuse_links, refuse_shared_source
+from pipeline.names import listed, shown
 from pipeline.own_files import MADE, clear
 from pipeline.params.ingest import Ingest
 from pipeline.params.section import Scalar
@@ -193,7 +194,7 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
 def _why_lost(judged: Judged, name: str) -> str:
     """Why a class has no image left, by one of its files if its name is in their paths."""
     fault = next((fault for fault in judged.images.left_out if name in fault.path.split("/")), None)
-    return "all its images are left out" + (f", for example {fault.path}: {fault.reason}" if fault else "")
+    return "all its images are left out" + (f", for example {shown(fault.path)}: {fault.reason}" if fault else "")
 
 
 def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any]) -> None:
@@ -205,14 +206,14 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
     pictures = judged.pictures({*rows_shown(findings), *(row for rows in by_class.values() for row in rows)})
     write_bytes(folder / "report.html", data_page(report, findings, judged.images.facts[judged.kept], by_class, pictures))
     for fault in left_out[:NAMED_REJECTIONS]:
-        print(f"ingest: left out {fault.path}: {fault.reason}", file=sys.stderr)
+        print(f"ingest: left out {shown(fault.path)}: {fault.reason}", file=sys.stderr)
     if len(left_out) > NAMED_REJECTIONS:
         print(f"ingest: left out {len(left_out) - NAMED_REJECTIONS:,} more, see data/ingest/rejected.csv", file=sys.stderr)
     for kind, count in Counter(fault.finding for fault in beside).items():
         example = next(fault for fault in beside if fault.finding == kind)
-        print(f"ingest: not counted as images: {in_words(kind, count)}, such as {example.path}: {example.reason}", file=sys.stderr)
+        print(f"ingest: not counted as images: {in_words(kind, count)}, such as {shown(example.path)}: {example.reason}", file=sys.stderr)
     for note in (finding for finding in findings if finding.kind in NOTES):
-        print(f"ingest: {note.subject.path}: {note.note}", file=sys.stderr)
+        print(f"ingest: {note.about}: {note.note}", file=sys.stderr)
     if found := report["value_range"]:
         print(f"ingest: {ValueRange(**found).sentence}", file=sys.stderr)
     if report["findings"]:
@@ -226,9 +227,8 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
         if "conflict" in failed:
             refuse_repeated_classes(judged, report["name"])
         example = next(finding for finding in findings if finding.action == "failed")
-        about = example.subject.path or example.subject.label
         raise SourceError(
-            f"ingest.source: {report['name']} has {_listed(failed)}, for example {about}: {example.note}. "
+            f"ingest.source: {report['name']} has {_listed(failed)}, for example {example.about}: {example.note}. "
             "Fix them, or change the policy in params.yaml under ingest; data/ingest/report.html shows them all."
         )
     refuse_nothing_to_see(judged, report["name"])
@@ -238,7 +238,7 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
         raise SourceError(f"ingest.source: all images of {report['name']} are left out; data/ingest/report.html shows why.")
     if len(names) < 2:
         raise SourceError(
-            f"ingest.source: all {report['images']} images of {report['name']} are of one class, {names[0]}. At least two classes are needed."
+            f"ingest.source: all {report['images']} images of {report['name']} are of one class, {shown(names[0])}. At least two classes are needed."
         )
     for split in ("train", "test"):
         if not any(counts[split].values()):
@@ -247,7 +247,7 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
             )
     unseen = [name for name in names if not counts["train"][name] + counts["validation"][name]]
     if unseen:
-        raise SourceError(f"ingest.source: {', '.join(unseen)} has test images but no training images. Add some, or remove the class.")
+        raise SourceError(f"ingest.source: {listed(unseen)} has test images but no training images. Add some, or remove the class.")
 
 
 def _refuse_too_many(left_out: Sequence[LeftOut], judged: Judged, limits: Ingest, name: str) -> None:
@@ -259,7 +259,7 @@ def _refuse_too_many(left_out: Sequence[LeftOut], judged: Judged, limits: Ingest
             refuse_repeated_classes(judged, name)
         raise SourceError(
             f"ingest.source: {len(left_out):,} of {files:,} files of {name} would be left out, more than ingest.max_rejected_fraction "
-            f"({limits.max_rejected_fraction:g}) allows: {_listed(found)}, for example {left_out[0].path}: {left_out[0].reason}. "
+            f"({limits.max_rejected_fraction:g}) allows: {_listed(found)}, for example {shown(left_out[0].path)}: {left_out[0].reason}. "
             "Fix them or raise the limit; data/ingest/rejected.csv lists them all."
         )
 
