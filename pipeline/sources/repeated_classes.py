@@ -41,8 +41,8 @@ def _samples(listing: Listing, assigned: Assigned) -> dict[str, list[str]]:
     """Up to SAMPLES names of images of each class with at least two."""
     names: defaultdict[str, list[str]] = defaultdict(list)
     for folder in listing.folders.values():
-        step = max(1, len(folder.names) // SAMPLES)
-        for name in folder.names[::step][:SAMPLES]:
+        spread = sorted({len(folder.names) * i // SAMPLES for i in range(SAMPLES)})
+        for name in (folder.names[i] for i in spread) if folder.names else ():
             if (place := assigned.place(folder, folder.below(name))) and len(names[place.label]) < SAMPLES:
                 names[place.label].append(name)
     return {label: found for label, found in names.items() if len(found) > 1}
