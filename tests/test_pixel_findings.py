@@ -132,7 +132,7 @@ def test_a_class_that_repeats_a_part_of_another_is_named(tmp_path: Path) -> None
     found = run(tmp_path, write_images(tmp_path / "source", images))
 
     assert [(finding["label"], finding["note"]) for finding in found.findings if finding["finding"] == "repeated_class"] == [
-        ("kitten, cat", "class kitten repeats class cat (8 of 14 images)")
+        ("kitten", "class kitten repeats class cat (8 of 14 images)")
     ]
 
 
