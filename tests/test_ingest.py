@@ -295,3 +295,20 @@ def test_a_finding_can_stop_the_run_and_is_shown_all_the_same(tmp_path: Path, fa
     folder = tmp_path / "project" / "data" / "ingest"
     assert sorted(file.name for file in folder.iterdir()) == ["findings.csv", "index.parquet", "rejected.csv", "report.html"]
     assert ",failed," in (folder / "findings.csv").read_text(encoding="utf-8")
+
+
+def test_class_names_that_may_be_no_classes_are_kept_and_told(tmp_path: Path, source: Path) -> None:
+    (source / "circle").rename(source / "unknown")
+    coded = write_class_folders(tmp_path / "coded", per_class=10)
+    for kind, code in zip(CLASSES, ("P01", "P02", "P03"), strict=False):
+        (coded / kind).rename(coded / code)
+
+    found, told = run(tmp_path / "1", source), run(tmp_path / "2", coded)
+
+    assert [line["label"] for line in found.findings if line["finding"] == "placeholder_names"] == ["unknown"]
+    assert [line["note"] for line in told.findings if line["finding"] == "code_names"] == ["all 3 class names are codes"]
+    assert "1 placeholder as a class name" in found.printed
+    assert "1 set of class names that are codes" in told.printed
+    assert (found.report["images"], told.report["images"]) == (30, 30)
+    with pytest.raises(SourceError, match="1 placeholder as a class name"):
+        run(tmp_path / "3", source, class_problem="fail")

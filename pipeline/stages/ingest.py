@@ -40,7 +40,7 @@ from pipeline.params.ingest import Ingest
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
-from pipeline.quality.class_names import similar_names
+from pipeline.quality.class_names import are_codes, placeholder_names, similar_names
 from pipeline.quality.copies import Copies, find_copies
 from pipeline.quality.findings import (
     BESIDE,
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
 NAMED_REJECTIONS = 10
+NAMED_CODES = 3
 
 
 def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
@@ -161,12 +162,20 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
     marks = {"colour mode": np.array(MODES)[facts["mode"]], "format": np.array(FORMATS)[facts["format"]]}
     areas = facts["width"].astype(np.int64) * facts["height"]
     lost = [ClassProblem("lost_class", (name,), _why_lost(judged, name)) for name in sorted(set(judged.images.labels) - set(names))]
+    return [*lost, *check_counts(counts, names), *_check_names(names), *find_shortcuts(labels, marks, areas, names)]
+
+
+def _check_names(names: Sequence[str]) -> list[ClassProblem]:
+    """Names of classes that may mean the same class, several, or none."""
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
     combined = [
         ClassProblem("combined_names", (name,), f"it may mean images of {' and of '.join(parts)}")
         for name, parts in combined_labels(names).items()
     ]
-    return [*lost, *check_counts(counts, names), *similar, *combined, *find_shortcuts(labels, marks, areas, names)]
+    placeholders = [ClassProblem("placeholder_names", (name,), "may mean that the image has no label") for name in placeholder_names(names)]
+    examples = tuple(sorted(names)[:NAMED_CODES])
+    codes = [ClassProblem("code_names", examples, f"all {len(names):,} class names are codes")] if are_codes(names) else []
+    return [*similar, *combined, *placeholders, *codes]
 
 
 def _why_lost(judged: Judged, name: str) -> str:
