@@ -312,3 +312,22 @@ def test_class_names_that_may_be_no_classes_are_kept_and_told(tmp_path: Path, so
     assert (found.report["images"], told.report["images"]) == (30, 30)
     with pytest.raises(SourceError, match="1 placeholder as a class name"):
         run(tmp_path / "3", source, class_problem="fail")
+
+
+def test_of_few_groups_one_goes_to_test_and_stays_there(tmp_path: Path) -> None:
+    source = write_class_folders(tmp_path / "source", classes=2, per_class=10)
+    files = sorted(source.rglob("*.jpg"))
+    drivers = {file.relative_to(source).as_posix(): f"driver {i % 5}" for i, file in enumerate(files)}
+
+    def held_out() -> set[str]:
+        lines = [f"{path},{path.partition('/')[0]},{driver}" for path, driver in drivers.items()]
+        (source / "drivers.csv").write_text("\n".join(["path,label,driver", *lines]), encoding="utf-8")
+        columns = {"path": "path", "label": "label", "group": "driver"}
+        found = run(tmp_path, source, test_fraction=0.01, columns=columns)
+        return {drivers[path] for path, split in found.splits.items() if split == "test"}
+
+    first = held_out()
+    drivers |= {path: f"new {i}" for i, path in enumerate(drivers) if drivers[path] not in first}
+
+    assert len(first) == 1
+    assert first <= held_out()

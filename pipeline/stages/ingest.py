@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from collections import Counter
@@ -27,7 +28,7 @@ from pipeline.dataset.pixel_findings import (
     value_problems,
 )
 from pipeline.dataset.shards import shard_files
-from pipeline.dataset.splits import Sides, decide_sides, together, without_crowds
+from pipeline.dataset.splits import Sides, decide_sides, decided_by, together, without_crowds
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
@@ -36,7 +37,7 @@ from pipeline.listing.records import LeftOut, Source
 from pipeline.listing.remote import is_url, local_copy
 from pipeline.listing.written_places import refuse_links, refuse_shared_source
 from pipeline.own_files import MADE, clear
-from pipeline.params.ingest import Ingest
+from pipeline.params.ingest import MOST_FOR_TEST, Ingest
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
@@ -91,7 +92,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
         report |= {"removed_classes": changes.removed, **limits_of_model(judged)}
         _tell(folder, judged, findings, report)
         refuse_changes(changes, judged, config.ingest)
-        _refuse(findings, judged, report, config.ingest)
+        _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
     write_json(folder / "report.json", report)
     extend_ledger(paths.ledger, sides.new_keys, sides.new_founders)
     record(source, recorded, changes, judged, paths)
@@ -127,7 +128,7 @@ def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[
 
 def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fraction: float) -> Sides:
     facts, keys = images.facts, keys_of(images)
-    recorded, earlier = ledger.find(keys)
+    recorded, earlier = ledger.find(decided_by(keys, facts["group"]))
     return decide_sides(keys, facts["label"], facts["split"], facts["group"], near, recorded, earlier, test_fraction=test_fraction)
 
 
@@ -207,7 +208,7 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
         print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
 
 
-def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest) -> None:
+def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest, enough_for_test: float) -> None:
     """Raise SourceError if a policy says so, if too much is left out, or if the rest cannot be used for training and testing."""
     failed = count_findings([finding for finding in findings if finding.action == "failed"])
     if failed:
@@ -230,12 +231,20 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
         )
     for split in ("train", "test"):
         if not any(counts[split].values()):
-            raise SourceError(
-                f"ingest.source: {report['name']} has no images for the {split} split. Add images or change ingest.test_fraction."
-            )
+            advice = _how_to_fill(split, limits.test_fraction, enough_for_test)
+            raise SourceError(f"ingest.source: {report['name']} has no images for the {split} split{advice}")
     unseen = [name for name in names if not counts["train"][name] + counts["validation"][name]]
     if unseen:
         raise SourceError(f"ingest.source: {', '.join(unseen)} has test images but no training images. Add some, or remove the class.")
+
+
+def _how_to_fill(split: str, test_fraction: float, enough_for_test: float) -> str:
+    """The end of a sentence: why no image is in a split, and what to do."""
+    if split != "test" or enough_for_test <= test_fraction:
+        return ". Add images or change ingest.test_fraction."
+    if enough_for_test > MOST_FOR_TEST:
+        return ": each group of images is all of a class, or was used for training before. Add images."
+    return f". Add images, or set ingest.test_fraction to {math.ceil(100 * enough_for_test) / 100:g}."
 
 
 def _refuse_too_many(left_out: Sequence[LeftOut], judged: Judged, limits: Ingest, name: str) -> None:
