@@ -53,6 +53,23 @@ def test_no_member_leads_out_of_the_archive(tmp_path: Path, ending: str) -> None
 
 
 @every_archive
+def test_what_is_ignored_is_counted_as_in_a_folder_and_globs_without_a_match_are_named(tmp_path: Path, ending: str) -> None:
+    names = ["cat/a.jpg", "cat/a_mask.png", "docs/b.jpg", "docs/deep/c.jpg", "cat/.hidden.jpg", "__MACOSX/d.jpg"]
+    globs = ("docs", "*_mask.png", "docx", "cat/.hidden.jpg", "__MACOSX", "docs/deep")
+    for name in names:
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(b"")
+
+    packed = listing_of(write_archive(tmp_path / f"a{ending}", [(name, b"") for name in names]), ignore=globs)
+    folder = listing_of(tmp_path / "folder", ignore=globs)
+
+    assert list(files(packed)) == list(files(folder)) == ["cat/a.jpg"]
+    assert packed.ignored == folder.ignored == 2
+    for listing in (packed, folder):
+        assert [fault.path for fault in listing.left_out if fault.finding == "unused_ignore"] == ["docx"]
+
+
+@every_archive
 def test_hidden_members_are_not_listed_and_such_folders_are_named_once(tmp_path: Path, ending: str) -> None:
     names = ["cat/a.jpg", "__MACOSX/cat/._a.jpg", "__MACOSX/cat/._b.jpg", ".git/x/a.jpg", ".cache/b.jpg", "cat/.DS_Store", "owl/"]
 

@@ -331,3 +331,11 @@ def test_of_few_groups_one_goes_to_test_and_stays_there(tmp_path: Path) -> None:
 
     assert len(first) == 1
     assert first <= held_out()
+
+
+def test_a_glob_to_ignore_that_matches_nothing_is_told(tmp_path: Path, source: Path) -> None:
+    found = run(tmp_path, source, ignore=["circel", "circle/circle 00[0-4].jpg"])
+
+    assert found.of("unused_ignore") == [("circel", "")]
+    assert "ingest: circel: this glob of ingest.ignore matches nothing in the source" in found.printed
+    assert (found.report["images"], found.rejected) == (25, [])

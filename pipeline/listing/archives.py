@@ -44,10 +44,10 @@ def add_members(members: Iterator[Member], below: tuple[str, ...], collector: Co
             continue
         hidden = next((i for i, part in enumerate(parts) if not is_visible(part)), None)
         if not parts or hidden is not None:
-            folder = parts[: (hidden or 0) + 1]
-            if (len(folder) < len(parts) or member.is_folder) and folder not in seen:
-                seen.add(folder)
-                collector.is_wanted("/".join((*below, *folder)), folder=True)
+            top = parts[: (hidden or 0) + 1]
+            if parts and top not in seen:
+                seen.add(top)
+                collector.is_wanted("/".join((*below, *top)), folder=len(top) < len(parts) or member.is_folder)
             continue
         path = "/".join((*below, *parts))
         if not collector.is_wanted(path):

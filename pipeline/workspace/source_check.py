@@ -111,6 +111,7 @@ def understand(source: Source, ingest: Ingest, seconds: float = SECONDS_FOR_RECO
         seen=None if is_complete else counts.total(),
         test_fraction=ingest.test_fraction,
         ignore=ingest.ignore,
+        ignored=source.reading.ignored,
     )
 
 
