@@ -409,6 +409,20 @@ def test_what_takes_time_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert said == "check: reading flowers.tar.gz: 0 s, 3 MiB unpacked\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "has_bar", "line"),
+    [
+        (".flowers.tar.partial", True, ""),  # a bar shows it
+        (".flowers.tar.partial", False, "check: reading flowers.tar.gz: 7 s, 1 MiB unpacked"),
+        ("flowers.tar", True, "check: reading flowers.tar.gz: 7 s, 1 MiB unpacked"),
+    ],
+)
+def test_a_bar_is_not_interrupted(tmp_path: Path, name: str, has_bar: bool, line: str) -> None:
+    (tmp_path / name).write_bytes(bytes(2**20))
+
+    assert source_check._what_is_done("flowers.tar.gz", 7.0, tmp_path, has_bar=has_bar) == line
+
+
 def test_too_many_files_left_out_are_told_and_each_advice_helps(tree: Tree, project: Path) -> None:
     tree.pictures("{label}/{i}.jpg", CATS)
     for i in range(8):
