@@ -1,8 +1,9 @@
 """What earlier runs decided and later ones keep: the order of the classes, and whether an image is in train or test.
 
 Small files to be kept in git: `data/classes.json` (class names by data set, in order) and `data/splits.csv` (`image`, the first 64 bits of the sha256
-of its pixels, and `follows`, the image that decides its split, empty for itself) only ever grow. `data/known_images.csv` has the smallest of these
-numbers for each class of a data set in its last run, by which a later run recognizes it. It may be missing.
+of its pixels or of the name of a group of images; `follows`, the image or group that decides its split, empty for itself) only ever grow.
+`data/known_images.csv` has the smallest of the numbers of images for each class of a data set in its last run, by which a later run recognizes it. It
+may be missing.
 """
 
 import csv
@@ -32,7 +33,7 @@ CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
 
 @dataclass(frozen=True)
 class Ledger:
-    """keys: uint64 (N,), ascending. founders: uint64 (N,), the image that each one follows."""
+    """keys: uint64 (N,), ascending, of images and groups. founders: uint64 (N,), the image or group that each one follows."""
 
     keys: np.ndarray
     founders: np.ndarray

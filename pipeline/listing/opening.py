@@ -30,6 +30,10 @@ class Options(NamedTuple):
 def list_source(path: Path, options: Options, scratch: Path) -> Listing:
     """Every file of a folder or an archive. Raises SourceError if it cannot be read or is damaged."""
     collector = Collector(options.ignore)
+    return collector.with_ignored(_list(path, options, scratch, collector))
+
+
+def _list(path: Path, options: Options, scratch: Path, collector: Collector) -> Listing:
     if path.is_dir():
         walk(path, collector, follow_links=options.follow_links)
         listing = collector.listing()

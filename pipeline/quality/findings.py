@@ -26,6 +26,7 @@ NOTES = {
     "other_task",
     "name_encoding",
     "linked_folder",
+    "unused_ignore",
 }  # about the source, not about a file that could be an image
 RELATIONS = {
     "conflict": "the same pixels as {} in another class",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from collections import Counter
@@ -27,7 +28,7 @@ from pipeline.dataset.pixel_findings import (
     value_problems,
 )
 from pipeline.dataset.shards import shard_files
-from pipeline.dataset.splits import Sides, decide_sides, together, without_crowds
+from pipeline.dataset.splits import Sides, decide_sides, decided_by, together, without_crowds
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
@@ -37,11 +38,11 @@ from pipeline.listing.remote import is_url, local_copy
 from pipeline.listing.written_places import refuse_links, refuse_shared_source
 from pipeline.names import listed, shown
 from pipeline.own_files import MADE, clear
-from pipeline.params.ingest import Ingest
+from pipeline.params.ingest import MOST_FOR_TEST, Ingest
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
-from pipeline.quality.class_names import similar_names
+from pipeline.quality.class_names import are_codes, placeholder_names, similar_names
 from pipeline.quality.copies import Copies, find_copies
 from pipeline.quality.findings import (
     BESIDE,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
 NAMED_REJECTIONS = 10
+NAMED_CODES = 3
 
 
 def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
@@ -93,7 +95,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
         report |= {"removed_classes": changes.removed, **limits_of_model(judged)}
         _tell(folder, judged, findings, report)
         refuse_changes(changes, judged, config.ingest)
-        _refuse(findings, judged, report, config.ingest)
+        _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
     if state_of(location) != state:
         raise SourceError(
             f"ingest.source: {config.ingest.source} has changed while it was read: files were added, changed or removed. Run the same command again "
@@ -148,7 +150,7 @@ def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[
 
 def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fraction: float) -> Sides:
     facts, keys = images.facts, keys_of(images)
-    recorded, earlier = ledger.find(keys)
+    recorded, earlier = ledger.find(decided_by(keys, facts["group"]))
     return decide_sides(keys, facts["label"], facts["split"], facts["group"], near, recorded, earlier, test_fraction=test_fraction)
 
 
@@ -183,12 +185,20 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
     marks = {"colour mode": np.array(MODES)[facts["mode"]], "format": np.array(FORMATS)[facts["format"]]}
     areas = facts["width"].astype(np.int64) * facts["height"]
     lost = [ClassProblem("lost_class", (name,), _why_lost(judged, name)) for name in sorted(set(judged.images.labels) - set(names))]
+    return [*lost, *check_counts(counts, names), *_check_names(names), *find_shortcuts(labels, marks, areas, names)]
+
+
+def _check_names(names: Sequence[str]) -> list[ClassProblem]:
+    """Names of classes that may mean the same class, several, or none."""
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
     combined = [
         ClassProblem("combined_names", (name,), f"it may mean images of {' and of '.join(parts)}")
         for name, parts in combined_labels(names).items()
     ]
-    return [*lost, *check_counts(counts, names), *similar, *combined, *find_shortcuts(labels, marks, areas, names)]
+    placeholders = [ClassProblem("placeholder_names", (name,), "may mean that the image has no label") for name in placeholder_names(names)]
+    examples = tuple(sorted(names)[:NAMED_CODES])
+    codes = [ClassProblem("code_names", examples, f"all {len(names):,} class names are codes")] if are_codes(names) else []
+    return [*similar, *combined, *placeholders, *codes]
 
 
 def _why_lost(judged: Judged, name: str) -> str:
@@ -220,7 +230,7 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
         print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
 
 
-def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest) -> None:
+def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest, enough_for_test: float) -> None:
     """Raise SourceError if a policy says so, if too much is left out, or if the rest cannot be used for training and testing."""
     failed = count_findings([finding for finding in findings if finding.action == "failed"])
     if failed:
@@ -242,12 +252,20 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
         )
     for split in ("train", "test"):
         if not any(counts[split].values()):
-            raise SourceError(
-                f"ingest.source: {report['name']} has no images for the {split} split. Add images or change ingest.test_fraction."
-            )
+            advice = _how_to_fill(split, limits.test_fraction, enough_for_test)
+            raise SourceError(f"ingest.source: {report['name']} has no images for the {split} split{advice}")
     unseen = [name for name in names if not counts["train"][name] + counts["validation"][name]]
     if unseen:
         raise SourceError(f"ingest.source: {listed(unseen)} has test images but no training images. Add some, or remove the class.")
+
+
+def _how_to_fill(split: str, test_fraction: float, enough_for_test: float) -> str:
+    """The end of a sentence: why no image is in a split, and what to do."""
+    if split != "test" or enough_for_test <= test_fraction:
+        return ". Add images or change ingest.test_fraction."
+    if enough_for_test > MOST_FOR_TEST:
+        return ": each group of images is all of a class, or was used for training before. Add images."
+    return f". Add images, or set ingest.test_fraction to {math.ceil(100 * enough_for_test) / 100:g}."
 
 
 def _refuse_too_many(left_out: Sequence[LeftOut], judged: Judged, limits: Ingest, name: str) -> None:
