@@ -89,3 +89,15 @@ def test_a_fault_is_one_line_with_its_place(tmp_path: Path, name: str, content: 
 
 def test_a_whole_pair_of_surrogates_is_a_sign_like_any_other(tmp_path: Path) -> None:
     assert cells(table(tmp_path, r'[{"path": "a.png", "label": "\ud83d\ude00"}]', "t.json"))[1] == ["a.png", "😀"]
+
+
+def test_choices_of_a_cancelled_annotation_do_not_count(tmp_path: Path) -> None:
+    def annotation(choice: str, *, was_cancelled: bool) -> dict[str, Any]:
+        return {"was_cancelled": was_cancelled, "result": [{"value": {"choices": [choice]}}]}
+
+    tasks = [
+        {"file": "a.png", "annotations": [annotation("dog", was_cancelled=True), annotation("cat", was_cancelled=False)]},
+        {"file": "b.png", "annotations": [annotation("dog", was_cancelled=True)]},
+    ]
+
+    assert cells(table(tmp_path, json.dumps(tasks), "project.json")) == [["file", "choice"], ["a.png", "cat"], ["b.png", None]]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pipeline.errors import SourceError
 from pipeline.listing.split_words import WORDS, split_of_name, words_of
-from pipeline.tables.cells import GROUP, LABEL, PATH, column_word, find_column
+from pipeline.tables.cells import GROUP, LABEL, MAYBE_CLASS, PATH, column_word, find_column
 from pipeline.tables.label_columns import label_columns
 from pipeline.tables.profiles import BOX_COLUMNS, Profile
 from pipeline.tables.table import Table
@@ -141,11 +141,20 @@ def _said_by_one(profile: Profile) -> str | None:
 
 
 def _group_column(profiles: Mapping[str, Profile], path: Profile) -> str | None:
+    """The column of groups. One of 0 and 1 is none: `person` may be a class. So may `scene`, if nothing else is called as labels are."""
+    has_label = any(profile.word in LABEL for profile in profiles.values() if profile is not path)
     several = [
-        profile.name for profile in profiles.values() if profile is not path and profile.binary < profile.filled
-    ]  # `person` may be a class
+        profile.name
+        for profile in profiles.values()
+        if profile is not path and profile.binary < profile.filled and (has_label or profile.word not in MAYBE_CLASS or _has_numbers(profile))
+    ]
     name = find_column(several, GROUP)
     return name if name and profiles[name].word not in LABEL else None
+
+
+def _has_numbers(profile: Profile) -> bool:
+    """Whether most values have a digit, as names of single things have."""
+    return sum(any(sign.isdigit() for sign in value) for value in profile.values) * 2 > len(profile.values)
 
 
 def refuse_unknown_columns(tables: Sequence[Understood], chosen: Mapping[str, str]) -> None:

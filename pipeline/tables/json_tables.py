@@ -76,7 +76,9 @@ def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _choices(annotations: Sequence[Any]) -> list[str]:
-    results = [result for annotation in annotations if isinstance(annotation, dict) for result in annotation.get("result") or []]
+    """The choices in annotations that were not cancelled: a skipped task keeps what had been ticked before."""
+    finished = [annotation for annotation in annotations if isinstance(annotation, dict) and not annotation.get("was_cancelled")]
+    results = [result for annotation in finished for result in annotation.get("result") or []]
     values = [result.get("value", {}) for result in results if isinstance(result, dict)]
     return list(dict.fromkeys(str(choice) for value in values if isinstance(value, dict) for choice in value.get("choices") or []))
 

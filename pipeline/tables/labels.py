@@ -73,9 +73,7 @@ def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, multi
         earlier = seen.get(path)
         if earlier is None:
             seen[path] = said
-        elif earlier[:3] == said[:3]:
-            labels.left_out.append(LeftOut(path, "name_clash", f"{where}: listed before, in {earlier.place}"))
-        else:
+        elif earlier[:3] != said[:3]:  # equal rows are of one image with several boxes or findings
             differing = next((one, two) for one, two in zip(earlier, said, strict=True) if one != two)
             finding = "conflict" if earlier.label != label else "name_clash"
             labels.left_out.append(LeftOut(path, finding, f"{where}: listed as {differing[1]}, and as {differing[0]} in {earlier.place}"))
