@@ -134,6 +134,8 @@ def _add_splits_and_groups(understood: Understood, index: ImageIndex, labels: La
 
 def by_path(labels: Labels) -> Mapping[str, Said]:
     """The labels with the splits and groups that other tables give."""
+    if not labels.splits and not labels.groups:
+        return labels.said
     return {
         path: said._replace(split=said.split or labels.splits.get(path), group=said.group or labels.groups.get(path))
         for path, said in labels.said.items()
