@@ -63,7 +63,15 @@ def test_whole_numbers_are_written_without_a_point(tmp_path: Path, values: list[
 
 def test_a_path_listed_twice_counts_once_and_with_two_labels_not_at_all(tmp_path: Path) -> None:
     write_images(tmp_path, *IMAGES)
-    rows = ["a.png,cat,", "b.png,dog,", "./a.png,cat,", "c.png,cat,", "c.png,dog,", "d.png,dog,test", "d.png,dog,train"]  # a.png: equal rows
+    rows = [
+        "a.png,cat,",
+        "b.png,dog,",
+        "./a.png,cat,",
+        "c.png,cat,",
+        "c.png,dog,",
+        "d.png,dog,test",
+        "d.png,dog,train",
+    ]  # a.png: equal rows
     table(tmp_path, "path,label,split\n" + "\n".join(rows))
 
     source = read(tmp_path)
