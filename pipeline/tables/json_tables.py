@@ -60,7 +60,7 @@ def _objects(document: object) -> list[dict[str, Any]]:
         ]
     if isinstance(document, dict) and len(document) > 1:
         return _by_name(document) or list(_by_key(document, {}))
-    return [{"name": name} for name in document] if _are_names(document) else []
+    return [{"name": name} for name in document] if isinstance(document, list) and _are_names(document) else []
 
 
 def _by_name(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -91,8 +91,8 @@ def _by_key(document: Mapping[str, Any], above: Mapping[str, str]) -> Iterator[d
             yield from ({**entry, **said} for entry in value)
 
 
-def _are_names(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+def _are_names(values: Sequence[Any]) -> bool:
+    return all(isinstance(name, str) for name in values)
 
 
 def _is_flat(value: object) -> bool:

@@ -34,10 +34,11 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
     others = [understood for understood in tables if understood.columns and understood not in labelled]
     splits = {understood.table.path: _splits_and_groups(understood, index, labels) for understood in others}
     refuse_contradictions(splits, _differ_in_test, lambda split, table: f"{split} ({table})")
-    for rows in splits.values():
-        for path, split in rows.items():
-            labels.splits[path] = _later_split(split, labels.splits.get(path))
+    for table in splits.values():
+        for path, split in table.items():
+            labels.splits[path] = _later_split(split, labels.splits.get(path)) or split
     for understood in others:
+        assert understood.columns is not None
         labels.named.append(Named(understood.table.path, understood.profiles[understood.columns.path].images, why_unused(understood)))
     labels.used.update(labels.tables, (understood.table.path for understood in tables if says_more(understood)))
     return labels
