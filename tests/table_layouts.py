@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 
 from tests.layout_trees import Picture, Tree, each, mask, reads, reads_or_stops, right, stops
 
+PARTS = ("test", "train", "val")
 HEALTHY = each(6, "bacterial_blight", "healthy", "rust")
 NUMBERS = each(6, "0", "1", "2")
 
@@ -982,6 +984,18 @@ def celeb_a(tree: Tree) -> None:
     tree.table("list_landmarks_align_celeba.csv", "image_id,lefteye_x,lefteye_y", [(file(one), 69 + one.i, 109) for one in pictures])
 
 
+@stops("list_eval_partition.txt", "identity_CelebA.txt", "list_attr_celeba.txt", "Smiling", "0, 1 and 2", "ingest.columns")
+def celeb_a_as_published(tree: Tree) -> None:
+    """img_align_celeba/000001.jpg, list_attr_celeba.txt (a line with the count, one with 40 names, `000001.jpg -1  1 …`),
+    list_eval_partition.txt (`000001.jpg 0`), identity_CelebA.txt (`000001.jpg 2880`): neither the partition nor the identity is the class
+    without a word."""
+    names = [file(one) for one in tree.pictures("img_align_celeba/{i:06}.jpg", {"x": 24}, start=1)]
+    rows = [f"{name} {' '.join(f'{1 if (i * (k + 3)) % 5 < 2 else -1:2}' for k in range(len(ATTRIBUTES)))}" for i, name in enumerate(names)]
+    tree.lines("list_attr_celeba.txt", [f"{len(names)}", " ".join(ATTRIBUTES), *rows])
+    tree.lines("list_eval_partition.txt", (f"{name} {i // 8}" for i, name in enumerate(names)))
+    tree.lines("identity_CelebA.txt", (f"{name} {i // 3}" for i, name in enumerate(names)))
+
+
 @stops("train.csv", "ingest.columns")
 def che_xpert(tree: Tree) -> None:
     """CheXpert-v1.0-small/{train/patient00001/study1/view1_frontal.jpg,train.csv,valid.csv} (Path,Sex,…,No Finding,Edema,… of 1.0, 0.0, -1.0, empty)."""
@@ -1135,7 +1149,17 @@ def stanford_cars_of_kaggle(tree: Tree) -> None:
     tree.lines("names.csv", cars)
 
 
-@stops("images_family", "images_manufacturer or images_variant", "ingest.ignore")
+@stops(
+    "images_family_test.txt",
+    "images_manufacturer_train.txt",
+    "images_variant_val.txt",
+    advice=[
+        (
+            {"ignore": [f"fgvc-aircraft-2013b/data/images_{kind}_{word}.txt" for kind in ("manufacturer", "variant") for word in PARTS]},
+            right(train=each(4, "Boeing 707", "A300"), validation=each(2, "Boeing 707", "A300"), test=each(2, "Boeing 707", "A300")),
+        )
+    ],
+)
 def fgvc_aircraft(tree: Tree) -> None:
     """fgvc-aircraft-2013b/data/{images/1025794.jpg,images_{variant,family,manufacturer}_{train,val,test}.txt} (`1025794 707-320`): three levels
     of classes to choose from."""
@@ -1152,9 +1176,18 @@ def fgvc_aircraft(tree: Tree) -> None:
 
 
 DTD = each(10, "banded", "dotted")
+DTD_LISTS = [f"dtd/labels/{word}{k}.txt" for k in range(2, 11) for word in PARTS]
 
 
-@stops("labels", "train1.txt", advice=[({"format": "folders"}, right(none=DTD)), ({"ignore": ["dtd/labels/*"]}, right(none=DTD))])
+@stops(
+    "labels",
+    "train1.txt",
+    advice=[
+        ({"format": "folders"}, right(none=DTD)),
+        ({"ignore": ["dtd/labels/*"]}, right(none=DTD)),
+        ({"ignore": DTD_LISTS}, right(none=DTD, any_split=True)),
+    ],
+)
 def describable_textures(tree: Tree) -> None:
     """dtd/images/banded/banded_0002.jpg, dtd/labels/{train1,val1,test1,…,train10,val10,test10}.txt, labels_joint_anno.txt, imdb/imdb.mat: ten splits."""
     pictures = tree.pictures("dtd/images/{label}/{label}_{n:04}.jpg", DTD)
@@ -1332,35 +1365,47 @@ def global_wheat(tree: Tree) -> None:
     )
 
 
-def sheet(rows: list[tuple[str, str]]) -> bytes:
-    """An .xlsx workbook of one sheet of text."""
-    cells = "".join(
-        f'<row r="{r}">' + "".join(f'<c r="{"AB"[c]}{r}" t="inlineStr"><is><t>{cell}</t></is></c>' for c, cell in enumerate(row)) + "</row>"
-        for r, row in enumerate(rows, 1)
-    )
+def workbook(sheets: Mapping[str, Sequence[Sequence[str]]]) -> bytes:
+    """An .xlsx workbook of sheets of text. An empty row is left out, as Excel does."""
     main, rel = (
         "http://schemas.openxmlformats.org/spreadsheetml/2006/main",
         "http://schemas.openxmlformats.org/officeDocument/2006/relationships",
     )
     package = "http://schemas.openxmlformats.org/package/2006"
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    numbers = range(1, len(sheets) + 1)
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" '
         'ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/>'
         f'<Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/>'
-        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{kind}.worksheet+xml"/></Types>',
+        + "".join(f'<Override PartName="/xl/worksheets/sheet{i}.xml" ContentType="{kind}.worksheet+xml"/>' for i in numbers)
+        + "</Types>",
         "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{rel}/officeDocument" Target="xl/workbook.xml"/>'
         "</Relationships>",
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{rel}"><sheets><sheet name="Sheet1" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{rel}/worksheet" '
-        'Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{rel}"><sheets>'
+        + "".join(f'<sheet name="{name}" sheetId="{i}" r:id="r{i}"/>' for i, name in enumerate(sheets, 1))
+        + "</sheets></workbook>",
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
+        + "".join(f'<Relationship Id="r{i}" Type="{rel}/worksheet" Target="worksheets/sheet{i}.xml"/>' for i in numbers)
+        + "</Relationships>",
     }
+    for i, rows in enumerate(sheets.values(), 1):
+        parts[f"xl/worksheets/sheet{i}.xml"] = f'<worksheet xmlns="{main}"><sheetData>{_cells(rows)}</sheetData></worksheet>'
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, f"<?xml version='1.0' encoding='UTF-8'?>{content}")
     return buffer.getvalue()
+
+
+def _cells(rows: Sequence[Sequence[str]]) -> str:
+    return "".join(
+        f'<row r="{r}">'
+        + "".join(f'<c r="{"ABCDEF"[c]}{r}" t="inlineStr"><is><t>{cell}</t></is></c>' for c, cell in enumerate(row) if cell)
+        + "</row>"
+        for r, row in enumerate(rows, 1)
+        if row
+    )
 
 
 YEARS = each(6, "cat", "dog")
@@ -1373,7 +1418,7 @@ def _of_years(tree: Tree) -> list[tuple[str, str]]:
 @reads_or_stops("labels.xlsx", none=YEARS)
 def labels_in_a_sheet(tree: Tree) -> None:
     """photos_2023/, photos_2024/, labels.xlsx (image_name,label): read with the extra for sheets, else named."""
-    tree.put("labels.xlsx", sheet([("image_name", "label"), *_of_years(tree)]))
+    tree.put("labels.xlsx", workbook({"Sheet1": [("image_name", "label"), *_of_years(tree)]}))
 
 
 @reads(none=YEARS)

@@ -89,3 +89,53 @@ def test_a_fault_is_one_line_with_its_place(tmp_path: Path, content: bytes, word
     with pytest.raises(SourceError, match=words) as error:
         cells(table(tmp_path, content))
     assert "\n" not in str(error.value)
+
+
+def test_the_last_column_of_a_list_parted_by_spaces_may_have_spaces_in_it(tmp_path: Path) -> None:
+    read = table(tmp_path, "a.png Boeing 707\nb.png A300\nc.png Fokker 100 F\n", "family.txt")
+
+    assert cells(read)[1:] == [["a.png", "Boeing 707"], ["b.png", "A300"], ["c.png", "Fokker 100 F"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "above"),
+    [
+        ("labels.csv", "Leaves of 2024\n\n"),
+        ("labels.csv", '"Leaves, with\ttheir kinds",,\n,,\nseen by,me,\n'),
+        ("labels.csv", "# written by hand\n"),
+        ("labels.csv", "sep=,\nLeaves\n"),
+        ("labels.tsv", "Leaves\n"),
+    ],
+)
+def test_a_title_above_the_header_is_passed_over(tmp_path: Path, name: str, above: str) -> None:
+    rows = "path,label,place,by,seen\na.png,cat,here,me,1\nb.png,dog,there,me,2\n"
+    read = table(tmp_path, above + (rows.replace(",", "\t") if name.endswith(".tsv") else rows), name)
+
+    assert cells(read)[0] == ["path", "label", "place", "by", "seen"]
+    assert [cell[:2] for cell in cells(read)[1:]] == [["a.png", "cat"], ["b.png", "dog"]]
+
+
+def test_the_lines_of_rows_below_a_title_are_those_of_the_file(tmp_path: Path) -> None:
+    read = table(tmp_path, "Leaves\n\npath,label\na.png,cat\nb.png,dog\n")
+
+    assert read is not None
+    assert [place for place, _ in read.rows()] == ["line 4", "line 5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (",label\na.png,cat\nb.png,dog\n", [["", "label"], ["a.png", "cat"], ["b.png", "dog"]]),
+        (",path,label\n0,a.png,cat\n1,b.png,dog\n", [["", "path", "label"], ["0", "a.png", "cat"], ["1", "b.png", "dog"]]),
+        ("path,label,\na.png,cat,x\nb.png,dog,y\n", [["path", "label", ""], ["a.png", "cat", "x"], ["b.png", "dog", "y"]]),
+        ("a.png,\nb.png,dog\nc.png,dog\n", [["column 1", "column 2"], ["a.png", ""], ["b.png", "dog"], ["c.png", "dog"]]),
+    ],
+)
+def test_no_header_and_no_row_is_taken_for_a_title(tmp_path: Path, text: str, expected: list[list[str]]) -> None:
+    assert cells(table(tmp_path, text)) == expected
+
+
+def test_a_count_and_a_header_without_a_name_for_the_files_are_known(tmp_path: Path) -> None:
+    read = table(tmp_path, "2\nBald Young Smiling\na.png -1  1 1\nb.png  1 -1 1\n", "list_attr.txt")
+
+    assert cells(read) == [["column 1", "Bald", "Young", "Smiling"], ["a.png", "-1", "1", "1"], ["b.png", "1", "-1", "1"]]

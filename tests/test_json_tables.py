@@ -60,7 +60,35 @@ def test_rows_that_all_have_keys_of_their_own_do_not_make_a_table_of_millions_of
     assert len(read.columns) == 1000
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", "3", '["a.png"]', '{"info": {"year": 2024}, "images": []}'])
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (["a.png", "b.png"], [["name"], ["a.png"], ["b.png"]]),
+        ({"train": ["a.png"], "Test Set": ["b.png"]}, [["name", "split"], ["a.png", "train"], ["b.png", "Test Set"]]),
+        ({"cat": ["a.png"], "dog": ["b.png"]}, [["name", "key"], ["a.png", "cat"], ["b.png", "dog"]]),
+        (
+            {"train": {"cat": ["a.png"], "dog": []}, "test": {"cat": [], "dog": ["b.png"]}},
+            [["name", "split", "key"], ["a.png", "train", "cat"], ["b.png", "test", "dog"]],
+        ),
+        (
+            {"cat": {"train": ["a.png"], "test": []}, "dog": {"train": [], "test": ["b.png"]}},
+            [["name", "key", "split"], ["a.png", "cat", "train"], ["b.png", "dog", "test"]],
+        ),
+        (
+            {"train": [{"file": "a.png", "y": "cat"}], "val": [{"file": "b.png", "y": "dog"}]},
+            [["file", "y", "split"], ["a.png", "cat", "train"], ["b.png", "dog", "val"]],
+        ),
+        ({"file": {"0": "a.png", "1": "b.png"}, "y": {"0": "cat", "1": 7}}, [["file", "y"], ["a.png", "cat"], ["b.png", 7]]),
+        ({"a.png": {"y": "cat"}, "b.png": {"y": None}}, [["name", "y"], ["a.png", "cat"], ["b.png", None]]),
+    ],
+)
+def test_names_may_stand_below_their_splits_and_labels(tmp_path: Path, document: object, expected: list[list[Any]]) -> None:
+    assert cells(table(tmp_path, json.dumps(document), "lists.json")) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", "3", '["a.png", 1]', '{"epochs": [1, 2], "loss": [0.5, 0.25]}', '{"info": {"year": 2024}, "images": []}']
+)
 def test_json_that_is_no_table_is_none(tmp_path: Path, text: str) -> None:
     assert table(tmp_path, text, "labels.json") is None
 
@@ -89,3 +117,15 @@ def test_a_fault_is_one_line_with_its_place(tmp_path: Path, name: str, content: 
 
 def test_a_whole_pair_of_surrogates_is_a_sign_like_any_other(tmp_path: Path) -> None:
     assert cells(table(tmp_path, r'[{"path": "a.png", "label": "\ud83d\ude00"}]', "t.json"))[1] == ["a.png", "😀"]
+
+
+def test_choices_of_a_cancelled_annotation_do_not_count(tmp_path: Path) -> None:
+    def annotation(choice: str, *, was_cancelled: bool) -> dict[str, Any]:
+        return {"was_cancelled": was_cancelled, "result": [{"value": {"choices": [choice]}}]}
+
+    tasks = [
+        {"file": "a.png", "annotations": [annotation("dog", was_cancelled=True), annotation("cat", was_cancelled=False)]},
+        {"file": "b.png", "annotations": [annotation("dog", was_cancelled=True)]},
+    ]
+
+    assert cells(table(tmp_path, json.dumps(tasks), "project.json")) == [["file", "choice"], ["a.png", "cat"], ["b.png", None]]

@@ -63,14 +63,21 @@ def test_whole_numbers_are_written_without_a_point(tmp_path: Path, values: list[
 
 def test_a_path_listed_twice_counts_once_and_with_two_labels_not_at_all(tmp_path: Path) -> None:
     write_images(tmp_path, *IMAGES)
-    rows = ["a.png,cat,", "b.png,dog,", "./a.png,cat,", "c.png,cat,", "c.png,dog,", "d.png,dog,test", "d.png,dog,train"]
+    rows = [
+        "a.png,cat,",
+        "b.png,dog,",
+        "./a.png,cat,",
+        "c.png,cat,",
+        "c.png,dog,",
+        "d.png,dog,test",
+        "d.png,dog,train",
+    ]  # a.png: equal rows
     table(tmp_path, "path,label,split\n" + "\n".join(rows))
 
     source = read(tmp_path)
 
     assert [path for path, _, _ in found(source)] == ["a.png", "b.png"]
     assert {entry for entry in left_out(source) if entry.finding != "unlabelled"} == {
-        ("a.png", "name_clash", "labels.csv, line 4: listed before, in labels.csv, line 2"),
         ("c.png", "conflict", "labels.csv, line 6: listed as dog, and as cat in labels.csv, line 5"),
         ("d.png", "name_clash", "labels.csv, line 8: listed as train, and as test in labels.csv, line 7"),
     }
@@ -214,3 +221,37 @@ def test_a_table_beside_images_is_read_and_one_about_other_things_is_not(tmp_pat
     table(tmp_path, "day,loss\n1,2\n", "log.csv")
 
     assert set(labels(tmp_path).values()) == {"cat", "dog"}
+
+
+def test_rows_of_boxes_of_one_image_with_the_same_label_count_once(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, "patientId,x,y,width,height,Target\na,,,,,0\nb,1,2,9,9,1\nb,20,30,9,9,1\nc,,,,,0\nd,4,5,9,9,1\n")
+
+    source = read(tmp_path)
+
+    assert [label for _, label, _ in found(source)] == ["0", "1", "0", "1"]
+    assert left_out(source) == []
+
+
+@pytest.mark.parametrize("column", ["clip_id", "Sequence ID", "burst", "plant_id", "studyId", "SubjectID", "participantid", "scene"])
+def test_images_of_a_clip_a_plant_or_the_like_are_a_group(tmp_path: Path, column: str) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, f"file,label,{column}\na.png,cat,s1\nb.png,cat,s1\nc.png,dog,s2\nd.png,dog,s2\n")
+
+    assert [record.group for record in read(tmp_path).records] == ["s1", "s1", "s2", "s2"]
+
+
+def test_the_larger_of_two_groups_counts(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, "file,label,study_id,patient\na.png,cat,s1,p1\nb.png,cat,s2,p1\nc.png,dog,s3,p2\nd.png,dog,s4,p2\n")
+
+    assert [record.group for record in read(tmp_path).records] == ["p1", "p1", "p2", "p2"]
+
+
+def test_scenes_in_plain_words_are_classes_unless_a_column_is_called_as_labels_are(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, "file,scene\na.png,forest\nb.png,sea\nc.png,forest\nd.png,sea\n")
+    assert list(labels(tmp_path).values()) == ["forest", "sea", "forest", "sea"]
+
+    table(tmp_path, "file,animal,label\na.png,bella,ill\nb.png,bella,ill\nc.png,max,well\nd.png,max,well\n")
+    assert [record[1:4] for record in read(tmp_path).records] == [("ill", None, "bella")] * 2 + [("well", None, "max")] * 2

@@ -6,7 +6,7 @@ from pipeline.errors import SourceError
 from pipeline.folders.path_patterns import split_of_path
 from pipeline.folders.places import FolderPlan, Place, unseen_class
 from pipeline.listing.listing import Folders, Listing
-from pipeline.listing.records import Reading
+from pipeline.listing.records import LeftOut, Reading
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
 from pipeline.tables.labels import by_path
@@ -39,7 +39,15 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
     if len(missing) == labels.rows:
         raise SourceError(f"ingest.source: none of the files that {listed(labels.tables)} lists is there, for example {missing[0].path}.")
     unlisted = ("stray", f"not listed in {listed(labels.tables)}")
-    without = dict.fromkeys(labels.unlabelled - files.keys(), ("unlabelled", "listed in a table without a label"))
+    without: dict[str, tuple[str, str]] = {}
+    for table in labels.named:
+        for path in table.images - files.keys() - without.keys():
+            without[path] = ("unlabelled", f"listed in {table.table} without a label")
+    unused = [
+        LeftOut(table.table, "unused_table", table.unused)
+        for table in labels.named
+        if table.unused and table.table not in labels.used and table.images & files.keys()
+    ]
     without |= {
         fault.path: (fault.finding, fault.reason) for fault in labels.left_out if fault.path not in files and fault.finding in OF_IMAGES
     }
@@ -48,10 +56,16 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
         listing = _only(listing, {*files, *gone})
     return reading_of(
         listing,
-        Assigned(files=files, elsewhere=elsewhere, unlisted=unlisted, without=without, used=frozenset(labels.tables)),
+        Assigned(
+            files=files,
+            elsewhere=elsewhere,
+            unlisted=unlisted,
+            without=without,
+            used=frozenset([*labels.used, *(fault.path for fault in unused)]),
+        ),
         f"a table, {listed(labels.tables)}{_columns(labels)}",
         "" if added else "ingest.format: table",
-        [fault for fault in labels.left_out if fault.path not in without],
+        [*(fault for fault in labels.left_out if fault.path not in without), *unused],
     )
 
 

@@ -57,9 +57,6 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
         if not labels.said:
             raise no_table(choice, tables)
         return by_table(listing, choice, labels, None)
-    labels.unlabelled = {
-        path for understood in tables for profile in understood.profiles.values() for path in profile.images
-    } - labels.said.keys()
     if labels.said and "label" in choice.columns:
         return by_table(listing, choice, labels, None)
     return _decide(listing, choice, tables, labels)

@@ -1,7 +1,9 @@
 """All tables of a source, understood; those that cannot be are errors, and never passed over."""
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import SourceError
@@ -14,8 +16,13 @@ from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.tables.cells import LABEL, PATH, find_column
 from pipeline.tables.columns import Understood, refuse_unknown_columns, understand
 from pipeline.tables.image_index import ImageIndex
+from pipeline.tables.joined_tables import with_numbers_told
+from pipeline.tables.labels import labelled_tables, says_more, why_unused
 from pipeline.tables.opening import is_loose, may_be_table, open_table
+from pipeline.tables.rows import split_of_table
 from pipeline.two_readings import listed
+
+LOCK_FILE = "~$"  # Excel's, beside a workbook that is open
 
 
 def refuse_other_task(listing: Listing, choice: Choice, tables: Sequence[Understood]) -> None:
@@ -32,8 +39,11 @@ def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Pa
     found = []
     for folder in listing.folders.values():
         stems = {name.rpartition(".")[0] for name in folder.names} | set(folder.names)
-        for name in folder.others:
+        for name in list(folder.others):
             path = folder.below(name)
+            if name.startswith(LOCK_FILE):
+                listing.forget(path)
+                continue
             if not may_be_table(name, folder.others[name]) or name.rpartition(".")[0] in stems or (choice.table and path != choice.table):
                 continue
             try:
@@ -46,9 +56,56 @@ def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Pa
                 raise
             if table is not None:
                 chosen = {**choice.columns, "multi_label": choice.settings.multi_label}
-                found.append(understand(table, functools.partial(index.find, table=path), chosen))
+                understood = understand(table, functools.partial(index.find, table=path), chosen)
+                found.append(
+                    understood if choice.table or _is_about_images(listing, understood) else _about_something_else(listing, understood)
+                )
+                listing.left_out += [LeftOut(path, "unused_table", reason) for reason in table.unread]
     refuse_unknown_columns(found, choice.columns)
-    return found
+    if "label" not in choice.columns:
+        _refuse_labels_beside_doubts(listing, choice, found)
+    return with_numbers_told(found)
+
+
+def _is_about_images(listing: Listing, understood: Understood) -> bool:
+    """Whether a table names images on purpose: of text or JSON with bare numbers, only if it names half of the images, or of those of a folder."""
+    columns = understood.columns
+    if not columns or not is_loose(understood.table.name) or understood.is_strong or says_more(understood):
+        return True
+    path = understood.profiles[columns.path]
+    if split_of_table(understood.table.path) or 2 * sum("." in value or "/" in value for value in path.values) > len(path.values):
+        return True
+    by_folder = Counter(tuple(image.split("/")[:-1]) for image in path.images)
+    return 2 * len(path.images) >= listing.images or any(
+        2 * count >= len(listing.folders[parts].names) > 0 for parts, count in by_folder.items() if parts in listing.folders
+    )
+
+
+def _about_something_else(listing: Listing, understood: Understood) -> Understood:
+    assert understood.columns is not None
+    count = len(understood.profiles[understood.columns.path].images)
+    return replace(understood, kind="no images", columns=None, why=f"it names {count:,} of {listing.images:,} images")
+
+
+def _refuse_labels_beside_doubts(listing: Listing, choice: Choice, tables: Sequence[Understood]) -> None:
+    """Raise SourceError where a table of the same images may have the labels as well, or splits that cannot be told."""
+    labelled = labelled_tables(tables)
+    images = {path for understood in labelled if understood.columns for path in understood.profiles[understood.columns.path].images}
+    is_strong = any(understood.is_strong for understood in labelled)
+    doubtful = [
+        understood
+        for understood in tables
+        if understood.kind == "doubtful"
+        and understood.columns
+        and (understood.is_unknown_split or not is_strong)
+        and understood.profiles[understood.columns.path].images & images
+    ]
+    if doubtful:
+        columns = [
+            f"{name} of {understood.table.path}" for understood in labelled if understood.columns and (name := understood.columns.label)
+        ]
+        has = f"may have its labels in {listed(columns)}, but also has" if columns and not is_strong else "has"
+        raise _cannot_be_told(listing, choice, doubtful, [], has, "", labelled)
 
 
 def refuse_unread_tables(listing: Listing, choice: Choice, tables: Sequence[Understood], plan: FolderPlan | None) -> None:
@@ -63,22 +120,50 @@ def refuse_unread_tables(listing: Listing, choice: Choice, tables: Sequence[Unde
         and understood.rows * 2 >= listing.images > 0
         and not _is_about_others(listing, understood)
     ]
-    if not doubtful and not unmatched:
-        return
-    told = [f"{understood.table.path}, whose labels cannot be told: {understood.why}" for understood in doubtful]
+    if doubtful or unmatched:
+        by_folders = ", go by the folders with ingest.format: folders" if has_classes else ""
+        raise _cannot_be_told(listing, choice, doubtful, unmatched, "has", by_folders)
+    for understood in tables:
+        path = understood.table.path
+        if says_more(understood):
+            listing.forget(path)  # used, and no other file beside the images
+        elif understood.kind == "splits" and understood.columns and (reason := why_unused(understood)):
+            listing.left_out.append(LeftOut(path, "unused_table", reason))
+            listing.forget(path)
+
+
+def _cannot_be_told(
+    listing: Listing,
+    choice: Choice,
+    doubtful: Sequence[Understood],
+    unmatched: Sequence[Understood],
+    has: str,
+    by_folders: str,
+    labelled: Sequence[Understood] = (),
+) -> SourceError:
+    """The error for tables that may be about the images."""
+    told = [f"{understood.table.path}, whose {_in_doubt(understood)} cannot be told: {understood.why}" for understood in doubtful]
     told += [
         f"{understood.table.path}, with {understood.rows:,} rows that cannot be matched with the images: {understood.why}"
         for understood in unmatched
     ]
-    columns = "; ".join(f"{understood.table.path}: {listed(list(understood.profiles), 12)}" for understood in [*doubtful, *unmatched][:3])
+    columns = "; ".join(
+        f"{understood.table.path}: {listed([name or 'one without a name' for name in understood.profiles], 12)}"
+        for understood in [*doubtful[:3], *unmatched[:3], *labelled[:3]]
+    )
     ignored = ", ".join(f'"{understood.table.path}"' for understood in [*doubtful, *unmatched])
-    by_folders = ", go by the folders with ingest.format: folders" if has_classes else ""
     more = f" (and {len(told) - 3} more tables)" if len(told) > 3 else ""
-    raise SourceError(
-        f"ingest.source: {choice.path} has the table {'; and '.join(told[:3])}{more}. Columns of {columns}. Name the columns in ingest.columns, as in "
-        f"{{path: file, label: species}}, leave it out with ingest.ignore: [{ignored}]{by_folders}, or take the class from the paths, such as "
+    it = "it" if len(told) == 1 else "them"
+    return SourceError(
+        f"ingest.source: {choice.path} {has} the table{'s' if len(told) > 1 else ''} {'; and '.join(told[:3])}{more}. Columns of {columns}. Name the columns in ingest.columns, as in "
+        f"{{path: file, label: species}}, leave {it} out with ingest.ignore: [{ignored}]{by_folders}, or take the class from the paths, such as "
         f"{example_of(listing)}, with ingest.class_from (docs/data.md). Images are in {image_folders(listing)}."
     )
+
+
+def _in_doubt(understood: Understood) -> str:
+    columns = understood.columns
+    return "splits" if understood.is_unknown_split and columns and (columns.label or columns.one_hot) else "labels"
 
 
 def _is_about_others(listing: Listing, understood: Understood) -> bool:

@@ -35,7 +35,18 @@ def read_samples(listing: Listing) -> dict[str, Place] | None:
             f"ingest.source: {len(missing):,} of {listing.images:,} samples have no label, for example {missing[0]} has no .cls file beside it. "
             "Add it, or leave the images out with ingest.ignore."
         )
+    for folder in with_labels:
+        for path in _label_files(folder):
+            listing.forget(path)
     return places
+
+
+def _label_files(folder: Folder) -> list[str]:
+    """The files that gave the labels of the images of a folder."""
+    keys = {name.partition(".")[0] for name in folder.names}
+    labels = {name.partition(".")[0]: name for name in folder.others if _is_label(name)}
+    described = {key: name for name in folder.others if name.lower().endswith(".json") and (key := name.partition(".")[0]) not in labels}
+    return [folder.below(name) for key, name in (labels | described).items() if key in keys]
 
 
 def _has_described_labels(folder: Folder) -> bool:

@@ -23,9 +23,12 @@ LABEL = (
 )
 SPLIT = ("split", "subset", "partition", "set", "data_set", "usage", "phase")
 GROUP = (
-    "group", "group_id", "patient_id", "patientid", "patient", "subject_id", "subject", "lesion_id", "person_id", "person", "individual",
-    "individual_id", "participant_id", "animal_id", "video_id", "scene_id", "session_id",
-)
+    "group", "group_id", "patient_id", "patientid", "patient", "subject_id", "subjectid", "subject", "participant_id", "participantid",
+    "participant", "lesion_id", "lesionid", "person_id", "person", "individual", "individual_id", "animal_id", "animal", "specimen_id",
+    "plant_id", "tree_id", "case_id", "study_id", "exam_id", "slide_id", "session_id", "session", "video_id", "video", "scene_id", "scene",
+    "sequence_id", "sequence", "seq_id", "clip_id", "clip", "burst_id", "burst",
+)  # the largest first: a patient has several studies, a video several clips
+MAYBE_CLASS = ("animal", "scene")  # without numbers, as in zebra, groups only beside a column of labels
 # fmt: on
 
 

@@ -7,13 +7,15 @@ from typing import Literal
 
 from pipeline.errors import SourceError
 from pipeline.listing.split_words import WORDS, split_of_name, words_of
-from pipeline.tables.cells import GROUP, LABEL, PATH, column_word, find_column
-from pipeline.tables.label_columns import label_columns
+from pipeline.tables.cells import GROUP, LABEL, MAYBE_CLASS, PATH, column_word, find_column
+from pipeline.tables.label_columns import UNNAMED, label_columns
 from pipeline.tables.profiles import BOX_COLUMNS, Profile
 from pipeline.tables.table import Table
 from pipeline.two_readings import listed
 
 NAMED_SPLIT = {"subset", "partition", "data_set"}
+SPLIT_WORDS = {"partition", "partitions", "split", "splits", "fold", "folds", "kfold", "eval"}
+MOST_FOLDS = 20
 FLAG_WORDS = {"is", "in", "set", "image", "img", "data", "flag"}
 
 
@@ -31,15 +33,19 @@ class Columns:
 
 @dataclass(frozen=True)
 class Understood:
-    """A table with its profiles: `columns` if it lists images; `kind` says what it is for them; `rows` and `images` count."""
+    """A table with its profiles: `columns` if it lists images; `kind` says what it is for them; `rows` counts.
+
+    Two tables of "numbers" give splits together: one gives numbers to images, the other splits to numbers.
+    """
 
     table: Table
-    kind: Literal["labels", "splits", "boxes", "no images", "doubtful"]
+    kind: Literal["labels", "splits", "numbers", "boxes", "no images", "doubtful"]
     columns: Columns | None
     rows: int
     profiles: Mapping[str, Profile]
     why: str = ""
     is_strong: bool = False
+    is_unknown_split: bool = False
 
 
 def understand(table: Table, find: Callable[[str], Sequence[str]], chosen: Mapping[str, str]) -> Understood:
@@ -72,10 +78,12 @@ def _path_column(profiles: Mapping[str, Profile], chosen: Mapping[str, str]) -> 
 
 def _why_no_images(profiles: Mapping[str, Profile], rows: int) -> str:
     """Why no column names images: addresses on the web, encoded images, or other names."""
-    named = find_column(profiles, PATH) or max(profiles, key=lambda name: len(profiles[name].values), default="")
-    if not rows or not named or not profiles[named].values:
+    best = max(profiles.values(), key=lambda profile: len(profile.values), default=None)
+    called_so = find_column([name for name, profile in profiles.items() if profile.values], PATH)
+    fullest = profiles[called_so] if called_so else best
+    if not rows or not fullest or not fullest.values:
         return "it has no rows"
-    example = min(profiles[named].values)
+    named, example = fullest.name or "without a name", min(fullest.values)
     if re.match(r"(https?|s3|gs|ftp)://", example):
         return f"its column {named} has addresses, such as {example[:80]}, whose files are not in the source: download them into it first"
     if len(example) > 200 and re.fullmatch(r"[A-Za-z0-9+/=_-]+", example):
@@ -84,11 +92,11 @@ def _why_no_images(profiles: Mapping[str, Profile], rows: int) -> str:
         return (
             f"its column {named} has paths such as {example[:80]}, outside of the source: set ingest.source to the folder that holds both"
         )
-    return f"none of its columns names an image of the source, for example {named}: {example[:80]}"
+    return f"none of its columns names an image of the source, for example {named if fullest.name else 'the one without a name'}: {example[:80]}"
 
 
 def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]) -> Understood:
-    split, is_split, unknown_split = _split_column(profiles, path, chosen)
+    split, is_split, unknown_split = _split_column(table, profiles, path, chosen)
     group = chosen.get("group") if chosen.get("group") in profiles else _group_column(profiles, path)
     others = [profile for profile in profiles.values() if profile.name not in (path.name, split, group)]
     boxes = [profile.name for profile in others if profile.word in BOX_COLUMNS and profile.filled]
@@ -102,16 +110,20 @@ def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path
     columns = Columns(path.name, label, split, group, one_hot, is_split)
     if twice := next((name for name in (path.name, label, split, group, *one_hot) if name and table.columns.count(name) > 1), None):
         return Understood(table, "doubtful", columns, rows, profiles, f"several of its columns are called {twice}: rename all but one")
+    if unknown_split and "label" not in chosen:
+        why = why or (
+            f"{unknown_split.name} may say the split, but {listed(unknown_split.values)} are no words for train, validation and test: write "
+            "such words, or, if it says something else, name the column of the labels in ingest.columns"
+        )
+        return Understood(table, "doubtful", columns, rows, profiles, why, is_unknown_split=True)
     if label or one_hot:
         is_strong = bool(one_hot) or "label" in chosen or column_word(label or "") in LABEL
         return Understood(table, "labels", columns, rows, profiles, is_strong=is_strong)
-    if unknown_split and not why:
-        why = f"{unknown_split.name} may say the split, but {listed(unknown_split.values)} are no words for train, validation and test"
     return Understood(table, "doubtful" if why else "splits", columns, rows, profiles, why)
 
 
 def _split_column(
-    profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]
+    table: Table, profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]
 ) -> tuple[str | None, str | None, Profile | None]:
     """(column of the splits, split that 1 or True says in it, column that is called so but says something else).
 
@@ -127,9 +139,23 @@ def _split_column(
             return profile.name, None, None
         if said := _said_by_one(profile):
             return profile.name, said, None
-        if profile.word in NAMED_SPLIT and len(profile.values) > 1:
+        if len(profile.values) > 1 and (profile.word in NAMED_SPLIT or _is_numbered_split(table, profile)):
             unknown = profile
     return None, None, unknown
+
+
+def _is_numbered_split(table: Table, profile: Profile) -> bool:
+    """Whether a column of a few whole numbers is called after splits or folds, or has no name in a table that is."""
+    if profile.numbers < profile.filled or profile.fractions or len(profile.values) > MOST_FOLDS:
+        return False
+    if not profile.name.startswith(UNNAMED):
+        return bool(SPLIT_WORDS & set(profile.word.split("_")))
+    words = words_of(table.name.rpartition(".")[0])
+    return (
+        bool(SPLIT_WORDS - {"eval"} & set(words))
+        and not any(word.isdigit() for word in words)
+        and ("partition" in words or not WORDS.keys() & set(words))
+    )
 
 
 def _said_by_one(profile: Profile) -> str | None:
@@ -141,11 +167,22 @@ def _said_by_one(profile: Profile) -> str | None:
 
 
 def _group_column(profiles: Mapping[str, Profile], path: Profile) -> str | None:
+    """The column of groups. One of 0 and 1 is none: `person` may be a class. So may `scene`, if nothing else is called as labels are."""
+    has_label = any(profile.word in LABEL for profile in profiles.values() if profile is not path)
     several = [
-        profile.name for profile in profiles.values() if profile is not path and profile.binary < profile.filled
-    ]  # `person` may be a class
+        profile.name
+        for profile in profiles.values()
+        if profile is not path
+        and profile.binary < profile.filled
+        and (has_label or profile.word not in MAYBE_CLASS or _has_numbers(profile))
+    ]
     name = find_column(several, GROUP)
     return name if name and profiles[name].word not in LABEL else None
+
+
+def _has_numbers(profile: Profile) -> bool:
+    """Whether most values have a digit, as names of single things have."""
+    return sum(any(sign.isdigit() for sign in value) for value in profile.values) * 2 > len(profile.values)
 
 
 def refuse_unknown_columns(tables: Sequence[Understood], chosen: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
+from pipeline.tables.headers import lines_above, with_first_named
 from pipeline.tables.table import Row, Table, naming_faults
 
 DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|", ".tab": "\t,;|", "": ",;\t| ", ".txt": "\t,;| ", ".lst": "\t,;| "}
@@ -17,8 +18,13 @@ LONGEST_LINE = 1 << 20
 def delimited(path: str, file: Path, suffix: str, names_image: Callable[[str], bool]) -> Table | None:
     """A table of text. Its first row names the columns, unless a cell of it names an image."""
     with naming_faults(path):
-        skipped, lines = _first_lines(file)
-        delimiter = _delimiter(lines, DELIMITERS[suffix])
+        numbered = _first_lines(file)
+        texts = [line for _, line in numbered]
+        delimiter = _delimiter(texts, DELIMITERS[suffix])
+        if delimiter is None and " " in DELIMITERS[suffix] and _begin_with_images(texts, names_image):
+            delimiter = " "
+        above = lines_above([_fields(line, delimiter) for _, line in numbered], names_image)
+        lines, skipped = [line for _, line in numbered[above:]], numbered[above][0] if numbered else 0
         if not lines or (suffix in (".txt", ".lst", "") and delimiter is None and not names_image(lines[0])):
             return None
         rows = [_fields(line, delimiter) for line in lines]
@@ -29,7 +35,11 @@ def delimited(path: str, file: Path, suffix: str, names_image: Callable[[str], b
         has_header = not (column < len(rows[0]) and names_image(rows[0][column]))
     else:
         has_header = suffix in (".csv", ".tsv", ".tab") and not any(names_image(cell) for cell in rows[0])
+    if delimiter == " " and column == 0 and not has_header:
+        width = min(len(row) for row in rows)  # `1025794 Boeing 707`: the last column has spaces in it
     columns = rows[0] if has_header else [f"column {i}" for i in range(1, width + 1)]
+    if has_header and delimiter == " ":
+        columns = with_first_named(columns, rows[1:])
     if not has_header and suffix in (".csv", ".tsv", ".tab") and len(lines) == 1:
         return None
     return Table(path, columns, lambda: _delimited_rows(path, file, delimiter, skipped, columns, has_header))
@@ -63,13 +73,18 @@ def _delimited_rows(path: str, file: Path, delimiter: str | None, skipped: int, 
             yield f"line {line}", [row[i].strip() if i < len(row) else "" for i in range(width)]
 
 
-def _first_lines(file: Path) -> tuple[int, list[str]]:
-    """(lines before the table, its first lines that are not empty). Excel's `sep=;` is one of the former."""
+def _begin_with_images(lines: Sequence[str], names_image: Callable[[str], bool]) -> bool:
+    """Whether lines are of several words, the first of which names an image in most."""
+    words = [line.split() for line in lines]
+    return all(len(found) > 1 for found in words) and 2 * sum(names_image(found[0]) for found in words) > len(words)
+
+
+def _first_lines(file: Path) -> list[tuple[int, str]]:
+    """(lines before it, line) of the first lines that are not empty, without Excel's `sep=;`."""
     with file.open(encoding=_encoding(file), newline="") as text:
-        lines = [line for line in itertools.islice(iter(lambda: text.readline(LONGEST_LINE), ""), LINES_TO_TELL) if line.strip()]
-    if lines and re.fullmatch(r"\"?sep=(.)\"?\s*", lines[0], re.IGNORECASE):
-        return 1, lines[1:]
-    return 0, lines
+        first = itertools.islice(iter(lambda: text.readline(LONGEST_LINE), ""), LINES_TO_TELL)
+        lines = [(i, line) for i, line in enumerate(first) if line.strip()]
+    return lines[1:] if lines and re.fullmatch(r"\"?sep=(.)\"?\s*", lines[0][1], re.IGNORECASE) else lines
 
 
 def _encoding(file: Path) -> str:

@@ -1,5 +1,6 @@
 """Finds the images that cells of a table name: by path, by file name, by name without ending, with prefixes that tools add."""
 
+import functools
 import re
 from collections import defaultdict
 from urllib.parse import unquote
@@ -20,6 +21,7 @@ class ImageIndex:
         self._listing: Listing | None = listing
         self._digits = 0
         self._folders: list[Folders] = []
+        self._splits: list[str | None] = []
         self._by_name: defaultdict[str, list[int]] = defaultdict(list)
         self._by_stem: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
 
@@ -28,6 +30,7 @@ class ImageIndex:
         for parts, folder in listing.folders.items():
             number = len(self._folders)
             self._folders.append(parts)
+            self._splits.append(_split(parts))
             for name in (*folder.names, *unread_names(folder.others, folder.names)):
                 self._by_name[name].append(number)
                 stem = name.rpartition(".")[0] or name
@@ -44,10 +47,10 @@ class ImageIndex:
         if not text or len(text) > LONGEST or "\n" in text:
             return []
         for way in self._spellings(text):
-            folders = tuple(part for part in way.split("/")[:-1] if part not in ("", "."))
-            found = self._named(way.rpartition("/")[2])
+            *parts, name = way.split("/")
+            found = self._named(name)
             if found:
-                return self._nearest(found, folders, tuple(table.split("/")[:-1]))
+                return self._nearest(found, tuple(part for part in parts if part not in ("", ".")), table)
         return []
 
     def names(self, cell: str) -> bool:
@@ -68,8 +71,8 @@ class ImageIndex:
 
     def _named(self, name: str) -> list[tuple[int, str]]:
         """(folder, name) of each image of a name, or else of this name without its ending, without the prefix of an upload, or filled with zeros."""
-        if name in self._by_name:
-            return [(folder, name) for folder in self._by_name[name]]
+        if folders := self._by_name.get(name):
+            return [(folder, name) for folder in folders]
         if name in self._by_stem:
             return self._by_stem[name]
         stem, dot, ending = name.rpartition(".")
@@ -81,19 +84,18 @@ class ImageIndex:
             return self._by_stem.get(name.zfill(self._digits), [])
         return []
 
-    def _nearest(self, found: list[tuple[int, str]], folders: Folders, beside: Folders) -> list[str]:
+    def _nearest(self, found: list[tuple[int, str]], folders: Folders, table: str) -> list[str]:
         """Of several images of one name, those at the path from the table or the source; else in the folders that the cell names, then near the table.
 
         An image in another split than the cell names is none of them.
         """
         if said := _split(folders):
-            found = [entry for entry in found if _split(self._folders[entry[0]]) in (None, said)]
-        for exact in ((*beside, *folders), folders):
-            if len(found) > 1:
+            found = [entry for entry in found if self._splits[entry[0]] in (None, said)]
+        if len(found) > 1:
+            beside = tuple(table.split("/")[:-1])
+            for exact in ((*beside, *folders), folders):
                 found = [entry for entry in found if self._folders[entry[0]] == exact] or found
-        if len(found) > 1:
             found = _best(found, [_shared_end(self._folders[folder], folders) for folder, _ in found])
-        if len(found) > 1:
             found = _best(found, [_shared_start(self._folders[folder], beside) for folder, _ in found])
         return ["/".join((*self._folders[folder], name)) for folder, name in found]
 
@@ -121,5 +123,6 @@ def _shared_start(one: Folders, other: Folders) -> int:
     return count
 
 
+@functools.lru_cache(maxsize=4096)
 def _split(folders: Folders) -> str | None:
     return next((split for folder in folders if (split := split_of_name(folder))), None)

@@ -1,6 +1,7 @@
 """Splits in a table of image numbers, as in CUB-200: images.txt gives each image a number, train_test_split.txt says 1 for training."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.listing.split_words import words_of
 from pipeline.tables.columns import Understood
@@ -12,13 +13,24 @@ BOTH = {"train", "test"}
 
 def add_splits_by_number(tables: Sequence[Understood], index: ImageIndex, labels: Labels) -> None:
     """Take the splits that a table gives to numbers of images, where another table gives the numbers to the images."""
-    flags = next((understood for understood in tables if _is_split_of_numbers(understood)), None)
-    paths = _numbered_paths(tables, index) if flags else {}
-    if not flags or not paths:
+    flags = next((understood for understood in tables if understood.kind == "numbers" and _is_split_of_numbers(understood)), None)
+    numbered = next((understood for understood in tables if understood.kind == "numbers" and _is_numbered(understood)), None)
+    if not flags or not numbered:
         return
+    found = ((str(number), index.find(str(path), numbered.table.path)) for _, (number, path) in numbered.table.rows())
+    paths = {number: images[0] for number, images in found if len(images) == 1}
     for _, (number, flag) in flags.table.rows():
         if path := paths.get(str(number)):
             labels.splits[path] = "train" if str(flag) == "1" else "test"
+
+
+def with_numbers_told(tables: Sequence[Understood]) -> list[Understood]:
+    """The tables; one that gives numbers to images, and one that gives splits to these numbers, are of the kind "numbers"."""
+    flags = next((understood for understood in tables if _is_split_of_numbers(understood)), None)
+    numbered = next((understood for understood in tables if _is_numbered(understood)), None)
+    if not flags or not numbered:
+        return list(tables)
+    return [replace(understood, kind="numbers") if understood in (flags, numbered) else understood for understood in tables]
 
 
 def _is_split_of_numbers(understood: Understood) -> bool:
@@ -31,11 +43,7 @@ def _is_split_of_numbers(understood: Understood) -> bool:
     )
 
 
-def _numbered_paths(tables: Sequence[Understood], index: ImageIndex) -> dict[str, str]:
-    """The images by their numbers, from a table of two columns, number and path."""
-    for understood in tables:
-        profiles = list(understood.profiles.values())
-        if len(profiles) == 2 and len(profiles[1].images) == understood.rows == len(profiles[0].values) == profiles[0].numbers:
-            rows = ((str(number), index.find(str(path), understood.table.path)) for _, (number, path) in understood.table.rows())
-            return {number: found[0] for number, found in rows if len(found) == 1}
-    return {}
+def _is_numbered(understood: Understood) -> bool:
+    """Whether a table has two columns, number and path."""
+    profiles = list(understood.profiles.values())
+    return len(profiles) == 2 and len(profiles[1].images) == understood.rows == len(profiles[0].values) == profiles[0].numbers

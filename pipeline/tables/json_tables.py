@@ -1,4 +1,4 @@
-"""Tables in JSON: lines, a list of objects, labels by name; and what Label Studio and FiftyOne write."""
+"""Tables in JSON: lines, lists of objects or names, names by split or label, labels by name; and what Label Studio and FiftyOne write."""
 
 import itertools
 import json
@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SourceError
+from pipeline.listing.split_words import split_of_name
 from pipeline.tables.table import Table, naming_faults
 
 MOST_COLUMNS = 1000
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+SCALARS = (str, int, float)
 LARGEST_JSON_BYTES = 512 * 2**20
 
 
 def json_table(path: str, file: Path, *, is_lines: bool) -> Table | None:
-    """JSON lines, a list of objects, or one object that gives a value for each of many names."""
+    """JSON lines, a list of objects or names, or one object with a value for each of many names, or with many names for each value."""
     if is_lines:
         keys = _keys(values for _, values in _json_lines(path, file))
         return Table(path, keys, lambda: ((place, [values.get(key) for key in keys]) for place, values in _json_lines(path, file)))
@@ -56,9 +58,45 @@ def _objects(document: object) -> list[dict[str, Any]]:
             {"name": key, "label": classes[value] if isinstance(value, int) and 0 <= value < len(classes) else value}
             for key, value in document["labels"].items()
         ]
-    if isinstance(document, dict) and len(document) > 1 and all(isinstance(value, str | int | float) for value in document.values()):
-        return [{"name": key, "value": value} for key, value in document.items()]
+    if isinstance(document, dict) and len(document) > 1:
+        return _by_name(document) or list(_by_key(document, {}))
+    return [{"name": name} for name in document] if isinstance(document, list) and _are_names(document) else []
+
+
+def _by_name(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of an object that says of each name a value, or an object of values."""
+    if all(isinstance(value, SCALARS) for value in document.values()):
+        return [{"name": name, "value": value} for name, value in document.items()]
+    if all(_is_flat(value) for value in document.values()):
+        if all(place.isdigit() for value in document.values() for place in value):  # pandas: an object for each column, by number of row
+            places = dict.fromkeys(place for value in document.values() for place in value)
+            return [{name: value.get(place) for name, value in document.items()} for place in places]
+        return [{"name": name, **value} for name, value in document.items()]
     return []
+
+
+def _by_key(document: Mapping[str, Any], above: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The rows of {"train": ["a.png"], "test": ["b.png"]}, also with labels instead of splits, or below them; of splits, also with objects."""
+    is_of_splits = all(split_of_name(key) for key in document)
+    role = "split" if is_of_splits else "key"
+    if role in above or not all(isinstance(value, list | dict) for value in document.values()):
+        return
+    for key, value in document.items():
+        said = {**above, role: key}
+        if isinstance(value, dict):
+            yield from _by_key(value, said)
+        elif _are_names(value):
+            yield from ({"name": name, **said} for name in value)
+        elif is_of_splits and all(_is_flat(entry) for entry in value):
+            yield from ({**entry, **said} for entry in value)
+
+
+def _are_names(values: Sequence[Any]) -> bool:
+    return all(isinstance(name, str) for name in values)
+
+
+def _is_flat(value: object) -> bool:
+    return isinstance(value, dict) and bool(value) and all(entry is None or isinstance(entry, SCALARS) for entry in value.values())
 
 
 def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +114,9 @@ def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _choices(annotations: Sequence[Any]) -> list[str]:
-    results = [result for annotation in annotations if isinstance(annotation, dict) for result in annotation.get("result") or []]
+    """The choices in annotations that were not cancelled: a skipped task keeps what had been ticked before."""
+    finished = [annotation for annotation in annotations if isinstance(annotation, dict) and not annotation.get("was_cancelled")]
+    results = [result for annotation in finished for result in annotation.get("result") or []]
     values = [result.get("value", {}) for result in results if isinstance(result, dict)]
     return list(dict.fromkeys(str(choice) for value in values if isinstance(value, dict) for choice in value.get("choices") or []))
 

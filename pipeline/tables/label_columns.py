@@ -61,15 +61,17 @@ def _weak_label(others: Sequence[Profile], path: Profile) -> tuple[str | None, t
     ]
     fractions = [profile for profile in varying if profile.fractions and profile.numbers == profile.filled]
     if fractions:
+        have = "has" if len(fractions) == 1 else "have"
         example = min(value for value in fractions[0].values if not float(value).is_integer())
         return (
             None,
             (),
-            f"{listed([profile.name for profile in fractions])} have numbers with fractions, such as {example}, which are no classes",
+            f"{listed([profile.name for profile in fractions])} {have} numbers with fractions, such as {example}, which are no classes",
         )
     texts = [profile for profile in varying if not profile.images and profile.numbers < profile.filled]
     if texts:
-        return None, (), f"{listed([profile.name for profile in texts])} has nearly as many different values as images"
+        have = "has" if len(texts) == 1 else "have"
+        return None, (), f"{listed([profile.name for profile in texts])} {have} nearly as many different values as images"
     return None, (), ""
 
 

@@ -7,37 +7,73 @@ from pipeline.errors import SourceError
 from pipeline.listing.records import LeftOut, readable
 from pipeline.tables.cells import text_of
 from pipeline.tables.columns import Understood
+from pipeline.tables.contradictions import refuse_contradictions
 from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.label_checks import check_labels
 from pipeline.tables.rows import label_of, one_image, split_of_cell, split_of_table, table_rows
-from pipeline.tables.said import Labels, Said
+from pipeline.tables.said import Labels, Named, Said
 
 WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
 
 
 def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: str) -> Labels:
     """The labels of the images, from tables that have them, and the splits and groups from all. Raises SourceError where tables contradict."""
-    labelled = _labelled(tables)
+    labelled = labelled_tables(tables)
     labels = Labels(tables=[understood.table.path for understood in labelled])
     if len(labelled) == 1 and (columns := labelled[0].columns):
         labels.columns = [name for name in (columns.path, columns.label, columns.split, columns.group) if name] + list(columns.one_hot[:1])
-    for understood in labelled:
-        _add_labels(understood, index, labels, multi_label)
+    said = {understood.table.path: _said_by(understood, index, labels, multi_label) for understood in labelled}
+    refuse_contradictions(said, _differ_in, lambda said, table: f"{said.label}{f' in {said.split}' if said.split else ''} ({said.place})")
+    for rows in said.values():
+        for path, row in rows.items():
+            labels.said[path] = _joined(row, labels.said[path]) if path in labels.said else row
+    labels.said = {path: row for path, row in labels.said.items() if row.label}
     _strip_decimals(labels)
     if labels.said:
         check_labels(labels, labelled, multi_label)
-    for understood in tables:
-        if understood.columns and understood not in labelled:
-            _add_splits_and_groups(understood, index, labels)
+    others = [understood for understood in tables if understood.columns and understood not in labelled]
+    splits = {understood.table.path: _splits_and_groups(understood, index, labels) for understood in others}
+    refuse_contradictions(splits, _differ_in_test, lambda split, table: f"{split} ({table})")
+    for table in splits.values():
+        for path, split in table.items():
+            labels.splits[path] = _later_split(split, labels.splits.get(path)) or split
+    for understood in others:
+        assert understood.columns is not None
+        labels.named.append(Named(understood.table.path, understood.profiles[understood.columns.path].images, why_unused(understood)))
+    labels.used.update(labels.tables, (understood.table.path for understood in tables if says_more(understood)))
     return labels
 
 
-def _labelled(tables: Sequence[Understood]) -> list[Understood]:
+def says_more(understood: Understood) -> bool:
+    """Whether a table says splits or groups of images."""
+    columns = understood.columns
+    return bool(columns and (columns.split or columns.group)) or _split_of_list(understood) is not None or understood.kind == "numbers"
+
+
+def why_unused(understood: Understood) -> str:
+    """Why a table without labels that count is of no use; empty if it is, or if it is a list of the images to be named in a competition."""
+    if says_more(understood) or _is_submission(understood) or _is_list_of_classes(understood):
+        return ""
+    if understood.kind == "splits" and understood.columns:
+        return f"lists {len(understood.profiles[understood.columns.path].images):,} images, but says neither label nor split"
+    return f"a table that was not used: {understood.why or 'it gives no labels'}"
+
+
+def _split_of_list(understood: Understood) -> str | None:
+    """The split that the name of a list of files says."""
+    return split_of_table(understood.table.path) if understood.kind == "splits" and len(understood.table.columns) == 1 else None
+
+
+def _is_submission(understood: Understood) -> bool:
+    return "submission" in understood.table.name.lower()
+
+
+def labelled_tables(tables: Sequence[Understood]) -> list[Understood]:
     """The tables whose labels count: those in columns that are called so, else others; a sample submission only if it is the only one."""
     found = [understood for understood in tables if understood.kind == "labels"]
     found = [understood for understood in found if not _is_list_of_classes(understood)] or found
     found = [understood for understood in found if understood.is_strong] or found
-    return [understood for understood in found if "submission" not in understood.table.name.lower()] or found
+    return [understood for understood in found if not _is_submission(understood)] or found
 
 
 def _is_list_of_classes(understood: Understood) -> bool:
@@ -47,7 +83,8 @@ def _is_list_of_classes(understood: Understood) -> bool:
     return label is not None and len(label.values) == understood.rows > 1 and split_of_table(understood.table.path) is None
 
 
-def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, multi_label: str) -> None:
+def _said_by(understood: Understood, index: ImageIndex, labels: Labels, multi_label: str) -> dict[str, Said]:
+    """What the rows of a table say, by path of the image; no label where they contradict each other. What is left out is noted."""
     table, columns = understood.table, understood.columns
     assert columns is not None
     own_split = split_of_table(table.path)
@@ -73,35 +110,34 @@ def _add_labels(understood: Understood, index: ImageIndex, labels: Labels, multi
         earlier = seen.get(path)
         if earlier is None:
             seen[path] = said
-        elif earlier[:3] == said[:3]:
-            labels.left_out.append(LeftOut(path, "name_clash", f"{where}: listed before, in {earlier.place}"))
-        else:
+        elif earlier[:3] != said[:3]:  # equal rows are of one image with several boxes or findings
             differing = next((one, two) for one, two in zip(earlier, said, strict=True) if one != two)
             finding = "conflict" if earlier.label != label else "name_clash"
             labels.left_out.append(LeftOut(path, finding, f"{where}: listed as {differing[1]}, and as {differing[0]} in {earlier.place}"))
             seen[path] = said._replace(label="")
-    for path, said in seen.items():
-        other = labels.said.get(path)
-        if other and said.label and other.label and other.label != said.label:
-            raise SourceError(
-                f"ingest.source: two tables give {path} different labels: {other.label} ({other.place}) and {said.label} ({said.place}). "
-                f'Leave one of the tables out with ingest.ignore: ["{table.path}"], or go by the folders with ingest.format: folders.'
-            )
-        labels.said[path] = said if other is None else _joined(path, said, other)
-    for path in [path for path, said in labels.said.items() if not said.label]:
-        del labels.said[path]
+    return seen
 
 
-def _joined(path: str, said: Said, other: Said) -> Said:
-    """What two tables with the same label say of an image: validation wins over train. Raises SourceError if one says test."""
-    splits = {split for split in (said.split, other.split) if split}
-    if len(splits) > 1 and "test" in splits:
-        raise SourceError(
-            f"ingest.source: two tables give {path} different splits: {other.split} ({other.place}) and {said.split} ({said.place}). "
-            "Take the image out of one of them, or leave a table out with ingest.ignore."
-        )
-    split = "validation" if len(splits) > 1 else next(iter(splits), None)
-    return Said(said.label, split, said.group or other.group, said.place)
+def _differ_in(one: Said, other: Said) -> str:
+    """What two tables contradict each other in about an image: nothing if one says that its own rows do, or train where the other says validation."""
+    if one.label and other.label and one.label != other.label:
+        return "labels"
+    return _differ_in_test(one.split, other.split)
+
+
+def _differ_in_test(one: str | None, other: str | None) -> str:
+    return "splits" if one and other and one != other and "test" in (one, other) else ""
+
+
+def _joined(said: Said, other: Said) -> Said:
+    """What two tables that do not contradict each other say of an image."""
+    label = said.label and other.label
+    return Said(label, _later_split(said.split, other.split), said.group or other.group, said.place)
+
+
+def _later_split(one: str | None, other: str | None) -> str | None:
+    """The split of an image of two lists: that of validation wins over one of training and validation."""
+    return "validation" if "validation" in (one, other) else one or other
 
 
 def _strip_decimals(labels: Labels) -> None:
@@ -111,31 +147,34 @@ def _strip_decimals(labels: Labels) -> None:
         labels.said = {path: said._replace(label=said.label.partition(".")[0]) for path, said in labels.said.items()}
 
 
-def _add_splits_and_groups(understood: Understood, index: ImageIndex, labels: Labels) -> None:
-    """Take the splits and groups of a table without labels: lists of files called train and test, or columns of them."""
+def _splits_and_groups(understood: Understood, index: ImageIndex, labels: Labels) -> dict[str, str]:
+    """The splits of images by a table without labels: a list of files called train or test, or a column. Its groups are added to the labels."""
     columns = understood.columns
     assert columns is not None
-    own_split = split_of_table(understood.table.path) if understood.kind == "splits" and len(understood.table.columns) == 1 else None
+    own_split = _split_of_list(understood)
+    splits: dict[str, str] = {}
     if not (columns.group or columns.split or own_split):
-        return
+        return splits
     for place, row in table_rows(understood):
         where = f"{understood.table.path}, {place}"
         found = index.find(text_of(row.path, where), understood.table.path)
-        split = split_of_cell(row.split, columns, where) or own_split
-        for path in found if len(found) == 1 else []:
-            if split:
-                earlier = labels.splits.setdefault(path, split)
-                if earlier != split:
-                    raise SourceError(
-                        f"ingest.source: {where}: {path} is in {split}, and in {earlier} by another list. "
-                        "Leave all lists but one per split out with ingest.ignore, or go by the folders alone with ingest.format: folders."
-                    )
-            if group := text_of(row.group, where):
-                labels.groups[path] = group
+        if len(found) != 1:
+            continue
+        if split := split_of_cell(row.split, columns, where) or own_split:
+            earlier = splits.setdefault(found[0], split)
+            if earlier != split:
+                raise SourceError(
+                    f"ingest.source: {where}: {found[0]} is in {split}, and in {earlier} by a row above. Take one of them out."
+                )
+        if group := text_of(row.group, where):
+            labels.groups[found[0]] = group
+    return splits
 
 
 def by_path(labels: Labels) -> Mapping[str, Said]:
     """The labels with the splits and groups that other tables give."""
+    if not labels.splits and not labels.groups:
+        return labels.said
     return {
         path: said._replace(split=said.split or labels.splits.get(path), group=said.group or labels.groups.get(path))
         for path, said in labels.said.items()

@@ -12,6 +12,7 @@ from pipeline.images.format_marks import Format
 from pipeline.tables.cells import is_image_type, naming_parquet_damage
 from pipeline.tables.delimited import DELIMITERS, delimited
 from pipeline.tables.json_tables import json_table
+from pipeline.tables.sheets import sheet_table
 from pipeline.tables.table import Row, Table
 
 NO_TABLES = {"README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "MAKEFILE", "DOCKERFILE"}
@@ -50,7 +51,7 @@ def open_table(path: str, file: Path, names_image: Callable[[str], bool]) -> Tab
     if suffix == ".parquet":
         return _parquet(path, file)
     if suffix in (".xlsx", ".xls", ".ods"):
-        return _sheet(path, file)
+        return sheet_table(path, file, names_image)
     if suffix == ".xml":
         return _cvat(path, file)
     if suffix in (".json", ".jsonl", ".ndjson"):
@@ -70,26 +71,6 @@ def _parquet_rows(path: str, file: Path, columns: list[str]) -> Iterator[Row]:
         for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=columns):
             values = [column.to_pylist() for column in batch.columns]
             yield from ((f"row {next(row)}", cells) for cells in zip(*values, strict=True))
-
-
-def _sheet(path: str, file: Path) -> Table | None:
-    """The first sheet of an Excel or LibreOffice file."""
-    try:
-        import python_calamine  # an extra of this project
-    except ImportError:
-        raise SourceError(
-            f"ingest.source: {path} is a table in a format that needs a package: install it with `pip install python-calamine`, save the table "
-            f'as CSV, or leave it out with ingest.ignore: ["{path}"].'
-        ) from None
-    try:
-        rows = python_calamine.CalamineWorkbook.from_path(str(file)).get_sheet_by_index(0).to_python()
-    except Exception as error:  # the package raises its own kinds for each format
-        raise SourceError(f"ingest.source: {path} cannot be read as a table: {error}. Save it as CSV.") from None
-    rows = [row for row in rows if any(str(cell).strip() for cell in row)]
-    if not rows:
-        return None
-    columns = [str(cell).strip() for cell in rows[0]]
-    return Table(path, columns, lambda: ((f"row {i}", row) for i, row in enumerate(rows[1:], 2)))
 
 
 def _cvat(path: str, file: Path) -> Table | None:

@@ -15,18 +15,27 @@ class Said(NamedTuple):
     place: str
 
 
+class Named(NamedTuple):
+    """The images that a table names whose labels do not count, and why it was not used; empty if it was."""
+
+    table: str
+    images: set[str]
+    unused: str
+
+
 @dataclass
 class Labels:
     """What all tables say: by path of the image. `splits` and `groups` also of images without a label in a table.
 
-    `unlabelled` are images that tables name without a label. `columns` are those that were read, where there is one table.
+    `tables` gave the labels, `used` are all that gave anything, `named` the others that name images. `columns` were read, if there is one table.
     """
 
     said: dict[str, Said] = field(default_factory=dict)
     splits: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
-    unlabelled: set[str] = field(default_factory=set)
     tables: list[str] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    named: list[Named] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
     rows: int = 0

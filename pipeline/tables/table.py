@@ -13,11 +13,15 @@ Row: TypeAlias = tuple[str, Sequence[Any]]
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its path in the source, its columns ("column 1", … if it names none), and its rows as (line or row, cells)."""
+    """A table: its path in the source, its columns ("column 1", … if it names none), and its rows as (line or row, cells).
+
+    `unread` says of each other table in its file why it is not read.
+    """
 
     path: str
     columns: list[str]
     rows: Callable[[], Iterator[Row]]
+    unread: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
