@@ -255,3 +255,148 @@ def test_scenes_in_plain_words_are_classes_unless_a_column_is_called_as_labels_a
 
     table(tmp_path, "file,animal,label\na.png,bella,ill\nb.png,bella,ill\nc.png,max,well\nd.png,max,well\n")
     assert [record[1:4] for record in read(tmp_path).records] == [("ill", None, "bella")] * 2 + [("well", None, "max")] * 2
+
+
+def listing(*names: str) -> str:
+    return "".join(f"{name}\n" for name in names)
+
+
+def test_a_list_that_says_neither_label_nor_split_is_named(tmp_path: Path) -> None:
+    by_table, by_folders = tmp_path / "table", tmp_path / "folders"
+    write_images(by_table, *IMAGES)
+    table(by_table, f"path,label\n{ROWS}")
+    write_images(by_folders, "cat/a.png", "cat/b.png", "dog/c.png", "dog/d.png")
+    for root in (by_table, by_folders):
+        table(root, listing(*IMAGES[:3]), "some.txt")
+        table(root, json.dumps(IMAGES[:3]), "some.json")
+        table(root, "file,width\n" + "".join(f"{name},4\n" for name in IMAGES[:3]), "sizes.csv")
+
+        assert sorted(left_out(read(root))) == [
+            (name, "unused_table", "lists 3 images, but says neither label nor split") for name in ("sizes.csv", "some.json", "some.txt")
+        ]
+
+
+def test_lists_of_splits_apply_where_labels_are_in_a_table_and_are_not_named_then(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, f"path,label\n{ROWS}")
+    table(tmp_path, listing("a.png", "b.png"), "train_list.txt")
+    table(tmp_path, json.dumps({"test": ["c.png"], "val": ["d.png"]}), "held_out.json")
+
+    source = read(tmp_path)
+
+    assert [split for _, _, split in found(source)] == ["train", "train", "test", "validation"]
+    assert left_out(source) == []
+
+
+def test_the_tables_of_numbered_images_are_not_named_if_they_gave_the_splits(tmp_path: Path) -> None:
+    names = ["cat/a.png", "cat/b.png", "dog/c.png", "dog/d.png"]
+    write_images(tmp_path, *names)
+    table(tmp_path, "".join(f"{i} {name}\n" for i, name in enumerate(names, 1)), "images.txt")
+    table(tmp_path, "id,is_training\n1,1\n2,0\n3,1\n4,0\n", "train_test_split.csv")
+
+    source = read(tmp_path)
+
+    assert [split for _, _, split in found(source)] == ["train", "test", "train", "test"]
+    assert left_out(source) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        (
+            "labels.csv",
+            "file,label,fold\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n",
+            "labels.csv, whose splits cannot be told: fold",
+        ),
+        ("labels.csv", "file,kind,partition\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "splits cannot be told: partition"),
+        ("eval_partition.txt", "a.png 0\nb.png 1\nc.png 1\nd.png 0\n", "column 2 may say the split, but 0 and 1 are no words"),
+        ("folds.tsv", "a.png\t0\nb.png\t1\nc.png\t1\nd.png\t0\n", "column 2 may say the split"),
+    ],
+)
+def test_numbers_of_splits_or_folds_are_neither_classes_nor_passed_over(tmp_path: Path, name: str, text: str, words: str) -> None:
+    write_images(tmp_path, *IMAGES)
+
+    with pytest.raises(SourceError, match=words):
+        read(table(tmp_path, text, name))
+
+
+def test_folds_are_passed_over_if_the_column_of_the_labels_is_named(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, "file,label,fold\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n")
+
+    assert [label for _, label, _ in found(read(tmp_path, columns={"label": "label"}))] == ["cat", "dog", "cat", "dog"]
+
+
+def test_splits_that_cannot_be_told_stop_also_beside_a_table_of_labels(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, f"path,label\n{ROWS}")
+    table(tmp_path, "path,partition\na.png,0\nb.png,1\nc.png,2\nd.png,0\n", "partition.csv")
+
+    with pytest.raises(SourceError, match=r"partition\.csv, .* partition may say the split, .*labels\.csv: label and path") as stopped:
+        read(tmp_path)
+    assert 'ingest.ignore: ["partition.csv"]' in str(stopped.value)
+    assert {label for _, label, _ in found(read(tmp_path, ignore=["partition.csv"]))} == {"cat", "dog"}
+
+
+def test_labels_in_a_column_not_called_so_are_in_doubt_beside_a_table_that_may_have_them(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, "path,kind\na.png,cat\nb.png,dog\nc.png,cat\nd.png,dog\n", "kinds.csv")
+    table(tmp_path, "path,place,mood\na.png,in,x\nb.png,out,x\nc.png,out,y\nd.png,in,y\n", "notes.csv")
+
+    with pytest.raises(
+        SourceError, match=r"may have its labels in kind of kinds\.csv, but also has the table notes\.csv, .* mood and place"
+    ):
+        read(tmp_path)
+    assert {label for _, label, _ in found(read(tmp_path, ignore=["notes.csv"]))} == {"cat", "dog"}
+
+
+def test_numbers_that_happen_to_name_a_few_images_make_no_table_of_labels(tmp_path: Path) -> None:
+    write_images(tmp_path, *(f"{label}/{i + start}.png" for label, start in (("cat", 0), ("dog", 12)) for i in range(12)))
+    table(tmp_path, json.dumps({"0": "cat", "1": "dog", "2": "owl"}), "class_names.json")
+
+    source = read(tmp_path)
+
+    assert sum(1 for _ in source.records) == 24
+
+
+def test_a_table_that_names_no_image_is_shown_by_its_fullest_column(tmp_path: Path) -> None:
+    write_images(tmp_path, *(f"{label}/{label}{i}.png" for label in ("cat", "dog") for i in (1, 2)))
+    table(tmp_path, ",patient,node\n" + "".join(f"s{i},p{i // 2},{i % 2}\n" for i in range(8)))
+
+    with pytest.raises(
+        SourceError, match=r"8 rows .*: none of its columns names an image of the source, for example the column without a name: s0"
+    ):
+        read(tmp_path)
+
+
+def test_an_image_without_a_label_is_said_to_be_in_the_table_that_lists_it(tmp_path: Path) -> None:
+    write_images(tmp_path, *(f"i/{name}" for name in (*IMAGES, "e.png")))
+    table(tmp_path, f"path,label\n{ROWS}")
+    table(tmp_path, "path,label\ne.png,cat\n", "sample_submission.csv")
+
+    assert left_out(read(tmp_path)) == [("i/e.png", "unlabelled", "listed in sample_submission.csv without a label")]
+
+
+def test_all_tables_that_contradict_are_named_with_a_list_to_ignore_that_works(tmp_path: Path) -> None:
+    images = [f"{i}.png" for i in range(8)]
+    write_images(tmp_path, *images)
+    for kind, names in (("fine", ("siamese", "poodle")), ("coarse", ("cat", "dog")), ("size", ("small", "large"))):
+        for split, part in (("train", images[:4]), ("test", images[4:])):
+            table(tmp_path, "".join(f"{image} {names[i % 2]}\n" for i, image in enumerate(part)), f"{kind}_{split}.txt")
+
+    with pytest.raises(SourceError, match="to go by others, leave these out instead") as stopped:
+        read(tmp_path)
+    ignored = ["fine_test.txt", "fine_train.txt", "size_test.txt", "size_train.txt"]
+    assert f"ingest.ignore: {json.dumps(ignored)}" in str(stopped.value)
+    assert [record[1:] for record in found(read(tmp_path, ignore=ignored))] == [
+        (label, split) for split in ("train", "test") for label in ("cat", "dog") * 2
+    ]
+
+
+def test_files_that_gave_the_labels_of_samples_are_not_named(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    for name in IMAGES:
+        table(tmp_path, "cat" if name < "c" else "dog", name.replace(".png", ".cls"))
+    table(tmp_path, "a picture", "a.caption")
+
+    assert [entry.path for entry in left_out(read(tmp_path))] == ["a.caption"]

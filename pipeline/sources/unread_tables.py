@@ -148,16 +148,16 @@ def _cannot_be_told(
         for understood in unmatched
     ]
     columns = "; ".join(
-        f"{understood.table.path}: {listed([name or 'one without a name' for name in understood.profiles], 12)}"
+        f"{understood.table.path}: {listed([profile.called for profile in understood.profiles.values()], 12)}"
         for understood in [*doubtful[:3], *unmatched[:3], *labelled[:3]]
     )
     ignored = ", ".join(f'"{understood.table.path}"' for understood in [*doubtful, *unmatched])
     more = f" (and {len(told) - 3} more tables)" if len(told) > 3 else ""
-    it = "it" if len(told) == 1 else "them"
+    s, it = ("", "it") if len(told) == 1 else ("s", "them")
     return SourceError(
-        f"ingest.source: {choice.path} {has} the table{'s' if len(told) > 1 else ''} {'; and '.join(told[:3])}{more}. Columns of {columns}. Name the columns in ingest.columns, as in "
-        f"{{path: file, label: species}}, leave {it} out with ingest.ignore: [{ignored}]{by_folders}, or take the class from the paths, such as "
-        f"{example_of(listing)}, with ingest.class_from (docs/data.md). Images are in {image_folders(listing)}."
+        f"ingest.source: {choice.path} {has} the table{s} {'; and '.join(told[:3])}{more}. Columns of {columns}. Name the columns in "
+        f"ingest.columns, as in {{path: file, label: species}}, leave {it} out with ingest.ignore: [{ignored}]{by_folders}, or take the class "
+        f"from the paths, such as {example_of(listing)}, with ingest.class_from (docs/data.md). Images are in {image_folders(listing)}."
     )
 
 

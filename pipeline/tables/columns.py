@@ -92,7 +92,7 @@ def _why_no_images(profiles: Mapping[str, Profile], rows: int) -> str:
         return (
             f"its column {named} has paths such as {example[:80]}, outside of the source: set ingest.source to the folder that holds both"
         )
-    return f"none of its columns names an image of the source, for example {named if fullest.name else 'the one without a name'}: {example[:80]}"
+    return f"none of its columns names an image of the source, for example {fullest.called}: {example[:80]}"
 
 
 def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]) -> Understood:

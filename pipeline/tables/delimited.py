@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.tables.headers import lines_above, with_first_named
-from pipeline.tables.table import Row, Table, naming_faults
+from pipeline.tables.table import Row, Table, lines_above, naming_faults, with_first_named
 
 DELIMITERS = {".csv": ",;\t|", ".tsv": "\t,;|", ".tab": "\t,;|", "": ",;\t| ", ".txt": "\t,;| ", ".lst": "\t,;| "}
 LINES_TO_TELL = 60
@@ -36,7 +35,7 @@ def delimited(path: str, file: Path, suffix: str, names_image: Callable[[str], b
     else:
         has_header = suffix in (".csv", ".tsv", ".tab") and not any(names_image(cell) for cell in rows[0])
     if delimiter == " " and column == 0 and not has_header:
-        width = min(len(row) for row in rows)  # `1025794 Boeing 707`: the last column has spaces in it
+        width = max(2, min(len(row) for row in rows))  # `1025794 Boeing 707`: the last column has spaces in it
     columns = rows[0] if has_header else [f"column {i}" for i in range(1, width + 1)]
     if has_header and delimiter == " ":
         columns = with_first_named(columns, rows[1:])

@@ -29,7 +29,7 @@ def label_columns(
         if sums == {1} or chosen.get("multi_label") == "combine":
             return None, tuple(profile.name for profile in flags), ""
         if len(flags) > 2 or max(sums) > 1:
-            names = listed([profile.name for profile in flags])
+            names = listed([profile.called for profile in flags])
             several = (
                 "several are 1 for one image (ingest.multi_label: combine makes each combination a class)"
                 if max(sums) > 1
@@ -41,7 +41,7 @@ def label_columns(
         return (
             None,
             (),
-            f"its columns {listed([profile.name for profile in signs])} say yes or no of each image: several labels for one image",
+            f"its columns {listed([profile.called for profile in signs])} say yes or no of each image: several labels for one image",
         )
     return _weak_label(others, path)
 
@@ -55,7 +55,7 @@ def _weak_label(others: Sequence[Profile], path: Profile) -> tuple[str | None, t
     if len(weak) == 1 and weak[0].word not in DESCRIPTIONS:
         return weak[0].name, (), ""
     if weak:
-        return None, (), f"its labels may be in {listed([profile.name for profile in weak])}"
+        return None, (), f"its labels may be in {listed([profile.called for profile in weak])}"
     varying = [
         profile for profile in others if len(profile.values) > 1 and profile.word not in DESCRIPTIONS and profile.word not in BOX_COLUMNS
     ]
@@ -66,12 +66,12 @@ def _weak_label(others: Sequence[Profile], path: Profile) -> tuple[str | None, t
         return (
             None,
             (),
-            f"{listed([profile.name for profile in fractions])} {have} numbers with fractions, such as {example}, which are no classes",
+            f"{listed([profile.called for profile in fractions])} {have} numbers with fractions, such as {example}, which are no classes",
         )
     texts = [profile for profile in varying if not profile.images and profile.numbers < profile.filled]
     if texts:
         have = "has" if len(texts) == 1 else "have"
-        return None, (), f"{listed([profile.name for profile in texts])} {have} nearly as many different values as images"
+        return None, (), f"{listed([profile.called for profile in texts])} {have} nearly as many different values as images"
     return None, (), ""
 
 
@@ -97,5 +97,5 @@ def _one_of(table: Table, named: Sequence[Profile]) -> tuple[str | None, tuple[s
     for other in named[1:]:
         pairs = {(str(cells[places[first.name]]), str(cells[places[other.name]])) for _, cells in table.rows()}
         if len(pairs) != len({one for one, _ in pairs}) or len(pairs) != len({two for _, two in pairs}):
-            return None, (), f"its labels may be in {listed([profile.name for profile in named])}, which differ"
+            return None, (), f"its labels may be in {listed([profile.called for profile in named])}, which differ"
     return first.name, (), ""

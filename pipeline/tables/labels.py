@@ -7,9 +7,8 @@ from pipeline.errors import SourceError
 from pipeline.listing.records import LeftOut, readable
 from pipeline.tables.cells import text_of
 from pipeline.tables.columns import Understood
-from pipeline.tables.contradictions import refuse_contradictions
 from pipeline.tables.image_index import ImageIndex
-from pipeline.tables.label_checks import check_labels
+from pipeline.tables.label_checks import check_labels, refuse_contradictions
 from pipeline.tables.rows import label_of, one_image, split_of_cell, split_of_table, table_rows
 from pipeline.tables.said import Labels, Named, Said
 

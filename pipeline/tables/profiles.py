@@ -39,6 +39,11 @@ class Profile:
     def word(self) -> str:
         return column_word(self.name)
 
+    @property
+    def called(self) -> str:
+        """The name of the column, for a message."""
+        return self.name or "the column without a name"
+
     def add(self, cell: Any, find: Callable[[str], Sequence[str]]) -> None:
         """Count one cell."""
         if isinstance(cell, list | tuple):
