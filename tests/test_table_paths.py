@@ -92,3 +92,24 @@ def test_a_table_of_which_no_file_is_there_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SourceError, match=r"2 rows that cannot be matched with the images: .*, for example path: x\.png"):
         read(tmp_path)
+
+
+def test_a_row_of_a_folder_that_is_not_there_is_missing_and_takes_no_image_of_that_name_elsewhere(tmp_path: Path) -> None:
+    write_images(tmp_path, *(f"{site}/{i}.png" for site in ("siteA", "siteB") for i in range(4)))
+    rows = "".join(f"{site}/{i}.png,{label}\n" for site, label in (("siteA", "dog"), ("siteB", "cat"), ("siteC", "fox")) for i in range(4))
+    (tmp_path / "labels.csv").write_text(f"path,label\n{rows}", encoding="utf-8")
+
+    source = read(tmp_path)
+
+    assert {(record.path, record.label) for record in source.records} == {
+        (f"{site}/{i}.png", label) for site, label in (("siteA", "dog"), ("siteB", "cat")) for i in range(4)
+    }
+    assert sorted(entry[:2] for entry in source.left_out) == [(f"siteC/{i}.png", "missing") for i in range(4)]
+
+
+def test_folders_of_another_computer_do_not_matter(tmp_path: Path) -> None:
+    write_images(tmp_path, *(f"images/{i}.png" for i in range(8)))
+    rows = "".join(f"C:\\Users\\me\\photos\\{i}.png,{'cat' if i % 2 else 'dog'}\n" for i in range(8))
+    (tmp_path / "labels.csv").write_text(f"path,label\n{rows}", encoding="utf-8")
+
+    assert len(list(read(tmp_path).records)) == 8

@@ -3,6 +3,7 @@
 import functools
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 from pipeline.folders.tree import unread_names
@@ -12,6 +13,7 @@ from pipeline.listing.split_words import split_of_name
 
 UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-")  # Label Studio's, before the name of an uploaded file
 LONGEST = 1024
+SAMPLED = 1000
 
 
 class ImageIndex:
@@ -98,6 +100,19 @@ class ImageIndex:
             found = _best(found, [_shared_end(self._folders[folder], folders) for folder, _ in found])
             found = _best(found, [_shared_start(self._folders[folder], beside) for folder, _ in found])
         return ["/".join((*self._folders[folder], name)) for folder, name in found]
+
+
+def names_folders(cells: Sequence[str], index: ImageIndex, table: str) -> bool:
+    """Whether the folders in the cells of a table are those of the source, so that an image in another folder is another image. A sample tells."""
+    sampled = [cell for cell in cells[:: max(1, len(cells) // SAMPLED)] if "/" in cell.replace("\\", "/").strip("/")]
+    matched = [any(is_in_its_folder(cell, path) for path in found) for cell in sampled if (found := index.find(cell, table))]
+    return bool(matched) and sum(matched) * 2 >= len(matched)
+
+
+def is_in_its_folder(cell: str, path: str) -> bool:
+    """Whether an image lies in a folder of the name that a cell gives; a cell without a folder fits any."""
+    said = [part for part in normalised(cell.replace("\\", "/")).split("/")[:-1] if part not in ("", ".", "..")]
+    return not said or said[-1].casefold() == (["", *path.split("/")[:-1]])[-1].casefold()
 
 
 def _best(found: list[tuple[int, str]], scores: list[int]) -> list[tuple[int, str]]:

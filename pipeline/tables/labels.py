@@ -7,7 +7,7 @@ from pipeline.errors import SourceError
 from pipeline.listing.records import LeftOut, readable
 from pipeline.tables.cells import text_of
 from pipeline.tables.columns import Understood
-from pipeline.tables.image_index import ImageIndex
+from pipeline.tables.image_index import ImageIndex, is_in_its_folder, names_folders
 from pipeline.tables.label_checks import check_labels, refuse_contradictions
 from pipeline.tables.rows import label_of, one_image, split_of_cell, split_of_table, table_rows
 from pipeline.tables.said import Labels, Named, Said
@@ -88,13 +88,15 @@ def _said_by(understood: Understood, index: ImageIndex, labels: Labels, multi_la
     assert columns is not None
     own_split = split_of_table(table.path)
     seen: dict[str, Said] = {}
+    keeps_folders = names_folders(sorted(understood.profiles[columns.path].values), index, table.path)
     for place, row in table_rows(understood):
         labels.rows += 1
         where = f"{table.path}, {place}"
         cell = text_of(row.path, where)
         split = split_of_cell(row.split, columns, where) or own_split
         label = label_of(row, where, multi_label)
-        path = one_image(index.find(cell, table.path), split, label, cell, where)
+        candidates = [path for path in index.find(cell, table.path) if not keeps_folders or is_in_its_folder(cell, path)]
+        path = one_image(candidates, split, label, cell, where)
         if path is None:
             labels.left_out.append(
                 LeftOut(
