@@ -625,7 +625,7 @@ def two_versions(tree: Tree) -> None:
     tree.pictures("resized/{label}/{i}.png", each(5, "forest", "river"))
 
 
-@stops("images_train_test_val", "Images", "airplane")
+@stops("images_train_test_val", "Images", "ingest.ignore")
 def uc_merced_of_kaggle(tree: Tree) -> None:
     """Images/{airplane,beach}/x.png and images_train_test_val/{train,test}/{airplane,beach}/x.png, the same pictures in splits."""
     for one in tree.pictures("Images/{label}/{label}_{n:02}.png", each(8, "airplane", "beach")):
@@ -687,7 +687,7 @@ def split_below_class(tree: Tree) -> None:
     tree.pictures("{label}/test/{i}.jpg", each(3, "cat", "dog"), "test")
 
 
-@reads(train=each(5, "EOSINOPHIL", "LYMPHOCYTE"), test=each(3, "EOSINOPHIL", "LYMPHOCYTE"))
+@reads_or_stops("TEST_SIMPLE", train=each(5, "EOSINOPHIL", "LYMPHOCYTE"), test=each(3, "EOSINOPHIL", "LYMPHOCYTE"))
 def blood_cells(tree: Tree) -> None:
     """dataset2-master/dataset2-master/images/{TRAIN,TEST,TEST_SIMPLE}/{EOSINOPHIL,…}/x.jpeg with labels.csv (,Image,Category with numbers that
     are no files): TEST_SIMPLE is neither training nor test images of the set: it is left out by name."""
@@ -778,7 +778,7 @@ def carvana(tree: Tree) -> None:
         tree.picture(f"test/0004d4463b50_{i:02}.jpg", "x")
 
 
-@stops("mask", "1st_manual")
+@stops("mask", "ingest.ignore")
 def drive_vessels(tree: Tree) -> None:
     """DRIVE/{training,test}/{images,mask,1st_manual}/21_training.tif: pictures, masks and annotations of the same eyes."""
     for word in ("training", "test"):

@@ -1,6 +1,8 @@
 """Archives of all kinds are listed alike and read where they are; nothing in them leads out, and damage is one line."""
 
 import contextlib
+import errno
+import os
 import pickle
 import random
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ImageError, SourceError
+from pipeline.listing.archives import naming_damage
 from pipeline.listing.listing import Listing
 from pipeline.listing.opening import is_archive
 from tests.archive_files import ENDINGS, PETS, TWO, write_archive, write_zip
@@ -50,6 +53,23 @@ def test_no_member_leads_out_of_the_archive(tmp_path: Path, ending: str) -> None
 
     assert contents(listing) == {"cat/a.jpg": b"./cat/a.jpg", "dog/deep/b.jpg": b"dog//deep/b.jpg"}
     assert sorted(listing.left_out) == sorted((name, "escaping", "its path leads outside the source") for name in escaping)
+
+
+@every_archive
+def test_what_is_ignored_is_counted_as_in_a_folder_and_globs_without_a_match_are_named(tmp_path: Path, ending: str) -> None:
+    names = ["cat/a.jpg", "cat/a_mask.png", "docs/b.jpg", "docs/deep/c.jpg", "cat/.hidden.jpg", "__MACOSX/d.jpg"]
+    globs = ("docs", "*_mask.png", "docx", "cat/.hidden.jpg", "__MACOSX", "docs/deep")
+    for name in names:
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(b"")
+
+    packed = listing_of(write_archive(tmp_path / f"a{ending}", [(name, b"") for name in names]), ignore=globs)
+    folder = listing_of(tmp_path / "folder", ignore=globs)
+
+    assert list(files(packed)) == list(files(folder)) == ["cat/a.jpg"]
+    assert packed.ignored == folder.ignored == 2
+    for listing in (packed, folder):
+        assert [fault.path for fault in listing.left_out if fault.finding == "unused_ignore"] == ["docx"]
 
 
 @every_archive
@@ -145,3 +165,30 @@ def test_an_archive_in_an_archive_is_a_file_like_any_other(tmp_path: Path) -> No
     outer = write_zip(tmp_path / "outer.zip", [("inner.zip", inner)])
 
     assert list(files(listing_of(outer))) == ["inner.zip"]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), OSError, "No space left on device"),  # the command line says what to do
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), OSError, os.strerror(errno.EDQUOT)),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), SourceError, "a.zip cannot be read: Input/output error. Check the disk"),
+        (OSError(errno.EINVAL, os.strerror(errno.EINVAL)), SourceError, "a.zip is damaged: "),  # a position before the start
+        (OSError("Invalid data stream"), SourceError, "a.zip is damaged: Invalid data stream. Get the file again."),
+    ],
+)
+def test_a_full_or_failing_disk_is_not_told_as_damage(error: OSError, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words), naming_damage(Path("a.zip")):
+        raise error
+
+
+def test_a_failing_disk_is_not_told_as_a_damaged_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = files(listing_of(write_zip(tmp_path / "a.zip", TWO)))["cat/a.jpg"]
+
+    def fail(path: Path, mode: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "open", fail)
+
+    with pytest.raises(ImageError, match="the archive cannot be read: Input/output error"):
+        content()

@@ -54,6 +54,7 @@ def understood(**changes: Any) -> Understood:
         "seen": None,
         "test_fraction": 0.2,
         "ignore": [],
+        "ignored": 0,
     }
     return Understood(**{**plain, **changes})
 
@@ -144,16 +145,17 @@ def test_arrays_of_numpy(tree: Tree) -> None:
     ]
 
 
-def test_images_without_a_label_and_what_is_ignored(tree: Tree) -> None:
+def test_images_without_a_label_and_how_much_is_ignored(tree: Tree) -> None:
     tree.pictures("train/{label}/{i}.jpg", CATS)
     tree.unlabelled("test/{i}.jpg", 5)
     tree.stray("docs/{i}.jpg", 2)
     tree.put("train/cat/empty.jpg", b"")
 
-    assert shown(tree.root, ignore=["docs", "*.gif"])[-3:] == [
+    assert shown(tree.root, ignore=["docs", "*/1.jpg", "*.gif"])[-4:] == [
         "  left out  1 empty file, train/cat/empty.jpg",
-        "  not used  5 images without a label, such as test/0.jpg: images without a label, in test",
-        "  ignored   docs, *.gif (ingest.ignore)",
+        "  not used  4 images without a label, such as test/0.jpg: images without a label, in test",
+        "  note      1 glob without a match, *.gif: this glob of ingest.ignore matches nothing in the source",
+        "  ignored   docs, */1.jpg, *.gif (ingest.ignore): 3 files and folders",
     ]
 
 
@@ -405,6 +407,20 @@ def test_what_takes_time_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             time.sleep(0.01)
 
     assert said == "check: reading flowers.tar.gz: 0 s, 3 MiB unpacked\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "has_bar", "line"),
+    [
+        (".flowers.tar.partial", True, ""),  # a bar shows it
+        (".flowers.tar.partial", False, "check: reading flowers.tar.gz: 7 s, 1 MiB unpacked"),
+        ("flowers.tar", True, "check: reading flowers.tar.gz: 7 s, 1 MiB unpacked"),
+    ],
+)
+def test_a_bar_is_not_interrupted(tmp_path: Path, name: str, has_bar: bool, line: str) -> None:
+    (tmp_path / name).write_bytes(bytes(2**20))
+
+    assert source_check._what_is_done("flowers.tar.gz", 7.0, tmp_path, has_bar=has_bar) == line
 
 
 def test_too_many_files_left_out_are_told_and_each_advice_helps(tree: Tree, project: Path) -> None:

@@ -1,9 +1,12 @@
-"""Classes that are too small, imbalanced, missing from a split, or given away by size or colour are named."""
+"""Classes that are too small, imbalanced, missing from a split, given away by size or colour, or oddly named are found."""
 
 import numpy as np
 import pytest
 
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
+from pipeline.quality.class_names import are_codes, placeholder_names
+from pipeline.quality.copies import Copies
+from pipeline.quality.findings import findings_csv, list_findings
 
 NAMES = ["cat", "dog"]
 
@@ -63,3 +66,41 @@ def test_a_class_whose_images_are_larger_is_a_shortcut() -> None:
     assert found[1].startswith("size of ")
     assert found[1].endswith("pixels or less: 100% of dog, 0% of all others")
     assert shortcuts(["RGB"] * 60, rng.integers(100, 900, 60).tolist()) == []
+
+
+def test_a_finding_about_two_classes_has_each_in_a_column_of_its_own() -> None:
+    problem = ClassProblem("imbalance", ("cat, black", "dog"), "90 training images against 3")
+    none = np.empty((0, 2), np.int64)
+    policies = {"unusable": "reject", "class_problem": "fail"}
+
+    (finding,) = list_findings([], Copies("wrong_type", none, none[:, 0], "keep"), [], [], [problem], {}, none[:, 0], policies)
+
+    assert finding.about == '"cat, black", dog'
+    assert findings_csv([finding]).decode().splitlines()[1] == 'imbalance,failed,,"cat, black",,,dog,,90 training images against 3'
+
+
+def test_names_that_are_written_where_there_is_no_label_are_placeholders() -> None:
+    names = ["cat", "unknown cat", "nano", "Unknown", " N/A ", "#N/A", "NaN", "?", "--", "None", "unlabeled", "", "x"]
+
+    assert placeholder_names(names) == [" N/A ", "#N/A", "--", "?", "NaN", "None", "Unknown", "unlabeled"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["P0001", "P0002", "P0117"], True),
+        (["A01", "A02", "H12"], True),
+        (["hospital_1", "hospital_3"], True),
+        (["100APPLE", "101APPLE", "102_PANA"], True),
+        (["A01", "A02", "control"], False),
+        (["n01440764", "n02102040"], False),  # ImageNet's classes
+        (["0", "1", "10"], False),
+        (["10000000", "20000000"], False),
+        (["class_1", "class_2"], False),
+        (["Grade 0", "Grade 1"], False),
+        (["cat", "dog"], False),
+        ([], False),
+    ],
+)
+def test_class_names_are_codes_if_all_of_them_are_letters_with_a_number(names: list[str], expected: bool) -> None:
+    assert are_codes(names) is expected

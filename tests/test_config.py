@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 SOURCE = "source: data/fashion-mnist"
 TOP_K = "\nevaluate:\n  top_k: 3"
+COLUMNS = re.findall(r"columns: \{.*?\}", TEXT)[0]
 SECRET = "should not contain a password or signature"
 A_SECTION = "evaluate should be a section with parameters such as top_k, each in an indented line; found"
 NAMES_OF_CLASSES = 'ingest.removed_classes should be a list of class names, as in [cat, "7"], or [] for none'
@@ -99,6 +100,12 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         ("  top_k: 3", "", "evaluate should be a section"),
         ("  margin: 0.0", "  margin: 0.0\n  top: 3", "register.top is not a parameter. Known here: model_name, min_accuracy, margin."),
         ("seed: 1", "seed: 2024-01-01", "found '2024-01-01'"),
+        (COLUMNS, "columns: {lable: dx}", f"params.yaml:{line_of('columns:')}: ingest.columns.lable is not a parameter. Did you mean label?"),
+        (COLUMNS, "columns:\n    path: file\n    klass: dx", f"{line_of('columns:') + 2}: ingest.columns.klass is not a parameter. Known here: path,"),
+        (COLUMNS, "columns:\n    columns: {path: file}", "ingest.columns.columns is not a parameter. Its parameters belong directly below `columns:`."),
+        (COLUMNS, "columns: {path: 1}", 'ingest.columns.path should be text; found 1. Put it in quotes: "1".'),
+        (COLUMNS, "columns: {label: {name: dx}}", "ingest.columns.label should be text; found a section with name."),
+        (COLUMNS, "columns: dx", "ingest.columns should be a section with parameters such as path, each in an indented line; found 'dx'."),
         *[("removed_classes: []", f"removed_classes: {names}", NAMES_OF_CLASSES) for names in ("fox", "[7]", "[fox, null]", "{fox: 1}", "null")],
     ],
 )  # fmt: skip

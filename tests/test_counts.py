@@ -30,3 +30,12 @@ def test_a_class_that_is_never_predicted_is_named_with_its_images() -> None:
 def test_a_class_without_test_images_is_not_missed() -> None:
     assert count_hits(["a", "b"], ["a", "b"]).never_predicted == {}
     assert warnings(count_hits(["a", "b"], ["a", "b"])) == []
+
+
+def test_a_warning_is_one_line_that_says_where_a_name_ends() -> None:
+    labels = ["line\nfeed", "line\nfeed", "cat, black", "dog"]
+
+    assert warnings(count_hits(labels, ["dog"] * 4)) == [
+        'No better than always guessing "line\\nfeed", which is right for 2 of 4 test images.',
+        'Never predicted: "cat, black" (1 test image), "line\\nfeed" (2 test images).',
+    ]

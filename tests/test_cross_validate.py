@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.files import sha256_file
+from pipeline.files import read_json, sha256_file, write_json
 from pipeline.paths import Paths
 from pipeline.stages import cross_validate
 from pipeline.tracking.lineage import FOLDS_TAG, read_history
@@ -60,3 +60,14 @@ def test_validating_again_gives_the_same_bytes(tmp_path: Path, validated: tuple[
 
     for name in ("folds.csv", "out_of_fold.parquet", "metrics.json"):
         assert (again.stage("cross_validate") / name).read_bytes() == (validated[0].stage("cross_validate") / name).read_bytes(), name
+
+
+def test_a_class_name_keeps_its_last_letter_whatever_it_is(tmp_path: Path) -> None:
+    """NumPy's own strings lose NUL characters at their ends."""
+    paths = make_workspace(tmp_path)
+    spec = paths.stage("preprocess") / "spec.json"
+    write_json(spec, {**read_json(spec), "class_names": ["dark\0", "bright"]})
+
+    cross_validate.run(configure(), paths, FakeTracker())
+
+    assert set(pq.read_table(paths.stage("cross_validate") / "out_of_fold.parquet")["label"].to_pylist()) == {"dark\0", "bright"}

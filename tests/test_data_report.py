@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline.dataset.intake import KEPT_FACTS
 from pipeline.images.thumbnails import thumbnail
+from pipeline.names import quoted
 from pipeline.quality.findings import Action, Finding, Subject
 from pipeline.quality.kinds import kinds
 from pipeline.reports.data_charts import Bar, median_px, short_list, size_chart
@@ -132,7 +133,7 @@ def test_names_are_escaped() -> None:
     page = Page(render(replace(hostile, thumbnails={HOSTILE: [PNG]}, formats={HOSTILE: 1}, modes={HOSTILE: 1})).decode())
     assert HOSTILE in page.text
     assert "script" not in page.tags
-    assert set(page.alts) == {HOSTILE}
+    assert set(page.alts) == {quoted(HOSTILE)}
 
 
 def test_a_name_that_is_not_text_is_shown_by_its_bytes() -> None:

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from ruamel.yaml import YAML
 
+from pipeline.dataset.continuity import Changes, refuse_unconfirmed
 from pipeline.errors import SourceError
 from pipeline.paths import Paths
 from pipeline.stages import ingest
+from tests.odd_names import ODD_NAMES
 from tests.sample_images import draw, write_class_folders
 from tests.test_ingest import configure
 
@@ -291,3 +294,15 @@ def test_the_record_is_small_and_the_same_whenever_nothing_has_changed(project: 
 
     assert project.records() == before
     assert before["known_images.csv"].decode().count("\n") == 31
+
+
+def test_what_confirms_the_removal_of_classes_of_any_name_is_yaml_that_names_them() -> None:
+    changes = Changes("pets", "data/classes.json", ODD_NAMES, ODD_NAMES, [], ["cat"], 0)
+
+    with pytest.raises(SourceError) as caught:
+        refuse_unconfirmed(changes, [], [], "fail")
+
+    said = str(caught.value)
+    assert YAML(typ="safe").load(said.partition("params.yaml: ingest.")[2].removesuffix(".")) == {"removed_classes": ODD_NAMES}
+    assert len(said.splitlines()) == 1
+    assert "no image of None, NA, nan, null, True and 23 more any more" in said

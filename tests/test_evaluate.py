@@ -1,4 +1,5 @@
 import contextlib
+import csv
 import hashlib
 import io
 import json
@@ -19,6 +20,7 @@ from pipeline.stages import evaluate
 from pipeline.stages.evaluate import OUTPUTS, rounded
 from pipeline.tracking.lineage import MODEL_TAG
 from tests.fakes import FakeRun, FakeTracker
+from tests.odd_names import ODD_NAMES
 
 CONFIG = load_config(Path(__file__).parent.parent / "params.yaml")
 CLASS_NAMES = ["path", "<b>", "owl", "eel"]  # a class may have the name of a column
@@ -173,3 +175,10 @@ def test_classes_come_weakest_first_and_absent_ones_last() -> None:
 def test_rounding_reaches_nested_numbers() -> None:
     found = rounded({"images": 3, "accuracy": 2 / 3, "per_class": {"a": {"f1": 1 / 3}}})
     assert found == {"images": 3, "accuracy": 0.666667, "per_class": {"a": {"f1": 0.333333}}}
+
+
+def test_the_metrics_of_a_class_of_any_name_are_read_back() -> None:
+    numbers = {"precision": 0.5, "recall": 1.0, "f1": 0.666667, "support": 3}
+    text = evaluate.per_class_csv(dict.fromkeys(ODD_NAMES, numbers)).decode()
+
+    assert [row["class"] for row in csv.DictReader(io.StringIO(text, newline=""))] == ODD_NAMES

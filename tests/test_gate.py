@@ -71,3 +71,12 @@ def test_the_champion_itself_stays_champion_and_its_faults_are_named(hits: int, 
     found = confirm(score(hits, never={"red": 3}), gate)
 
     assert found == f"accuracy {hits / 100:.4f}; it is already the champion{said}; it never predicts red"
+
+
+def test_the_reason_says_where_a_name_ends() -> None:
+    score = Score(10, 5, "a\nb", 5, {"cat, black": 2, "dog": 1})
+
+    assert pass_gate(score, None, gate()) == (
+        False,
+        'accuracy 0.5000 is no better than always predicting the most common class, "a\\nb" (0.5000); it never predicts "cat, black", dog',
+    )

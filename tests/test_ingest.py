@@ -120,9 +120,9 @@ def test_an_archive_gives_the_same_images_as_its_folder(tmp_path: Path, split_so
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["cat/a.jpg", "cat/b.jpg"], "no classes are to be seen: 2 images in cat"),
+        (["cat/a.jpg", "cat/b.jpg"], "no classes found: 2 images in cat"),
         (["cat/a.txt", "dog/b.txt"], r"source has no images that are read here\. Found: 2 plain texts"),
-        (["cat/a.jpg", "dog/b.txt", "dog/c.txt"], r"the class dog would be lost: all files are 2 plain texts"),
+        (["cat/a.jpg", "dog/b.txt", "dog/c.txt"], r"the class dog would be lost: its files are 2 plain texts"),
         (
             ["cat/a.jpg", "dog/a.jpg", *(f"dog/{i}.png" for i in range(6))],
             r"6 of 8 files of source would be left out, more than ingest\.max_rejected_fraction \(0\.1\) allows: 6 undecodable files, for example dog/0",
@@ -295,3 +295,47 @@ def test_a_finding_can_stop_the_run_and_is_shown_all_the_same(tmp_path: Path, fa
     folder = tmp_path / "project" / "data" / "ingest"
     assert sorted(file.name for file in folder.iterdir()) == ["findings.csv", "index.parquet", "rejected.csv", "report.html"]
     assert ",failed," in (folder / "findings.csv").read_text(encoding="utf-8")
+
+
+def test_class_names_that_may_be_no_classes_are_kept_and_told(tmp_path: Path, source: Path) -> None:
+    (source / "circle").rename(source / "unknown")
+    coded = write_class_folders(tmp_path / "coded", per_class=10)
+    for kind, code in zip(CLASSES, ("P01", "P02", "P03"), strict=False):
+        (coded / kind).rename(coded / code)
+
+    found, told = run(tmp_path / "1", source), run(tmp_path / "2", coded)
+
+    assert [line["label"] for line in found.findings if line["finding"] == "placeholder_names"] == ["unknown"]
+    assert [line["note"] for line in told.findings if line["finding"] == "code_names"] == ["all 3 class names are codes"]
+    assert "1 placeholder as a class name" in found.printed
+    assert "1 set of class names that are codes" in told.printed
+    assert (found.report["images"], told.report["images"]) == (30, 30)
+    with pytest.raises(SourceError, match="1 placeholder as a class name"):
+        run(tmp_path / "3", source, class_problem="fail")
+
+
+def test_of_few_groups_one_goes_to_test_and_stays_there(tmp_path: Path) -> None:
+    source = write_class_folders(tmp_path / "source", classes=2, per_class=10)
+    files = sorted(source.rglob("*.jpg"))
+    drivers = {file.relative_to(source).as_posix(): f"driver {i % 5}" for i, file in enumerate(files)}
+
+    def held_out() -> set[str]:
+        lines = [f"{path},{path.partition('/')[0]},{driver}" for path, driver in drivers.items()]
+        (source / "drivers.csv").write_text("\n".join(["path,label,driver", *lines]), encoding="utf-8")
+        columns = {"path": "path", "label": "label", "group": "driver"}
+        found = run(tmp_path, source, test_fraction=0.01, columns=columns)
+        return {drivers[path] for path, split in found.splits.items() if split == "test"}
+
+    first = held_out()
+    drivers |= {path: f"new {i}" for i, path in enumerate(drivers) if drivers[path] not in first}
+
+    assert len(first) == 1
+    assert first <= held_out()
+
+
+def test_a_glob_to_ignore_that_matches_nothing_is_told(tmp_path: Path, source: Path) -> None:
+    found = run(tmp_path, source, ignore=["circel", "circle/circle 00[0-4].jpg"])
+
+    assert found.of("unused_ignore") == [("circel", "")]
+    assert "ingest: circel: this glob of ingest.ignore matches nothing in the source" in found.printed
+    assert (found.report["images"], found.rejected) == (25, [])

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.dataset.ledger import extend_ledger, known_images, ordered_classes, read_ledger, record_classes, record_known_images
 from pipeline.errors import StorageError
+from tests.odd_names import ODD_NAMES
 
 
 def uint64(*values: int) -> np.ndarray:
@@ -112,3 +113,28 @@ def test_what_two_branches_know_is_known_after_git_has_joined_their_lines(tmp_pa
     known = known_images(tmp_path / "known_images.csv", "pets")
 
     assert {label: keys.tolist() for label, keys in known.items()} == {"cat": [3, 9], "dog": [3]}
+
+
+def test_images_of_a_class_of_any_name_are_known_at_the_next_run(tmp_path: Path) -> None:
+    path = tmp_path / "known_images.csv"
+    by_class = {name: uint64(number) for number, name in enumerate(ODD_NAMES, 1)}
+    record_known_images(path, "pets", by_class)
+    before = path.read_bytes()
+
+    known = known_images(path, "pets")
+    record_known_images(path, "pets", known)
+
+    assert {name: keys.tolist() for name, keys in known.items()} == {name: [number] for number, name in enumerate(ODD_NAMES, 1)}
+    assert path.read_bytes() == before
+
+
+def test_recorded_classes_stay_in_front_and_new_numbers_are_in_the_order_of_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "classes.json"
+    record_classes(path, "digits", ordered_classes(path, "digits", {"10", "2", "1", "0"}))
+    assert ordered_classes(path, "digits", {"0", "1", "2", "10"}) == ["0", "1", "2", "10"]
+
+    assert ordered_classes(path, "digits", {"0", "11", "9", "-1", "007", "7"}) == ["0", "1", "2", "10", "-1", "007", "7", "9", "11"]
+
+
+def test_a_name_of_more_digits_than_a_number_may_have_is_text(tmp_path: Path) -> None:
+    assert ordered_classes(tmp_path / "classes.json", "digits", {"9" * 5000, "10", "2"}) == ["10", "2", "9" * 5000]

@@ -1,5 +1,6 @@
 """The tracker on MLflow, on a real SQLite store: created once, found again, moved with its project."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -250,3 +251,34 @@ def test_a_model_of_any_name_is_found_and_promoted(root: Path, log: MlflowLog, n
     assert log.find_version(name, {"model_sha256": "other"}) is None
     assert log.registered("nothing of this name") is None
     assert [found.id for found in log.find_runs({"dvc_experiment": name})] == [run.id]
+
+
+def test_a_version_keeps_tags_of_any_length_and_is_found_by_them(root: Path, log: MlflowLog) -> None:
+    names = json.dumps([f"{number:05d} Animalia Arthropoda Insecta, wild\nand rare" for number in range(3000)])
+    run = log.start_run("run", {})
+    run.set_tags({"model_id": client(root).create_logged_model("1", source_run_id=run.id).model_id})
+    assert len(names) > 100_000  # MLflow's limit
+
+    log.register("insects", run, {"class_names": names, "decision": "first"})
+    found = log.find_version("insects", {"class_names": names})
+    assert found is not None
+    assert found.tags["class_names"] == names
+    assert log.find_version("insects", {"class_names": names[:-2]}) is None
+
+    log.tag_version(found, {"decision": names[::-1]})
+    log.tag_version(found, {"decision": "short again"})
+    again = log.find_version("insects", {"class_names": names})
+    assert again is not None
+    assert again.tags["decision"] == "short again"
+
+
+def test_a_description_is_no_longer_than_every_database_takes(root: Path, log: MlflowLog) -> None:
+    run = log.start_run("run", {})
+    run.set_tags({"model_id": client(root).create_logged_model("1", source_run_id=run.id).model_id})
+    version = log.register("insects", run, {})
+
+    log.describe_version(version, "x" * 6000)
+    log.describe_model("insects", "y" * 5000)
+
+    assert client(root).get_model_version("insects", "1").description == "x" * 4999 + "…"
+    assert client(root).get_registered_model("insects").description == "y" * 5000

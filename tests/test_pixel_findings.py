@@ -120,7 +120,7 @@ def test_a_nested_copy_of_a_data_set_is_refused_by_the_names_of_its_classes(tmp_
     with pytest.raises(
         SourceError, match=r"class cat repeats class copy \(32 of 32 images\), class dog repeats class copy \(32 of 32 images\)"
     ):
-        run(tmp_path, write_images(tmp_path / "source", images))
+        run(tmp_path, write_images(tmp_path / "source", images), class_from="first_folder")
 
 
 def test_a_class_that_repeats_a_part_of_another_is_named(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_class_that_repeats_a_part_of_another_is_named(tmp_path: Path) -> None
     found = run(tmp_path, write_images(tmp_path / "source", images))
 
     assert [(finding["label"], finding["note"]) for finding in found.findings if finding["finding"] == "repeated_class"] == [
-        ("kitten, cat", "class kitten repeats class cat (8 of 14 images)")
+        ("kitten", "class kitten repeats class cat (8 of 14 images)")
     ]
 
 

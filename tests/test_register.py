@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -262,3 +263,23 @@ def test_nothing_is_decided_or_registered_if(workspace: Workspace, broken: str, 
         model(10, "better", "j")(workspace)
 
     assert (len(workspace.tracker.versions), workspace.champion) == (1, "1")
+
+
+def test_a_network_that_answers_with_other_class_names_is_another_version(workspace: Workspace) -> None:
+    """The last class was renamed: the arrays, and so the network, are the same, but the registered model has the old names."""
+    typo, dog = model(8, "same", classes=("a", "b", "dgo")), model(8, "same", classes=("a", "b", "dog"), removed=("dgo",))
+    assert typo(workspace)[0] == "1"
+
+    assert dog(workspace)[0] == "2"
+    assert [json.loads(version.tags["class_names"])[-1] for version in workspace.tracker.versions] == ["dgo", "dog"]
+    assert [dog(workspace)[0], typo(workspace)[0], len(workspace.tracker.versions)] == ["2", "1", 2]
+
+
+def test_a_version_that_an_older_project_registered_without_class_names_is_found(workspace: Workspace) -> None:
+    NEW(workspace)
+    (version,) = workspace.tracker.versions
+    workspace.tracker.versions = [replace(version, tags={key: tag for key, tag in version.tags.items() if key != "class_names"})]
+
+    NEW(workspace)
+
+    assert [json.loads(known.tags.get("class_names", "[]")) for known in workspace.tracker.versions] == [[]]

@@ -6,8 +6,10 @@ from html.parser import HTMLParser
 import pytest
 
 from pipeline.evaluation.metrics import Confusion
+from pipeline.names import shown
 from pipeline.reports.evaluation_report import ClassRow, Doubt, Fold, Mistake, Picture, Report, agreement, calibration, css_px, render
-from pipeline.reports.page import percent
+from pipeline.reports.page import brief_names, percent
+from tests.odd_names import LONG, ODD_NAMES
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (600).to_bytes(4, "big") + (300).to_bytes(4, "big")
 PICTURE = Picture(PNG, PNG + b"dark", "what it shows")
@@ -173,3 +175,25 @@ def test_percent_keeps_its_sign_on_the_line() -> None:
 
 def test_the_size_of_a_chart_is_read_from_its_bytes() -> None:
     assert css_px(PNG) == (400, 200)  # 1.5 dots per CSS px
+
+
+def test_names_are_on_the_page_letter_by_letter() -> None:
+    rows = [ClassRow(name, 0.5, 0.5, 0.5, 10, name, 0.5) for name in ODD_NAMES]
+    page = Page(render(replace(REPORT, classes=rows, numbered_classes={"#1": "日本語"})))
+
+    assert [name for name in ODD_NAMES if shown(name) not in page.text] == []
+    assert "\t" not in page.text
+    assert "\r" not in page.text
+    assert "#1日本語" in page.text
+
+
+def test_a_very_long_name_loses_its_middle_in_passing_unless_it_would_be_like_another() -> None:
+    one, other, alone = f"{LONG}1{LONG}", f"{LONG}2{LONG}", "x" * 200
+
+    assert brief_names(["cat", "a\nb", one, other, alone]) == {
+        "cat": "cat",
+        "a\nb": '"a\\nb"',
+        one: one,
+        other: other,
+        alone: "x" * 24 + "…" + "x" * 23,
+    }

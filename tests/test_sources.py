@@ -14,7 +14,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.sources.layouts import FORMATS, source_name
 from tests.archive_files import write_zip
-from tests.source_trees import found, left_out, png, write, write_idx, write_images
+from tests.source_trees import found, png, write, write_idx, write_images
 from tests.test_layouts import read
 
 CATS = ("cat/a.png", "cat/b.png", "dog/a.png", "dog/b.png")
@@ -112,11 +112,11 @@ def test_a_damaged_table_beside_images_is_never_passed_over(tmp_path: Path, name
         ([], r"no images in a supported layout\. Looked for: class folders.*Found: nothing\.$"),
         (
             ["b.png", "a.png"],
-            r"no classes are to be seen: 2 images in the source itself, for example a\.png\. Put the images of each class",
+            r"no classes found: 2 images in the source itself, for example a\.png\. Put the images of each class",
         ),
         (["sub/y.pdf", "x.docx"], r"no images that are read here\. Found: .*sub/y\.pdf"),
-        (["cat/a.png", "cat/b.png"], r"no classes are to be seen: 2 images in cat, for example cat/a\.png"),
-        (["train/cat/a.png", "test/cat/b.png"], r"no classes are to be seen: 2 images in test/cat and train/cat"),
+        (["cat/a.png", "cat/b.png"], r"no classes found: 2 images in cat, for example cat/a\.png"),
+        (["train/cat/a.png", "test/cat/b.png"], r"no classes found: 2 images in test/cat and train/cat"),
     ],
 )
 def test_a_source_without_classes_is_refused_with_what_is_there(tmp_path: Path, names: list[str], words: str) -> None:
@@ -139,16 +139,6 @@ def test_a_folder_of_archives_is_one_source(tmp_path: Path) -> None:
         ("dog/0.png", "dog"),
         ("dog/1.png", "dog"),
     ]
-
-
-def test_an_archive_beside_class_folders_is_named_and_not_opened(tmp_path: Path) -> None:
-    root = write_images(tmp_path / "in", *(f"{label}/{i}.png" for label in ("cat", "dog") for i in range(4)))
-    (root / "backup.zip").write_bytes(b"PK\3\4 damaged")
-
-    source = read(root)
-
-    assert {label for _, label, _ in found(source)} == {"cat", "dog"}
-    assert [entry[:2] for entry in left_out(source)] == [("backup.zip", "stray")]
 
 
 def test_a_missing_source_a_file_that_is_no_archive_and_a_special_file_are_one_line(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pipeline.dataset.split_names import TEST, TRAIN
 from pipeline.dataset.splits import (
     ALWAYS_TEST,
     ALWAYS_TRAIN,
+    Sides,
     decide_sides,
     founders,
     is_test,
@@ -20,6 +21,7 @@ from pipeline.errors import SourceError
 LABELS = np.repeat([0, 1, 2], [50, 30, 20])
 SINGLE = np.arange(100)
 NO_PAIRS = np.empty((0, 2), np.int64)
+LARGE = 2**63
 
 
 def grouped(*groups: list[int]) -> np.ndarray:
@@ -166,12 +168,18 @@ def test_a_group_of_near_duplicates_is_in_the_test_split_as_often_as_an_image() 
     assert abs(share - 0.2) < 0.03  # 2,000 groups: the standard error is 0.009
 
 
-def sides(keys: list[int], labels: list[int], near: np.ndarray = NO_PAIRS) -> list[int]:
-    """The sides of new images of a source without splits, at a test fraction of a half."""
-    nothing = np.zeros(len(keys), np.uint64)
-    given, recorded = np.full(len(keys), -1, np.int8), np.zeros(len(keys), bool)
-    decided = decide_sides(np.array(keys, np.uint64), np.array(labels), given, nothing, near, recorded, nothing, test_fraction=0.5)
-    return [int(split) for split in decided.splits]
+def decided(
+    keys: list[int], labels: list[int], near: np.ndarray = NO_PAIRS, groups: list[int] | None = None, earlier: list[int] | None = None
+) -> Sides:
+    """The sides of images of a source without splits, at a test fraction of a half. earlier: what they follow since an earlier run; 0 for new ones."""
+    nothing = [0] * len(keys)
+    of_group, follows = np.array(groups or nothing, np.uint64), np.array(earlier or nothing, np.uint64)
+    given = np.full(len(keys), -1, np.int8)
+    return decide_sides(np.array(keys, np.uint64), np.array(labels), given, of_group, near, follows != 0, follows, test_fraction=0.5)
+
+
+def sides(keys: list[int], labels: list[int], near: np.ndarray = NO_PAIRS, groups: list[int] | None = None) -> list[int]:
+    return [int(split) for split in decided(keys, labels, near, groups).splits]
 
 
 def test_a_class_that_chance_puts_into_the_test_split_leaves_one_group_to_train() -> None:
@@ -184,6 +192,39 @@ def test_a_class_that_chance_puts_into_the_test_split_leaves_one_group_to_train(
 
 
 def test_a_set_that_chance_puts_into_train_gives_one_group_of_a_class_of_several_to_the_test() -> None:
-    large = 2**63
+    assert sides([LARGE + 1, LARGE + 5, LARGE + 7], [0, 1, 1]) == [TRAIN, TEST, TRAIN]
 
-    assert sides([large + 1, large + 5, large + 7], [0, 1, 1]) == [TRAIN, TEST, TRAIN]
+
+DRIVERS = [LARGE + 3, LARGE + 3, LARGE + 1, LARGE + 1, LARGE + 2, LARGE + 2]
+
+
+def test_if_no_group_of_the_source_is_in_test_the_one_with_the_smallest_key_is_and_this_is_recorded() -> None:
+    found = decided([1, 2, 3, 4, 5, 6], [0, 1, 0, 1, 0, 1], groups=DRIVERS)
+
+    assert found.splits.tolist() == [TRAIN, TRAIN, TEST, TEST, TRAIN, TRAIN]
+    assert found.new_keys.tolist() == [LARGE + 1, LARGE + 2, LARGE + 3]
+    assert found.new_founders.tolist() == [ALWAYS_TEST, LARGE + 2, LARGE + 3]
+
+
+def test_a_group_that_is_all_of_a_class_stays_in_train() -> None:
+    assert sides([1, 2, 3, 4, 5, 6], [0, 0, 2, 0, 0, 1], groups=DRIVERS) == [TEST, TEST, TRAIN, TRAIN, TRAIN, TRAIN]
+
+
+def test_a_group_that_holds_a_class_in_test_by_chance_goes_to_train() -> None:
+    assert sides([1, 2, 3], [0, 1, 1], groups=[5, 6, LARGE + 1]) == [TRAIN, TEST, TRAIN]
+
+
+@pytest.mark.parametrize(
+    ("labels", "earlier", "enough"),
+    [
+        ([0, 1, 0, 1, 0, 1], DRIVERS, (LARGE + 2) / 2**64),  # all are recorded as training images
+        ([0, 0, 1, 1, 2, 2], None, 1),  # each group is all of a class
+    ],
+)
+def test_if_nothing_may_move_to_test_the_fraction_that_would_do_is_known(
+    labels: list[int], earlier: list[int] | None, enough: float
+) -> None:
+    found = decided([1, 2, 3, 4, 5, 6], labels, groups=DRIVERS, earlier=earlier)
+
+    assert set(found.splits.tolist()) == {TRAIN}
+    assert found.enough_for_test == enough

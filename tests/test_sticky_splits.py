@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from pipeline.dataset.ledger import extend_ledger, read_ledger
 from pipeline.dataset.split_names import NO_SPLIT, TEST
-from pipeline.dataset.splits import Sides, decide_sides
+from pipeline.dataset.splits import Sides, decide_sides, decided_by
 from pipeline.errors import SourceError
 from pipeline.paths import Paths
 from pipeline.stages import ingest
@@ -42,19 +43,19 @@ def worlds(draw: st.DrawFn) -> World:
     return World(keys, near, weeks)
 
 
-def decide(world: World, week: Week, ledger: Path, test_fraction: float = 0.3) -> Sides:
-    """The sides of one week's images; the ledger gets what is new."""
+def decide(world: World, week: Week, ledger: Path, test_fraction: float = 0.3, group_of: Sequence[int] = ()) -> Sides:
+    """The sides of one week's images; the ledger gets what is new. group_of: the group of each content, 0 for none."""
     places: dict[int, list[int]] = {}
     for row, content in enumerate(week):
         places.setdefault(content, []).append(row)
     pairs = [(i, j) for a, b in world.near for i in places.get(a, []) for j in places.get(b, [])]
     keys = np.array([world.keys[content] for content in week], np.uint64)
-    recorded, earlier = read_ledger(ledger).find(keys)
-    nothing = np.zeros(len(week), np.uint64)
+    groups = np.array([group_of[content] if group_of else 0 for content in week], np.uint64)
+    recorded, earlier = read_ledger(ledger).find(decided_by(keys, groups))
     given_splits = np.full(len(week), NO_SPLIT, np.int8)
     near = np.array(pairs, np.int64).reshape(-1, 2)
     labels = np.array([content % 3 for content in week])
-    sides = decide_sides(keys, labels, given_splits, nothing, near, recorded, earlier, test_fraction=test_fraction)
+    sides = decide_sides(keys, labels, given_splits, groups, near, recorded, earlier, test_fraction=test_fraction)
     extend_ledger(ledger, sides.new_keys, sides.new_founders)
     return sides
 
@@ -123,6 +124,23 @@ def test_a_larger_test_fraction_takes_from_train_only(world: World, tmp_path_fac
     larger = [decide(world, week, ledger, 0.5).splits == TEST for week in world.weeks]
 
     assert all((before <= after).all() for before, after in zip(smaller, larger, strict=True))
+
+
+@PROPERTY
+@given(world=worlds(), data=st.data())
+def test_no_group_of_the_source_changes_its_side_and_no_class_is_held_out_as_a_whole(
+    world: World, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    ledger = tmp_path_factory.mktemp("ledger") / "splits.csv"
+    names = data.draw(st.lists(st.integers(1, 2**64 - 2).filter(lambda key: key not in world.keys), min_size=3, max_size=3, unique=True))
+    group_of = data.draw(st.lists(st.sampled_from([0, *names]), min_size=len(world.keys), max_size=len(world.keys)))
+    side_of: dict[int, int] = {}
+    for week in world.weeks:
+        splits = decide(world, week, ledger, group_of=group_of).splits.tolist()
+        if not side_of:
+            assert {content % 3 for content, side in zip(week, splits, strict=True) if side != TEST} == {content % 3 for content in week}
+        for content, side in zip(week, splits, strict=True):
+            assert side_of.setdefault(group_of[content] or world.keys[content], side) == side
 
 
 @pytest.fixture(scope="module")

@@ -188,3 +188,21 @@ def test_there_is_no_baseline_without_git_or_before_the_first_commit(cloned: Pat
 
     monkeypatch.setenv("PATH", "/nowhere")
     assert first_baseline(cloned, cloned.root) == ""
+
+
+def test_class_names_do_not_break_the_tables_of_prefect(finished: Paths) -> None:
+    names = ["a|b", "<b>", "line\nfeed", "two  spaces", "cat, black"]
+    counts = {"train": dict.fromkeys(names, 3), "validation": dict.fromkeys(names, 0), "test": dict.fromkeys(names, 0)}
+    write(finished, "ingest", "report.json", {**REPORT, "class_names": names, "counts": counts})
+    write(finished, "register", "decision.json", {"decision": {"never_predicted": names}})
+
+    assert data_markdown(finished).splitlines()[-5:] == [
+        r"| a\|b | 3 |",
+        r"| \<b\> | 3 |",
+        r'| "line\\nfeed" | 3 |',
+        '| "two &nbsp;spaces" | 3 |',
+        "| cat, black | 3 |",
+    ]
+    never = r'| warning | never predicted: a\|b, \<b\>, "line\\nfeed", "two &nbsp;spaces", "cat, black" |'
+    assert never in markdown(finished, []).splitlines()
+    assert '  never predicted: a|b, <b>, "line\\nfeed", "two  spaces", "cat, black"' in verdict(finished)

@@ -4,6 +4,7 @@ import errno
 import gzip
 import io
 import random
+import re
 import tarfile
 from pathlib import Path
 
@@ -147,3 +148,23 @@ def test_a_full_disk_is_not_told_as_damage(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="No space left on device"):
         listing_of(path)
     assert [file.name for file in (tmp_path / "scratch").iterdir() if file.suffix != ".lock"] == []
+
+
+@pytest.mark.parametrize("ending", [ending for ending in COMPRESS if ending != ".tar"])
+def test_while_an_archive_is_unpacked_the_progress_and_the_time_left_are_shown(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_tar(tmp_path / f"a{ending}", [("cat/a.jpg", random.Random(0).randbytes(4 * 2**20)), *TWO])
+    monkeypatch.setattr("pipeline.progress.SECONDS_BETWEEN_LINES", 0)
+
+    listing_of(path)
+    listing_of(path)  # is unpacked already
+
+    lines = capsys.readouterr().err.splitlines()
+    total = -(-path.stat().st_size // 2**20)
+    assert [re.fullmatch(rf"ingest: (\d+)/{total} MiB unpacked, \d+%, \d+ s left", line) is not None for line in lines] == [True] * len(
+        lines
+    )
+    done = [int(line.partition("/")[0].removeprefix("ingest: ")) for line in lines]
+    assert len(done) > 1
+    assert done == sorted(set(done))

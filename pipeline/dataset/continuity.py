@@ -4,7 +4,6 @@ Pure functions of values. Recorded are all classes that the data set has had, an
 """
 
 import difflib
-import json
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.errors import SourceError
+from pipeline.names import listed, quoted, shown
 from pipeline.quality.class_names import similar_names
 
 NAMED = 5
@@ -51,7 +51,7 @@ def compare(name: str, recorded: Recorded, found: Sequence[str], keys: np.ndarra
     """
     if back := [label for label in confirmed if label in found]:
         raise SourceError(
-            f"params.yaml: ingest.removed_classes names {', '.join(back)}, but {name} has images of {'it' if len(back) == 1 else 'them'}. "
+            f"params.yaml: ingest.removed_classes names {listed(back)}, but {name} has images of {'it' if len(back) == 1 else 'them'}. "
             f"Remove {'it' if len(back) == 1 else 'them'} from the list."
         )
     removed = [label for label in recorded.classes if label not in found]
@@ -73,8 +73,8 @@ def unknown_confirmations(changes: Changes, confirmed: Sequence[str]) -> list[st
     for label in confirmed:
         if label not in changes.removed:
             near = difflib.get_close_matches(label, changes.removed, n=1)
-            hint = f"Did you mean {near[0]}?" if near else "Remove it from the list."
-            lines.append(f"ingest.removed_classes: {label} is not a recorded class of {changes.name}. {hint}")
+            hint = f"Did you mean {shown(near[0])}?" if near else "Remove it from the list."
+            lines.append(f"ingest.removed_classes: {shown(label)} is not a recorded class of {changes.name}. {hint}")
     return lines
 
 
@@ -100,7 +100,7 @@ def refuse_unconfirmed(
 def _lost(changes: Changes, unusable: Collection[str], confirmation: str) -> str:
     lost = _named(changes.unconfirmed)
     spelled = [
-        f"{_quoted(new)} and {_quoted(label)} differ only in spelling: rename {_quoted(new)} to {_quoted(label)}"
+        f"{shown(new)} and {shown(label)} differ only in spelling: rename {shown(new)} to {shown(label)}"
         for label in changes.unconfirmed
         for new in changes.new
         if similar_names([label, new])
@@ -113,7 +113,7 @@ def _lost(changes: Changes, unusable: Collection[str], confirmation: str) -> str
         )
     hints = [
         *spelled[:NAMED],
-        *(f"all files of {label} are left out: see data/ingest/rejected.csv" for label in changes.unconfirmed if label in unusable),
+        *(f"all files of {shown(label)} are left out: see data/ingest/rejected.csv" for label in changes.unconfirmed if label in unusable),
     ]
     them = "it" if len(changes.unconfirmed) == 1 else "them"
     return (
@@ -131,14 +131,9 @@ def _others(changes: Changes, spelled: Sequence[str]) -> str:
 
 
 def _named(labels: Sequence[str]) -> str:
-    shown = ", ".join(labels[:NAMED])
-    return shown + (f" and {len(labels) - NAMED:,} more" if len(labels) > NAMED else "")
-
-
-def _quoted(label: str) -> str:
-    return label if label == label.strip() and label else json.dumps(label, ensure_ascii=False)
+    return listed(labels, NAMED)
 
 
 def _in_yaml(label: str) -> str:
     """A class name as YAML: quoted if it would be read as something else."""
-    return label if PLAIN_IN_YAML.fullmatch(label) else json.dumps(label, ensure_ascii=False)
+    return label if PLAIN_IN_YAML.fullmatch(label) else quoted(label)

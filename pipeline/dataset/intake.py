@@ -18,7 +18,7 @@ from pipeline.dataset.content_cache import ContentCache, cache_folder, drop_othe
 from pipeline.dataset.shards import SHARD_SCHEMA, write_shard
 from pipeline.dataset.split_names import NO_SPLIT, SPLITS
 from pipeline.errors import ImageError
-from pipeline.images import decoding, values
+from pipeline.images import decoding, frames, values
 from pipeline.listing.records import LeftOut, Record, Source
 from pipeline.parallel import parallel_map
 from pipeline.progress import Progress
@@ -43,6 +43,7 @@ KEPT_FACTS = np.dtype(
         ("depth", "u1"),  # as in FACTS, like all others from here
         ("one_colour", "?"),
         ("brightest", "u1"),
+        ("frames", "<u2"),
     ]
 )
 DEEP = np.dtype([("row", "<i8"), *((name, VALUES[name]) for name in VALUES.names or ())])
@@ -74,7 +75,7 @@ class Taken:
 
 def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path, max_pixels: int) -> Images:
     """Write all images of a source to the folder `shards`, and their fingerprints, one after the other, to a file."""
-    cache = cache_folder(cache / "inspected", modules=(decoding, values, inspection, fingerprints))
+    cache = cache_folder(cache / "inspected", modules=(decoding, frames, values, inspection, fingerprints))
     labels: dict[str, int] = {}
     facts = bytearray()  # grows in place: concatenating arrays would need twice the memory
     deep: list[np.ndarray] = []
@@ -180,7 +181,7 @@ def _kept(taken: Taken, labels: dict[str, int]) -> np.ndarray:
     kept = np.zeros(len(taken.facts), KEPT_FACTS)
     kept["pixels"] = np.frombuffer(taken.facts["pixels"].tobytes(), "V16")[::2]
     kept["content"] = taken.content
-    for name in ("width", "height", "mode", "format", "depth", "one_colour", "brightest"):
+    for name in ("width", "height", "mode", "format", "depth", "one_colour", "brightest", "frames"):
         kept[name] = taken.facts[name]
     if taken.records:
         names, splits, groups, kept["misnamed"] = zip(*taken.records, strict=True)

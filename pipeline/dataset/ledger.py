@@ -1,8 +1,9 @@
 """What earlier runs decided and later ones keep: the order of the classes, and whether an image is in train or test.
 
 Small files to be kept in git: `data/classes.json` (class names by data set, in order) and `data/splits.csv` (`image`, the first 64 bits of the sha256
-of its pixels, and `follows`, the image that decides its split, empty for itself) only ever grow. `data/known_images.csv` has the smallest of these
-numbers for each class of a data set in its last run, by which a later run recognizes it. It may be missing.
+of its pixels or of the name of a group of images; `follows`, the image or group that decides its split, empty for itself) only ever grow.
+`data/known_images.csv` has the smallest of the numbers of images for each class of a data set in its last run, by which a later run recognizes it. It
+may be missing.
 """
 
 import csv
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.csv
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from pipeline.csv_text import csv_text
 from pipeline.errors import StorageError
 from pipeline.files import write_bytes
 
@@ -25,13 +27,13 @@ HEADER = b"image,follows\n"
 DIGITS = 16
 KNOWN_HEADER = ["dataset", "class", "image"]
 MOST_KNOWN = 256
-NUMBER = re.compile(r"-?[0-9]+")
+NUMBER = re.compile(r"-?[0-9]{1,1000}")  # int() takes 4,300 digits
 CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """keys: uint64 (N,), ascending. founders: uint64 (N,), the image that each one follows."""
+    """keys: uint64 (N,), ascending, of images and groups. founders: uint64 (N,), the image or group that each one follows."""
 
     keys: np.ndarray
     founders: np.ndarray
@@ -109,19 +111,16 @@ def record_known_images(path: Path, dataset: str, by_class: Mapping[str, np.ndar
     recorded = _read_known(path)
     most = max(1, MOST_KNOWN // max(1, len(by_class)))
     smallest = {label: np.unique(keys)[:most] for label, keys in by_class.items() if len(keys)}
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(KNOWN_HEADER)
-    for name, classes in sorted({**recorded, dataset: smallest}.items()):
-        writer.writerows((name, label, f"{key:016x}") for label, keys in sorted(classes.items()) for key in keys)
-    content = text.getvalue().encode()
+    every = sorted({**recorded, dataset: smallest}.items())
+    lines = ((name, label, f"{key:016x}") for name, classes in every for label, keys in sorted(classes.items()) for key in keys)
+    content = csv_text([KNOWN_HEADER, *lines]).encode()
     if not path.exists() or path.read_bytes() != content:
         write_bytes(path, content)
 
 
 def _read_known(path: Path) -> dict[str, dict[str, np.ndarray]]:
     try:
-        rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+        rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
         if rows and rows[0] != KNOWN_HEADER:
             raise ValueError(f"its first line is not {','.join(KNOWN_HEADER)}")
         texts: dict[str, dict[str, list[str]]] = {}

@@ -51,6 +51,8 @@ def image_problems(judged: Judged, value_range: ValueRange | None) -> list[Image
     problems += [ImageProblem("nearly_black", row, f"its largest value is {facts['brightest'][row]} of 255") for row in dark.tolist()]
     for found in deep[deep["not_finite"] > 0]:
         problems.append(ImageProblem("not_finite", int(found["row"]), f"{found['not_finite']:,} of its values are NaN or infinite"))
+    for row in np.flatnonzero(judged.kept & (facts["frames"] > 1)).tolist():
+        problems.append(ImageProblem("more_pages", row, f"{facts['frames'][row]:,} images in the file, of which only the first is read"))
     if value_range is not None:
         for found in deep[rows_outside(deep, value_range)]:
             note = f"its values go from {number(found['least'])} to {number(found['most'])}, the range is {value_range.in_words}"

@@ -47,12 +47,16 @@ def together(keys: np.ndarray, groups: np.ndarray, pairs: np.ndarray) -> np.ndar
 
 @dataclass(frozen=True)
 class Sides:
-    """splits: int8 (N,), the split of each image. keys: uint64 (N,). new_keys, new_founders: uint64 (M,), images decided for the first time."""
+    """splits: int8 (N,), the split of each image. keys: uint64 (N,). new_keys, new_founders: uint64 (M,), images and groups decided for the first time.
+
+    enough_for_test: if nothing is in test, a test fraction at which a group goes there that is not all of a class; 1 if there is no such group.
+    """
 
     splits: np.ndarray
     keys: np.ndarray
     new_keys: np.ndarray
     new_founders: np.ndarray
+    enough_for_test: float
 
 
 def decide_sides(
@@ -69,36 +73,55 @@ def decide_sides(
     """The split of each of N images: the source's; else decided by its group, an earlier run, its near duplicates, or itself.
 
     keys: uint64, the first 64 bits of the sha256 of the pixels. given: int8, the source's split or NO_SPLIT. groups: uint64, the source's group or 0.
-    labels: int. near: int (M, 2), near duplicates. recorded: bool, whether an earlier run decided; earlier: uint64, the image that it follows since then.
+    labels: int. near: int (M, 2), near duplicates. recorded: bool, whether an earlier run decided on the image, or on its group if it has one (see
+    `decided_by`); earlier: uint64, what it follows since then.
     """
-    fixed = np.where(groups != 0, groups, np.where(recorded, earlier, 0)).astype(np.uint64)
+    fixed = np.where(recorded, earlier, groups).astype(np.uint64)
     fixed = np.select([given == TEST, given != NO_SPLIT], [ALWAYS_TEST, ALWAYS_TRAIN], fixed)
-    free = (given == NO_SPLIT) & (groups == 0) & ~recorded
-    followed = founders(keys, fixed, ~free, near)
-    followed = _leave_some_to_train(followed, labels, free, given, test_fraction)
-    new_keys, first = np.unique(keys[free], return_index=True)
+    new = (given == NO_SPLIT) & ~recorded
+    followed = founders(keys, fixed, ~new | (groups != 0), near)
+    followed = _leave_some_to_train(followed, labels, new, given, test_fraction)
+    new_keys, first = np.unique(decided_by(keys, groups)[new], return_index=True)
     splits = np.where(given != NO_SPLIT, given, np.where(is_test(followed, test_fraction), TEST, TRAIN))
-    return Sides(splits.astype(np.int8), keys, new_keys, followed[free][first])
+    enough = 0.0 if (splits == TEST).any() else _enough_for_test(followed, labels)
+    return Sides(splits.astype(np.int8), keys, new_keys, followed[new][first], enough)
 
 
-def _leave_some_to_train(followed: np.ndarray, labels: np.ndarray, free: np.ndarray, given: np.ndarray, test_fraction: float) -> np.ndarray:
-    """What the images follow, uint64 (N,), changed for new images if otherwise a class had no training images or there were no test images.
+def decided_by(keys: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """uint64 (N,): the number by which it is recorded what an image follows: that of its group, or its own if it has none (0)."""
+    return np.where(groups != 0, groups, keys)
+
+
+def _leave_some_to_train(followed: np.ndarray, labels: np.ndarray, new: np.ndarray, given: np.ndarray, test_fraction: float) -> np.ndarray:
+    """What the images follow, uint64 (N,), changed for new ones if otherwise a class had no training images or there were no test images.
 
     If all groups of a class are in test by chance, the one closest to the threshold moves to train; if all images are in train, the group closest to
-    the threshold, of a class with several groups, moves to test. Images that follow an already decided one stay with it.
+    the threshold, unless it is all that a class has, moves to test. Images that follow an already decided one stay with it.
     """
     result = followed.copy()
-    own = free & ~np.isin(followed, followed[~free])
+    own = new & ~np.isin(followed, followed[~new])
     trained = np.where(given == NO_SPLIT, ~is_test(result, test_fraction), given != TEST)
     for label in np.setdiff1d(labels[own], labels[trained]):
         result[own & (followed == followed[own & (labels == label)].max())] = ALWAYS_TRAIN
     tested = np.where(given == NO_SPLIT, is_test(result, test_fraction), given == TEST)
     if not tested.any():
-        several = [label for label in np.unique(labels[own]) if len(np.unique(followed[labels == label])) > 1]
-        mine = own & np.isin(labels, several)
+        mine = own & ~_are_all_of_a_class(followed, labels)
         if mine.any():
             result[own & (followed == followed[mine].min())] = ALWAYS_TEST
     return result
+
+
+def _are_all_of_a_class(followed: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """bool (N,): whether some class has no images but those that follow the same as this one."""
+    _, number = np.unique(followed, return_inverse=True)
+    label, unit = np.divmod(np.unique(labels.astype(np.int64) * (number.max(initial=0) + 1) + number), number.max(initial=0) + 1)
+    _, first, counts = np.unique(label, return_index=True, return_counts=True)
+    return np.asarray(np.isin(number, unit[first[counts == 1]]))
+
+
+def _enough_for_test(followed: np.ndarray, labels: np.ndarray) -> float:
+    several = followed[~_are_all_of_a_class(followed, labels)]
+    return min(1.0, (int(several.min()) + 1) / 2**64) if len(several) else 1.0
 
 
 def founders(keys: np.ndarray, fixed: np.ndarray, is_fixed: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipeline.names import in_list, shown
+
 
 @dataclass(frozen=True)
 class Score:
@@ -45,11 +47,11 @@ def warnings(score: Score) -> list[str]:
     found = []
     if not score.beats_guessing:
         found.append(
-            f"No better than always guessing {score.majority_class}, which is right for {score.majority_images:,} of {score.images:,} test images."
+            f"No better than always guessing {shown(score.majority_class)}, which is right for {score.majority_images:,} of {score.images:,} test images."
         )
     if score.never_predicted:
         named = ", ".join(
-            f"{name} ({count:,} test image{'s' if count > 1 else ''})" for name, count in list(score.never_predicted.items())[:10]
+            f"{in_list(name)} ({count:,} test image{'s' if count > 1 else ''})" for name, count in list(score.never_predicted.items())[:10]
         )
         more = f" and {len(score.never_predicted) - 10} more classes" if len(score.never_predicted) > 10 else ""
         found.append(f"Never predicted: {named}{more}.")

@@ -9,6 +9,10 @@ from pathlib import Path
 
 from pipeline.listing.split_words import split_of_name, words_of
 
+DATE = re.compile(
+    r"(?<!\d)((19|20)\d\d[-_. ]?(0[1-9]|1[0-2])[-_. ]?([0-2]\d|3[01])|([0-2]?\d|3[01])[-_.]([0-2]?\d|3[01])[-_.]((19|20)?\d\d))(?!\d)"
+)
+
 
 @functools.cache
 def word_lists() -> Mapping[str, frozenset[str]]:
@@ -23,6 +27,8 @@ def why_no_classes(names: Collection[str]) -> str:
     kinds = (
         ("splits", lambda name: split_of_name(name) is not None),
         ("years", _is_year),
+        ("dates", _is_date),
+        ("folders of a camera", lambda name: re.fullmatch(r"\d{3}[A-Z0-9_]{5}", name) is not None and not name.isdigit()),
         ("sizes", lambda name: re.fullmatch(r"\d+ ?[xX×] ?\d+(px)?", name) is not None),
         ("parts of one set", lambda name: _is_part(name, lists["parts"])),
         ("versions of the same images", lambda name: set(_worded(name)) <= lists["versions"] | lists["structure"] and bool(_worded(name))),
@@ -33,7 +39,9 @@ def why_no_classes(names: Collection[str]) -> str:
 
 def has_word(name: str, kind: str) -> bool:
     """Whether a name consists of words of a list, and numbers."""
-    return bool(_worded(name)) and (set(_worded(name)) <= word_lists()[kind] or name.lower() in word_lists()[kind])
+    words = word_lists()[kind]
+    plain = re.sub(r"[\s_-]+", " ", name).strip().lower()
+    return plain in words or re.sub(r" ?\(?\d+\)?$", "", plain) in words or (bool(_worded(name)) and set(_worded(name)) <= words)
 
 
 def _worded(name: str) -> tuple[str, ...]:
@@ -45,6 +53,21 @@ def _is_year(name: str) -> bool:
     numbers = [word for word in words if word.isdigit()]
     is_year = len(numbers) >= 1 and re.fullmatch(r"(19|20)\d\d", numbers[0]) is not None
     return is_year and set(_worded(name)) <= word_lists()["structure"] | word_lists()["parts"]
+
+
+def _is_date(name: str) -> bool:
+    """Eight digits, or three numbers of a date, and no word but those for parts: 20230501, 01.05.2023, day 2023-05-01."""
+    return has_date(name) and set(_worded(name)) <= word_lists()["structure"] | word_lists()["parts"]
+
+
+def has_date(name: str) -> bool:
+    """Whether a date is in a name."""
+    return DATE.search(name) is not None
+
+
+def without_date(name: str) -> str:
+    """A name without the date in it, and without the signs around it."""
+    return DATE.sub("", name).strip(" _-.")
 
 
 def _is_part(name: str, parts: frozenset[str]) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.folders.doubtful_names import has_word, why_no_classes, word_lists
+from pipeline.folders.doubtful_names import has_date, has_word, why_no_classes, without_date, word_lists
 from pipeline.folders.relations import few, innermost
 from pipeline.folders.tree import Node
-from pipeline.listing.split_words import WORDS, split_in_name, words_of
+from pipeline.listing.split_words import WORDS, split_in_name, split_of_name, words_of
 from pipeline.two_readings import Way, classes, listed, two_readings
 
 
@@ -20,12 +20,12 @@ def refuse_wrapper_or_class(source: Path, node: Node, carriers: Sequence[Node]) 
     others = [child for child in carriers if child not in deep]
     if len(deep) != 1 or any(child.carriers() or split_in_name(child.name) for child in others):
         return
-    if sum(child.total for child in others) <= few(node) and not split_in_name(deep[0].name):
+    pictures = sum(child.total for child in others)
+    if pictures <= min(few(node), deep[0].total / 2) and not split_in_name(deep[0].name):
         ignored = ", ".join(f'"{child.path}"' for child in others)
         raise two_readings(
             source,
-            f"{deep[0].path}/ has folders of images in it, and {listed([child.name for child in others])} beside it "
-            f"{sum(child.total for child in others)} pictures",
+            f"{deep[0].path}/ has folders of images in it, and {listed([child.name for child in others])} beside it {pictures} pictures",
             [
                 Way(classes({child.name for child in deep[0].carriers()}), f"ingest.ignore: [{ignored}]"),
                 Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
@@ -127,39 +127,87 @@ def refuse_crossed(source: Path, nodes: Sequence[Node]) -> None:
     else:
         return
     last = {folder.name for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
-    raise two_readings(
-        source,
-        seen,
-        [
-            Way(
-                classes(below),
-                'ingest.class_from: first_folder, or "{class}/{group}/*" to keep the images of one folder below in one split',
-            ),
-            Way(f"{classes(last)}, without regard to the folders above", "ingest.class_from: last_folder"),
+    depths = {len(folder.parts) - len(child.parts) for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
+    first = "ingest.class_from: first_folder"
+    ways = [
+        Way(
+            classes(below),
+            f'{first}, or "{{class}}/{{group}}/*" to keep the images of one folder below in one split' if depths == {1} else first,
+        )
+    ]
+    ways.append(Way(f"{classes(last)}, without regard to the folders above", "ingest.class_from: last_folder"))
+    if depths == {1}:
+        ways.append(
             Way(
                 f"{classes(last)}, where the images of one folder above stay together in one split",
                 'ingest.class_from: "{group}/{class}/*"',
-            ),
-        ],
-    )
+            )
+        )
+    raise two_readings(source, seen, ways)
 
 
-def refuse_folders_of_other_things(source: Path, names: set[str]) -> None:
-    """Raise SourceError if a few of the folders are called `images` or `unlabeled`, unlike the classes beside them."""
+def refuse_folders_of_other_things(source: Path, folders: Mapping[str, Sequence[str]]) -> None:
+    """Raise SourceError if a few of the folders are called `images` or `unlabeled`, unlike the classes beside them. folders: paths by class."""
+    names = folders.keys()
     odd = {name for name in names if has_word(name, "never")}
     if odd and len(names) > 1:
         raise two_readings(
             source,
             f"{listed(odd)} beside {listed(names - odd)} can hold images of no class of its own",
             [
-                Way(f"{listed(names - odd)} without {listed(odd)}", f"ingest.ignore: {json.dumps(sorted(odd), ensure_ascii=False)}"),
+                Way(f"{listed(names - odd)} without {listed(odd)}", f"ingest.ignore: {_paths(folders, odd)}"),
                 Way(classes(names), "ingest.class_from: first_folder"),
             ],
         )
 
 
-def refuse_second_folders(source: Path, names: Collection[str]) -> None:
-    """Raise SourceError for folders that may be a second one of a class beside them: `cat_test`, `cat copy`, `cat (1)`."""
+def refuse_inner_sets(source: Path, nodes: Sequence[Node]) -> None:
+    """Raise SourceError for a folder beside the classes that holds splits: another data set."""
+    for node in nodes:
+        children = node.carriers()
+        sets = [child for child in children if _holds_splits(child)]
+        if sets and len(sets) < len(children):
+            others = [child.name for child in children if child not in sets]
+            raise two_readings(
+                source,
+                f"{listed([child.path for child in sets])} holds folders of splits, {listed([below.name for below in innermost(sets[0]).carriers()])}, "
+                f"unlike {listed(others)} beside it",
+                [
+                    Way(f"{listed(others)} without it", f"ingest.ignore: {json.dumps([child.path for child in sets], ensure_ascii=False)}"),
+                    Way("only that data set", f"ingest.source: {source / sets[0].path}"),
+                ],
+            )
+
+
+def _holds_splits(folder: Node) -> bool:
+    splits = {split_of_name(below.name) for below in innermost(folder).carriers()}
+    return len(splits) > 1 and None not in splits
+
+
+def refuse_repeated_splits(source: Path, members: Collection[str], others: Sequence[Node], training: Collection[str]) -> None:
+    """Raise SourceError for folders beside the splits that hold splits, or the classes, again: `train_old`, a set copied into itself."""
+    for child in others:
+        inside = {below.name for below in innermost(child).carriers()}
+        again = {name for name in inside if name in training or split_of_name(name)}
+        if len(again) * 2 > len(inside) > 0:
+            raise SourceError(
+                f"ingest.source: {source}: {child.path}/ beside {listed(members)} holds folders of the same kind again, "
+                f"{listed(again)}: a copy, or more images. Leave it out with ingest.ignore: {json.dumps([child.path], ensure_ascii=False)}, "
+                "or move its images into the folders of the splits."
+            )
+
+
+def _paths(folders: Mapping[str, Sequence[str]], names: Collection[str]) -> str:
+    """The folders of classes as a list for params.yaml."""
+    return json.dumps(sorted({path for name in names for path in folders[name]}), ensure_ascii=False)
+
+
+def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) -> None:
+    """Raise SourceError for folders that may be more images of one class.
+
+    `cat` and `cat_test`, `cat copy`, `cat (1)`; `cat_2024-05-01` and `cat_2024-05-02`. folders: paths by class.
+    """
+    names = folders.keys()
     firsts = {words_of(name): name for name in names}
     seconds = {name: firsts[bare] for name in names if (bare := _without_marks(name)) != words_of(name) and bare in firsts}
     if seconds:
@@ -169,8 +217,24 @@ def refuse_second_folders(source: Path, names: Collection[str]) -> None:
             f"{second} may be a class of its own, or more images of {first}, for a test or as a copy",
             [
                 Way(
-                    f"{listed(set(names) - seconds.keys())} without {listed(seconds)}",
-                    f"ingest.ignore: {json.dumps(sorted(seconds), ensure_ascii=False)} (or move its images into {first}/, or into a folder of the split)",
+                    f"{listed(names - seconds.keys())} without {listed(seconds)}",
+                    f"ingest.ignore: {_paths(folders, seconds)} (or move its images into {first}/, or into a folder of the split)",
+                ),
+                Way(classes(names), "ingest.class_from: first_folder"),
+            ],
+        )
+    dated = Counter(without_date(name) for name in names if has_date(name) and without_date(name))
+    if dated and max(dated.values()) > 1:
+        base = dated.most_common(1)[0][0]
+        example = min(name for name in names if has_date(name) and without_date(name) == base)
+        sign = example[len(base)] if example.startswith(base) else ""
+        raise two_readings(
+            source,
+            f"{listed([name for name in names if without_date(name) == base])} may be one class on several dates",
+            [
+                Way(
+                    classes(dated),
+                    f'ingest.class_from: "{{class}}{sign}*/*"' if sign else "one folder for each class, by moving the images",
                 ),
                 Way(classes(names), "ingest.class_from: first_folder"),
             ],

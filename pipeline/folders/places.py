@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +57,7 @@ def lost_classes(formats: Mapping[str, Mapping[Format, int]], source: Path | Non
         else f" Or leave out what is no class with ingest.ignore: [{', '.join(json.dumps(name, ensure_ascii=False) for name in sorted(formats))}]."
     )
     return SourceError(
-        f"ingest.source: {whose}: all files are {told}, for example of {min(formats)}. {advice + '.' if advice else ''}{ignored}"
+        f"ingest.source: {whose}: its files are {told}, for example in {min(formats)}. {advice + '.' if advice else ''}{ignored}"
     )
 
 
@@ -71,3 +71,12 @@ def unseen_class(name: str, split: str | None, training: Iterable[str]) -> Sourc
         f"ingest.source: the class {name} has {split} images but no training images; there are some of {listed(names)}.{hint} Rename its folder "
         "or label, add training images, or leave it out with ingest.ignore."
     )
+
+
+def folders_of(places: Mapping[Folders, Place]) -> dict[str, list[str]]:
+    """The folders of each class, by its name."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for parts, place in places.items():
+        if place.label in parts:
+            found[place.label].add("/".join(parts[: parts.index(place.label) + 1]))
+    return {name: sorted(paths) for name, paths in found.items()}

@@ -14,16 +14,18 @@ from pipeline.folders.doubts import (
     refuse_copies,
     refuse_crossed,
     refuse_folders_of_other_things,
+    refuse_inner_sets,
+    refuse_repeated_splits,
     refuse_second_folders,
     refuse_without_train,
     refuse_wrapper_or_class,
 )
-from pipeline.folders.places import FolderPlan, Place, lost_classes, unseen_class
+from pipeline.folders.places import FolderPlan, Place, folders_of, lost_classes, unseen_class
 from pipeline.folders.relations import few, innermost, same_split, splits_below, with_evaluation
 from pipeline.folders.tree import Node
 from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Folders
-from pipeline.listing.split_words import SplitName, split_in_name, split_of_name
+from pipeline.listing.split_words import SplitName, split_in_name, split_of_name, words_of
 from pipeline.two_readings import Way, classes, listed, two_readings
 
 
@@ -70,9 +72,7 @@ class _Planning:
         rest = [child for child in carriers if child not in strays]
         if strays and rest:
             for child in strays:
-                self._leave_out(
-                    child, "stray", "a few pictures beside the classes, in a folder that is called as documents and results are"
-                )
+                self._leave_out(child, "stray", "a few pictures beside the classes, in a folder whose name suggests documents or results")
             return rest
         return carriers
 
@@ -87,6 +87,7 @@ class _Planning:
             by_rest[found.rest][name] = found.split
         if self.class_from == "auto":
             refuse_class_and_split_in_one_name(self.source, carriers, by_rest)
+        _add_bare_train(carriers, by_rest)
         with_train = sorted((rest for rest, members in by_rest.items() if "train" in members.values()), key=len)
         if not with_train:
             deep = [child for child in carriers if len(innermost(child).carriers()) > 1]
@@ -102,6 +103,11 @@ class _Planning:
         others = [child for child in carriers if child.name not in members]
         if set(members.values()) == {"train"} and others and not self._are_splits(base, members, others):
             return None
+        if self.class_from == "auto":
+            training = {
+                below.name for name, split in members.items() if split == "train" for below in innermost(base.children[name]).carriers()
+            }
+            refuse_repeated_splits(self.source, members, others, training)
         for child in others:
             unlabelled = not child.carriers() or (not innermost(child).carriers() and _only_wraps(child, innermost(child)))
             reason = "images without a label" if unlabelled else f"outside {listed([f'{name}/' for name in members])}"
@@ -151,6 +157,7 @@ class _Planning:
         self._refuse_lost([node for _, node in with_classes])
         if self.class_from == "auto":
             refuse_copies(self.source, [node for _, node in with_classes])
+            refuse_inner_sets(self.source, [node for _, node in with_classes])
             refuse_crossed(self.source, [node for _, node in with_classes])
         places: dict[Folders, Place] = {}
         for split, node in with_classes:
@@ -226,8 +233,8 @@ class _Planning:
                 'ingest.class_from: "*/{class}_*.jpg" (docs/data.md).'
             )
         if self.class_from == "auto":
-            refuse_folders_of_other_things(self.source, names)
-            refuse_second_folders(self.source, names)
+            refuse_folders_of_other_things(self.source, folders_of(places))
+            refuse_second_folders(self.source, folders_of(places))
         training = {place.label for place in places.values() if place.split in (None, "train")}
         if training or not flat:
             for place in places.values():
@@ -243,3 +250,11 @@ class _Planning:
 def _only_wraps(split: Node, only: Node) -> bool:
     """Whether the single folder in a split is no class by its name: `val/images`, `seg_pred/seg_pred`."""
     return has_word(only.name, "structure") or only.name.casefold() == split.name.casefold() or same_split(split.name, only.name)
+
+
+def _add_bare_train(carriers: Sequence[Node], by_rest: dict[tuple[str, ...], dict[str, str]]) -> None:
+    """Where `rps-test-set` and `rps-validation` have no train beside them, `rps` is it, if it holds folders as they do."""
+    for rest, members in by_rest.items():
+        bare = [child for child in carriers if rest and words_of(child.name) == rest and innermost(child).carriers()]
+        if len(bare) == 1 and "train" not in members.values():
+            members[bare[0].name] = "train"

@@ -4,6 +4,7 @@ A compressed tar is unpacked once to a plain one, so that all archives can be re
 never an early end.
 """
 
+import errno
 import lzma
 import struct
 import tarfile
@@ -21,6 +22,8 @@ from pipeline.listing.records import LeftOut, readable
 
 # Raised for malformed bytes, in addition to the readers' own errors
 ODD_BYTES = (EOFError, OSError, ValueError, OverflowError, RecursionError, NotImplementedError)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FAILING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, *ODD_BYTES)
 
 
@@ -44,10 +47,10 @@ def add_members(members: Iterator[Member], below: tuple[str, ...], collector: Co
             continue
         hidden = next((i for i, part in enumerate(parts) if not is_visible(part)), None)
         if not parts or hidden is not None:
-            folder = parts[: (hidden or 0) + 1]
-            if (len(folder) < len(parts) or member.is_folder) and folder not in seen:
-                seen.add(folder)
-                collector.is_wanted("/".join((*below, *folder)), folder=True)
+            top = parts[: (hidden or 0) + 1]
+            if parts and top not in seen:
+                seen.add(top)
+                collector.is_wanted("/".join((*below, *top)), folder=len(top) < len(parts) or member.is_folder)
             continue
         path = "/".join((*below, *parts))
         if not collector.is_wanted(path):
@@ -62,12 +65,18 @@ def add_members(members: Iterator[Member], below: tuple[str, ...], collector: Co
 
 @contextmanager
 def naming_damage(path: Path) -> Iterator[None]:
-    """Turns any error of a damaged archive into a one-line SourceError."""
+    """Turns any error of a damaged archive into a one-line SourceError. A full disk and a disk or network that fails are no damage."""
     try:
         yield
     except PermissionError:
         raise
     except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
+        if isinstance(error, OSError) and error.errno in FAILING:
+            raise SourceError(
+                f"ingest.source: {path} cannot be read: {error.strerror}. Check the disk, or the network that it is on."
+            ) from None
         raise SourceError(f"ingest.source: {path} is damaged: {reason_of(error)}. Get the file again.") from None
 
 

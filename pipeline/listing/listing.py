@@ -5,7 +5,7 @@ Names are normalised and sorted, so that the same data are listed alike as a fol
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from pipeline.files import write_bytes
 from pipeline.images.formats import SNIFF_BYTES, Format, identify
 from pipeline.listing.copies import copy_of_member, only_writer
-from pipeline.listing.names import SYSTEM_NAMES, normalised
+from pipeline.listing.names import is_system, normalised
 from pipeline.listing.records import LeftOut
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"}
@@ -64,13 +64,15 @@ class Folder:
 class Listing:
     """All folders of a source with files in them, in order. `empty` are folders without any file; `left_out` what was not listed, and why.
 
-    `copies` is the name for copies of members of archives, which changes with the archives; see copies.py.
+    `copies` is the name for copies of members of archives, which changes with the archives; see copies.py. `ignored`: how many files and folders
+    `ingest.ignore` leaves out; those in an ignored folder are not counted.
     """
 
     folders: dict[Folders, Folder]
     empty: list[Folders]
     left_out: list[LeftOut]
     copies: str = ""
+    ignored: int = 0
 
     @property
     def images(self) -> int:
@@ -98,24 +100,44 @@ class Collector:
     """Builds a listing from the files of folders and archives."""
 
     def __init__(self, ignore: tuple[str, ...] = ()) -> None:
-        self._ignore = [way for pattern in ignore for way in (pattern, f"{pattern.rstrip('/')}/*", re.sub(r"^\*\*/", "*/", pattern))]
+        self._ignore = {pattern: (pattern, f"{pattern.rstrip('/')}/*", re.sub(r"^\*\*/", "*/", pattern)) for pattern in ignore}
+        self._unused = dict.fromkeys(ignore)
+        self._ignored: set[str] = set()
         self._found: dict[Folders, dict[str, Content | None]] = {}
         self._disk: dict[Folders, Callable[[str], Content]] = {}
         self._empty: set[Folders] = set()
         self.left_out: list[LeftOut] = []
-        self.ignored = 0
 
     def is_wanted(self, path: str, *, folder: bool = False) -> bool:
         """Whether a path is read at all: not hidden, not made by a system or a tool, not in `ingest.ignore`. The latter two are noted."""
         name = path.rpartition("/")[2]
-        if name.startswith(".") or name.lower() in SYSTEM_NAMES:
+        ignoring = self._ignoring(path)
+        for pattern in ignoring:
+            self._unused.pop(pattern, None)
+        if name.startswith((".", "~$")) or is_system(name):
             if folder and name not in REPOSITORY:
                 self.left_out.append(LeftOut(path, "system", "a hidden folder, or one that a system or a tool made"))
             return not folder and name.endswith(ICLOUD)
-        if any(fnmatchcase(path, pattern) or fnmatchcase(f"/{path}", pattern) for pattern in self._ignore):
-            self.ignored += 1
-            return False
-        return True
+        if ignoring:
+            parts = path.split("/")
+            self._ignored.add(next(top for i in range(len(parts)) if self._ignoring(top := "/".join(parts[: i + 1]))))
+        return not ignoring
+
+    def _ignoring(self, path: str) -> list[str]:
+        """The globs of `ingest.ignore` that a path matches."""
+        return [
+            pattern for pattern, ways in self._ignore.items() if any(fnmatchcase(path, way) or fnmatchcase(f"/{path}", way) for way in ways)
+        ]
+
+    def with_ignored(self, listing: Listing) -> Listing:
+        """The listing with the number of what `ingest.ignore` leaves out, and its globs that match nothing."""
+        inside = tuple(f"{path}/" for path in self._ignored)  # on disk, nobody looks into an ignored folder
+        unused = [
+            LeftOut(pattern, "unused_ignore", "this glob of ingest.ignore matches nothing in the source")
+            for pattern in self._unused
+            if not pattern.startswith(inside)
+        ]
+        return replace(listing, ignored=len(self._ignored), left_out=[*listing.left_out, *unused])
 
     def add_folder(self, parts: Folders, content: Callable[[str], Content] | None = None) -> bool:
         """Note a folder; `content` says how its files are read by their names, where `add` is not told. False if that was known before."""

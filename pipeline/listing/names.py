@@ -17,14 +17,26 @@ SYSTEM_NAMES = {
     "lost+found",
     "@eadir",
     "#recycle",
+    "@recycle",
+    "recycler",
+    "found.000",
+    "lost.dir",
     "__pycache__",
     "node_modules",
 }
 
 
+def is_system(name: str) -> bool:
+    """Whether a folder or file is made by an operating system, a file server or a tool: thumbnails, deleted files, snapshots, lock files."""
+    return (
+        name.lower() in SYSTEM_NAMES
+        or re.match(r"[#@~$.]{1,2}(snapshot|recycle|recently|tmp|thumb|sharesnap)", name, re.IGNORECASE) is not None
+    )
+
+
 def is_visible(path: PurePosixPath | str) -> bool:
     """Whether a path is neither hidden nor made by an operating system, a file server or a tool."""
-    return not any((part.startswith(".") and part not in (".", "..")) or part.lower() in SYSTEM_NAMES for part in str(path).split("/"))
+    return not any(is_system(part) or (part.startswith(".") and part not in (".", "..")) for part in str(path).split("/"))
 
 
 def is_escaping(path: PurePosixPath | str) -> bool:

@@ -8,13 +8,14 @@ from typing import NamedTuple
 from pipeline.errors import SourceError
 from pipeline.listing.archives import Member, add_members
 from pipeline.listing.copies import copies_name
-from pipeline.listing.listing import Collector, Listing, as_parts
+from pipeline.listing.listing import IMAGE_SUFFIXES, Collector, Listing, as_parts
 from pipeline.listing.records import LeftOut
 from pipeline.listing.tar_archives import is_tar, tar_members
 from pipeline.listing.walk import DiskFile, walk
 from pipeline.listing.zip_archives import is_zip, zip_members
 
 ARCHIVE = re.compile(r"\.(zip|tgz|tbz2?|txz|tzst|tar(\.\w+)?)$", re.IGNORECASE)
+PARTIAL = re.compile(r"\.(part|partial|crdownload|download|filepart|opdownload|!ut|aria2)$", re.IGNORECASE)
 LOOSE_IMAGES = 5  # beside archives, this many pictures are a logo or examples
 
 
@@ -29,9 +30,14 @@ class Options(NamedTuple):
 def list_source(path: Path, options: Options, scratch: Path) -> Listing:
     """Every file of a folder or an archive. Raises SourceError if it cannot be read or is damaged."""
     collector = Collector(options.ignore)
+    return collector.with_ignored(_list(path, options, scratch, collector))
+
+
+def _list(path: Path, options: Options, scratch: Path, collector: Collector) -> Listing:
     if path.is_dir():
         walk(path, collector, follow_links=options.follow_links)
         listing = collector.listing()
+        _refuse_unfinished(path, listing)
         archives = [
             other.path for other in listing.others() if ARCHIVE.search(other.path) and other.format and other.format.kind == "archive"
         ]
@@ -41,14 +47,43 @@ def list_source(path: Path, options: Options, scratch: Path) -> Listing:
             for archive in archives:
                 collector.forget(archive)
             return replace(collector.listing(), copies=copies_name(path, [_on_disk(listing, archive) for archive in archives]))
-        listing.left_out.extend(
-            LeftOut(archive, "stray", "an archive that was not opened, since there are images beside it") for archive in archives
-        )
         for archive in archives:
+            _refuse_unless_unpacked(path, listing, archive, options, scratch)
+            listing.left_out.append(LeftOut(archive, "unused_archive", "an archive that was not opened: its images are unpacked beside it"))
             listing.forget(archive)
         return listing
     add_members(iter(members_of(path, options, scratch, collector.left_out)), (), collector)
     return replace(collector.listing(), copies=copies_name(path, [path]))
+
+
+def _refuse_unless_unpacked(source: Path, listing: Listing, archive: str, options: Options, scratch: Path) -> None:
+    """Raise SourceError for an archive beside images whose own images are not among them: it may be a class, or a split."""
+    there = {name for folder in listing.folders.values() for name in folder.names}
+    members = members_of(_on_disk(listing, archive), options, scratch, [])
+    inside = {parts[-1] for member in members if not member.is_folder and (parts := as_parts(member.name))}
+    images = {name for name in inside if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES}
+    if images - there:
+        raise SourceError(
+            f"ingest.source: {source}: {archive} is an archive beside folders of images, and {len(images - there):,} of its {len(images):,} images "
+            f'are not among them. Unpack it, or leave it out with ingest.ignore: ["{archive}"].'
+        )
+
+
+def _refuse_unfinished(source: Path, listing: Listing) -> None:
+    """Raise SourceError for archives that are not there as a whole: empty ones, and those that a download has not finished."""
+    for other in listing.others():
+        is_partial = PARTIAL.search(other.path) is not None
+        is_no_archive = ARCHIVE.search(other.path) is not None and not (other.format and other.format.kind == "archive")
+        if is_partial or is_no_archive:
+            found = (
+                "a download that is not finished"
+                if is_partial
+                else f"no archive: {other.format.name if other.format else 'unknown format'}"
+            )
+            advice = other.format.advice if is_no_archive and other.format and other.format.advice else "Get the file again"
+            raise SourceError(
+                f'ingest.source: {source}: {other.path} is {found}. {advice[0].upper()}{advice[1:]}, or leave it out with ingest.ignore: ["{other.path}"].'
+            )
 
 
 def is_archive(path: Path) -> bool:

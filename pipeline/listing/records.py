@@ -29,7 +29,8 @@ class LeftOut(NamedTuple):
     archive or table that is not read), `link`, `special` (a FIFO or device), `escaping` (an archive member that would be written elsewhere),
     `name_clash`, `conflict` (listed with two labels), `unreadable`, `encrypted`, `missing` (listed, but missing), `empty`, `undecodable`,
     `not_read` (a picture of a format that is not read), `too_large`. Of other files: `unlabelled`, `side_file`, `system`. About the source as a
-    whole: `unused_table`, `empty_folder`, `other_task`, `name_encoding`, `linked_folder`.
+    whole: `unused_table`, `empty_folder`, `other_task`, `name_encoding`, `linked_folder`, `unused_archive`, `unused_ignore` (a glob that matches
+    nothing).
     """
 
     path: str
@@ -44,6 +45,7 @@ class Reading:
     `how` names it for people ("class folders"); `settings` are the parameters that choose it ("ingest.format: folders").
     `class_names` are the classes in order, if the source has an order. `counts` has the number of images by (split, label), where the split is
     train, validation, test, or None if the source has none. `records` yields the images, and adds what it leaves out to the list it is given.
+    `ignored`: how many files and folders `ingest.ignore` leaves out.
     """
 
     how: str
@@ -52,6 +54,7 @@ class Reading:
     counts: Mapping[tuple[str | None, str], int]
     records: Callable[[list[LeftOut]], Iterator[Record]]
     left_out: list[LeftOut] = field(default_factory=list)
+    ignored: int = 0
 
 
 @dataclass(frozen=True)

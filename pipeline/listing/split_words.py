@@ -86,6 +86,8 @@ def split_in_name(name: str) -> SplitName | None:
 
 def _split_in_words(words: tuple[str, ...]) -> SplitName | None:
     splits = {WORDS[word] for word in words if word in WORDS}
+    if splits == {"train", "validation"}:  # train_val_list.txt: what is not for the test
+        splits = {"train"}
     if len(splits) != 1:
         return None
     return SplitName(splits.pop(), tuple(word for word in words if word not in WORDS and word not in FILLERS and not word.isdigit()))

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self, cast
+from typing import IO, BinaryIO, Self, cast
 
 import pyarrow as pa
 
@@ -15,21 +15,23 @@ from pipeline.errors import ImageError
 from pipeline.files import written_beside
 from pipeline.listing.archives import DAMAGED, Member, naming_damage
 from pipeline.listing.copies import copies_name, only_writer
+from pipeline.progress import Progress
 
 MOST_HEADER_BYTES = 2**20
 READ_AT_ONCE_BYTES = 2**20
-COMPRESSIONS: dict[bytes, Callable[[Path], object]] = {
-    b"\x1f\x8b": gzip.GzipFile,
+MIB = 2**20
+COMPRESSIONS: dict[bytes, Callable[[BinaryIO], object]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
-    b"\x28\xb5\x2f\xfd": lambda path: pa.input_stream(str(path), compression="zstd"),
+    b"\x28\xb5\x2f\xfd": lambda file: pa.input_stream(file, compression="zstd"),
 }
 
 
 def is_tar(path: Path) -> bool:
     """Whether a file is a tar archive, compressed or not. A compressed file that is damaged from its start counts as one."""
     try:
-        with _unpacked(path) as content:
+        with path.open("rb") as file, _unpacked(path, file) as content:
             start = content.read(2 * tarfile.BLOCKSIZE)
         tarfile.TarInfo.frombuf(start[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
@@ -132,26 +134,36 @@ def _plain(path: Path, scratch: Path) -> Path:
     with only_writer(scratch, name):
         if not copy.exists():
             with written_beside(copy) as beside, beside.open("wb") as file:
-                for block in _blocks(path):
-                    file.write(block)
+                _unpack(path, file)
     return copy
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    """The unpacked content of a file, to its end, where the checksum is. Raises SourceError if it is damaged."""
-    with naming_damage(path), _unpacked(path) as content:
+def _unpack(path: Path, plain: BinaryIO) -> None:
+    """Write the unpacked content of a file to another one, with the progress by what is read of the packed one."""
+    told = 0
+    with Progress("ingest", -(-path.stat().st_size // MIB), "MiB unpacked") as progress:
+        for block, packed_bytes in _blocks(path):
+            plain.write(block)
+            if packed_bytes // MIB > told:
+                progress.advance(packed_bytes // MIB - told)
+                told = packed_bytes // MIB
+
+
+def _blocks(path: Path) -> Iterator[tuple[bytes, int]]:
+    """The unpacked content of a file, to its end, where the checksum is, each block with how much was read so far. Raises SourceError if it is damaged."""
+    with naming_damage(path), path.open("rb") as file, _unpacked(path, file) as content:
         while block := content.read(READ_AT_ONCE_BYTES):
-            yield block
+            yield block, file.tell()
 
 
-def _compression(path: Path) -> Callable[[Path], object] | None:
+def _compression(path: Path) -> Callable[[BinaryIO], object] | None:
     """The decompressor of a file, by its first bytes; None if it is not compressed."""
     with path.open("rb") as file:
         start = file.read(8)
     return next((unpack for mark, unpack in COMPRESSIONS.items() if start.startswith(mark)), None)
 
 
-def _unpacked(path: Path) -> IO[bytes]:
-    """The content of a file that may be compressed."""
+def _unpacked(path: Path, file: BinaryIO) -> IO[bytes]:
+    """The content of a file that may be compressed, and has been opened."""
     unpack = _compression(path)
-    return cast(IO[bytes], unpack(path)) if unpack else path.open("rb")
+    return cast(IO[bytes], unpack(file)) if unpack else file

@@ -12,6 +12,8 @@ from pipeline.listing.listing import Collector, Content
 from pipeline.listing.names import name_clash, normalised
 from pipeline.listing.records import LeftOut, readable
 
+CIRCLE = "a link to a folder that it is in"
+
 
 @dataclass(frozen=True)
 class DiskFile:
@@ -107,7 +109,7 @@ class _Walk:
                 entry.path, "link", f"a link to a {'folder' if is_folder else 'file'}, not followed: ingest.follow_links is false"
             )
         elif (status.st_dev, status.st_ino) in folder.around:
-            self._leave_out(entry.path, "link", "a link to a folder that it is in")
+            self._leave_out(entry.path, "link", CIRCLE)
         elif is_folder:
             self._leave_out(
                 entry.path,

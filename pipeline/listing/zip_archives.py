@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.listing.archives import DAMAGED, Member, naming_damage, reason_of
+from pipeline.listing.archives import DAMAGED, FAILING, Member, naming_damage, reason_of
 from pipeline.listing.records import LeftOut
 
 ZIP_MEMBER = b"PK\3\4"
@@ -76,6 +76,8 @@ class ZipMember:
         except NotImplementedError:
             raise ImageError(f"compressed by a method that is not supported, number {self.method}") from None
         except DAMAGED as error:
+            if isinstance(error, OSError) and error.errno in FAILING:
+                raise ImageError(f"the archive cannot be read: {error.strerror}", "unreadable") from None
             raise ImageError(f"damaged in the archive: {reason_of(error)}") from None
 
     def _member(self) -> zipfile.ZipInfo:

@@ -13,6 +13,7 @@ from pipeline.params.section import Section
 SECRET_IN_QUERY = re.compile(r"signature|token|\bsig=|password|secret", re.IGNORECASE)
 Format = Literal["auto", "folders", "table", "webdataset", "parquet", "idx", "npz", "cifar", "tfrecord", "pixels"]
 Policy = Literal["reject", "keep", "fail"]
+MOST_FOR_TEST = 0.9
 
 
 def _source_path(source: str) -> str:
@@ -59,9 +60,12 @@ def _globs(patterns: object) -> object:
 
 def _encoding(name: str) -> str:
     try:
-        return name if name == "auto" else codecs.lookup(name).name
-    except LookupError:
+        found = codecs.lookup(name) if name != "auto" else None
+        if found and "a/".encode(found.name) != b"a/":  # not one that extends ASCII, as those of names in archives do
+            raise LookupError
+    except (LookupError, UnicodeError, ValueError):
         raise ValueError("should be auto, or a code page that Python knows, such as cp437, cp1252, cp932 or gbk") from None
+    return found.name if found else name
 
 
 class Columns(Section):
@@ -92,7 +96,7 @@ class Ingest(Section):
     """true or false: whether links to files and folders are followed"""
     name_encoding: Annotated[str, AfterValidator(_encoding)]
     """auto, or the code page of the names in old archives, e.g. cp437, cp1252, cp932 or gbk"""
-    test_fraction: Annotated[float, Field(ge=0.01, le=0.9)]
+    test_fraction: Annotated[float, Field(ge=0.01, le=MOST_FOR_TEST)]
     """0.01 to 0.9: fraction held out for the test if the source has no test images"""
     max_rejected_fraction: Annotated[float, Field(ge=0, le=1)]
     """0 to 1: stop if a larger fraction of the files is left out"""

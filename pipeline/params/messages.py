@@ -61,15 +61,13 @@ def _absent(missing: set[Keys], document: CommentedMap, file: str) -> list[tuple
 
 def _unknown(keys: Keys, value: object, config: Model, missing: set[Keys]) -> tuple[set[Keys], str]:
     """(the missing parameters that an unknown one stands for, what to do)."""
-    sections = _sections(config)
     if len(keys) == 1 and isinstance(value, dict) and (inside := [name for name in map(str, value) if name in _fields(config)]):
         return missing, f" {', '.join(inside)} should be at the beginning of a line, not below {keys[0]}."
-    if len(keys) == 2 and keys[0] == keys[1]:
-        return {name for name in missing if name[0] == keys[0]}, f" Its parameters belong directly below `{keys[0]}:`."
+    if len(keys) > 1 and keys[-1] == keys[-2]:
+        return {name for name in missing if name[0] == keys[0]}, f" Its parameters belong directly below `{keys[-2]}:`."
     near = _nearest(keys, config, missing)
     if near is None:
-        section = config if len(keys) == 1 else sections.get(keys[0], config)
-        return set(), f" Known here: {', '.join(_fields(section))}."
+        return set(), f" Known here: {', '.join(_fields(_section(keys[:-1], config) or config))}."
     if len(near) == 1 < len(keys):
         return {near}, f" Did you mean {near[0]}, at the beginning of a line?"
     if near[:-1] == keys[:-1]:
@@ -78,9 +76,14 @@ def _unknown(keys: Keys, value: object, config: Model, missing: set[Keys]) -> tu
 
 
 def _keys(problem: Mapping[str, Any], config: Model) -> Keys:
-    """The names of a parameter: its section and its own. What pydantic adds for parts of a list or a union is dropped."""
+    """The names of a parameter: those of its sections and its own. What pydantic adds for parts of a list or a union is dropped."""
     first, *rest = (str(part) for part in problem["loc"])
-    return (first, rest[0]) if rest and first in _sections(config) else (first,)
+    keys: Keys = (first,)
+    for part in rest:
+        if _section(keys, config) is None:
+            break
+        keys = (*keys, part)
+    return keys
 
 
 def _locate(document: CommentedMap, keys: Iterable[str]) -> tuple[int, Any]:
@@ -109,9 +112,17 @@ def _sections(config: Model) -> dict[str, Model]:
     }
 
 
+def _section(keys: Keys, config: Model) -> Model | None:
+    """The section of these names, which may lie in others; all parameters for no names, None if it is no section."""
+    found: Model | None = config
+    for key in keys:
+        found = _sections(found).get(key) if found else None
+    return found
+
+
 def _field(keys: Keys, config: Model) -> FieldInfo | None:
-    model = config if len(keys) == 1 else _sections(config).get(keys[0])
-    return _fields(model).get(keys[-1]) if model else None
+    section = _section(keys[:-1], config)
+    return _fields(section).get(keys[-1]) if section else None
 
 
 OTHER_NAMES = {"swish": "silu", "nesterov": "sgd", "momentum": "sgd"}
@@ -120,10 +131,11 @@ OTHER_NAMES = {"swish": "silu", "nesterov": "sgd", "momentum": "sgd"}
 
 def _nearest(keys: Keys, config: Model, missing: set[Keys]) -> Keys | None:
     """The parameter that was meant by an unknown one: a name like it in the same section, or the same name elsewhere, those missing first."""
-    sections = _sections(config)
-    section = config if len(keys) == 1 else sections.get(keys[0], config)
-    like = [(*keys[:-1], name) for name in _near(keys[-1], list(_fields(section)), 3)]
-    elsewhere: list[Keys] = [(name, keys[-1]) for name, model in sections.items() if keys[-1] in _fields(model)]
+    known = list(_fields(_section(keys[:-1], config) or config))
+    like = [(*keys[:-1], name) for name in _near(keys[-1], known, 3)]
+    if len(keys) > 2:
+        return like[0] if like else None
+    elsewhere: list[Keys] = [(name, keys[-1]) for name, model in _sections(config).items() if keys[-1] in _fields(model)]
     if keys[-1] in _fields(config):
         elsewhere.append((keys[-1],))
     candidates = [*like, *elsewhere] if like and like[0] in missing else [*elsewhere, *like]
@@ -144,8 +156,8 @@ def _near(name: str, known: Sequence[str], count: int = 1) -> list[str]:
 
 def _expected(keys: Keys, problem: Mapping[str, Any], config: Model) -> str:
     """What the parameter should be, in words."""
-    if keys[0] in _sections(config) and len(keys) == 1:
-        return f"should be a section with parameters such as {next(iter(_fields(_sections(config)[keys[0]])))}, each in an indented line"
+    if section := _section(keys, config):
+        return f"should be a section with parameters such as {next(iter(_fields(section)))}, each in an indented line"
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     field = _field(keys, config)
@@ -157,7 +169,7 @@ def _expected(keys: Keys, problem: Mapping[str, Any], config: Model) -> str:
 def _hint(keys: Keys, value: object, config: Model, choices: Mapping[str, Sequence[str]]) -> str:
     """The value that was probably meant by one of the wrong kind."""
     field = _field(keys, config)
-    if field is None or (len(keys) == 1 and keys[0] in _sections(config)):
+    if field is None or _section(keys, config):
         return ""
     wanted = set(types(field.annotation))
     known = [*(str(choice) for choice in literals(field.annotation)), *choices.get(".".join(keys), ())]

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.names import shown
+
 FEW_IMAGES = 20  # the largest number of folds
 MOST_TIMES_LARGER = 10
 LEAST_GAP = 0.9  # share of a class that has an attribute minus the share of all other classes
@@ -86,4 +88,4 @@ def _shares(labels: np.ndarray, values: np.ndarray, sizes: np.ndarray, count: in
 
 
 def _shortcut(name: str, seen: str, inside: float, outside: float) -> ClassProblem:
-    return ClassProblem("shortcut", (name,), f"{seen}: {inside:.0%} of {name}, {outside:.0%} of all others")
+    return ClassProblem("shortcut", (name,), f"{seen}: {inside:.0%} of {shown(name)}, {outside:.0%} of all others")

@@ -1,8 +1,14 @@
-"""Class names that may mean the same class. Pure functions of text."""
+"""Class names that may mean the same class, no class at all, or something other than a class. Pure functions of text."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
+
+PLACEHOLDERS = {"?", "-", "--", "n/a", "#n/a", "na", "none", "null", "nan", "tbd", "todo", "unknown", "unlabeled", "unlabelled", "xxx"}
+LETTERS_AND_NUMBER = re.compile(r"(?P<word>[^\W\d_]+)[ _.-]?\d+[^\W\d_]?")  # P0001, A01, hospital_3, IMG12b
+CAMERA_FOLDER = re.compile(r"[1-9]\d\d[A-Z0-9_]{5}", re.ASCII | re.IGNORECASE)  # 100APPLE: a camera starts a new one every so often
+SYNSET = re.compile(r"n\d{8}")  # ImageNet's classes
+NUMBERED_CLASSES = {"class", "category", "label", "grade", "stage", "level", "type", "degree", "score", "digit"}
 
 
 def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
@@ -20,3 +26,21 @@ def _folded(name: str) -> str:
     caseless = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
     spaced = "".join(" " if sign.isspace() or sign == "_" or unicodedata.category(sign) == "Pd" else sign for sign in caseless)
     return re.sub(r"(?<!\d) +| +(?!\d)", "", re.sub(" +", " ", spaced))
+
+
+def placeholder_names(names: Iterable[str]) -> list[str]:
+    """The names that people and programs write where there is no label."""
+    return sorted(name for name in set(names) if name.strip().casefold() in PLACEHOLDERS)
+
+
+def are_codes(names: Iterable[str]) -> bool:
+    """Whether all names are letters with a number, as those of persons, places or devices; not plain numbers, class 1, or ImageNet's synsets."""
+    names = [name.strip() for name in names]
+    return bool(names) and all(map(_is_code, names)) and not all(map(SYNSET.fullmatch, names))
+
+
+def _is_code(name: str) -> bool:
+    if CAMERA_FOLDER.fullmatch(name):
+        return not name.isdecimal()
+    found = LETTERS_AND_NUMBER.fullmatch(name)
+    return found is not None and found["word"].casefold() not in NUMBERED_CLASSES

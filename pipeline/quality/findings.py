@@ -1,7 +1,5 @@
 """The findings about a data set as lines: one for each file, pair or class. Makes no checks; values in, values out."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +7,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from pipeline.csv_text import csv_text
 from pipeline.images.decoding import FORMATS
 from pipeline.listing.records import LeftOut
+from pipeline.names import listed, shown
 from pipeline.quality.class_checks import ClassProblem
 from pipeline.quality.copies import Copies
 from pipeline.quality.kinds import kinds
@@ -26,6 +26,7 @@ NOTES = {
     "other_task",
     "name_encoding",
     "linked_folder",
+    "unused_ignore",
 }  # about the source, not about a file that could be an image
 RELATIONS = {
     "conflict": "the same pixels as {} in another class",
@@ -56,7 +57,9 @@ class ImageProblem(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of findings.csv. `other` is the image that the subject is a copy of; `rejected`: whether the subject is left out."""
+    """One line of findings.csv. `other` is the image that the subject is a copy of, or the other of two classes; `rejected`: whether the subject is
+    left out.
+    """
 
     kind: str
     action: Action
@@ -64,6 +67,13 @@ class Finding:
     other: Subject | None
     note: str
     rejected: bool
+
+    @property
+    def about(self) -> str:
+        """What it is about, for a message: the file, or the classes; may be empty."""
+        if self.subject.path:
+            return shown(self.subject.path)
+        return listed(subject.label for subject in (self.subject, self.other) if subject and subject.label)
 
 
 def rows_named(misnamed: Copies, copies: Sequence[Copies], seen: Sequence[ImageProblem]) -> set[int]:
@@ -92,9 +102,9 @@ def list_findings(
     for found in copies:
         findings += _copies(found, subjects)
     for problem in problems:
-        about = Subject("", ", ".join(problem.classes))
+        about, other = (Subject("", name) for name in (*problem.classes, "", "")[:2])
         policy = policies.get(problem.kind, policies["class_problem"] if problem.classes else "keep")
-        findings.append(Finding(problem.kind, ACTIONS[policy], about, None, problem.note, rejected=False))
+        findings.append(Finding(problem.kind, ACTIONS[policy], about, other if other.label else None, problem.note, rejected=False))
     return findings
 
 
@@ -146,6 +156,4 @@ def rejected_csv(rejected: Sequence[LeftOut]) -> bytes:
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode("utf-8", "backslashreplace")
+    return csv_text(rows).encode("utf-8", "backslashreplace")

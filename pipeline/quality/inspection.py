@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.images.decoding import COLOUR_MODES, FORMATS, GREY_MODES, MOST_PIXELS, decode, pixel_digest
+from pipeline.images.frames import count_frames
 from pipeline.images.values import Extremes, find_extremes, is_deep, is_floating, values_of
 from pipeline.quality.fingerprints import FINGERPRINT_BYTES, fingerprint_of_plain, plain
 
@@ -24,6 +25,7 @@ FACTS = np.dtype(
         ("depth", "u1"),  # EIGHT_BITS, …
         ("one_colour", "?"),  # all pixels are the same
         ("brightest", "u1"),  # the largest value of 8 bits, if it is at most NEARLY_BLACK; 255 for all others
+        ("frames", "<u2"),  # images in the file, of which the first is read
         ("values", VALUES),  # Extremes of a deep image, zeros for others
         ("fingerprint", "u1", (FINGERPRINT_BYTES,)),
     ]
@@ -55,8 +57,9 @@ def inspect(encoded: bytes, max_pixels: int = MOST_PIXELS) -> tuple[object, ...]
     found = find_extremes(values_of(image)) if is_deep(image) else None
     seen = plain(image, found)
     fingerprint, shades = fingerprint_of_plain(seen)
-    looks = _looks_of_deep(image, found) if found else (*_looks(image, seen, *shades), NOT_DEEP)
-    return pixel_digest(image), image.width, image.height, mode, image_format, *looks, fingerprint
+    looks = _looks_of_deep(image, found) if found else _looks(image, seen, *shades)
+    frames = count_frames(encoded, image.format or "")
+    return pixel_digest(image), image.width, image.height, mode, image_format, *looks, frames, found or NOT_DEEP, fingerprint
 
 
 def _looks(image: Image.Image, seen: Image.Image, darkest: int, brightest: int) -> tuple[int, bool, int]:
@@ -69,8 +72,8 @@ def _looks(image: Image.Image, seen: Image.Image, darkest: int, brightest: int) 
     return depth, all(low == high for low, high in bands), most if most <= NEARLY_BLACK else 255
 
 
-def _looks_of_deep(image: Image.Image, found: Extremes) -> tuple[int, bool, int, Extremes]:
-    return FLOATING if is_floating(image) else WHOLE_NUMBERS, found.least == found.most or not np.isfinite(found.least), 255, found
+def _looks_of_deep(image: Image.Image, found: Extremes) -> tuple[int, bool, int]:
+    return FLOATING if is_floating(image) else WHOLE_NUMBERS, found.least == found.most or not np.isfinite(found.least), 255
 
 
 def is_misnamed(path: str, image_format: int) -> bool:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.names import shown
+
 TIMES_REPEATED = 10
 MOST_OF_A_CLASS = 0.5
 
@@ -23,7 +25,7 @@ class Repetition(NamedTuple):
     @property
     def in_words(self) -> str:
         """For example "30 images of cat are 1 picture"."""
-        return f"{self.images:,} images of {self.name} are {self.pictures:,} picture{'s' if self.pictures > 1 else ''}"
+        return f"{self.images:,} images of {shown(self.name)} are {self.pictures:,} picture{'s' if self.pictures > 1 else ''}"
 
 
 class SharedImages(NamedTuple):
@@ -37,7 +39,7 @@ class SharedImages(NamedTuple):
     @property
     def in_words(self) -> str:
         """For example "class cat repeats class dog (60 of 60 images)"."""
-        return f"class {self.name} repeats class {self.other} ({self.shared:,} of {self.images:,} images)"
+        return f"class {shown(self.name)} repeats class {shown(self.other)} ({self.shared:,} of {self.images:,} images)"
 
 
 def count_pictures(pictures: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> list[Repetition]:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from fractions import Fraction
 
 from pipeline.evaluation.counts import Score
+from pipeline.names import listed, shown
 from pipeline.params.register import Register
 
 NAMED = 5
@@ -58,7 +59,7 @@ def _fault(score: Score, gate: Register) -> str:
     """Why a score is not good enough, whatever the champion; empty if it is good enough."""
     if not score.beats_guessing:
         share = score.majority_images / score.images
-        return f"no better than always predicting the most common class, {score.majority_class} ({share:.4f})"
+        return f"no better than always predicting the most common class, {shown(score.majority_class)} ({share:.4f})"
     if Fraction(score.hits, score.images) < Fraction(str(gate.min_accuracy)):
         return f"below register.min_accuracy {gate.min_accuracy:g}"
     return ""
@@ -69,5 +70,4 @@ def _never_predicted(score: Score) -> str:
 
 
 def _named(names: Collection[str]) -> str:
-    shown = ", ".join(sorted(names)[:NAMED])
-    return shown + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return listed(sorted(names), NAMED)

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from pipeline.errors import StorageError
+from pipeline.files import read_json
 from pipeline.paths import Paths
 from pipeline.registry.decision import read_decision
+from pipeline.registry.versions import find_registered
 from pipeline.tracking.lineage import MODEL_TAG
 from pipeline.tracking.mlflow_log import MlflowLog
 from pipeline.tracking.run_log import ModelVersion, Registered, RegistryState
@@ -19,7 +22,7 @@ def registry_state(paths: Paths) -> RegistryState | None:
         return None
     tracker = MlflowLog.connect(paths)
     name = decision["model_name"]
-    version = tracker.find_version(name, {MODEL_TAG: decision["model_sha256"]})
+    version = _find_version(tracker, name, decision["model_sha256"], paths)
     registered = tracker.registered(name)
     uri = tracking_uri(paths)
     page = runs_page(uri if is_server(uri) else LOCAL_UI, tracker.experiment_id)
@@ -40,6 +43,15 @@ def registry_state(paths: Paths) -> RegistryState | None:
         verdict,
         page,
     )
+
+
+def _find_version(tracker: MlflowLog, name: str, digest: str, paths: Paths) -> ModelVersion | None:
+    """The version with the class names of the last run, else the newest of this network."""
+    try:
+        class_names = read_json(paths.stage("preprocess") / "spec.json")["class_names"]
+    except (StorageError, KeyError):
+        class_names = []
+    return find_registered(tracker, name, digest, class_names) or tracker.find_version(name, {MODEL_TAG: digest})
 
 
 def _verdict(decision: dict[str, Any], version: ModelVersion, registered: Registered | None) -> str:

@@ -14,7 +14,6 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 144
-LONGEST_NAME = 22
 
 P = ParamSpec("P")
 
@@ -77,11 +76,3 @@ def _style(theme: Theme) -> dict[str, object]:
         "legend.frameon": False,
         "text.parse_math": False,
     }
-
-
-def shorten(name: str) -> str:
-    """A name on one line of at most 22 characters, without its middle if it is longer."""
-    line = " ".join(name.split())
-    if len(line) <= LONGEST_NAME:
-        return line
-    return f"{line[: LONGEST_NAME - 9]}…{line[-8:]}"

@@ -59,8 +59,8 @@ def _group(kind: str, action: Action, findings: Sequence[Finding], pictures: Map
     for finding in reversed(once.values()):  # a pair of which both are left out is shown once
         subjects = [subject for subject in (finding.other, finding.subject) if subject and subject.path]
         shown = [Picture(each.path, each.label or None, each.split or None, pictures.get(each.row)) for each in subjects]
-        about = finding.subject.label if not finding.subject.path else ""
-        note = "" if finding.other else finding.note  # the pictures are side by side
+        about = "" if finding.subject.path else finding.about
+        note = "" if len(subjects) > 1 else finding.note  # the pictures are side by side
         examples.append(Example(shown, f"{about}: {note}" if about else note))
     return FindingGroup(kind, action, len(findings), examples, min(len(findings), MOST_EXAMPLES))
 

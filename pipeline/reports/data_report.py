@@ -13,7 +13,7 @@ from pipeline.quality.findings import Action
 from pipeline.quality.kinds import check_kind, counted, kinds
 from pipeline.quality.kinds import in_words as words_of
 from pipeline.reports.data_charts import CHART_CELLS, ROWS_OF_A_SHORT_LIST, median_px, short_list, size_chart
-from pipeline.reports.page import render_page
+from pipeline.reports.page import brief_names, render_page
 
 ACTIONS: Mapping[Action, str] = {"failed": "not accepted", "rejected": "left out", "kept": "kept"}
 MOST_EXAMPLES = 12
@@ -127,6 +127,7 @@ def render(report: DataReport) -> bytes:
         "data_report.html.j2",
         {"counted": counted, "is_pixelated": is_pixelated, "differ": differ, "phrase": phrase},
         report=report,
+        brief=brief_names(report.class_names),
         rows=(rows := class_rows(report)),
         by_size=sorted(rows, key=lambda row: row.images),
         compact=len(rows) > CLASSES_SHOWN_AT_ONCE,

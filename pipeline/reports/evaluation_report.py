@@ -6,10 +6,10 @@ no scripts; pictures are data URIs; all text is escaped.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.evaluation.metrics import Confusion
-from pipeline.reports.page import render_page
+from pipeline.reports.page import brief_names, render_page
 
 PICTURE_DOTS_PER_CSS_PX = 1.5
 CLASSES_SHOWN_AT_ONCE = 15
@@ -80,7 +80,7 @@ class Report:
     """Everything that the page shows. `metrics` are the flat numbers of the test split, `cross_validation` those over the folds.
 
     `warnings` come before all numbers. `overconfidence`: mean confidence minus accuracy, -1 to 1. `classes` are in the order shown. `params`: values by
-    section and key.
+    section and key. `numbered_classes`: the classes that the confusion matrix shows with a number, name by label.
     """
 
     dataset_name: str
@@ -103,11 +103,20 @@ class Report:
     confusion_matrix: Picture
     reliability: Picture
     fold_picture: Picture
+    numbered_classes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digits(self) -> int:
         """Decimals of an accuracy in per cent: a second one is meaningful only with many images."""
         return 2 if self.metrics["images"] >= IMAGES_FOR_A_SECOND_DIGIT else 1
+
+    @property
+    def names(self) -> set[str]:
+        """All class names that the page shows."""
+        pairs: list[Confusion | Mistake | Doubt] = [*self.confusions, *self.mistakes, *self.doubts]
+        return {name for pair in pairs for name in (pair.label, pair.predicted)} | {
+            name for row in self.classes for name in (row.name, row.confused_with)
+        }
 
     @property
     def guessing_loss(self) -> float:
@@ -132,6 +141,7 @@ def render(report: Report) -> str:
         "report.html.j2",
         {"css_px": css_px, "as_yaml": as_yaml},
         report=report,
+        brief=brief_names(report.names),
         agreement=agreement(report),
         calibration=calibration(report),
         shown_at_once=CLASSES_SHOWN_AT_ONCE,

@@ -5,11 +5,15 @@ The layout that all pages share is in templates/base.html.j2.
 
 import base64
 import functools
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from pipeline.names import shown
+
 NO_BREAK_SPACE = "\u00a0"
+LONGEST_BRIEF = 48
 
 Filter = Callable[..., object]
 
@@ -25,7 +29,7 @@ def _template(name: str, filters: tuple[tuple[str, Filter], ...]) -> Template:
     environment = Environment(
         loader=PackageLoader("pipeline.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(percent=percent, thousands=thousands, data_uri=data_uri)
+    environment.filters.update(percent=percent, thousands=thousands, data_uri=data_uri, shown=shown)
     environment.filters.update(filters)
     return environment.get_template(name)
 
@@ -33,6 +37,15 @@ def _template(name: str, filters: tuple[tuple[str, Filter], ...]) -> Template:
 def percent(share: float, digits: int = 1) -> str:
     """A share from 0 to 1 as a percentage, with a no-break space before the sign."""
     return f"{100 * share:.{digits}f}{NO_BREAK_SPACE}%"
+
+
+def brief_names(class_names: Iterable[str]) -> Mapping[str, str]:
+    """The names as in `shown`, very long ones without their middle unless they were the same then: for where the whole name stands elsewhere."""
+    half = LONGEST_BRIEF // 2
+    whole = {name: shown(name) for name in class_names}
+    brief = {name: text if len(text) <= LONGEST_BRIEF else f"{text[:half]}…{text[1 - half :]}" for name, text in whole.items()}
+    often = Counter(brief.values())
+    return {name: text if often[text] == 1 else whole[name] for name, text in brief.items()}
 
 
 def thousands(count: float) -> str:

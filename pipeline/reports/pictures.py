@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from PIL import Image
 
-from pipeline.reports.chart_style import LIGHT, Theme, drawn_as_png, shorten
+from pipeline.reports.chart_style import LIGHT, Theme, drawn_as_png
+from pipeline.reports.class_labels import class_labels
 
 if TYPE_CHECKING:  # it imports scikit-learn, which takes a second
     from pipeline.evaluation.metrics import ReliabilityBins
@@ -78,7 +79,8 @@ def _name_classes(axes: Axes, class_names: Sequence[str], points_per_class: floa
     """Class names along both axes, as large as fits."""
     every = math.ceil(len(class_names) / MOST_CLASSES_WITH_NAMES)
     positions = range(0, len(class_names), every)
-    names = [shorten(class_names[i]) for i in positions]
+    labels = class_labels(class_names)
+    names = [labels[i] for i in positions]
     size = min(9.5, max(4.5, 0.8 * points_per_class * every))
     if len(names) > MOST_CLASSES_WITH_COUNTS:
         axes.set_xticks(positions, names, fontsize=size, rotation=90)
@@ -157,7 +159,7 @@ def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, not_sho
     axes = figure.subplots()
     axes.imshow(rgba, interpolation="nearest", extent=(0, rgba.shape[1], rgba.shape[0], 0))
     axes.spines[:].set_visible(False)
-    axes.set_yticks(np.arange(row_count) * (height + gap_y) + height / 2, [shorten(name) for name in class_names])
+    axes.set_yticks(np.arange(row_count) * (height + gap_y) + height / 2, class_labels(class_names))
     axes.set_xticks(np.arange(2) * (width + gap_x) + width / 2, ["as it is", "augmented"], fontsize=9)
     axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
     axes.grid(visible=False)

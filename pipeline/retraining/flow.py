@@ -21,7 +21,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.listing.linked_folders import have_linked_folders_changed
+from pipeline.listing.changes import have_linked_folders_changed
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths, find_paths
 from pipeline.processes import Stopped, stop_on_signals

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.dataset.split_names import SPLITS
 from pipeline.git import ask_git
+from pipeline.names import in_markdown, listed, shown
 from pipeline.paths import Paths
 from pipeline.quality.kinds import counted, kinds
 from pipeline.tracking.run_log import RegistryState
@@ -62,7 +63,7 @@ def first_baseline(paths: Paths, here: Path) -> str:
 def markdown(paths: Paths, results: Sequence[StageResult], registry: RegistryState | None = None) -> str:
     """The summary that the Prefect UI shows: a table of the stages, a table of results, and where to compare runs."""
     stages = "\n".join(f"| {result.stage} | {result.state} | {_duration(result.seconds)} |" for result in results)
-    facts = "\n".join(f"| {name} | {value} |" for name, value in _facts(paths, registry).items())
+    facts = "\n".join(_row(name, value) for name, value in _facts(paths, registry).items())
     outcome = f"\n\n| result | |\n|---|---|\n{facts}" if facts else ""
     return (
         f"| stage | state | time |\n|---|---|---|\n{stages}{outcome}\n\n"
@@ -76,12 +77,12 @@ def data_markdown(paths: Paths) -> str:
     if not {"name", "counts", "class_names", "findings", "images", "rejected"} <= report.keys():
         return ""
     splits = [split for split in SPLITS if any(report["counts"][split].values())]
-    classes = [_row(name, *(f"{report['counts'][split][name]:,}" for split in splits)) for name in report["class_names"]]
+    classes = [_row(shown(name), *(f"{report['counts'][split][name]:,}" for split in splits)) for name in report["class_names"]]
     findings = [_row(kinds()[kind].title, f"{count:,}") for kind, count in report["findings"].items()]
     found = "\n".join(["| found | |", "|---|---|", *findings]) if findings else "No problems found."
     table = "\n".join([_row("class", *splits), "|---" * (1 + len(splits)) + "|", *classes])
     page = paths.relative(paths.stage("ingest") / "report.html")
-    return f"{_cell(report['name'])}: {_images(report)}. With pictures: `{page}`\n\n{found}\n\n{table}\n"
+    return f"{in_markdown(report['name'])}: {_images(report)}. With pictures: `{page}`\n\n{found}\n\n{table}\n"
 
 
 def runs_address(registry: RegistryState | None) -> str:
@@ -126,7 +127,7 @@ def _never_predicted(paths: Paths) -> str:
     """The classes that have test images and that the model never predicts."""
     decision = _read(paths.stage("register") / "decision.json").get("decision")
     names = decision.get("never_predicted") if isinstance(decision, dict) else None
-    return f"never predicted: {', '.join(names)}" if names else ""
+    return f"never predicted: {listed(names)}" if names else ""
 
 
 def _number(metrics: Mapping[str, Any], name: str) -> str:
@@ -160,9 +161,4 @@ def _duration(seconds: float) -> str:
 
 
 def _row(*cells: str) -> str:
-    return f"| {' | '.join(map(_cell, cells))} |"
-
-
-def _cell(text: str) -> str:
-    """Text that does not break a table."""
-    return " ".join(text.replace("|", "\\|").split())
+    return f"| {' | '.join(map(in_markdown, cells))} |"

@@ -1,5 +1,6 @@
 """From decisions to records: which folder or file has which label, split and group, and what becomes of all others."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pipeline.images.formats import identify
 from pipeline.listing.listing import Folder, Folders, Listing
 from pipeline.listing.records import LeftOut, Reading, Record
 
+ROBOFLOW = re.compile(r"(.+)\.rf\.[0-9a-zA-Z]{8,}\.[^.]+$")
 NOT_HERE = ("unlabelled", "images without a label")
 
 
@@ -76,7 +78,7 @@ def _records(listing: Listing, assigned: Assigned, left_out: list[LeftOut]) -> I
             try:
                 size_bytes = content.size_bytes()
                 if size_bytes:
-                    yield Record(path, place.label, place.split, place.group, size_bytes, content)
+                    yield Record(path, place.label, place.split, place.group or original_of(name), size_bytes, content)
                 else:
                     left_out.append(LeftOut(path, "empty", "empty file"))
             except OSError as error:
@@ -108,3 +110,9 @@ def not_read(found: Format | None) -> str:
     if found is None:
         return "of an unknown format"
     return f"{found.name} is not read here" + (f": {found.advice}" if found.advice else "")
+
+
+def original_of(name: str) -> str | None:
+    """The picture that Roboflow made a copy of: `IMG_1_jpg.rf.0a1b….jpg`; copies of one picture stay together."""
+    found = ROBOFLOW.match(name)
+    return found[1] if found else None

@@ -8,17 +8,18 @@ from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan, Place
 from pipeline.listing.listing import Listing
 from pipeline.listing.records import LeftOut, Reading
+from pipeline.listing.walk import CIRCLE
 from pipeline.sources.assigned import Assigned, reading_of
-from pipeline.sources.choice import Choice
-from pipeline.sources.other_tasks import masks_of, signs_of_other_task
+from pipeline.sources.choice import Choice, among_images
+from pipeline.sources.masks import masks_of
+from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.sources.repeated_classes import refuse_repeated_classes
 from pipeline.tables.columns import Understood
 from pipeline.tables.opening import is_loose
 from pipeline.tables.said import Labels
-from pipeline.two_readings import classes
 
 ADVICE = {
-    "link": "Replace links by what they lead to (`cp -rL`), or follow them with ingest.follow_links: true",
+    "link": "Is a drive not mounted? Otherwise replace links by what they lead to (`cp -rL`), or follow them with ingest.follow_links: true",
     "encrypted": "Make the archive again without a password",
     "unreadable": "Give yourself read access",
 }
@@ -32,7 +33,9 @@ def has_training(plan: FolderPlan) -> bool:
 
 def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels, tables: Sequence[Understood] = ()) -> Reading:
     """The reading of class folders; lists of files give the splits if the folders have none."""
-    _refuse_masks(listing, choice, plan)
+    masks = masks_of(listing) if choice.settings.class_from == "auto" else None
+    if masks and masks.folders & plan.places.keys():
+        raise among_images(choice, masks)
     elsewhere = dict(plan.left_out) | {
         parts: ("unlabelled", f"images without a label, in {'/'.join(parts) or 'the source itself'}") for parts in plan.flat
     }
@@ -45,16 +48,6 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
     if choice.settings.class_from == "auto":
         refuse_repeated_classes(listing, assigned, choice.path)
     return reading_of(listing, assigned, "class folders", "" if files else plan.settings, notes, choice.path)
-
-
-def _refuse_masks(listing: Listing, choice: Choice, plan: FolderPlan) -> None:
-    """Raise SourceError if masks would be counted as images of a class."""
-    masks = masks_of(listing) if choice.settings.class_from == "auto" else None
-    if masks and masks.folder in plan.places:
-        raise SourceError(
-            f"ingest.source: {choice.path} has {masks.seen}, as for segmentation; the folders would give {classes(plan.class_names())}. "
-            f'A mask is no image of a class: leave them out with ingest.ignore: ["{masks.glob}"]. If they are images, set ingest.class_from: first_folder.'
-        )
 
 
 def _split_by_lists(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels) -> dict[str, Place]:
@@ -106,7 +99,7 @@ def refuse_lost_links(listing: Listing, plan: FolderPlan, source: Path) -> None:
             continue
         for level in levels:
             is_inside = parts[: len(level)] == level and len(parts) > len(level)
-            is_folder = len(parts) > len(level) + 1 or "." not in parts[-1]
+            is_folder = CIRCLE not in fault.reason and (len(parts) > len(level) + 1 or "." not in parts[-1])
             if is_inside and is_folder and parts[len(level)] not in named:
                 lost[parts[len(level)]].append(fault)
     for label, faults in sorted(lost.items()):

@@ -1,5 +1,6 @@
 """What the user set about a source, and what errors show of it."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from pipeline.images.format_marks import Format
 from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Listing
 from pipeline.params.ingest import Ingest
+from pipeline.sources.masks import Masks, masks_of
 from pipeline.tables.columns import Understood
 from pipeline.two_readings import listed
 
@@ -27,14 +29,32 @@ class Choice(NamedTuple):
         return {role: name for role, name in self.settings.columns.model_dump().items() if name != "auto"}
 
 
-def other_task(choice: Choice, sign: str, seen: str) -> SourceError:
+def other_task(choice: Choice, listing: Listing, sign: str, seen: str) -> SourceError:
     """The error for a source that is labelled for detection or segmentation."""
     return SourceError(
         f"ingest.source: {choice.path} is labelled for another task, as for detection or segmentation: {sign}; {seen}. "
-        "A classifier needs one class for each image: name the columns "
-        "of a table in ingest.columns, as in {path: file, label: species}, or say where the class stands in the paths, as in ingest.class_from: "
-        '"{class}_*.jpg" (docs/data.md).'
+        "A classifier needs one class for each image: name the columns of a table in ingest.columns, as in {path: file, label: species}, "
+        f"or say where the class stands in the paths, as in ingest.class_from: {json.dumps(pattern_like(listing), ensure_ascii=False)} (docs/data.md)."
     )
+
+
+def among_images(choice: Choice, masks: Masks) -> SourceError:
+    """The error for masks that would count as images."""
+    return SourceError(
+        f"ingest.source: {choice.path} has {masks.seen}, as for segmentation. A mask is no image of a class: leave the masks out with "
+        f"ingest.ignore: {json.dumps(masks.globs, ensure_ascii=False)}. If they are images, set ingest.class_from."
+    )
+
+
+def pattern_like(listing: Listing) -> str:
+    """A pattern for the names in the folder with most images, but for masks: `images/{class}_*.jpg`."""
+    masks = masks_of(listing)
+    folders = [folder for folder in listing.folders.values() if folder.names and not (masks and folder.parts in masks.folders)]
+    folder = max(folders, key=lambda found: len(found.names), default=None)
+    if folder is None:
+        return "{class}_*.jpg"
+    name = folder.names[0]
+    return "/".join((*folder.parts[-1:], f"{{class}}_*.{name.rpartition('.')[2]}"))
 
 
 def image_folders(listing: Listing) -> str:

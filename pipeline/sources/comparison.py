@@ -39,9 +39,22 @@ def compare_readings(listing: Listing, choice: Choice, plan: FolderPlan, labels:
         return by_table(listing, choice, labels, None)
     if _is_one_to_one(pairs):
         return _agreeing(listing, choice, plan, labels, {label: folder for folder, label in pairs})
-    raise _differ(
-        choice, plan, labels, said, f"the folders are {listed(folder_classes)}, and {listed(labels.tables)} says {listed(table_classes)}"
-    )
+    raise _differ(choice, plan, labels, said, _disagreement(plan, labels, said, pairs))
+
+
+def _disagreement(plan: FolderPlan, labels: Labels, said: Mapping[str, Said], pairs: Mapping[tuple[str, str], int]) -> str:
+    """What folders and tables say differently: the images that disagree, if most agree, else the classes of both."""
+    usual = {folder: max((label for one, label in pairs if one == folder), key=lambda label: pairs[folder, label]) for folder, _ in pairs}
+    odd = {
+        path: row
+        for path, row in said.items()
+        if (place := plan.places.get(tuple(path.split("/")[:-1]))) and usual[place.label] != row.label
+    }
+    is_named_alike = len(set(usual.values())) == len(usual)
+    if is_named_alike and len(odd) * 10 < sum(pairs.values()):
+        path, row = min(odd.items())
+        return f"{len(odd):,} of {sum(pairs.values()):,} images disagree, such as {path}, which is {row.label} by {row.place}"
+    return f"the folders are {listed(plan.class_names())}, and {listed(labels.tables)} says {listed({row.label for row in said.values()})}"
 
 
 def _are_shards(listing: Listing, plan: FolderPlan) -> bool:

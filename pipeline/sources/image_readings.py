@@ -17,8 +17,9 @@ from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.by_folders import COVERED, by_folders, has_training
 from pipeline.sources.by_names import by_names, class_names_in_flat
 from pipeline.sources.by_tables import by_table
-from pipeline.sources.choice import Choice, example_of, files_found, image_folders, other_task, seen_beside
+from pipeline.sources.choice import Choice, among_images, example_of, files_found, image_folders, other_task, pattern_like, seen_beside
 from pipeline.sources.comparison import compare_readings
+from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.sources.unread_tables import no_table, read_tables, refuse_absent_images, refuse_other_task, refuse_unread_tables
 from pipeline.sources.webdataset import read_samples
@@ -45,9 +46,14 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     index = ImageIndex(listing)
     tables = read_tables(listing, index, choice, scratch)
     refuse_other_task(listing, choice, tables)
-    labels = read_labels(tables, index, choice.settings.multi_label)
+    try:
+        labels = read_labels(tables, index, choice.settings.multi_label)
+    except SourceError:
+        if masks := masks_of(listing):  # a name may be that of an image and of its mask
+            raise among_images(choice, masks) from None
+        raise
     add_splits_by_number(tables, index, labels)
-    if wanted == "table" or choice.table:
+    if wanted == "table" or choice.table or choice.columns.keys() & {"path", "label"}:
         if not labels.said:
             raise no_table(choice, tables)
         return by_table(listing, choice, labels, None)
@@ -83,7 +89,8 @@ def _try_plan(listing: Listing, choice: Choice) -> tuple[FolderPlan | None, Sour
     try:
         return _plan(listing, choice), None
     except SourceError as error:
-        return None, error
+        masks = masks_of(listing)
+        return None, among_images(choice, masks) if masks else error
 
 
 def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understood]) -> Reading:
@@ -97,13 +104,13 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
             listing, Assigned(files=files, elsewhere=elsewhere), "classes in the names of the files", "ingest.class_from: file_name"
         )
     if sign := signs_of_other_task(listing):
-        raise other_task(choice, sign, "no classes are to be seen")
+        raise other_task(choice, listing, sign, "no classes found")
     if not listing.images:
         raise SourceError(f"ingest.source: {choice.path} has no images that are read here. Found: {files_found(listing)}.")
     raise NoClassFolders(
-        f"ingest.source: {choice.path}: no classes are to be seen: {listing.images:,} images in {image_folders(listing)}, for example "
+        f"ingest.source: {choice.path}: no classes found: {listing.images:,} images in {image_folders(listing)}, for example "
         f"{example_of(listing)}{seen_beside(listing, tables)}. Put the images of each class into a folder of its own, add a table of paths and labels, "
-        f'or say where the class stands in the paths, as in ingest.class_from: "{{class}}_*.jpg" (docs/data.md).{_or_folders(folders)}'
+        f'or say where the class stands in the paths, as in ingest.class_from: "{pattern_like(listing)}" (docs/data.md).{_or_folders(folders)}'
     )
 
 

@@ -9,6 +9,7 @@ import tempfile
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,12 +111,14 @@ def _read(path: Path, settings: Ingest, scratch: Path) -> Reading:
     options = Options(settings.follow_links, tuple(settings.ignore), settings.name_encoding)
     choice = Choice(path, settings)
     if path.is_dir() or (is_archive(path) and not _is_container(path.name)):
-        return _choose(list_source(path, options, scratch), choice, scratch)
+        listing = list_source(path, options, scratch)
+        return replace(_choose(listing, choice, scratch), ignored=listing.ignored)
     for name, container in CONTAINERS.items():
         if container.candidates([path.name]) and (reading := container.read({path.name: path}, choice.columns.get("label"))):
             return _of_format(name, reading, choice)
     if is_table_name(path.name) and settings.format in ("auto", "table"):
-        return read_images(list_source(path.parent, options, scratch), choice._replace(table=path.name), scratch)
+        listing = list_source(path.parent, options, scratch)
+        return replace(read_images(listing, choice._replace(table=path.name), scratch), ignored=listing.ignored)
     if is_table_name(path.name):
         raise SourceError(f"ingest.source: {path} is a table, but ingest.format is {settings.format}. Set it to auto.")
     raise SourceError(f"ingest.source: {path}: expected {LAYOUTS}. Found: a file of an unknown format.")

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import ImageError, SourceError
 from pipeline.listing.listing import Folder, Listing
+from pipeline.listing.split_words import words_of
 from pipeline.sources.assigned import Assigned
 from pipeline.two_readings import listed
 
@@ -22,10 +24,11 @@ def refuse_repeated_classes(listing: Listing, assigned: Assigned, source: Path) 
         for name in wanted.intersection(folder.names):
             if place := assigned.place(folder, folder.below(name)):
                 holders[name].setdefault(place.label, []).append(folder)
-    for label, names in samples.items():
-        others = {other for name in names for other in holders[name] if other != label}
-        if others and all(_is_elsewhere(holders[name], name, label) for name in names):
-            copies = {other for name in names for other in holders[name] if other != label}
+    for label, names in sorted(
+        samples.items(), key=lambda item: (-len(words_of(item[0])), -len(item[0]), item[0])
+    ):  # `cat copy` before `cat`
+        copies = set.intersection(*(_same(holders[name], name, label) for name in names))
+        if copies:
             folders = sorted({folder.path for name in names for folder in holders[name][label]})
             raise SourceError(
                 f"ingest.source: {source}: the class {label} repeats images of {listed(copies)}: all of {len(names)} files that were compared "
@@ -38,20 +41,20 @@ def _samples(listing: Listing, assigned: Assigned) -> dict[str, list[str]]:
     """Up to SAMPLES names of images of each class with at least two."""
     names: defaultdict[str, list[str]] = defaultdict(list)
     for folder in listing.folders.values():
-        step = max(1, len(folder.names) // SAMPLES)
-        for name in folder.names[::step][:SAMPLES]:
+        spread = sorted({len(folder.names) * i // SAMPLES for i in range(SAMPLES)})
+        for name in (folder.names[i] for i in spread) if folder.names else ():
             if (place := assigned.place(folder, folder.below(name))) and len(names[place.label]) < SAMPLES:
                 names[place.label].append(name)
     return {label: found for label, found in names.items() if len(found) > 1}
 
 
-def _is_elsewhere(holders: dict[str, list[Folder]], name: str, label: str) -> bool:
-    """Whether an image of a class is in another class with the same content."""
-    others = [folder for other, folders in holders.items() if other != label for folder in folders]
+def _same(holders: Mapping[str, list[Folder]], name: str, label: str) -> set[str]:
+    """The other classes that have an image of this name with the same content."""
+    others = {other: folders for other, folders in holders.items() if other != label}
     if not others:
-        return False
+        return set()
     own = {_digest(folder, name) for folder in holders[label]}
-    return any(_digest(folder, name) in own for folder in others)
+    return {other for other, folders in others.items() if any(_digest(folder, name) in own for folder in folders)}
 
 
 def _digest(folder: Folder, name: str) -> bytes:

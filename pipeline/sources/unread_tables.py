@@ -29,7 +29,9 @@ def refuse_other_task(listing: Listing, choice: Choice, tables: Sequence[Underst
     """Raise SourceError if boxes or masks were drawn on the images, and labels are at best in columns that are not called so."""
     labelled = [understood for understood in tables if understood.kind in ("labels", "doubtful")]
     if labelled and not any(understood.is_strong for understood in labelled) and (sign := signs_of_other_task(listing)):
-        raise other_task(choice, sign, f"{listed([understood.table.path for understood in labelled])} may have a class for each image")
+        raise other_task(
+            choice, listing, sign, f"{listed([understood.table.path for understood in labelled])} may have a class for each image"
+        )
 
 
 def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Path) -> list[Understood]:

@@ -137,6 +137,6 @@ def _save(probabilities: np.ndarray, index: dict[str, list[object]], training: T
 
 def _out_of_fold(probabilities: np.ndarray, index: dict[str, list[object]], training: TrainingSet) -> pa.Table:
     """path, sha256, fold, label, predicted, and one column of probabilities per class."""
-    names = np.array(training.class_names)
+    names = np.array(training.class_names, dtype=object)
     by_class = {f"probability {name}": probabilities[:, i] for i, name in enumerate(training.class_names)}
     return pa.table({**index, "label": names[training.labels], "predicted": names[probabilities.argmax(axis=1)], **by_class})

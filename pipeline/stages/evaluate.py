@@ -5,8 +5,6 @@ Reads the outputs of preprocess, train and cross_validate; writes data/evaluate/
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.csv_text import csv_text
 from pipeline.errors import StageError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.counts import count_hits, warnings
@@ -26,6 +25,7 @@ from pipeline.models.predict import load_model, predict
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.reports import pictures
+from pipeline.reports.class_labels import numbered_classes
 from pipeline.reports.evaluation_page import class_rows, curves, doubted_labels, draw_folds, in_both_themes
 from pipeline.reports.evaluation_report import Fold, Mistake, Report, render
 from pipeline.tracking.lineage import NAME_TAG, pipeline_run, read_history
@@ -113,11 +113,8 @@ def test_metrics(values: dict[str, Any]) -> dict[str, float]:
 
 def per_class_csv(per_class: dict[str, dict[str, float]]) -> bytes:
     """One line per class: name, precision, recall, F1, number of images."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["class", *PER_CLASS_COLUMNS])
-    writer.writerows([name, *(numbers[column] for column in PER_CLASS_COLUMNS)] for name, numbers in per_class.items())
-    return text.getvalue().encode()
+    rows = ((name, *(numbers[column] for column in PER_CLASS_COLUMNS)) for name, numbers in per_class.items())
+    return csv_text([("class", *PER_CLASS_COLUMNS), *rows]).encode()
 
 
 def score_test_split(paths: Paths, predict_images: PredictImages) -> Scored:
@@ -186,6 +183,7 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
         ),
         reliability=in_both_themes(partial(pictures.reliability_diagram, bins), "Accuracy of the predictions against their confidence"),
         fold_picture=in_both_themes(partial(draw_folds, fold_rows, cross_validation, values["accuracy"]), "Accuracy of each fold"),
+        numbered_classes=numbered_classes(names),
     )
 
 

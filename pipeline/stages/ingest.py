@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from collections import Counter
@@ -27,20 +28,21 @@ from pipeline.dataset.pixel_findings import (
     value_problems,
 )
 from pipeline.dataset.shards import shard_files
-from pipeline.dataset.splits import Sides, decide_sides, together, without_crowds
+from pipeline.dataset.splits import Sides, decide_sides, decided_by, together, without_crowds
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
-from pipeline.listing.linked_folders import record_linked_folders
+from pipeline.listing.changes import record_linked_folders, state_of
 from pipeline.listing.records import LeftOut, Source
 from pipeline.listing.remote import is_url, local_copy
 from pipeline.listing.written_places import refuse_links, refuse_shared_source
+from pipeline.names import listed, shown
 from pipeline.own_files import MADE, clear
-from pipeline.params.ingest import Ingest
+from pipeline.params.ingest import MOST_FOR_TEST, Ingest
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
-from pipeline.quality.class_names import similar_names
+from pipeline.quality.class_names import are_codes, placeholder_names, similar_names
 from pipeline.quality.copies import Copies, find_copies
 from pipeline.quality.findings import (
     BESIDE,
@@ -62,11 +64,13 @@ from pipeline.reports.data_page import data_page, rows_shown
 from pipeline.reports.data_report import thumbnails_per_class
 from pipeline.sources.layouts import open_source
 from pipeline.tables.label_checks import combined_labels
+from pipeline.tables.opening import is_table_name
 
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
 NAMED_REJECTIONS = 10
+NAMED_CODES = 3
 
 
 def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
@@ -75,7 +79,8 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     Reports how many images are used and left out, and the number of findings.
     """
     location = _location(config, paths)
-    source = open_source(location, config.ingest, paths.scratch / "sources")
+    state = state_of(location)
+    source = _open(location, config, paths)
     recorded = read_recorded(source, paths)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
@@ -90,7 +95,12 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
         report |= {"removed_classes": changes.removed, **limits_of_model(judged)}
         _tell(folder, judged, findings, report)
         refuse_changes(changes, judged, config.ingest)
-        _refuse(findings, judged, report, config.ingest)
+        _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
+    if state_of(location) != state:
+        raise SourceError(
+            f"ingest.source: {config.ingest.source} has changed while it was read: files were added, changed or removed. Run the same command again "
+            "when nothing is written there."
+        )
     write_json(folder / "report.json", report)
     extend_ledger(paths.ledger, sides.new_keys, sides.new_founders)
     record(source, recorded, changes, judged, paths)
@@ -113,6 +123,20 @@ def _location(config: Config, paths: Paths) -> Path:
     return source
 
 
+def _open(location: Path, config: Config, paths: Paths) -> Source:
+    """The source; errors show it as it is set, not where a copy of a URL is."""
+    try:
+        return open_source(location, config.ingest, paths.scratch / "sources")
+    except SourceError as error:
+        if not is_url(config.ingest.source):
+            raise
+        shown = (
+            str(error).replace(str(location), config.ingest.source).replace(str(location.parent), config.ingest.source.rpartition("/")[0])
+        )
+        alone = " A table at a URL is fetched without its images: put both into one archive." if is_table_name(location.name) else ""
+        raise SourceError(shown + alone) from None
+
+
 def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[Images, np.ndarray]:
     """The images, and the pairs of near duplicates among them, int64 (M, 2)."""
     with tempfile.TemporaryFile(dir=shards.parent, prefix=".fingerprints.") as file:
@@ -126,7 +150,7 @@ def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[
 
 def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fraction: float) -> Sides:
     facts, keys = images.facts, keys_of(images)
-    recorded, earlier = ledger.find(keys)
+    recorded, earlier = ledger.find(decided_by(keys, facts["group"]))
     return decide_sides(keys, facts["label"], facts["split"], facts["group"], near, recorded, earlier, test_fraction=test_fraction)
 
 
@@ -161,18 +185,26 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
     marks = {"colour mode": np.array(MODES)[facts["mode"]], "format": np.array(FORMATS)[facts["format"]]}
     areas = facts["width"].astype(np.int64) * facts["height"]
     lost = [ClassProblem("lost_class", (name,), _why_lost(judged, name)) for name in sorted(set(judged.images.labels) - set(names))]
+    return [*lost, *check_counts(counts, names), *_check_names(names), *find_shortcuts(labels, marks, areas, names)]
+
+
+def _check_names(names: Sequence[str]) -> list[ClassProblem]:
+    """Names of classes that may mean the same class, several, or none."""
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
     combined = [
         ClassProblem("combined_names", (name,), f"it may mean images of {' and of '.join(parts)}")
         for name, parts in combined_labels(names).items()
     ]
-    return [*lost, *check_counts(counts, names), *similar, *combined, *find_shortcuts(labels, marks, areas, names)]
+    placeholders = [ClassProblem("placeholder_names", (name,), "may mean that the image has no label") for name in placeholder_names(names)]
+    examples = tuple(sorted(names)[:NAMED_CODES])
+    codes = [ClassProblem("code_names", examples, f"all {len(names):,} class names are codes")] if are_codes(names) else []
+    return [*similar, *combined, *placeholders, *codes]
 
 
 def _why_lost(judged: Judged, name: str) -> str:
     """Why a class has no image left, by one of its files if its name is in their paths."""
     fault = next((fault for fault in judged.images.left_out if name in fault.path.split("/")), None)
-    return "all its images are left out" + (f", for example {fault.path}: {fault.reason}" if fault else "")
+    return "all its images are left out" + (f", for example {shown(fault.path)}: {fault.reason}" if fault else "")
 
 
 def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any]) -> None:
@@ -184,30 +216,29 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
     pictures = judged.pictures({*rows_shown(findings), *(row for rows in by_class.values() for row in rows)})
     write_bytes(folder / "report.html", data_page(report, findings, judged.images.facts[judged.kept], by_class, pictures))
     for fault in left_out[:NAMED_REJECTIONS]:
-        print(f"ingest: left out {fault.path}: {fault.reason}", file=sys.stderr)
+        print(f"ingest: left out {shown(fault.path)}: {fault.reason}", file=sys.stderr)
     if len(left_out) > NAMED_REJECTIONS:
         print(f"ingest: left out {len(left_out) - NAMED_REJECTIONS:,} more, see data/ingest/rejected.csv", file=sys.stderr)
     for kind, count in Counter(fault.finding for fault in beside).items():
         example = next(fault for fault in beside if fault.finding == kind)
-        print(f"ingest: not counted as images: {in_words(kind, count)}, such as {example.path}: {example.reason}", file=sys.stderr)
+        print(f"ingest: not counted as images: {in_words(kind, count)}, such as {shown(example.path)}: {example.reason}", file=sys.stderr)
     for note in (finding for finding in findings if finding.kind in NOTES):
-        print(f"ingest: {note.subject.path}: {note.note}", file=sys.stderr)
+        print(f"ingest: {note.about}: {note.note}", file=sys.stderr)
     if found := report["value_range"]:
         print(f"ingest: {ValueRange(**found).sentence}", file=sys.stderr)
     if report["findings"]:
         print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
 
 
-def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest) -> None:
+def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest, enough_for_test: float) -> None:
     """Raise SourceError if a policy says so, if too much is left out, or if the rest cannot be used for training and testing."""
     failed = count_findings([finding for finding in findings if finding.action == "failed"])
     if failed:
         if "conflict" in failed:
             refuse_repeated_classes(judged, report["name"])
         example = next(finding for finding in findings if finding.action == "failed")
-        about = example.subject.path or example.subject.label
         raise SourceError(
-            f"ingest.source: {report['name']} has {_listed(failed)}, for example {about}: {example.note}. "
+            f"ingest.source: {report['name']} has {_listed(failed)}, for example {example.about}: {example.note}. "
             "Fix them, or change the policy in params.yaml under ingest; data/ingest/report.html shows them all."
         )
     refuse_nothing_to_see(judged, report["name"])
@@ -217,16 +248,24 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
         raise SourceError(f"ingest.source: all images of {report['name']} are left out; data/ingest/report.html shows why.")
     if len(names) < 2:
         raise SourceError(
-            f"ingest.source: all {report['images']} images of {report['name']} are of one class, {names[0]}. At least two classes are needed."
+            f"ingest.source: all {report['images']} images of {report['name']} are of one class, {shown(names[0])}. At least two classes are needed."
         )
     for split in ("train", "test"):
         if not any(counts[split].values()):
-            raise SourceError(
-                f"ingest.source: {report['name']} has no images for the {split} split. Add images or change ingest.test_fraction."
-            )
+            advice = _how_to_fill(split, limits.test_fraction, enough_for_test)
+            raise SourceError(f"ingest.source: {report['name']} has no images for the {split} split{advice}")
     unseen = [name for name in names if not counts["train"][name] + counts["validation"][name]]
     if unseen:
-        raise SourceError(f"ingest.source: {', '.join(unseen)} has test images but no training images. Add some, or remove the class.")
+        raise SourceError(f"ingest.source: {listed(unseen)} has test images but no training images. Add some, or remove the class.")
+
+
+def _how_to_fill(split: str, test_fraction: float, enough_for_test: float) -> str:
+    """The end of a sentence: why no image is in a split, and what to do."""
+    if split != "test" or enough_for_test <= test_fraction:
+        return ". Add images or change ingest.test_fraction."
+    if enough_for_test > MOST_FOR_TEST:
+        return ": each group of images is all of a class, or was used for training before. Add images."
+    return f". Add images, or set ingest.test_fraction to {math.ceil(100 * enough_for_test) / 100:g}."
 
 
 def _refuse_too_many(left_out: Sequence[LeftOut], judged: Judged, limits: Ingest, name: str) -> None:
@@ -238,7 +277,7 @@ def _refuse_too_many(left_out: Sequence[LeftOut], judged: Judged, limits: Ingest
             refuse_repeated_classes(judged, name)
         raise SourceError(
             f"ingest.source: {len(left_out):,} of {files:,} files of {name} would be left out, more than ingest.max_rejected_fraction "
-            f"({limits.max_rejected_fraction:g}) allows: {_listed(found)}, for example {left_out[0].path}: {left_out[0].reason}. "
+            f"({limits.max_rejected_fraction:g}) allows: {_listed(found)}, for example {shown(left_out[0].path)}: {left_out[0].reason}. "
             "Fix them or raise the limit; data/ingest/rejected.csv lists them all."
         )
 

@@ -26,6 +26,7 @@ from pipeline.errors import SourceError
 from pipeline.files import read_json, write_bytes, write_json, write_table_in_parts
 from pipeline.images import decoding, values
 from pipeline.images.decoding import ImageSpec
+from pipeline.names import in_list
 from pipeline.own_files import MADE, clear
 from pipeline.parallel import parallel_map
 from pipeline.params.preprocess import Preprocess
@@ -200,7 +201,9 @@ def _described(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _folds(labels: np.ndarray, groups: np.ndarray, config: Config, class_names: list[str]) -> np.ndarray:
     counts = np.bincount(labels, minlength=len(class_names))
-    scarce = [f"{name} ({count})" for name, count in zip(class_names, counts, strict=True) if 0 < count < config.cross_validate.folds]
+    scarce = [
+        f"{in_list(name)} ({count})" for name, count in zip(class_names, counts, strict=True) if 0 < count < config.cross_validate.folds
+    ]
     if scarce:
         print(f"warning: fewer training images than folds ({config.cross_validate.folds}) in {', '.join(scarce)}", file=sys.stderr)
     if counts.max() < 2:

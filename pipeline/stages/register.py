@@ -26,6 +26,7 @@ from pipeline.paths import STAGES, Paths
 from pipeline.registry.alias import CHAMPION_TAG, NO_ALIAS, champion_of, got_alias_by_hand, is_champion, is_removed, lost_alias_by_hand
 from pipeline.registry.gate import confirm, pass_gate
 from pipeline.registry.texts import describe_model, describe_version
+from pipeline.registry.versions import CLASSES_TAG, find_registered, in_tag, known_classes
 from pipeline.tracking.lineage import MODEL_TAG, pipeline_run
 from pipeline.tracking.provenance import code_tags, lock_digest
 from pipeline.tracking.run_log import ModelVersion, Registered, Run, Tracker
@@ -43,7 +44,7 @@ SCORE_TAGS = (
     "test_sha256",
     "cv_accuracy",
     "data_digest",
-    "class_names",
+    CLASSES_TAG,
 )
 Decision = dict[str, Any]
 
@@ -59,7 +60,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     digest = sha256_file(paths.stage("train") / "model.keras")
     score = test_score(paths)
     registered = tracker.registered(name)
-    version = tracker.find_version(name, {MODEL_TAG: digest})
+    version = find_registered(tracker, name, digest, _class_names(paths))
     decision = _earlier_decision(version, registered, config, paths) or _decide(score, version, registered, config, paths, tracker)
     version = _register(version, name, decision, score, log, paths, tracker)
     if decision["promoted"] and not lost_alias_by_hand(version, registered) and not is_champion(version, registered):
@@ -75,6 +76,10 @@ def registered_name(config: Config, paths: Paths) -> str:
     if config.register_.model_name != "auto":
         return config.register_.model_name
     return str(read_json(paths.stage("preprocess") / "spec.json")["dataset_name"])
+
+
+def _class_names(paths: Paths) -> list[str]:
+    return list(read_json(paths.stage("preprocess") / "spec.json")["class_names"])
 
 
 def in_experiment() -> bool:
@@ -166,9 +171,8 @@ def _champion_hits(champion: ModelVersion, score: Score, paths: Paths, tracker: 
 
 def _lost_classes(champion: ModelVersion | None, paths: Paths) -> tuple[set[str], set[str]]:
     """The classes that the champion knows and this model does not: without and with a confirmed removal."""
-    known = json.loads(champion.tags.get("class_names", "[]")) if champion else []
     spec = read_json(paths.stage("preprocess") / "spec.json")
-    lost = set(known) - set(spec["class_names"])
+    lost = set(known_classes(champion)) - set(spec["class_names"])
     return lost - set(spec.get("removed_classes", [])), lost & set(spec.get("removed_classes", []))
 
 
@@ -187,7 +191,7 @@ def _register(
         "test_images": str(score.images),
         "test_sha256": decision["test_sha256"],
         "cv_accuracy": f"{folds['cv_accuracy_mean']:.4f} ± {folds['cv_accuracy_std']:.4f}",
-        "class_names": json.dumps(spec["class_names"], ensure_ascii=False),
+        CLASSES_TAG: in_tag(spec["class_names"]),
         "data_digest": spec["dataset_digest"],
         **code_tags(paths.root),
     }

@@ -20,6 +20,7 @@ from mlflow.entities import ViewType
 from pipeline.errors import TrackingError
 from pipeline.network import check_network, masked
 from pipeline.paths import Paths
+from pipeline.tracking.long_tags import in_parts, joined
 from pipeline.tracking.mlflow_client import AlreadyThereError, GuardedClient, NotThereError
 from pipeline.tracking.mlflow_model import log_served_model, predict_apart
 from pipeline.tracking.mlflow_run import MlflowRun
@@ -31,6 +32,8 @@ from pipeline.tracking.tracking_server import check_reachable, given_uri, is_own
 CHAMPION = "champion"
 MODEL_ID_TAG = "model_id"
 PAGE = 200
+LONGEST_SEARCHED = 250
+LONGEST_DESCRIPTION = 5000  # of a version or a model; PostgreSQL refuses a longer one
 QUIET = {"mlflow": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.ERROR}
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -105,8 +108,9 @@ class MlflowLog:
     def find_version(self, model_name: str, tags: Mapping[str, str]) -> ModelVersion | None:
         if self.registered(model_name) is None:
             return None
-        found = [v for v in self._versions(tags) if v.name == model_name and all(v.tags.get(key) == value for key, value in tags.items())]
-        return _version(max(found, key=lambda v: int(v.version))) if found else None
+        versions = (_version(found) for found in self._versions(tags) if found.name == model_name)
+        matching = (version for version in versions if all(version.tags.get(key) == value for key, value in tags.items()))
+        return max(matching, key=lambda version: int(version.version), default=None)
 
     def registered(self, model_name: str) -> Registered | None:
         try:
@@ -126,7 +130,7 @@ class MlflowLog:
         model_id = run.tags[MODEL_ID_TAG]
         with contextlib.suppress(AlreadyThereError):
             self._client.create_registered_model(model_name)
-        made = self._client.create_model_version(model_name, f"models:/{model_id}", run.id, tags=dict(tags), model_id=model_id)
+        made = self._client.create_model_version(model_name, f"models:/{model_id}", run.id, tags=in_parts(tags), model_id=model_id)
         return _version(made)
 
     def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
@@ -135,15 +139,16 @@ class MlflowLog:
             self._client.set_registered_model_tag(version.name, key, value)
 
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
-        for key, value in tags.items():
+        stored = self._client.get_model_version(version.name, version.version).tags
+        for key, value in in_parts(tags, stored).items():
             self._client.set_model_version_tag(version.name, version.version, key, value)
         return replace(version, tags={**version.tags, **tags})
 
     def describe_version(self, version: ModelVersion, text: str) -> None:
-        self._client.update_model_version(version.name, version.version, text)
+        self._client.update_model_version(version.name, version.version, _fitting(text))
 
     def describe_model(self, model_name: str, text: str) -> None:
-        self._client.update_registered_model(model_name, text)
+        self._client.update_registered_model(model_name, _fitting(text))
 
     def predict(self, version: ModelVersion, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
         entity = self._client.get_model_version(version.name, version.version)
@@ -244,11 +249,17 @@ def _own(run: Run | None) -> MlflowRun | None:
 
 
 def _quoted(value: str) -> str:
-    """A string in MLflow's search language; empty if the language cannot express it."""
+    """A string in MLflow's search language; empty if the language cannot express it, or if it is long."""
+    if len(value) > LONGEST_SEARCHED:
+        return ""
     quote = next((mark for mark in "'\"" if mark not in value), "")
     return f"{quote}{value}{quote}" if quote and "\\" not in value else ""
 
 
+def _fitting(description: str) -> str:
+    return description if len(description) <= LONGEST_DESCRIPTION else f"{description[: LONGEST_DESCRIPTION - 1]}…"
+
+
 def _version(entity: Any) -> ModelVersion:
     made = datetime.fromtimestamp(int(entity.creation_timestamp or 0) / 1000, UTC)
-    return ModelVersion(str(entity.name), str(entity.version), dict(entity.tags or {}), made)
+    return ModelVersion(str(entity.name), str(entity.version), joined(entity.tags or {}), made)

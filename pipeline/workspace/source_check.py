@@ -111,6 +111,7 @@ def understand(source: Source, ingest: Ingest, seconds: float = SECONDS_FOR_RECO
         seen=None if is_complete else counts.total(),
         test_fraction=ingest.test_fraction,
         ignore=ingest.ignore,
+        ignored=source.reading.ignored,
     )
 
 
@@ -200,6 +201,16 @@ def _too_many_left_out(found: Understood, ingest: Ingest) -> str:
     )
 
 
+def _what_is_done(source: str, seconds: float, scratch: Path, *, has_bar: bool) -> str:
+    """A line about what is being read; empty while a bar shows what is being unpacked."""
+    files = [file for file in scratch.rglob("*") if file.is_file()]
+    if has_bar and any(file.suffix == ".partial" for file in files):
+        return ""
+    unpacked = sum(file.stat().st_size for file in files)
+    done = f", {unpacked / 2**20:,.0f} MiB unpacked" if unpacked else ""
+    return f"check: reading {source}: {seconds:.0f} s{done}"
+
+
 @contextlib.contextmanager
 def _saying_that_it_takes_time(source: str, scratch: Path) -> Iterator[None]:
     """Print what is being done on standard error, every few seconds once it has taken one."""
@@ -209,9 +220,8 @@ def _saying_that_it_takes_time(source: str, scratch: Path) -> Iterator[None]:
         wait = SECONDS_BEFORE_A_WORD
         while not ended.wait(wait):
             wait = SECONDS_BETWEEN_WORDS
-            unpacked = sum(file.stat().st_size for file in scratch.rglob("*") if file.is_file())
-            done = f", {unpacked / 2**20:,.0f} MiB unpacked" if unpacked else ""
-            print(f"check: reading {source}: {time.monotonic() - started:.0f} s{done}", file=sys.stderr, flush=True)
+            if word := _what_is_done(source, time.monotonic() - started, scratch, has_bar=sys.stderr.isatty()):
+                print(word, file=sys.stderr, flush=True)
 
     def say_if_anybody_listens() -> None:
         with contextlib.suppress(OSError, ValueError):

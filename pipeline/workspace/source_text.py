@@ -41,6 +41,7 @@ class Understood:
     """What a source was understood to be. `counts` has images by (split, class), with None for images that have no split yet.
 
     `how` names the layout, `settings` are the parameters that choose it. `left_out` is by kind. `seen`: if not all images were looked at, how many.
+    `ignored`: how many files and folders the globs of `ignore` leave out.
     """
 
     how: str
@@ -54,6 +55,7 @@ class Understood:
     seen: int | None
     test_fraction: float
     ignore: Sequence[str]
+    ignored: int
 
     @property
     def splits(self) -> dict[str | None, int]:
@@ -148,7 +150,8 @@ def _left_out(found: Understood) -> dict[str, list[str]]:
     told["left out"] = told["left out"] or ["nothing"]
     if found.seen is not None:
         told["left out"].append(f"as far as the first {counted(found.seen, 'image shows', 'images show')}; a run looks at all of them")
-    told["ignored"] = [f"{', '.join(map(printable, found.ignore))} (ingest.ignore)"] if found.ignore else []
+    ignored = counted(found.ignored, "file or folder", "files and folders")
+    told["ignored"] = [f"{', '.join(map(printable, found.ignore))} (ingest.ignore): {ignored}"] if found.ignore else []
     return told
 
 

@@ -1,4 +1,4 @@
-"""Whether files behind links to folders have changed: DVC does not look there, so a run has to.
+"""Whether a source changes: while it is read, or behind links to folders, where DVC does not look.
 
 What they were at the last `ingest` is kept beside the caches: names, sizes and times, as one digest.
 """
@@ -40,6 +40,16 @@ def _state(source: Path) -> str:
         digest.update(line.encode("utf-8", "surrogateescape") + b"\0")
         found = True
     return digest.hexdigest() if found else ""
+
+
+def state_of(source: Path) -> str:
+    """A digest of names, sizes and times of all files of a source: whether it changes while it is read."""
+    digest = hashlib.sha256()
+    status = source.stat()
+    digest.update(f"{status.st_size}\0{status.st_mtime_ns}".encode() if source.is_file() else b"")
+    for line in _files_behind_links(str(source), is_behind=True, above=frozenset()) if source.is_dir() else ():
+        digest.update(line.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()
 
 
 def _files_behind_links(folder: str, *, is_behind: bool, above: frozenset[tuple[int, int]]) -> Iterator[str]:

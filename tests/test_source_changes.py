@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.listing.linked_folders import have_linked_folders_changed, record_linked_folders
+from pipeline.listing.changes import have_linked_folders_changed, record_linked_folders
 
 
 @pytest.fixture
