@@ -400,3 +400,13 @@ def test_files_that_gave_the_labels_of_samples_are_not_named(tmp_path: Path) -> 
     table(tmp_path, "a picture", "a.caption")
 
     assert [entry.path for entry in left_out(read(tmp_path))] == ["a.caption"]
+
+
+def test_a_list_of_training_and_validation_goes_with_one_of_the_test(tmp_path: Path) -> None:
+    """NIH's chest X-rays."""
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, f"image,label\n{ROWS}")
+    table(tmp_path, listing("a.png", "b.png"), "train_val_list.txt")
+    table(tmp_path, listing("c.png", "d.png"), "test_list.txt")
+
+    assert [split for _, _, split in found(read(tmp_path))] == ["train", "train", "test", "test"]

@@ -17,7 +17,7 @@ from pipeline.tables.cells import LABEL, PATH, find_column
 from pipeline.tables.columns import Understood, refuse_unknown_columns, understand
 from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.joined_tables import with_numbers_told
-from pipeline.tables.labels import labelled_tables, says_more, why_unused
+from pipeline.tables.labels import is_submission, labelled_tables, says_more, why_unused
 from pipeline.tables.opening import is_loose, may_be_table, open_table
 from pipeline.tables.rows import split_of_table
 from pipeline.two_readings import listed
@@ -97,6 +97,7 @@ def _refuse_labels_beside_doubts(listing: Listing, choice: Choice, tables: Seque
         for understood in tables
         if understood.kind == "doubtful"
         and understood.columns
+        and not is_submission(understood)
         and (understood.is_unknown_split or not is_strong)
         and understood.profiles[understood.columns.path].images & images
     ]

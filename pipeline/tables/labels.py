@@ -51,7 +51,7 @@ def says_more(understood: Understood) -> bool:
 
 def why_unused(understood: Understood) -> str:
     """Why a table without labels that count is of no use; empty if it is, or if it is a list of the images to be named in a competition."""
-    if says_more(understood) or _is_submission(understood) or _is_list_of_classes(understood):
+    if says_more(understood) or is_submission(understood) or _is_list_of_classes(understood):
         return ""
     if understood.kind == "splits" and understood.columns:
         return f"lists {len(understood.profiles[understood.columns.path].images):,} images, but says neither label nor split"
@@ -63,7 +63,8 @@ def _split_of_list(understood: Understood) -> str | None:
     return split_of_table(understood.table.path) if understood.kind == "splits" and len(understood.table.columns) == 1 else None
 
 
-def _is_submission(understood: Understood) -> bool:
+def is_submission(understood: Understood) -> bool:
+    """Whether a table shows what is to be handed in to a competition."""
     return "submission" in understood.table.name.lower()
 
 
@@ -72,7 +73,7 @@ def labelled_tables(tables: Sequence[Understood]) -> list[Understood]:
     found = [understood for understood in tables if understood.kind == "labels"]
     found = [understood for understood in found if not _is_list_of_classes(understood)] or found
     found = [understood for understood in found if understood.is_strong] or found
-    return [understood for understood in found if not _is_submission(understood)] or found
+    return [understood for understood in found if not is_submission(understood)] or found
 
 
 def _is_list_of_classes(understood: Understood) -> bool:
