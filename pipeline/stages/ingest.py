@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
 NAMED_REJECTIONS = 10
+NAMED_NOTES = 3
 NAMED_CODES = 3
 
 
@@ -222,8 +223,13 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
     for kind, count in Counter(fault.finding for fault in beside).items():
         example = next(fault for fault in beside if fault.finding == kind)
         print(f"ingest: not counted as images: {in_words(kind, count)}, such as {shown(example.path)}: {example.reason}", file=sys.stderr)
-    for note in (finding for finding in findings if finding.kind in NOTES):
-        print(f"ingest: {note.about}: {note.note}", file=sys.stderr)
+    notes = [finding for finding in findings if finding.kind in NOTES]
+    for kind in dict.fromkeys(note.kind for note in notes):
+        of_kind = [note for note in notes if note.kind == kind]
+        for note in of_kind[:NAMED_NOTES]:
+            print(f"ingest: {note.about}: {note.note}", file=sys.stderr)
+        if len(of_kind) > NAMED_NOTES:
+            print(f"ingest: and {in_words(kind, len(of_kind) - NAMED_NOTES)} more, see data/ingest/findings.csv", file=sys.stderr)
     if found := report["value_range"]:
         print(f"ingest: {ValueRange(**found).sentence}", file=sys.stderr)
     if report["findings"]:

@@ -14,7 +14,7 @@ from pipeline.tables.table import Table
 from pipeline.two_readings import listed
 
 NAMED_SPLIT = {"subset", "partition", "data_set"}
-SPLIT_WORDS = {"partition", "partitions", "split", "splits", "fold", "folds", "kfold", "eval"}
+SPLIT_WORDS = {"partition", "partitions", "split", "splits", "eval"}  # folds are for a cross-validation, and say nothing of the test
 MOST_FOLDS = 20
 FLAG_WORDS = {"is", "in", "set", "image", "img", "data", "flag"}
 
@@ -145,7 +145,7 @@ def _split_column(
 
 
 def _is_numbered_split(table: Table, profile: Profile) -> bool:
-    """Whether a column of a few whole numbers is called after splits or folds, or has no name in a table that is."""
+    """Whether a column of a few whole numbers is called after splits, or has no name in a table that is."""
     if profile.numbers < profile.filled or profile.fractions or len(profile.values) > MOST_FOLDS:
         return False
     if not profile.name.startswith(UNNAMED):
