@@ -71,14 +71,20 @@ def decide_sides(
     keys: uint64, the first 64 bits of the sha256 of the pixels. given: int8, the source's split or NO_SPLIT. groups: uint64, the source's group or 0.
     labels: int. near: int (M, 2), near duplicates. recorded: bool, whether an earlier run decided; earlier: uint64, the image that it follows since then.
     """
-    fixed = np.where(groups != 0, groups, np.where(recorded, earlier, 0)).astype(np.uint64)
-    fixed = np.select([given == TEST, given != NO_SPLIT], [ALWAYS_TEST, ALWAYS_TRAIN], fixed)
-    free = (given == NO_SPLIT) & (groups == 0) & ~recorded
+    is_decided, deciders = decided_by_source(given, groups)
+    fixed = np.where(is_decided, deciders, np.where(recorded, earlier, 0)).astype(np.uint64)
+    free = ~is_decided & ~recorded
     followed = founders(keys, fixed, ~free, near)
     followed = _leave_some_to_train(followed, labels, free, given, test_fraction)
     new_keys, first = np.unique(keys[free], return_index=True)
     splits = np.where(given != NO_SPLIT, given, np.where(is_test(followed, test_fraction), TEST, TRAIN))
     return Sides(splits.astype(np.int8), keys, new_keys, followed[free][first])
+
+
+def decided_by_source(given: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(whether the source or its group decides the split of each image, bool (N,); what it follows then, uint64 (N,)), for `decide_sides`."""
+    follows = np.select([given == TEST, given != NO_SPLIT], [ALWAYS_TEST, ALWAYS_TRAIN], groups)
+    return (given != NO_SPLIT) | (groups != 0), follows.astype(np.uint64)
 
 
 def _leave_some_to_train(followed: np.ndarray, labels: np.ndarray, free: np.ndarray, given: np.ndarray, test_fraction: float) -> np.ndarray:

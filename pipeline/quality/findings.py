@@ -47,7 +47,7 @@ class Subject(NamedTuple):
 
 
 class ImageProblem(NamedTuple):
-    """A finding about one image, which is kept: its kind, the row, and a note."""
+    """A finding about one image, which is not left out: its kind, the row, and a note."""
 
     kind: str
     row: int
@@ -85,7 +85,9 @@ def list_findings(
     """All findings, in the order of the checks. subjects: those of `rows_named`. formats: (N,), indices into FORMATS."""
     unusable = ACTIONS[policies["unusable"]]
     findings = [_of_file(fault, unusable) for fault in left_out]
-    findings += [Finding(problem.kind, "kept", subjects[problem.row], None, problem.note, rejected=False) for problem in seen]
+    for one in seen:
+        action = ACTIONS[policies.get(one.kind, "keep")]
+        findings.append(Finding(one.kind, action, subjects[one.row], None, one.note, rejected=False))
     for row in misnamed.rows.tolist():
         note = f"its content is {FORMATS[formats[row]]}"
         findings.append(Finding("wrong_type", ACTIONS[misnamed.policy], subjects[row], None, note, misnamed.policy == "reject"))
