@@ -295,3 +295,20 @@ def test_a_finding_can_stop_the_run_and_is_shown_all_the_same(tmp_path: Path, fa
     folder = tmp_path / "project" / "data" / "ingest"
     assert sorted(file.name for file in folder.iterdir()) == ["findings.csv", "index.parquet", "rejected.csv", "report.html"]
     assert ",failed," in (folder / "findings.csv").read_text(encoding="utf-8")
+
+
+def test_groups_in_more_than_one_split_of_the_source_are_named_with_their_images(tmp_path: Path) -> None:
+    source = write_class_folders(tmp_path / "source", classes=2, per_class=10)
+    patients = {0: "ann", 1: "ann", 2: "ann", 3: "bob"}
+    lines = [
+        f"{kind}/{kind} {i:03d}.jpg,{kind},{'test' if i % 5 == 0 else 'train'},{patients.get(i, f'patient {i}')}"
+        for kind in ("circle", "cross")
+        for i in range(10)
+    ]
+    (source / "labels.csv").write_text("\n".join(["file,label,split,patient", *lines]), encoding="utf-8")
+
+    outputs = run(tmp_path, source, columns={"path": "auto", "label": "auto", "split": "auto", "group": "patient"})
+
+    found = [finding for finding in outputs.findings if finding["finding"] == "group_leak"]
+    assert [(finding["action"], finding["note"]) for finding in found] == [("kept", "group ann: images 4 in train, 2 in test")]
+    assert "ingest: 1 group in several splits: group ann: images 4 in train, 2 in test\n" in outputs.printed

@@ -13,7 +13,7 @@ from pipeline.images.decoding import FORMATS
 from pipeline.listing.records import LeftOut
 from pipeline.quality.class_checks import ClassProblem
 from pipeline.quality.copies import Copies
-from pipeline.quality.kinds import kinds
+from pipeline.quality.kinds import in_words, kinds
 
 Action = Literal["failed", "rejected", "kept"]
 
@@ -27,6 +27,7 @@ NOTES = {
     "name_encoding",
     "linked_folder",
 }  # about the source, not about a file that could be an image
+PRINTED = ("group_leak", "moved_images", "uneven_range")  # with the first of them, since they make results worth less than they look
 RELATIONS = {
     "conflict": "the same pixels as {} in another class",
     "leak": "the same pixels as {} in {}",
@@ -122,6 +123,18 @@ def count_findings(findings: Sequence[Finding]) -> dict[str, int]:
     """The number of findings by kind, without zeros."""
     counts = Counter(finding.kind for finding in findings)
     return {kind: counts[kind] for kind in kinds() if counts[kind]}
+
+
+def printed(findings: Sequence[Finding]) -> list[str]:
+    """A line for each kind that is printed with the first of its findings."""
+    lines = []
+    for kind in PRINTED:
+        of_kind = [finding for finding in findings if finding.kind == kind]
+        if of_kind:
+            path, more = of_kind[0].subject.path, len(of_kind) > 1
+            about = (", for example" if more else ":") + (f" {path}:" if path else "")
+            lines.append(f"{in_words(kind, len(of_kind))}{about} {of_kind[0].note}")
+    return lines
 
 
 def rejections(findings: Sequence[Finding], *, beside: bool = False) -> list[LeftOut]:

@@ -28,6 +28,7 @@ from pipeline.dataset.pixel_findings import (
     value_problems,
 )
 from pipeline.dataset.shards import shard_files
+from pipeline.dataset.split_names import SPLITS
 from pipeline.dataset.splits import Sides, decide_sides, together, without_crowds
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
@@ -50,11 +51,13 @@ from pipeline.quality.findings import (
     count_findings,
     findings_csv,
     list_findings,
+    printed,
     rejected_csv,
     rejections,
     rows_named,
 )
 from pipeline.quality.fingerprints import FINGERPRINT_BYTES
+from pipeline.quality.group_leaks import find_group_leaks
 from pipeline.quality.inspection import MODES
 from pipeline.quality.kinds import in_words
 from pipeline.quality.near_duplicates import near_duplicates
@@ -150,7 +153,14 @@ def _judge(
     moved = find_moved(judged, earlier, policies.test_fraction)
     seen = [*image_problems(judged, value_range), *moved_problems(moved)]
     subjects = judged.subjects(rows_named(misnamed, copies, seen))
-    problems = [*class_problems(changes), *_check_classes(judged, order), *repetitions(judged), *value_problems(judged, value_range)]
+    leaks = find_group_leaks(facts["group"][judged.kept], judged.splits[judged.kept], judged.images.groups, SPLITS)
+    problems = [
+        *leaks,
+        *class_problems(changes),
+        *_check_classes(judged, order),
+        *repetitions(judged),
+        *value_problems(judged, value_range),
+    ]
     return list_findings(judged.images.left_out, misnamed, copies, seen, problems, subjects, facts["format"], actions), changes, moved
 
 
@@ -197,6 +207,8 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
         print(f"ingest: not counted as images: {in_words(kind, count)}, such as {example.path}: {example.reason}", file=sys.stderr)
     for note in (finding for finding in findings if finding.kind in NOTES):
         print(f"ingest: {note.subject.path}: {note.note}", file=sys.stderr)
+    for line in printed(findings):
+        print(f"ingest: {line}", file=sys.stderr)
     if found := report["value_range"]:
         print(f"ingest: {ValueRange(**found).sentence}", file=sys.stderr)
     if report["findings"]:
