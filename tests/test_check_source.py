@@ -1,5 +1,6 @@
 """`pipeline check` shows what a run would read, by the words of its text, and says in one line where a run would stop."""
 
+import shutil
 import tarfile
 import time
 from collections.abc import Callable
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.errors import SourceError
 from pipeline.listing.records import LeftOut
+from pipeline.params.reader import load_config
 from pipeline.paths import Paths
 from pipeline.sources.layouts import open_source
+from pipeline.stages.ingest import run as run_ingest
 from pipeline.workspace import source_check
 from pipeline.workspace.source_check import bytes_to_unpack, look_at_source, understand
 from pipeline.workspace.source_text import Example, Told, Understood, cells_wide, describe, printable, shortened
@@ -439,6 +443,58 @@ def test_too_many_files_left_out_are_told_and_each_advice_helps(tree: Tree, proj
     )
     assert text.splitlines()[-1] == "  left out  8 empty files, such as cat/bad_0.jpg"
     assert (ignored.fix, allowed.fix) == ("", "")
+
+
+def test_groups_that_the_source_divides_are_counted(tree: Tree) -> None:
+    pictures = tree.pictures("a/{i}.png", CATS)
+    rows = [(one.path, one.label, "test" if one.n % 3 == 0 else "train", f"p{one.n // 2}") for one in pictures]
+    tree.table("t.csv", "filename,label,split,patient_id", rows)
+
+    assert "  groups  3, of which 2 are in more than one split (leakage)" in shown(tree.root)
+    assert "\n  groups  3, of which 1 is in more than one split (leakage); images" in describe(understood(groups=3, divided_groups=1))
+
+
+def rename_a_class(tree: Tree) -> None:
+    (tree.root / "dog").rename(tree.root / "Dog")
+
+
+def rename_all_classes(tree: Tree) -> None:
+    (tree.root / "dog").rename(tree.root / "ant")
+    (tree.root / "cat").rename(tree.root / "bee")
+
+
+def remove_a_class(tree: Tree) -> None:
+    tree.pictures("{label}/{i}.png", each(6, "bird"))
+    shutil.rmtree(tree.root / "dog")
+
+
+@pytest.mark.parametrize("change", [rename_a_class, rename_all_classes, remove_a_class])
+def test_classes_that_are_gone_are_told_in_the_words_of_a_run(tree: Tree, project: Path, change: Callable[[Tree], None]) -> None:
+    tree.pictures("{label}/{i}.png", CATS)
+    paths = set_source(project, tree.root)
+    run_ingest(load_config(paths.params), paths, None)
+    before, _ = look_at_source(paths)
+    change(tree)
+
+    finding, text = look_at_source(paths)
+
+    with pytest.raises(SourceError) as caught:
+        run_ingest(load_config(paths.params), paths, None)
+    assert (before.found, before.fix) == ("class folders, 12 images of 2 classes", "")
+    assert (finding.found, finding.fix) == ("a run would stop", str(caught.value))
+    assert "  layout  class folders" in text
+
+
+def test_a_recorded_data_set_is_said_to_be_compared_by_a_run(tree: Tree, project: Path) -> None:
+    tree.pictures("{label}/{i}.png", CATS)
+    paths = set_source(project, tree.root)
+    new = look_at_source(paths).text
+    run_ingest(load_config(paths.params), paths, None)
+
+    known = look_at_source(paths).text
+
+    assert "earlier runs" not in new
+    assert "\n  earlier runs  recorded this data set; whether images were replaced or change sides" in known
 
 
 def test_one_file_left_out_is_too_much_if_that_is_asked_for(tree: Tree, project: Path) -> None:

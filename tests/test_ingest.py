@@ -323,7 +323,7 @@ def test_of_few_groups_one_goes_to_test_and_stays_there(tmp_path: Path) -> None:
         lines = [f"{path},{path.partition('/')[0]},{driver}" for path, driver in drivers.items()]
         (source / "drivers.csv").write_text("\n".join(["path,label,driver", *lines]), encoding="utf-8")
         columns = {"path": "path", "label": "label", "group": "driver"}
-        found = run(tmp_path, source, test_fraction=0.01, columns=columns)
+        found = run(tmp_path, source, test_fraction=0.01, columns=columns, moved_images="keep")
         return {drivers[path] for path, split in found.splits.items() if split == "test"}
 
     first = held_out()
@@ -339,3 +339,20 @@ def test_a_glob_to_ignore_that_matches_nothing_is_told(tmp_path: Path, source: P
     assert found.of("unused_ignore") == [("circel", "")]
     assert "ingest: circel: this glob of ingest.ignore matches nothing in the source" in found.printed
     assert (found.report["images"], found.rejected) == (25, [])
+
+
+def test_groups_in_more_than_one_split_of_the_source_are_named_with_their_images(tmp_path: Path) -> None:
+    source = write_class_folders(tmp_path / "source", classes=2, per_class=10)
+    patients = {0: "ann", 1: "ann", 2: "ann", 3: "bob"}
+    lines = [
+        f"{kind}/{kind} {i:03d}.jpg,{kind},{'test' if i % 5 == 0 else 'train'},{patients.get(i, f'patient {i}')}"
+        for kind in ("circle", "cross")
+        for i in range(10)
+    ]
+    (source / "labels.csv").write_text("\n".join(["file,label,split,patient", *lines]), encoding="utf-8")
+
+    outputs = run(tmp_path, source, columns={"path": "auto", "label": "auto", "split": "auto", "group": "patient"})
+
+    found = [finding for finding in outputs.findings if finding["finding"] == "group_leak"]
+    assert [(finding["action"], finding["note"]) for finding in found] == [("kept", "group ann: images 4 in train, 2 in test")]
+    assert "ingest: 1 group in several splits: group ann: images 4 in train, 2 in test\n" in outputs.printed

@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dataset.ledger import extend_ledger, known_images, ordered_classes, read_ledger, record_classes, record_known_images
+from pipeline.dataset.ledger import (
+    extend_ledger,
+    known_images,
+    known_sides,
+    ordered_classes,
+    read_ledger,
+    record_classes,
+    record_known_images,
+)
 from pipeline.errors import StorageError
 from tests.odd_names import ODD_NAMES
 
@@ -97,17 +105,24 @@ def test_the_smallest_keys_of_each_class_are_known_at_the_next_run(tmp_path: Pat
     path = tmp_path / "known_images.csv"
     many = np.arange(1000, 0, -1, dtype=np.uint64)
 
-    record_known_images(path, "pets", {"cat": many, 'a "dog", small': uint64(7, 7, 5), "lost": uint64()})
-    record_known_images(path, "plants", {"oak": uint64(3)})
+    record_known_images(path, "pets", {"cat": many, 'a "dog", small': uint64(7, 7, 5), "lost": uint64()}, {5: 0, 2000: 9})
+    record_known_images(path, "plants", {"oak": uint64(3)}, {3: 2**64 - 1})
 
     known = known_images(path, "pets")
     assert {label: keys.tolist() for label, keys in known.items()} == {"cat": list(range(1, 86)), 'a "dog", small': [5, 7]}
     assert known_images(path, "plants")["oak"].tolist() == [3]
     assert known_images(path, "birds") == {}
+    assert (known_sides(path, "pets"), known_sides(path, "plants"), known_sides(path, "birds")) == ({5: 0}, {3: 2**64 - 1}, {})
 
 
 def test_what_two_branches_know_is_known_after_git_has_joined_their_lines(tmp_path: Path) -> None:
-    lines = ["dataset,class,image", "pets,cat,0000000000000009", "pets,cat,0000000000000003", "pets,dog,0000000000000003", ""]
+    lines = [
+        "dataset,class,image",
+        "pets,cat,0000000000000009",
+        "pets,cat,0000000000000003,0000000000000000",
+        "pets,dog,0000000000000003",
+        "",
+    ]
     (tmp_path / "known_images.csv").write_text("\n".join(lines), encoding="utf-8")
 
     known = known_images(tmp_path / "known_images.csv", "pets")
@@ -118,11 +133,11 @@ def test_what_two_branches_know_is_known_after_git_has_joined_their_lines(tmp_pa
 def test_images_of_a_class_of_any_name_are_known_at_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "known_images.csv"
     by_class = {name: uint64(number) for number, name in enumerate(ODD_NAMES, 1)}
-    record_known_images(path, "pets", by_class)
+    record_known_images(path, "pets", by_class, {})
     before = path.read_bytes()
 
     known = known_images(path, "pets")
-    record_known_images(path, "pets", known)
+    record_known_images(path, "pets", known, {})
 
     assert {name: keys.tolist() for name, keys in known.items()} == {name: [number] for number, name in enumerate(ODD_NAMES, 1)}
     assert path.read_bytes() == before

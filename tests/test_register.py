@@ -241,6 +241,35 @@ def test_an_experiment_registers_a_candidate_and_moves_no_alias(workspace: Works
     assert NEW(workspace) == ("1", "true", FIRST)
 
 
+def moved(hits: int, name: str, digest: str) -> Step:
+    """As `model`, on test images of which earlier runs had two in train."""
+
+    def step(workspace: Workspace) -> tuple[str, str, str]:
+        paths = write_finished_stages(workspace.root, hits, name, "j")
+        write_test_images(paths)
+        said = {"moved_images": {"to_test": 2, "to_train": 1, "digest": digest}}
+        (paths.stage("ingest") / "report.json").write_text(json.dumps(said), encoding="utf-8")
+        report = register.run(CONFIG, paths, workspace.tracker)
+        return str(report["version"]), str(report["promoted"]), str(report["because"])
+
+    return step
+
+
+def test_a_champion_that_may_have_been_trained_on_test_images_is_said_to_be_until_another_one_takes_its_place(workspace: Workspace) -> None:
+    NEW(workspace)
+    predicts(1, "aaaaabbbaa")(workspace)
+
+    version, promoted, because = moved(9, "after", "d")(workspace)
+
+    warning = (
+        "; the champion may have been trained on 2 of the 10 test images, which earlier runs had in train, so its accuracy may be too high"
+    )
+    assert (version, promoted) == ("2", "true")
+    assert because == against("0.9000", "0.8000") + warning
+    assert "may have been" not in moved(10, "later", "d")(workspace)[2]
+    assert warning in moved(10, "moved again", "e")(workspace)[2]
+
+
 def fail(*_: object) -> Registered | ModelVersion | None:
     raise TrackingError("503")
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from pipeline.params.reader import Config
 from pipeline.paths import Paths
 from pipeline.quality.fingerprints import LUMA, fingerprint
 from pipeline.quality.inspection import VALUES
-from pipeline.quality.value_range import ValueRange, find_range
+from pipeline.quality.value_range import Uneven, ValueRange, find_range, find_uneven
 from pipeline.serving.served_model import load
 from pipeline.stages import preprocess
 from tests.deep_images import encoded, unsigned_tiff, write_images
@@ -379,3 +380,41 @@ def test_a_range_says_itself_in_words() -> None:
         "values 0 to 4095 become 0 to 255 (guessed: 12 bits); preprocess.value_range sets another range"
     )
     assert ValueRange(-0.25, 4_000_000_000.0, False, "").in_words == "-0.25 to 4000000000"
+
+
+def uneven(*images: np.ndarray) -> Uneven | None:
+    values = measured(*images)
+    return find_uneven(values, find_range(values, floating=images[0].dtype.kind == "f"))
+
+
+def test_images_of_12_bits_among_a_few_of_16_are_found_with_their_numbers(tmp_path: Path) -> None:
+    arrays = images_between(0, 4095, np.uint16) | {
+        f"{name}/new {i}": image_between(0, 65535, np.uint16, seed=500 + 2 * i + n)
+        for n, name in enumerate(("cat", "dog"))
+        for i in range(9)
+    }
+
+    found = pack_arrays(tmp_path, arrays).found
+
+    (note,) = [finding["note"] for finding in found.findings if finding["finding"] == "uneven_range"]
+    said = re.fullmatch(
+        r"(\d+) of (\d+) training images have values from \d+ to (4\d{3}), which become at most 1[67] of 256 shades each; "
+        r"all together go from \d+ to 6\d{4}; preprocess\.value_range sets another range",
+        note,
+    )
+    assert said
+    training = [path for path, split in found.splits.items() if split == "train"]
+    assert (int(said[1]), int(said[2])) == (sum("new" not in path for path in training), len(training))
+    assert f"ingest: 1 uneven range of values: {note}" in found.printed
+
+
+def test_a_range_is_uneven_only_if_a_few_images_need_most_of_it() -> None:
+    found = uneven(*[ramp(0, 4095)] * 3, ramp(0, 65535))
+    assert found
+    assert found == pytest.approx((3, 4, 0, 65535, 0, 4095, 4095 / 65535 * 255 + 1), rel=0.01, abs=100)
+    assert found.shades == pytest.approx(17, abs=0.2)
+    assert uneven(*[ramp(-1, 1, np.float32)] * 9, ramp(-255, 255, np.float32))
+    assert uneven(*[ramp(0, 4095)] * 2, ramp(0, 65535)) is None  # two of three
+    assert uneven(*[ramp(0, 20_000)] * 9, ramp(0, 65535)) is None  # a third of the range
+    assert uneven(*[ramp(low, low + 300) for low in range(7000, 9000, 100)]) is None  # brighter and darker
+    assert uneven(np.full((4, 4), np.nan, np.float32)) is None

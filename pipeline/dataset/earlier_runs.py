@@ -5,8 +5,9 @@ import sys
 import numpy as np
 
 from pipeline.dataset.continuity import Changes, Recorded, refuse_unconfirmed, unknown_confirmations
-from pipeline.dataset.judged import Judged, keys_of
+from pipeline.dataset.judged import Judged
 from pipeline.dataset.ledger import known_images, record_classes, record_known_images, recorded_classes
+from pipeline.dataset.moved_images import Moved, keys_by_class
 from pipeline.listing.records import Source
 from pipeline.params.ingest import Ingest
 from pipeline.paths import Paths
@@ -37,10 +38,8 @@ def refuse_changes(changes: Changes, judged: Judged, policies: Ingest) -> None:
     refuse_unconfirmed(changes, judged.images.labels, policies.removed_classes, policies.replaced_images)
 
 
-def record(source: Source, recorded: Recorded, changes: Changes, judged: Judged, paths: Paths) -> None:
-    """Record the classes, unless the source orders them itself, and some of the kept images of each class."""
+def record(source: Source, recorded: Recorded, changes: Changes, judged: Judged, moved: Moved, paths: Paths) -> None:
+    """Record the classes, unless the source orders them itself, and some of the kept images of each class with what decided their split."""
     if source.class_names is None:
         record_classes(paths.classes, source.name, [*recorded.classes, *changes.new])
-    keys, labels = keys_of(judged.images)[judged.kept], judged.images.facts["label"][judged.kept]
-    by_class = {name: keys[labels == number] for number, name in enumerate(judged.images.labels)}
-    record_known_images(paths.known_images, source.name, by_class)
+    record_known_images(paths.known_images, source.name, keys_by_class(judged), moved.sides)

@@ -5,8 +5,8 @@ Uses all cores, a shard at a time; about 60 bytes per image stay in memory.
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,7 +52,8 @@ DEEP = np.dtype([("row", "<i8"), *((name, VALUES[name]) for name in VALUES.names
 @dataclass(frozen=True)
 class Images:
     """The usable images. facts: KEPT_FACTS (N,), in the order of the shards. deep: DEEP (M,), the rows and values of images of more than 8 bits per
-    channel. labels: all classes, also those without a usable image. shard_lengths: images in each shard.
+    channel. labels: all classes, also those without a usable image. shard_lengths: images in each shard. groups: by key, the names of those that have
+    images in splits of the source.
     """
 
     facts: np.ndarray
@@ -60,6 +61,7 @@ class Images:
     labels: list[str]
     shard_lengths: list[int]
     left_out: list[LeftOut]
+    groups: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache
     deep: list[np.ndarray] = []
     lengths: list[int] = []
     left_out: list[LeftOut] = []
+    groups: dict[int, str] = {}
     with Progress("ingest", source.count, "images") as progress:
         for taken in parallel_map(_Take(shards, cache, uuid.uuid4().hex, max_pixels), enumerate(_chunks(source.records))):
             fingerprints_file.write(taken.facts["fingerprint"].tobytes())
@@ -90,6 +93,7 @@ def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache
                 labels.setdefault(label, len(labels))
             lengths += [len(taken.facts)] if len(taken.facts) else []
             left_out += taken.left_out
+            groups |= {_group_key(group): group for _, split, group, _ in taken.records if split and group}
             progress.advance(len(taken.facts) + len(taken.left_out))
     result = Images(
         np.frombuffer(facts, KEPT_FACTS),
@@ -97,6 +101,7 @@ def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache
         list(labels),
         lengths,
         sorted([*source.left_out, *left_out]),
+        groups,
     )
     ContentCache(cache).keep(np.unique(result.facts["content"]))
     drop_others(cache)

@@ -2,7 +2,8 @@
 
 Small files to be kept in git: `data/classes.json` (class names by data set, in order) and `data/splits.csv` (`image`, the first 64 bits of the sha256
 of its pixels or of the name of a group of images; `follows`, the image or group that decides its split, empty for itself) only ever grow.
-`data/known_images.csv` has the smallest of the numbers of images for each class of a data set in its last run, by which a later run recognizes it. It
+`data/known_images.csv` has the smallest of the numbers of images for each class of a data set in its last run, by which a later run recognizes it, and
+what decided the split if `splits.csv` does not say it of the image: the source (the smallest number for test, the largest for others) or its group. It
 may be missing.
 """
 
@@ -25,7 +26,8 @@ from pipeline.files import write_bytes
 
 HEADER = b"image,follows\n"
 DIGITS = 16
-KNOWN_HEADER = ["dataset", "class", "image"]
+KNOWN_HEADER = ["dataset", "class", "image", "follows"]
+WITHOUT_FOLLOWS = KNOWN_HEADER[:-1]  # by earlier versions of this project
 MOST_KNOWN = 256
 NUMBER = re.compile(r"-?[0-9]{1,1000}")  # int() takes 4,300 digits
 CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
@@ -103,32 +105,49 @@ def record_classes(path: Path, dataset: str, names: list[str]) -> None:
 
 def known_images(path: Path, dataset: str) -> dict[str, np.ndarray]:
     """Some images of the last run of a data set by class, uint64 (N,); empty if none are recorded. Raises StorageError if the file is damaged."""
-    return _read_known(path).get(dataset, {})
+    return {label: np.array(sorted(images), np.uint64) for label, images in _read_known(path).get(dataset, {}).items()}
 
 
-def record_known_images(path: Path, dataset: str, by_class: Mapping[str, np.ndarray]) -> None:
-    """Record the smallest keys, uint64 (N,), of each class of a data set, replacing those of its last run."""
-    recorded = _read_known(path)
+def known_sides(path: Path, dataset: str) -> dict[int, int]:
+    """What decided the split of these images, unless data/splits.csv says it. Raises StorageError if the file is damaged."""
+    classes = _read_known(path).get(dataset, {}).values()
+    return {key: follows for images in classes for key, follows in images.items() if follows is not None}
+
+
+def smallest_keys(by_class: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The keys, uint64 (N,), of each class that are recorded in data/known_images.csv."""
     most = max(1, MOST_KNOWN // max(1, len(by_class)))
-    smallest = {label: np.unique(keys)[:most] for label, keys in by_class.items() if len(keys)}
-    every = sorted({**recorded, dataset: smallest}.items())
-    lines = ((name, label, f"{key:016x}") for name, classes in every for label, keys in sorted(classes.items()) for key in keys)
+    return {label: np.unique(keys)[:most] for label, keys in by_class.items() if len(keys)}
+
+
+def record_known_images(path: Path, dataset: str, by_class: Mapping[str, np.ndarray], sides: Mapping[int, int]) -> None:
+    """Record the smallest keys, uint64 (N,), of each class of a data set, replacing those of its last run. sides: as from `known_sides`."""
+    smallest = {label: {key: sides.get(key) for key in keys.tolist()} for label, keys in smallest_keys(by_class).items()}
+    every = sorted({**_read_known(path), dataset: smallest}.items())
+    lines = (
+        (name, label, f"{key:016x}", "" if follows is None else f"{follows:016x}")
+        for name, classes in every
+        for label, images in sorted(classes.items())
+        for key, follows in sorted(images.items())
+    )
     content = csv_text([KNOWN_HEADER, *lines]).encode()
     if not path.exists() or path.read_bytes() != content:
         write_bytes(path, content)
 
 
-def _read_known(path: Path) -> dict[str, dict[str, np.ndarray]]:
+def _read_known(path: Path) -> dict[str, dict[str, dict[int, int | None]]]:
+    """By data set and class: images, with what decided their split, if it is recorded here."""
     try:
         rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
-        if rows and rows[0] != KNOWN_HEADER:
+        if rows and rows[0] not in (KNOWN_HEADER, WITHOUT_FOLLOWS):
             raise ValueError(f"its first line is not {','.join(KNOWN_HEADER)}")
-        texts: dict[str, dict[str, list[str]]] = {}
+        known: dict[str, dict[str, dict[int, int | None]]] = {}
         for number, row in enumerate(rows[1:], 2):
-            if len(row) != len(KNOWN_HEADER):
+            if len(row) not in (len(KNOWN_HEADER), len(WITHOUT_FOLLOWS)):  # both after a merge
                 raise ValueError(f"line {number} is not {','.join(KNOWN_HEADER)}")
-            texts.setdefault(row[0], {}).setdefault(row[1], []).append(row[2])
-        return {name: {label: np.unique(_numbers(images)) for label, images in classes.items()} for name, classes in texts.items()}
+            key, *follows = _numbers([row[2], *filter(None, row[3:])]).tolist()
+            known.setdefault(row[0], {}).setdefault(row[1], {})[key] = follows[0] if follows else None
+        return known
     except FileNotFoundError:
         return {}
     except (ValueError, csv.Error) as error:

@@ -14,7 +14,7 @@ from pipeline.quality.class_checks import ClassProblem
 from pipeline.quality.findings import ImageProblem
 from pipeline.quality.inspection import FLOATING, NEARLY_BLACK, SIXTEEN_BIT_COLOUR, WHOLE_NUMBERS
 from pipeline.quality.repeated_classes import TIMES_REPEATED, count_pictures, find_shared
-from pipeline.quality.value_range import FEW_SHADES, ValueRange, find_range, rows_outside, shades_used
+from pipeline.quality.value_range import FEW_SHADES, ValueRange, find_range, find_uneven, rows_outside, shades_used
 
 NAMED = 5
 
@@ -76,7 +76,15 @@ def value_problems(judged: Judged, value_range: ValueRange | None) -> list[Class
     if value_range.guessed:
         problems.append(ClassProblem("guessed_range", (), f"{value_range.in_words}: {value_range.how}"))
     deep = judged.images.deep[judged.kept[judged.images.deep["row"]]]
-    shades = shades_used(deep[judged.splits[deep["row"]] != TEST], value_range)
+    training = deep[judged.splits[deep["row"]] != TEST]
+    if uneven := find_uneven(training, value_range):
+        note = (
+            f"{uneven.images:,} of {uneven.of:,} training images have values from {number(uneven.low)} to {number(uneven.high)}, which become at most "
+            f"{uneven.shades:.0f} of 256 shades each; all together go from {number(uneven.least)} to {number(uneven.most)}; "
+            "preprocess.value_range sets another range"
+        )
+        problems.append(ClassProblem("uneven_range", (), note))
+    shades = shades_used(training, value_range)
     if shades < FEW_SHADES:
         problems.append(
             ClassProblem(

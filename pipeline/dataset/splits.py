@@ -47,13 +47,16 @@ def together(keys: np.ndarray, groups: np.ndarray, pairs: np.ndarray) -> np.ndar
 
 @dataclass(frozen=True)
 class Sides:
-    """splits: int8 (N,), the split of each image. keys: uint64 (N,). new_keys, new_founders: uint64 (M,), images and groups decided for the first time.
+    """splits: int8 (N,), the split of each image. keys: uint64 (N,). followed: uint64 (N,), what decides each.
+
+    new_keys, new_founders: uint64 (M,), images and groups decided for the first time.
 
     enough_for_test: if nothing is in test, a test fraction at which a group goes there that is not all of a class; 1 if there is no such group.
     """
 
     splits: np.ndarray
     keys: np.ndarray
+    followed: np.ndarray
     new_keys: np.ndarray
     new_founders: np.ndarray
     enough_for_test: float
@@ -84,12 +87,18 @@ def decide_sides(
     new_keys, first = np.unique(decided_by(keys, groups)[new], return_index=True)
     splits = np.where(given != NO_SPLIT, given, np.where(is_test(followed, test_fraction), TEST, TRAIN))
     enough = 0.0 if (splits == TEST).any() else _enough_for_test(followed, labels)
-    return Sides(splits.astype(np.int8), keys, new_keys, followed[new][first], enough)
+    return Sides(splits.astype(np.int8), keys, followed, new_keys, followed[new][first], enough)
 
 
 def decided_by(keys: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """uint64 (N,): the number by which it is recorded what an image follows: that of its group, or its own if it has none (0)."""
     return np.where(groups != 0, groups, keys)
+
+
+def decided_by_source(given: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Whether the source or its group decides the split of each image, bool (N,), for `decide_sides`."""
+    decided: np.ndarray = (given != NO_SPLIT) | (groups != 0)
+    return decided
 
 
 def _leave_some_to_train(followed: np.ndarray, labels: np.ndarray, new: np.ndarray, given: np.ndarray, test_fraction: float) -> np.ndarray:

@@ -124,3 +124,5 @@ class Ingest(Section):
     """classes of earlier runs that were removed on purpose, e.g. [fox]; any other missing class stops the run"""
     replaced_images: Literal["fail", "keep"]
     """fail or keep: what to do if all images of the last run are gone, but its classes are still there"""
+    moved_images: Literal["fail", "keep"]
+    """fail or keep: what to do if images that earlier runs had in train are in test now, or the other way round"""

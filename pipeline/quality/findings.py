@@ -13,7 +13,7 @@ from pipeline.listing.records import LeftOut
 from pipeline.names import listed, shown
 from pipeline.quality.class_checks import ClassProblem
 from pipeline.quality.copies import Copies
-from pipeline.quality.kinds import kinds
+from pipeline.quality.kinds import in_words, kinds
 
 Action = Literal["failed", "rejected", "kept"]
 
@@ -28,6 +28,7 @@ NOTES = {
     "linked_folder",
     "unused_ignore",
 }  # about the source, not about a file that could be an image
+PRINTED = ("group_leak", "moved_images", "uneven_range")  # with the first of them, since they make results worth less than they look
 RELATIONS = {
     "conflict": "the same pixels as {} in another class",
     "leak": "the same pixels as {} in {}",
@@ -48,7 +49,7 @@ class Subject(NamedTuple):
 
 
 class ImageProblem(NamedTuple):
-    """A finding about one image, which is kept: its kind, the row, and a note."""
+    """A finding about one image, which is not left out: its kind, the row, and a note."""
 
     kind: str
     row: int
@@ -95,7 +96,9 @@ def list_findings(
     """All findings, in the order of the checks. subjects: those of `rows_named`. formats: (N,), indices into FORMATS."""
     unusable = ACTIONS[policies["unusable"]]
     findings = [_of_file(fault, unusable) for fault in left_out]
-    findings += [Finding(problem.kind, "kept", subjects[problem.row], None, problem.note, rejected=False) for problem in seen]
+    for one in seen:
+        action = ACTIONS[policies.get(one.kind, "keep")]
+        findings.append(Finding(one.kind, action, subjects[one.row], None, one.note, rejected=False))
     for row in misnamed.rows.tolist():
         note = f"its content is {FORMATS[formats[row]]}"
         findings.append(Finding("wrong_type", ACTIONS[misnamed.policy], subjects[row], None, note, misnamed.policy == "reject"))
@@ -130,6 +133,18 @@ def count_findings(findings: Sequence[Finding]) -> dict[str, int]:
     """The number of findings by kind, without zeros."""
     counts = Counter(finding.kind for finding in findings)
     return {kind: counts[kind] for kind in kinds() if counts[kind]}
+
+
+def printed(findings: Sequence[Finding]) -> list[str]:
+    """A line for each kind that is printed with the first of its findings."""
+    lines = []
+    for kind in PRINTED:
+        of_kind = [finding for finding in findings if finding.kind == kind]
+        if of_kind:
+            path, more = of_kind[0].subject.path, len(of_kind) > 1
+            about = (", for example" if more else ":") + (f" {path}:" if path else "")
+            lines.append(f"{in_words(kind, len(of_kind))}{about} {of_kind[0].note}")
+    return lines
 
 
 def rejections(findings: Sequence[Finding], *, beside: bool = False) -> list[LeftOut]:

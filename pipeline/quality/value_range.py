@@ -10,6 +10,9 @@ BITS = (8, 10, 12, 14, 16)
 OUTLIERS_SPREAD = 4  # extremes count as outliers if they make the range so many times larger
 USED_SHARE = 0.25  # of 0 to 255, for floating point numbers to be taken as values of 8 bits
 FEW_SHADES = 32  # of 256
+MOST_IMAGES = 0.75  # of all
+SMALL_PART = 0.25  # of the range that all images need
+LARGE_PART = 0.5
 
 
 class ValueRange(NamedTuple):
@@ -66,6 +69,36 @@ def shades_used(values: np.ndarray, value_range: ValueRange) -> float:
         return 256.0
     ends = np.clip([values["core_least"].min(), values["core_most"].max()], value_range.low, value_range.high)
     return float((ends[1] - ends[0]) / (value_range.high - value_range.low) * 255 + 1)
+
+
+class Uneven(NamedTuple):
+    """Images that use a small part of the range that all need: how many of how many, the range, their own, and the shades that this one becomes."""
+
+    images: int
+    of: int
+    least: float
+    most: float
+    low: float
+    high: float
+    shades: float
+
+
+def find_uneven(values: np.ndarray, value_range: ValueRange) -> Uneven | None:
+    """Whether most images use less than a quarter of the range because a few use more than half of it. values: as for `find_range`.
+
+    One pixel in a thousand of each image does not count. If no image uses that much, the images differ in brightness only.
+    """
+    values = values[np.isfinite(values["least"])]
+    if not len(values):
+        return None
+    least, most = float(values["core_least"].min()), float(values["core_most"].max())
+    used = values["core_most"] - values["core_least"]
+    narrow = values[used < SMALL_PART * (most - least)]
+    if len(narrow) < MOST_IMAGES * len(values) or not (used > LARGE_PART * (most - least)).any():
+        return None
+    low, high = float(narrow["core_least"].min()), float(narrow["core_most"].max())
+    shades = float(used[used < SMALL_PART * (most - least)].max()) / (value_range.high - value_range.low) * 255 + 1
+    return Uneven(len(narrow), len(values), least, most, low, high, shades)
 
 
 def rows_outside(values: np.ndarray, value_range: ValueRange) -> np.ndarray:

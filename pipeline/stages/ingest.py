@@ -18,6 +18,7 @@ from pipeline.dataset.earlier_runs import class_problems, read_recorded, record,
 from pipeline.dataset.intake import Images, take_images
 from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
 from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
+from pipeline.dataset.moved_images import EarlierSides, Moved, find_moved, moved_problems, moves_reported, read_sides, refuse_moved
 from pipeline.dataset.pixel_findings import (
     image_problems,
     limits_of_model,
@@ -28,6 +29,7 @@ from pipeline.dataset.pixel_findings import (
     value_problems,
 )
 from pipeline.dataset.shards import shard_files
+from pipeline.dataset.split_names import SPLITS
 from pipeline.dataset.splits import Sides, decide_sides, decided_by, together, without_crowds
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
@@ -51,11 +53,13 @@ from pipeline.quality.findings import (
     count_findings,
     findings_csv,
     list_findings,
+    printed,
     rejected_csv,
     rejections,
     rows_named,
 )
 from pipeline.quality.fingerprints import FINGERPRINT_BYTES
+from pipeline.quality.group_leaks import find_group_leaks
 from pipeline.quality.inspection import MODES
 from pipeline.quality.kinds import in_words
 from pipeline.quality.near_duplicates import near_duplicates
@@ -87,15 +91,18 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     with folder_beside(folder / "images.parquet") as shards:
         images, near = _take(source, shards, paths, config.ingest.max_pixels)
         copies = without_crowds(len(images.facts), near)
-        sides = _decide_sides(images, copies, read_ledger(paths.ledger), config.ingest.test_fraction)
+        ledger = read_ledger(paths.ledger)
+        sides = _decide_sides(images, copies, ledger, config.ingest.test_fraction)
         judged = Judged(images, shard_files(shards), sides.splits, np.ones(len(images.facts), bool), config.ingest.max_pixels)
         order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
-        findings, changes = _judge(judged, near, order, config.ingest, recorded, source.name)
+        earlier = read_sides(paths, source.name, ledger)
+        findings, changes, moved = _judge(judged, near, order, config.ingest, recorded, earlier, sides.followed, source.name)
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
-        report |= {"removed_classes": changes.removed, **limits_of_model(judged)}
+        report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
         _tell(folder, judged, findings, report)
         refuse_changes(changes, judged, config.ingest)
+        refuse_moved(moved, judged, source.name, config.ingest.moved_images)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
     if state_of(location) != state:
         raise SourceError(
@@ -104,7 +111,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
         )
     write_json(folder / "report.json", report)
     extend_ledger(paths.ledger, sides.new_keys, sides.new_founders)
-    record(source, recorded, changes, judged, paths)
+    record(source, recorded, changes, judged, moved, paths)
     record_linked_folders(location, paths.scratch)
     return {"images": report["images"], "classes": len(report["class_names"]), "rejected": report["rejected"], **report["findings"]}
 
@@ -156,9 +163,16 @@ def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fractio
 
 
 def _judge(
-    judged: Judged, near: np.ndarray, order: Sequence[str], policies: Ingest, recorded: Recorded, name: str
-) -> tuple[list[Finding], Changes]:
-    """(all findings, changes since earlier runs); `judged.kept` is set to False for images left out."""
+    judged: Judged,
+    near: np.ndarray,
+    order: Sequence[str],
+    policies: Ingest,
+    recorded: Recorded,
+    earlier: EarlierSides,
+    followed: np.ndarray,
+    name: str,
+) -> tuple[list[Finding], Changes, Moved]:
+    """(all findings, changes since earlier runs, images that changed sides); `judged.kept` is set to False for images left out."""
     facts = judged.images.facts
     misnamed = Copies("wrong_type", np.empty((0, 2), np.int64), np.flatnonzero(facts["misnamed"]), policies.wrong_type)
     if policies.wrong_type == "reject":
@@ -168,10 +182,18 @@ def _judge(
     changes = compare(name, recorded, found, keys_of(judged.images), policies.removed_classes)
     actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep", "lost_class": "fail"}
     value_range = range_of(judged)
-    seen = image_problems(judged, value_range)
+    moved = find_moved(judged, earlier, followed, policies.test_fraction)
+    seen = [*image_problems(judged, value_range), *moved_problems(moved)]
     subjects = judged.subjects(rows_named(misnamed, copies, seen))
-    problems = [*class_problems(changes), *_check_classes(judged, order), *repetitions(judged), *value_problems(judged, value_range)]
-    return list_findings(judged.images.left_out, misnamed, copies, seen, problems, subjects, facts["format"], actions), changes
+    leaks = find_group_leaks(facts["group"][judged.kept], judged.splits[judged.kept], judged.images.groups, SPLITS)
+    problems = [
+        *leaks,
+        *class_problems(changes),
+        *_check_classes(judged, order),
+        *repetitions(judged),
+        *value_problems(judged, value_range),
+    ]
+    return list_findings(judged.images.left_out, misnamed, copies, seen, problems, subjects, facts["format"], actions), changes, moved
 
 
 def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
@@ -230,6 +252,8 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
             print(f"ingest: {note.about}: {note.note}", file=sys.stderr)
         if len(of_kind) > NAMED_NOTES:
             print(f"ingest: and {in_words(kind, len(of_kind) - NAMED_NOTES)} more, see data/ingest/findings.csv", file=sys.stderr)
+    for line in printed(findings):
+        print(f"ingest: {line}", file=sys.stderr)
     if found := report["value_range"]:
         print(f"ingest: {ValueRange(**found).sentence}", file=sys.stderr)
     if report["findings"]:

@@ -46,6 +46,7 @@ SCORE_TAGS = (
     "data_digest",
     CLASSES_TAG,
 )
+MOVED_TAG = "moved_images"  # as in data/ingest/report.json: versions with the same value were trained and tested on the same sides
 Decision = dict[str, Any]
 
 
@@ -138,6 +139,7 @@ def _decide(
         accuracy = round(champion_hits / score.images, 6)
         decision["champion"] = {"model_sha256": champion.tags.get(MODEL_TAG), "hits": champion_hits, "accuracy": accuracy}
     promoted, reason = pass_gate(score, champion_hits, config.register_, *_lost_classes(champion, paths))
+    reason += _trained_on_test_images(champion, score, paths)
     if promoted and is_removed(registered):
         return {
             **decision,
@@ -176,6 +178,17 @@ def _lost_classes(champion: ModelVersion | None, paths: Paths) -> tuple[set[str]
     return lost - set(spec.get("removed_classes", [])), lost & set(spec.get("removed_classes", []))
 
 
+def _trained_on_test_images(champion: ModelVersion | None, score: Score, paths: Paths) -> str:
+    """A warning if the champion was registered before images that earlier runs had in train came to test; empty if not."""
+    moved = read_json(paths.stage("ingest") / "report.json").get("moved_images")
+    if champion is None or not moved or not moved["to_test"] or champion.tags.get(MOVED_TAG) == moved["digest"]:
+        return ""
+    return (
+        f"; the champion may have been trained on {moved['to_test']:,} of the {score.images:,} test images, which earlier runs had in train, so its "
+        "accuracy may be too high"
+    )
+
+
 def _register(
     version: ModelVersion | None, name: str, decision: Decision, score: Score, log: Run, paths: Paths, tracker: Tracker
 ) -> ModelVersion:
@@ -195,6 +208,8 @@ def _register(
         "data_digest": spec["dataset_digest"],
         **code_tags(paths.root),
     }
+    if moved := read_json(paths.stage("ingest") / "report.json").get("moved_images"):
+        tags[MOVED_TAG] = moved["digest"]
     if digest := lock_digest(paths.dvc_lock, UPSTREAM):
         tags["dvc_lock_digest"] = digest
         log.set_tags({"dvc_lock_digest": digest})

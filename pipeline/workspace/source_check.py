@@ -12,10 +12,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import PipelineError
+from pipeline.dataset.continuity import Recorded, compare, refuse_unconfirmed
+from pipeline.dataset.earlier_runs import read_recorded
+from pipeline.errors import PipelineError, SourceError
 from pipeline.listing.listing import IMAGE_SUFFIXES
 from pipeline.listing.opening import ARCHIVE, LOOSE_IMAGES, is_archive
 from pipeline.listing.records import LeftOut, Source
@@ -59,12 +62,12 @@ def look_at_source(paths: Paths, columns: int = 0) -> Look:
     if not os.path.exists(source):  # noqa: PTH110 (no error where one may not look)
         return Look(Finding("source", ""))
     try:
-        return _look(source, ingest, columns)
+        return _look(source, ingest, columns, paths)
     except PipelineError as error:
         return Look(Finding("source", "a run would stop", str(error)))
 
 
-def _look(source: Path, ingest: Ingest, columns: int) -> Look:
+def _look(source: Path, ingest: Ingest, columns: int, paths: Paths) -> Look:
     try:
         free_bytes = shutil.disk_usage(tempfile.gettempdir()).free
     except OSError:
@@ -73,7 +76,11 @@ def _look(source: Path, ingest: Ingest, columns: int) -> Look:
     if packed_bytes > min(MOST_TO_UNPACK_BYTES, free_bytes / SPACE_TO_UNPACK):
         return Look(Finding("source", f"{ingest.source} is read at the first run, which unpacks it: {packed_bytes / 2**30:,.1f} GiB"))
     with tempfile.TemporaryDirectory() as scratch, _saying_that_it_takes_time(ingest.source, Path(scratch)):
-        found = understand(open_source(source, ingest, Path(scratch)), ingest)
+        opened = open_source(source, ingest, Path(scratch))
+        recorded = read_recorded(opened, paths)
+        found = replace(understand(opened, ingest), is_recorded=bool(recorded.classes or len(recorded.images)))
+    if lost := _lost_classes(opened.name, recorded, found, ingest):
+        return Look(Finding("source", "a run would stop", lost), describe(found, columns))
     classes = counted(len(found.class_names), "class", "classes")
     summary = f"{found.how}, {counted(sum(found.counts.values()), 'image', 'images')} of {classes}"
     return Look(Finding("source", summary, _too_many_left_out(found, ingest)), describe(found, columns))
@@ -85,7 +92,7 @@ def understand(source: Source, ingest: Ingest, seconds: float = SECONDS_FOR_RECO
     started, is_complete = time.monotonic(), True
     counts: Counter[tuple[str | None, str]] = Counter()
     examples: list[Example] = []
-    groups: set[str] = set()
+    groups: dict[str, set[str | None]] = {}
     grouped = 0
     for record in source.records:
         if len(examples) < EXAMPLES or (record.split, record.label) not in counts:
@@ -93,7 +100,7 @@ def understand(source: Source, ingest: Ingest, seconds: float = SECONDS_FOR_RECO
         counts[record.split, record.label] += 1
         if record.group:
             grouped += 1
-            groups.add(record.group)
+            groups.setdefault(record.group, set()).add(record.split)
         if time.monotonic() - started > seconds:
             is_complete = False
             break
@@ -112,7 +119,20 @@ def understand(source: Source, ingest: Ingest, seconds: float = SECONDS_FOR_RECO
         test_fraction=ingest.test_fraction,
         ignore=ingest.ignore,
         ignored=source.reading.ignored,
+        divided_groups=sum(len(splits) > 1 for splits in groups.values()),
     )
+
+
+def _lost_classes(name: str, recorded: Recorded, found: Understood, ingest: Ingest) -> str:
+    """Why a run would stop at the classes of a data set, if it would. Whether all images were replaced is not known here."""
+    try:
+        with_images = {label for (_, label), count in found.counts.items() if count}
+        classes = [label for label in found.class_names if label in with_images]
+        changes = compare(name, recorded, classes, recorded.images, ingest.removed_classes)
+        refuse_unconfirmed(changes, (), ingest.removed_classes, ingest.replaced_images)
+    except SourceError as error:
+        return str(error)
+    return ""
 
 
 def bytes_to_unpack(source: Path) -> int:

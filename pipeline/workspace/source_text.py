@@ -20,6 +20,11 @@ WITHOUT_WIDTH = {"Mn", "Me", "Cf"}
 JOINER = "\u200d"  # within emoji
 
 
+ONLY_A_RUN_KNOWS = (
+    "recorded this data set; whether images were replaced or change sides between train and test is known only once a run decodes them"
+)
+
+
 class Example(NamedTuple):
     """An image with what is known of it."""
 
@@ -42,6 +47,7 @@ class Understood:
 
     `how` names the layout, `settings` are the parameters that choose it. `left_out` is by kind. `seen`: if not all images were looked at, how many.
     `ignored`: how many files and folders the globs of `ignore` leave out.
+    `divided_groups` have images in several splits. `is_recorded`: whether earlier runs recorded a data set of this name.
     """
 
     how: str
@@ -56,6 +62,8 @@ class Understood:
     test_fraction: float
     ignore: Sequence[str]
     ignored: int
+    divided_groups: int = 0
+    is_recorded: bool = False
 
     @property
     def splits(self) -> dict[str | None, int]:
@@ -100,6 +108,9 @@ def _splits(found: Understood) -> str:
 def _groups(found: Understood) -> str:
     count = f"{found.groups:,}" if found.seen is None else f"{found.groups:,} or more"
     alone = f"; images without a group: {found.ungrouped:,}" if found.ungrouped else ""
+    if found.divided_groups:
+        are = "is" if found.divided_groups == 1 else "are"
+        return f"{count}, of which {found.divided_groups:,} {are} in more than one split (leakage){alone}"
     return f"{count}, each on one side of every split{alone}"
 
 
@@ -150,6 +161,7 @@ def _left_out(found: Understood) -> dict[str, list[str]]:
     told["left out"] = told["left out"] or ["nothing"]
     if found.seen is not None:
         told["left out"].append(f"as far as the first {counted(found.seen, 'image shows', 'images show')}; a run looks at all of them")
+    told["earlier runs"] = [ONLY_A_RUN_KNOWS] if found.is_recorded else []
     ignored = counted(found.ignored, "file or folder", "files and folders")
     told["ignored"] = [f"{', '.join(map(printable, found.ignore))} (ingest.ignore): {ignored}"] if found.ignore else []
     return told
