@@ -129,7 +129,7 @@ def test_an_experiment_runs_what_its_parameter_concerns_and_moves_no_alias(
 
 
 def test_an_edited_report_and_reader_of_sources_fit_nothing_again(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
-    for file, comment in (("reports/templates/report.html.j2", "{# edited #}"), ("sources/class_folders.py", "# edited")):
+    for file, comment in (("reports/templates/report.html.j2", "{# edited #}"), ("sources/by_folders.py", "# edited")):
         with (project.root / "pipeline" / file).open("a", encoding="utf-8") as code:
             code.write(f"{comment}\n")
 
