@@ -303,11 +303,7 @@ def test_the_tables_of_numbered_images_are_not_named_if_they_gave_the_splits(tmp
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        (
-            "labels.csv",
-            "file,label,fold\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n",
-            "labels.csv, whose splits cannot be told: fold",
-        ),
+        ("labels.csv", "file,kind,fold\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "splits cannot be told: fold"),
         ("labels.csv", "file,kind,partition\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "splits cannot be told: partition"),
         ("eval_partition.txt", "a.png 0\nb.png 1\nc.png 1\nd.png 0\n", "column 2 may say the split, but 0 and 1 are no words"),
         ("folds.tsv", "a.png\t0\nb.png\t1\nc.png\t1\nd.png\t0\n", "column 2 may say the split"),
@@ -410,3 +406,10 @@ def test_a_list_of_training_and_validation_goes_with_one_of_the_test(tmp_path: P
     table(tmp_path, listing("c.png", "d.png"), "test_list.txt")
 
     assert [split for _, _, split in found(read(tmp_path))] == ["train", "train", "test", "test"]
+
+
+def test_folds_beside_labels_are_for_a_cross_validation_and_say_nothing_of_the_test(tmp_path: Path) -> None:
+    write_images(tmp_path, *IMAGES)
+    table(tmp_path, "file,label,fold\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n")
+
+    assert labels(tmp_path) == {"a.png": "cat", "b.png": "dog", "c.png": "cat", "d.png": "dog"}

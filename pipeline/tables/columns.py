@@ -14,7 +14,8 @@ from pipeline.tables.table import Table
 from pipeline.two_readings import listed
 
 NAMED_SPLIT = {"subset", "partition", "data_set"}
-SPLIT_WORDS = {"partition", "partitions", "split", "splits", "eval"}  # folds are for a cross-validation, and say nothing of the test
+FOLD_WORDS = {"fold", "folds", "kfold"}
+SPLIT_WORDS = {"partition", "partitions", "split", "splits", "eval", *FOLD_WORDS}
 MOST_FOLDS = 20
 FLAG_WORDS = {"is", "in", "set", "image", "img", "data", "flag"}
 
@@ -110,7 +111,7 @@ def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path
     columns = Columns(path.name, label, split, group, one_hot, is_split)
     if twice := next((name for name in (path.name, label, split, group, *one_hot) if name and table.columns.count(name) > 1), None):
         return Understood(table, "doubtful", columns, rows, profiles, f"several of its columns are called {twice}: rename all but one")
-    if unknown_split and "label" not in chosen:
+    if unknown_split and "label" not in chosen and not (label and _is_of_folds(unknown_split) and column_word(label) in LABEL):
         why = why or (
             f"{unknown_split.name} may say the split, but {listed(unknown_split.values)} are no words for train, validation and test: write "
             "such words, or, if it says something else, name the column of the labels in ingest.columns"
@@ -156,6 +157,11 @@ def _is_numbered_split(table: Table, profile: Profile) -> bool:
         and not any(word.isdigit() for word in words)
         and ("partition" in words or not WORDS.keys() & set(words))
     )
+
+
+def _is_of_folds(profile: Profile) -> bool:
+    """Whether a column numbers the folds of a cross-validation, which say nothing of the test."""
+    return bool(FOLD_WORDS & set(profile.word.split("_")))
 
 
 def _said_by_one(profile: Profile) -> str | None:
