@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.dataset.arrays import MappedRows
 from pipeline.errors import SourceError
 from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
@@ -356,3 +357,18 @@ def test_groups_in_more_than_one_split_of_the_source_are_named_with_their_images
     found = [finding for finding in outputs.findings if finding["finding"] == "group_leak"]
     assert [(finding["action"], finding["note"]) for finding in found] == [("kept", "group ann: images 4 in train, 2 in test")]
     assert "ingest: 1 group in several splits: group ann: images 4 in train, 2 in test\n" in outputs.printed
+
+
+def test_a_source_that_changes_while_it_is_read_stops_the_run(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = ingest.near_duplicates
+
+    def search_while_somebody_copies(fingerprints: MappedRows) -> np.ndarray:
+        (source / "circle" / "late.jpg").write_bytes(b"half of an im")
+        return search(fingerprints)
+
+    monkeypatch.setattr(ingest, "near_duplicates", search_while_somebody_copies)
+
+    with pytest.raises(SourceError, match=r"has changed while it was read: .*Run the same command again"):
+        run(tmp_path, source)
+
+    assert not (tmp_path / "project/data/ingest/report.json").exists()

@@ -1,10 +1,11 @@
 """Changes behind links to folders, which DVC does not see, are noticed by a run."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 
-from pipeline.listing.changes import have_linked_folders_changed, record_linked_folders
+from pipeline.listing.changes import have_linked_folders_changed, record_linked_folders, state_of
 
 
 @pytest.fixture
@@ -68,3 +69,21 @@ def test_links_in_a_circle_end(source: Path, tmp_path: Path) -> None:
     record_linked_folders(source, tmp_path)
 
     assert not have_linked_folders_changed(source, tmp_path)
+
+
+def test_the_state_of_a_source_changes_with_its_files(source: Path, tmp_path: Path) -> None:
+    states = [state_of(source)]
+
+    for change in (
+        lambda: (source / "cat/2.jpg").write_bytes(b"new"),
+        lambda: (source / "cat/2.jpg").write_bytes(b"longer"),
+        lambda: (source / "cat/2.jpg").rename(source / "cat/3.jpg"),
+        lambda: (tmp_path / "store/fox/deep/1.jpg").write_bytes(b"behind a link"),
+        lambda: (source / "cat/3.jpg").unlink(),
+    ):
+        change()
+        assert state_of(source) == state_of(source)
+        states.append(state_of(source))
+
+    assert len(set(states)) == len(states) - 1 + (states[0] != states[-1])
+    assert all(one != other for one, other in itertools.pairwise(states))

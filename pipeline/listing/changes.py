@@ -45,10 +45,30 @@ def _state(source: Path) -> str:
 def state_of(source: Path) -> str:
     """A digest of names, sizes and times of all files of a source: whether it changes while it is read."""
     digest = hashlib.sha256()
-    status = source.stat()
-    digest.update(f"{status.st_size}\0{status.st_mtime_ns}".encode() if source.is_file() else b"")
-    for line in _files_behind_links(str(source), is_behind=True, above=frozenset()) if source.is_dir() else ():
-        digest.update(line.encode("utf-8", "surrogateescape") + b"\0")
+    if not source.is_dir():
+        status = source.stat()
+        return f"{status.st_size} {status.st_mtime_ns}"
+    waiting, seen = [str(source)], set()
+    while waiting:
+        folder = waiting.pop()
+        files = []
+        try:
+            status = os.stat(folder)  # noqa: PTH116
+            if (status.st_dev, status.st_ino) in seen:  # a circle of links
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir():
+                        waiting.append(entry.path)
+                    else:
+                        found = entry.stat(follow_symlinks=False)
+                        files.append((entry.name, found.st_size, found.st_mtime_ns))
+        except OSError:
+            files.append((folder, 0, 0))  # gone: `ingest` names it
+        files.sort()
+        waiting.sort()
+        digest.update(repr((folder, files)).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from pipeline.files import write_bytes
 from pipeline.images.formats import SNIFF_BYTES, Format, identify
 from pipeline.listing.copies import copy_of_member, only_writer
-from pipeline.listing.names import is_system, normalised
+from pipeline.listing.names import SYSTEM_NAMES, is_system, normalised
 from pipeline.listing.records import LeftOut
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"}
@@ -107,6 +107,10 @@ class Collector:
         self._disk: dict[Folders, Callable[[str], Content]] = {}
         self._empty: set[Folders] = set()
         self.left_out: list[LeftOut] = []
+
+    def is_plain(self, name: str) -> bool:
+        """Whether a file of this name is read without a closer look, as most are."""
+        return not self._ignore and name.isascii() and name[0] not in ".~#@$" and name.lower() not in SYSTEM_NAMES
 
     def is_wanted(self, path: str, *, folder: bool = False) -> bool:
         """Whether a path is read at all: not hidden, not made by a system or a tool, not in `ingest.ignore`. The latter two are noted."""

@@ -4,6 +4,7 @@ import io
 import os
 import stat
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +66,9 @@ class _Walk:
             try:
                 status = os.stat(path)  # noqa: PTH116
                 with os.scandir(path) as found:
-                    entries = sorted(found, key=lambda entry: (normalised(entry.name), entry.name))
+                    entries = list(found)
+                    is_ascii = all(entry.name.isascii() for entry in entries)
+                    entries.sort(key=attrgetter("name") if is_ascii else lambda entry: (normalised(entry.name), entry.name))
             except OSError as error:
                 if path == self._root:
                     raise SourceError(f"ingest.source: {path} cannot be read: {error.strerror}. Give yourself read access.") from None
@@ -78,6 +81,9 @@ class _Walk:
 
     def _add(self, entry: os.DirEntry[str], folder: "_Place") -> bool:
         """Note a file; True for a folder that has to be walked."""
+        if self._collector.is_plain(entry.name) and entry.is_file(follow_symlinks=False):
+            self._add_file(entry, folder)
+            return False
         shown = "/".join((*folder.parts, normalised(entry.name)))
         try:
             if entry.is_symlink():

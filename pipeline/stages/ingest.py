@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,12 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     Reports how many images are used and left out, and the number of findings.
     """
     location = _location(config, paths)
-    state = state_of(location)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        state = beside.submit(state_of, location)
+        return _ingest(config, paths, location, state)
+
+
+def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) -> Mapping[str, Scalar]:
     source = _open(location, config, paths)
     recorded = read_recorded(source, paths)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
@@ -104,7 +110,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
         refuse_changes(changes, judged, config.ingest)
         refuse_moved(moved, judged, source.name, config.ingest.moved_images)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
-    if state_of(location) != state:
+    if state_of(location) != state.result():
         raise SourceError(
             f"ingest.source: {config.ingest.source} has changed while it was read: files were added, changed or removed. Run the same command again "
             "when nothing is written there."
