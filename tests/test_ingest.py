@@ -20,6 +20,7 @@ from pipeline.errors import SourceError
 from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
 from pipeline.quality.inspection import inspect
+from pipeline.quality.near_duplicates import near_duplicates
 from pipeline.stages import ingest
 from tests.sample_images import CLASSES, draw, empty_png, write_class_folders
 
@@ -360,11 +361,9 @@ def test_groups_in_more_than_one_split_of_the_source_are_named_with_their_images
 
 
 def test_a_source_that_changes_while_it_is_read_stops_the_run(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    search = ingest.near_duplicates
-
     def search_while_somebody_copies(fingerprints: MappedRows) -> np.ndarray:
         (source / "circle" / "late.jpg").write_bytes(b"half of an im")
-        return search(fingerprints)
+        return near_duplicates(fingerprints)
 
     monkeypatch.setattr(ingest, "near_duplicates", search_while_somebody_copies)
 
