@@ -17,7 +17,7 @@ LARGE_IMAGE_PX = 40
 MOMENTUM = 0.9
 DROPOUT_SEED = 1
 FEATURES = "features"
-"""Name of the last layer of the pretrained part of a network of keras.applications: the new classifier follows."""
+"""Name of the last layer of the part of a network that can have pretrained weights: the new classifier follows."""
 RISING_ACTIVATIONS = {"relu", "leaky_relu", "elu", "selu", "softplus", "tanh", "sigmoid"}
 
 BatchNormalization = Callable[..., keras.layers.Layer]

@@ -13,8 +13,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from pipeline.models.efficientnet_lite import STANDARDISATION
 from pipeline.models.layers import FEATURES, BatchNormalization, FusedBatchNormalization, copy_network
-from pipeline.params.model import APPLICATIONS, Model
+from pipeline.params.model import EFFICIENTNETS_LITE, Model, module_name
 
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -22,17 +23,18 @@ FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 def input_standardisation(images: np.ndarray, options: Model) -> tuple[list[float], list[float]]:
     """(scale, offset) per channel that convert images, uint8 (N, H, W, C), to the network's input.
 
-    With pretrained weights to -1 … 1, whatever the images are (the network converts them further); else to mean 0 and standard deviation 1
-    over these images.
+    With pretrained weights always the same: to the range that EfficientNet-Lite was trained with, or to -1 … 1 for keras.applications (the
+    network converts them further). Else to mean 0 and standard deviation 1 over these images.
     """
     if options.weights == "none":
         return channel_standardisation(images)
+    scale, offset = STANDARDISATION if options.name in EFFICIENTNETS_LITE else (1 / 127.5, -1.0)
     channels = images.shape[-1]
-    return [1 / 127.5] * channels, [-1.0] * channels
+    return [scale] * channels, [offset] * channels
 
 
 def split_head(network: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """(body, head) of a network of keras.applications: head(body(images)) is network(images), with the same variables.
+    """(body, head) of a network that can have pretrained weights: head(body(images)) is network(images), with the same variables.
 
     body: images (N, H, W, C) to features (N, F), the pretrained part. head: features to logits (N, K), the new part.
     """
@@ -42,7 +44,7 @@ def split_head(network: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 def build_to_fit(shape: tuple[int, int, int], class_count: int, options: Model, dtype_policy: str) -> keras.Model:
     """Logits of standardised images, in mixed precision, with fused batch normalisation."""
-    with _dtype_policy(dtype_policy):
+    with dtype_policy(dtype_policy):
         return _build(shape, class_count, options, FusedBatchNormalization)
 
 
@@ -53,7 +55,7 @@ def build_to_keep(fitted: keras.Model, options: Model, scale: Sequence[float], o
     image and its mirror image.
     """
     shape = fitted.input_shape[1:]
-    with _dtype_policy("float32"):
+    with dtype_policy("float32"):
         body = copy_network(fitted, _as_kept)
         images = keras.Input(shape, dtype="uint8", name="images_uint8")
         standardised = keras.layers.Rescaling(list(scale), list(offset), name="standardise")(images)
@@ -85,7 +87,7 @@ def to_bytes(model: keras.Model) -> bytes:
 
 
 def _build(shape: tuple[int, int, int], class_count: int, options: Model, batch_normalization: BatchNormalization) -> keras.Model:
-    module = importlib.import_module(f"pipeline.models.{'applications' if options.name in APPLICATIONS else options.name}")
+    module = importlib.import_module(f"pipeline.models.{module_name(options.name)}")
     model = module.build(shape, class_count, options, batch_normalization)
     assert isinstance(model, keras.Model)
     return model
@@ -96,7 +98,7 @@ def _probabilities(body: keras.Model, images: Any, name: str) -> Any:
 
 
 @contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
+def dtype_policy(name: str) -> Iterator[None]:
     """Set Keras's policy for layers made inside, and restore the previous one."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)

