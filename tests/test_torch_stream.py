@@ -22,10 +22,10 @@ VALUES = np.arange(6, dtype=np.float32)
 
 
 class Stand:
-    """Something that is pickled as a global of another module, or as a call of one."""
+    """Something that is pickled as a global of another module, or as a call of one, whose result is given attributes."""
 
-    def __init__(self, module: str, name: str, arguments: tuple[Any, ...] | None = None) -> None:
-        self.module, self.name, self.arguments = module, name, arguments
+    def __init__(self, module: str, name: str, arguments: tuple[Any, ...] | None = None, state: dict[str, Any] | None = None) -> None:
+        self.module, self.name, self.arguments, self.state = module, name, arguments, state
 
 
 class Reference:
@@ -35,18 +35,23 @@ class Reference:
         self.parts = parts
 
 
-class Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]  # the one in Python, which can be told to write any global
+class Pickler(pickle._Pickler):  # the one in Python, which can be told to write any global
+    write: Callable[[bytes], object]
+
     def persistent_id(self, value: Any) -> Any:
         return value.parts if isinstance(value, Reference) else None
 
     def save(self, value: Any, save_persistent_id: bool = True) -> None:
         if not isinstance(value, Stand):
-            super().save(value, save_persistent_id)
+            super().save(value, save_persistent_id)  # type: ignore[misc]
             return
         self.write(pickle.GLOBAL + f"{value.module}\n{value.name}\n".encode())
         if value.arguments is not None:
             self.save(value.arguments)
             self.write(pickle.REDUCE)
+        if value.state is not None:
+            self.save(value.state)
+            self.write(pickle.BUILD)
 
 
 def tensor(
@@ -145,7 +150,17 @@ def test_a_tensor_that_reaches_past_its_storage_is_refused(sizes: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "sizes", [{"offset": -1}, {"strides": (-3, 1)}, {"shape": (6,)}, {"offset": 1.0}, {"offset": True}, {"shape": ("2", 3)}]
+    "sizes",
+    [
+        {"offset": -1},
+        {"strides": (-3, 1)},
+        {"shape": (6,)},
+        {"offset": 1.0},
+        {"offset": True},
+        {"shape": ("2", 3)},
+        {"shape": (1,) * 99, "strides": (1,) * 99},
+        {"shape": (1,), "strides": (2**63,)},
+    ],
 )
 def test_a_tensor_of_unknown_form_is_refused(sizes: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="it has a tensor of unknown form"):
@@ -159,6 +174,7 @@ def test_a_tensor_of_unknown_form_is_refused(sizes: dict[str, Any], tmp_path: Pa
         ({"protocol": 1002}, "is of protocol 1002, not 1001"),
         ({"machine": {"little_endian": False}}, "was not written on a little-endian machine"),
         ({"tensors": {"x": 3}}, "is no table of tensors by name"),
+        ({"tensors": {}}, "is no table of tensors by name"),
         ({"tensors": {"x": tensor(count=-6)}}, "has a storage of unknown form"),
         ({"keys": ("9",)}, "does not hold the storages that its tensors name"),
         ({"tensors": {"x": tensor(), "y": tensor(kind="IntStorage")}}, "does not hold the storages that its tensors name"),
@@ -204,6 +220,19 @@ def test_a_pickle_cannot_change_what_reads_it(setting: Any, tmp_path: Path) -> N
         read_tensors(file)
 
     assert read_tensors(write(file, {"x": tensor()}))["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_an_object_that_is_given_the_attributes_of_a_tensor_is_none(tmp_path: Path) -> None:
+    empty = Stand("collections", "OrderedDict")
+    storage = Stand("collections", "OrderedDict", (), {"key": "7", "dtype": "<f4", "size": 6})
+    pretended = Stand("collections", "OrderedDict", (), {"storage": storage, "offset": 0, "shape": (10**6,), "strides": (1,)})
+    table = Stand("collections", "OrderedDict", ([("x", pretended)],), {"items": empty})
+
+    with pytest.raises(WeightsError, match="it is no table of tensors by name"):
+        read_tensors(write(tmp_path / "weights", table))
+
+    real = Stand("collections", "OrderedDict", ([("x", tensor())],), {"_metadata": OrderedDict(version=1)})  # as torch writes it
+    assert read_tensors(write(tmp_path / "weights", real))["x"].shape == (2, 3)
 
 
 def test_torch_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ Batch normalisation is part of the convolutions, computed in float64. Padding is
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -48,7 +49,7 @@ class _Graph:
         self._last = "images"
         self._lowest, self._highest = (self._constant(np.array(value, np.float32)) for value in (0, 6))
 
-    def add(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def add(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Apply an operation to the last result, and to constants or earlier results."""
         name = f"{kind}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, [self._last, *inputs], [name], name, **attributes))

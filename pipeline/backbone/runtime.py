@@ -81,9 +81,12 @@ class Backbone:
             out[first : first + count] = compute(filled)[:count]
             return count
 
-        with ThreadPoolExecutor(self._runtime.threads) as threads:
+        threads = ThreadPoolExecutor(self._runtime.threads)
+        try:
             for count in threads.map(run, range(0, len(images), BATCH_SIZE)):
                 on_images(count)
+        finally:
+            threads.shutdown(cancel_futures=True)  # what is interrupted ends after the batches that have begun
         return out
 
 

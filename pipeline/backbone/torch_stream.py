@@ -29,6 +29,7 @@ DTYPES = {
     "BoolStorage": "?",
 }
 LENGTH_BYTES = 8
+MOST_AXES, LARGEST_STRIDE = 8, 2**40
 
 
 class _StorageKind(NamedTuple):
@@ -38,7 +39,7 @@ class _StorageKind(NamedTuple):
 class _Storage(NamedTuple):
     key: str
     dtype: str
-    count: int
+    size: int
 
 
 class _Tensor(NamedTuple):
@@ -55,11 +56,12 @@ class _RebuildTensor:
 
     def __call__(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
         sizes = (offset, *shape, *strides)
-        if not isinstance(storage, _Storage) or len(shape) != len(strides) or any(type(size) is not int or size < 0 for size in sizes):
+        known = all(type(size) is int and size >= 0 for size in sizes) and max(strides, default=0) < LARGEST_STRIDE
+        if not isinstance(storage, _Storage) or not known or not len(shape) == len(strides) <= MOST_AXES:
             raise ValueError("has a tensor of unknown form")
         last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-        if math.prod(shape) > storage.count or (math.prod(shape) and last >= storage.count):
-            raise ValueError(f"has a tensor of shape {tuple(shape)} that reaches past its storage of {storage.count:,} values")
+        if math.prod(shape) > storage.size or (math.prod(shape) and last >= storage.size):
+            raise ValueError(f"has a tensor of shape {tuple(shape)} that reaches past its storage of {storage.size:,} values")
         return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
@@ -75,8 +77,8 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, reference: Any) -> _Storage:
         match reference:
-            case ("storage", _StorageKind(dtype), str(key), str(), int(count), None) if count >= 0:
-                return _Storage(key, dtype, count)
+            case ("storage", _StorageKind(dtype), str(key), str(), int(size), None) if size >= 0:
+                return _Storage(key, dtype, size)
         raise ValueError("has a storage of unknown form")
 
 
@@ -87,10 +89,10 @@ def read_tensors(file: Path) -> dict[str, np.ndarray]:
             _check_start(stream)
             tensors = _named_tensors(_load(stream))
             storages = _read_storages(stream, tensors, _load(stream))
+            return {name: _view(tensor, storages[tensor.storage.key]) for name, tensor in tensors.items()}
         except Exception as error:  # a pickle can raise any
             fault = str(error).partition("\n")[0] if type(error) is ValueError else f"is damaged: {error!r:.100}"
             raise WeightsError(f"{file} cannot be used as weights: it {fault}. It was not loaded. Install its package again.") from None
-    return {name: _view(tensor, storages[tensor.storage.key]) for name, tensor in tensors.items()}
 
 
 def _load(stream: BinaryIO) -> Any:
@@ -108,9 +110,10 @@ def _check_start(stream: BinaryIO) -> None:
 
 
 def _named_tensors(value: Any) -> dict[str, _Tensor]:
-    if not isinstance(value, dict) or not all(isinstance(name, str) and isinstance(tensor, _Tensor) for name, tensor in value.items()):
+    items = list(dict.items(value)) if isinstance(value, dict) else []  # not value.items: a pickle can give an OrderedDict any attribute
+    if not items or not all(isinstance(name, str) and isinstance(tensor, _Tensor) for name, tensor in items):
         raise ValueError("is no table of tensors by name")
-    return dict(value)
+    return dict(items)
 
 
 def _read_storages(stream: BinaryIO, tensors: dict[str, _Tensor], keys: Any) -> dict[str, np.ndarray]:
@@ -126,8 +129,8 @@ def _read_storages(stream: BinaryIO, tensors: dict[str, _Tensor], keys: Any) -> 
     for key in keys:
         storage, dtype = known[key], np.dtype(known[key].dtype)
         count = int.from_bytes(_read(stream, LENGTH_BYTES), "little")
-        if count != storage.count:
-            raise ValueError(f"has a storage of {count:,} values where its tensors expect {storage.count:,}")
+        if count != storage.size:
+            raise ValueError(f"has a storage of {count:,} values where its tensors expect {storage.size:,}")
         values[key] = np.frombuffer(_read(stream, count * dtype.itemsize), dtype)
     return values
 

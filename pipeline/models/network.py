@@ -44,7 +44,7 @@ def split_head(network: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 def build_to_fit(shape: tuple[int, int, int], class_count: int, options: Model, dtype_policy: str) -> keras.Model:
     """Logits of standardised images, in mixed precision, with fused batch normalisation."""
-    with dtype_policy(dtype_policy):
+    with layers_in(dtype_policy):
         return _build(shape, class_count, options, FusedBatchNormalization)
 
 
@@ -55,7 +55,7 @@ def build_to_keep(fitted: keras.Model, options: Model, scale: Sequence[float], o
     image and its mirror image.
     """
     shape = fitted.input_shape[1:]
-    with dtype_policy("float32"):
+    with layers_in("float32"):
         body = copy_network(fitted, _as_kept)
         images = keras.Input(shape, dtype="uint8", name="images_uint8")
         standardised = keras.layers.Rescaling(list(scale), list(offset), name="standardise")(images)
@@ -98,10 +98,10 @@ def _probabilities(body: keras.Model, images: Any, name: str) -> Any:
 
 
 @contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
+def layers_in(dtype_policy: str) -> Iterator[None]:
     """Set Keras's policy for layers made inside, and restore the previous one."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
+    keras.config.set_dtype_policy(dtype_policy)
     try:
         yield
     finally:
