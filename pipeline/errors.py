@@ -45,7 +45,7 @@ class FitError(PipelineError):
 
 
 class WeightsError(PipelineError):
-    """Pretrained weights could not be downloaded, or do not fit."""
+    """Pretrained weights are not there, cannot be downloaded, or are not what they should be; or nothing here can compute with them."""
 
 
 class StageError(PipelineError):

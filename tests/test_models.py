@@ -284,7 +284,10 @@ def test_pretrained_weights_that_cannot_be_loaded_are_an_error_of_one_line(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("weights: none", "weights: imagenet"), "weights should be none with model.name resnet: only networks of keras.applications"),
+        (
+            ("weights: none", "weights: imagenet"),
+            "weights should be none with model.name resnet: only efficientnet_lite0, .* and networks of keras",
+        ),
         (("weights: none", "weights: mine"), "weights should be one of none, imagenet; found 'mine'"),
         (("name: resnet", "name: ResNet51"), "should be one of convnext, .*, or a network of keras.*Did you mean ResNet50?"),
         (("dropout: 0.0", "dropout: 1.0"), "dropout should be a number of at least 0 and below 1"),
