@@ -1,4 +1,7 @@
-"""Pretrained networks computed by Keras, for machines that ONNX Runtime has no wheel for: the same features, but for their last bits, at little more than half the speed."""
+"""Pretrained networks computed by Keras, for machines that ONNX Runtime has no wheel for.
+
+The same features but for their last bits, at little more than half the speed.
+"""
 
 import keras
 import numpy as np
