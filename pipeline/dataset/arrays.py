@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline.files import write_bytes, written_beside
+from pipeline.files import read_json, write_bytes, written_beside
 
 ROWS_MAPPED = 1024  # at random positions: the system maps 64 kB around each
 
@@ -36,29 +36,43 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """An .npy file of uint8 (N, …) being filled; picklable, so that several processes can write parts of it."""
+    """An .npy file of shape (N, …) being filled; picklable, so that several processes can write parts of it."""
 
     path: Path
     shape: tuple[int, ...]
     offset: int
+    dtype: np.dtype
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def write(self, first: int, rows: np.ndarray) -> None:
-        """Write rows, uint8 (M, …), from number `first` on."""
+        """Write rows (M, …) from number `first` on."""
         with self.path.open("rb+") as file:
-            file.seek(self.offset + first * math.prod(self.shape[1:]))
-            file.write(np.ascontiguousarray(rows, np.uint8).data)
+            file.seek(self.offset + first * self.row_bytes)
+            file.write(np.ascontiguousarray(rows, self.dtype).data)
+
+    def write_at(self, numbers: np.ndarray, rows: np.ndarray) -> None:
+        """Write rows (M, …) with the numbers (M,)."""
+        with self.path.open("rb+") as file:
+            for number, row in zip(numbers.tolist(), np.ascontiguousarray(rows, self.dtype), strict=True):
+                file.seek(self.offset + number * self.row_bytes)
+                file.write(row.tobytes())
 
 
 @contextmanager
-def packed_array(path: Path, shape: tuple[int, ...]) -> Iterator[ArrayFile]:
-    """A uint8 array on disk to fill; it is moved to `path` at the end."""
+def packed_array(path: Path, shape: tuple[int, ...], dtype: type[np.generic] = np.uint8) -> Iterator[ArrayFile]:
+    """An array on disk to fill; it is moved to `path` at the end."""
+    kind = np.dtype(dtype)
     with written_beside(path) as beside:
         with beside.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
             offset = file.tell()
-            file.truncate(offset + math.prod(shape))
+            file.truncate(offset + math.prod(shape) * kind.itemsize)
         _reserve(beside)
-        yield ArrayFile(beside, shape, offset)
+        yield ArrayFile(beside, shape, offset, kind)
 
 
 def _reserve(path: Path) -> None:
@@ -113,6 +127,12 @@ def read_training_set(folder: Path) -> TrainingSet:
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     labels, groups, validation = (np.load(train / f"{name}.npy") for name in ("labels", "groups", "validation"))
     return TrainingSet(read_array(train / "images.npy"), labels, groups, validation, spec["class_names"])
+
+
+def read_networks(folder: Path) -> list[str]:
+    """The networks that a run tries, as `preprocess` has chosen them by `model.name`."""
+    networks: list[str] = read_json(folder / "spec.json")["networks"]
+    return networks
 
 
 def read_index(folder: Path, split: str) -> dict[str, list[object]]:

@@ -64,6 +64,32 @@ class ContentCache:
         hits = self._prefixes[at] == prefixes
         return [self._row(int(self._order[i]), key) if hit else None for i, hit, key in zip(at, hits, keys, strict=True)]
 
+    def locate(self, keys: np.ndarray) -> np.ndarray:
+        """Where the rows of keys, uint8 (N, KEY_BYTES), are: int64 (N, 2), the number of a segment and of a row in it, or -1, -1."""
+        places = np.full((len(keys), 2), -1, np.int64)
+        if not len(self._order):
+            return places
+        at = np.minimum(np.searchsorted(self._prefixes, _prefixes(keys)), len(self._order) - 1)
+        positions = self._order[at].astype(np.int64)
+        segments = np.searchsorted(self._starts, positions, side="right") - 1
+        for segment in np.unique(segments).tolist():
+            here = np.flatnonzero(segments == segment)
+            rows = positions[here] - self._starts[segment]
+            known, kept = self._segment(segment)
+            whole = rows < min(len(known), len(kept))
+            here, rows = here[whole], rows[whole]
+            same = (known[rows] == keys[here]).all(axis=1)
+            places[here[same]] = np.stack([np.full(same.sum(), segment), rows[same]], axis=1)
+        return places
+
+    def segments(self) -> list[tuple[Path, int]]:
+        """The file of each segment's rows, and where in it the first row begins."""
+        files = []
+        for number, name in enumerate(self._names):
+            rows = self._segment(number)[1]
+            files.append((self._folder / f"{name}.rows.npy", rows.offset if isinstance(rows, np.memmap) else 0))
+        return files
+
     def add(self, keys: list[bytes], rows: np.ndarray) -> None:
         """Add the rows (N, …) of N keys."""
         if not keys:
