@@ -156,13 +156,16 @@ def _show_ui(options: argparse.Namespace) -> int:
 
 
 def _check(_: argparse.Namespace) -> int:
+    from pipeline.workspace.disk_need import Measured, look_at_disk
     from pipeline.workspace.source_check import look_at_source
 
     paths = _project()
     with ThreadPoolExecutor(1) as beside:  # most of it is waiting for other programs
         machine = beside.submit(check_machine, paths)
-        source, text = look_at_source(paths, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0)
-    findings = [*machine.result(), *([source] if source.found else [])]
+        measured = Measured()
+        source, text = look_at_source(paths, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0, measured)
+        space = look_at_disk(paths, measured)
+    findings = [*machine.result(), *(look for look in (source, space) if look.found)]
     print(table(findings))
     if text:
         print(f"\n{masked(text)}")

@@ -4,6 +4,7 @@ The tests share one project and run in the order in which they stand here.
 """
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,6 +114,20 @@ def test_running_everything_again_by_force_changes_no_byte(project: Project, fir
     assert executed(output) == list(STAGES)
     assert (project.root / "dvc.lock").read_bytes() == before
     assert len(project.mlflow().search_model_versions("name = 'photographs'")) == 1
+
+
+def cached(project: Project) -> list[Path]:
+    """The files in DVC's cache, without its lists of folders."""
+    return [file for file in (project.root / ".dvc" / "cache" / "files" / "md5").rglob("*") if file.is_file() and file.suffix != ".dir"]
+
+
+def test_outputs_share_the_space_of_the_cache(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:
+    if "reflink" in project.dvc("doctor").partition("Cache types: ")[2].splitlines()[0]:
+        pytest.skip("shared space cannot be seen from outside on this file system")
+    numbers = {file.stat().st_ino for file in cached(project)}
+
+    for name in ("ingest/report.json", "preprocess/train/images.npy", "train/model.keras"):
+        assert (project.root / "data" / name).stat().st_ino in numbers
 
 
 def test_an_experiment_runs_what_its_parameter_concerns_and_moves_no_alias(
@@ -231,3 +247,12 @@ def test_an_emptied_registry_gets_its_model_back(project: Project, first_run: su
         tags = database.execute("select key, value from tags where key in ('restored', 'fold')").fetchall()
     assert sorted(tags) == [("fold", "0"), ("fold", "1"), ("restored", "true")]
     assert "up to date" in project.dvc("status")
+
+
+def test_no_stage_has_written_to_the_cache_that_its_outputs_are_links_to(
+    project: Project, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    damaged = [file for file in cached(project) if hashlib.md5(file.read_bytes()).hexdigest() != file.parent.name + file.name]
+
+    assert len(cached(project)) > len(STAGES)
+    assert damaged == []

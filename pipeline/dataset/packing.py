@@ -11,6 +11,8 @@ from pipeline.dataset.content_cache import key_of, opened_cache
 from pipeline.images.decoding import ImageSpec, encoded_to_input
 
 BATCH_BYTES = 16 * 2**20
+MOST_KEPT_BYTES = 2 * 2**30
+"""Decoded images are kept for later runs up to this size, those of the first shards; the others are decoded again by each run of the stage."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from pipeline.quality.findings import BESIDE, NOTES
 from pipeline.quality.kinds import counted, in_words
 from pipeline.sources.layouts import open_source
 from pipeline.tables.cells import numeric_order
+from pipeline.workspace.disk_need import Measured
 from pipeline.workspace.source_text import SPLIT_ORDER, Example, Told, Understood, describe
 from pipeline.workspace.surroundings import Finding
 
@@ -49,8 +50,8 @@ class Look(NamedTuple):
     text: str = ""
 
 
-def look_at_source(paths: Paths, columns: int = 0) -> Look:
-    """What the source is understood to be. columns: of the terminal; 0: lines of any length."""
+def look_at_source(paths: Paths, columns: int = 0, measured: Measured | None = None) -> Look:
+    """What the source is understood to be. columns: of the terminal; 0: lines of any length. `measured` gets number and sizes of the images."""
     try:
         config = load_config(paths.params)
         ingest, source = config.ingest, config.source_path(paths.root)
@@ -62,12 +63,12 @@ def look_at_source(paths: Paths, columns: int = 0) -> Look:
     if not os.path.exists(source):  # noqa: PTH110 (no error where one may not look)
         return Look(Finding("source", ""))
     try:
-        return _look(source, ingest, columns, paths)
+        return _look(source, ingest, columns, paths, measured or Measured())
     except PipelineError as error:
         return Look(Finding("source", "a run would stop", str(error)))
 
 
-def _look(source: Path, ingest: Ingest, columns: int, paths: Paths) -> Look:
+def _look(source: Path, ingest: Ingest, columns: int, paths: Paths, measured: Measured) -> Look:
     try:
         free_bytes = shutil.disk_usage(tempfile.gettempdir()).free
     except OSError:
@@ -78,7 +79,9 @@ def _look(source: Path, ingest: Ingest, columns: int, paths: Paths) -> Look:
     with tempfile.TemporaryDirectory() as scratch, _saying_that_it_takes_time(ingest.source, Path(scratch)):
         opened = open_source(source, ingest, Path(scratch))
         recorded = read_recorded(opened, paths)
-        found = replace(understand(opened, ingest), is_recorded=bool(recorded.classes or len(recorded.images)))
+        watched = replace(opened, records=measured.watch(opened.records))
+        found = replace(understand(watched, ingest), is_recorded=bool(recorded.classes or len(recorded.images)))
+    measured.count = sum(found.counts.values())
     if lost := _lost_classes(opened.name, recorded, found, ingest):
         return Look(Finding("source", "a run would stop", lost), describe(found, columns))
     classes = counted(len(found.class_names), "class", "classes")
