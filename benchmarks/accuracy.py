@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.dataset.arrays import TrainingSet, read_training_set
+from pipeline.dataset.arrays import TrainingSet, read_networks, read_training_set
 from pipeline.dataset.splits import stratified_holdout
 from pipeline.evaluation.metrics import calibration_error, log_loss, reliability_bins
 from pipeline.fitting.device import choose_compute
 from pipeline.fitting.fit import Fitter
 from pipeline.models.predict import predict
 from pipeline.params.reader import Config, load_config
+from pipeline.params.recipe import resolved
 from pipeline.paths import Paths, find_paths
 
 VALIDATION_SEED = 12345
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--validation", action="store_true")
     options = parser.parse_args()
     paths = find_paths(Path.cwd())
-    config = load_config(options.params or paths.params)
+    config = resolved(load_config(options.params or paths.params), read_networks(paths.stage("preprocess"))[0])
     compute = choose_compute(config.train.device, config.train.precision)
     training = read_training_set(paths.stage("preprocess"))
     print(f"{config.model.name}, {compute.device} in {compute.precision}, load {os.getloadavg()[0]:.1f}")

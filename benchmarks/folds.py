@@ -20,9 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.dataset.arrays import read_index
+from pipeline.dataset.arrays import read_index, read_networks
 from pipeline.fitting.folds import FoldJob, fit_fold, fit_folds_in_parallel
 from pipeline.params.reader import Config, load_config
+from pipeline.params.recipe import resolved
 from pipeline.paths import find_paths
 
 
@@ -90,9 +91,9 @@ def fit(data: Path, epochs: int, workers: int, folds: list[int]) -> str:
     """Fit some folds; a digest of each one's predictions."""
     values = load_config(find_paths(Path.cwd()).params).model_dump(by_alias=True)
     values["train"] |= {"epochs": epochs, "min_steps": 0}
-    params, assignment = Config.model_validate(values).model_dump_json(by_alias=True), np.load(data / "folds.npy")
+    config, assignment = resolved(Config.model_validate(values), read_networks(data)[0]), np.load(data / "folds.npy")
     with tempfile.TemporaryDirectory() as scratch:
-        jobs = [FoldJob(fold, assignment, params, data, Path(scratch), workers) for fold in folds]
+        jobs = [FoldJob(fold, assignment, config, data, Path(scratch), workers) for fold in folds]
         results = list(fit_folds_in_parallel(jobs) if workers > 1 else map(fit_fold, jobs))
     seconds = statistics.median(sum(epoch.seconds for epoch in result.history) for result in results)
     print(f"    a fold's fit: {seconds:.1f} s", file=sys.stderr)

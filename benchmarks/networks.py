@@ -20,6 +20,7 @@ from pipeline.fitting.device import choose_compute
 from pipeline.models.network import build_to_fit
 from pipeline.params.model import model_names
 from pipeline.params.reader import load_config
+from pipeline.params.recipe import resolved
 
 SHAPES = ((28, 28, 1), (64, 64, 3))
 STEPS = 7
@@ -28,7 +29,7 @@ BATCH_SIZE = 128
 
 def main() -> None:
     """Print a line per network."""
-    config = load_config(Path("params.yaml"))
+    config = resolved(load_config(Path("params.yaml")), "resnet")
     policy = choose_compute(config.train.device, config.train.precision).dtype_policy
     reference: dict[tuple[int, int, int], float] = {}
     for name in ["resnet", *(sys.argv[1:] or [name for name in model_names() if name != "resnet"])]:

@@ -19,10 +19,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.dataset.arrays import TrainingSet, read_training_set
+from pipeline.dataset.arrays import TrainingSet, read_networks, read_training_set
 from pipeline.fitting.device import Compute, choose_compute
 from pipeline.fitting.fit import Epoch, Fitter
 from pipeline.params.reader import Config, load_config
+from pipeline.params.recipe import resolved
 from pipeline.paths import find_paths
 
 MOVED = {"rotation_degrees": 20.0, "shift_fraction": 0.1, "shear_degrees": 10.0, "zoom_fraction": 0.1, "horizontal_flip": True}
@@ -47,9 +48,10 @@ def main() -> None:
         print(max(matmul_speed(size, tf.as_dtype(options.peak)) for size in PEAK_SIZES))
         return
     paths = find_paths(Path.cwd())
-    config, training = load_config(paths.params), read_training_set(paths.stage("preprocess"))
+    data = paths.stage("preprocess")
+    config, training = resolved(load_config(paths.params), read_networks(data)[0]), read_training_set(data)
     compute = choose_compute("cpu", "auto")
-    rows = measurements(config, training, compute, paths.stage("preprocess"), options.torch)
+    rows = measurements(config, training, compute, data, options.torch)
     results: dict[str, list[tuple[float, float, float]]] = {name: [] for name in rows}
     for _ in range(options.rounds):
         for name, measure in rows.items():

@@ -16,6 +16,7 @@ def write_finished_stages(
 ) -> Paths:
     """Ten test images, of which the model gets `hits` right. `model`: its content; `test_images`: a prefix of their content."""
     spec = {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": classes, "data_counts": {"images": 70, "leak": 2}}
+    spec |= {"networks": ["resnet"]}
     files = {
         "ingest/report.json": "{}",
         "ingest/report.html": "",

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 SMALL: dict[str, dict[str, object]] = {
     "preprocess": {"image_size": [24, 24]},
-    "model": {"width": 0.125},
+    "model": {"name": "resnet", "width": 0.125},
     "train": {"epochs": 12, "min_steps": 0, "batch_size": 16, "learning_rate": 1.0, "device": "cpu"},
     "cross_validate": {"folds": 2},
 }

@@ -13,6 +13,7 @@ TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 SOURCE = "source: data/fashion-mnist"
 TOP_K = "\nevaluate:\n  top_k: 3"
 COLUMNS = re.findall(r"columns: \{.*?\}", TEXT)[0]
+MODEL = re.findall(r"\n  name: .*\n  weights: auto", TEXT)[0]
 SECRET = "should not contain a password or signature"
 A_SECTION = "evaluate should be a section with parameters such as top_k, each in an indented line; found"
 NAMES_OF_CLASSES = 'ingest.removed_classes should be a list of class names, as in [cat, "7"], or [] for none'
@@ -52,7 +53,11 @@ def test_a_misspelt_parameter_is_told_with_its_line_and_the_nearest_name(tmp_pat
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     found = problems(
-        tmp_path, ("seed: 1", "seed: true"), ("channels: auto", "channels: 2"), ("folds: 5", "folds: 1"), ("name: resnet", "name: resnt")
+        tmp_path,
+        ("seed: 1", "seed: true"),
+        ("channels: auto", "channels: 2"),
+        ("folds: 5", "folds: 1"),
+        ("\n  name: auto", "\n  name: resnt"),
     )
 
     assert [problem.split(": ")[1].split()[0] for problem in found] == ["seed", "preprocess.channels", "model.name", "cross_validate.folds"]
@@ -89,8 +94,8 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         ("model_name: auto", "model_name: a/b", "should be a name without / and :; found 'a/b'."),
         ("model_name: auto", "model_name: 7", 'found 7. Put it in quotes: "7".'),
         ("resize: pad", "resize:", "should be one of pad, crop, stretch; found nothing."),
-        ("weights: none", "weights: imagenet", "should be none with model.name resnet"),
-        ("name: resnet ", "name: resnet50 ", "found 'resnet50'. Did you mean ResNet50?"),
+        (MODEL, "\n  name: resnet\n  weights: imagenet", "should be auto or none with model.name resnet"),
+        ("\n  name: auto ", "\n  name: resnet50 ", "found 'resnet50'. Did you mean ResNet50?"),
         ("optimizer: sgd", "optimizer: Adam", "found 'Adam'. Did you mean adam?"),
         ("\ntrain:", "\ntrian:", "trian is not a parameter. Did you mean train?"),
         ("\ntrain:", "\n  train:", "model.train is not a parameter. Did you mean train, at the beginning of a line?"),

@@ -40,7 +40,7 @@ def create_workspace(root: Path) -> Paths:
     np.save(preprocessed / "test" / "labels.npy", LABELS)
     index = {"path": [f"test/{i}.png" for i in range(5)], "sha256": [f"{i:064x}" for i in range(5)]}
     pq.write_table(pa.table(index), preprocessed / "test" / "index.parquet")
-    spec = {"class_names": CLASS_NAMES, "dataset_name": "animals", "dataset_digest": "0123", "source": "my/animals"}
+    spec = {"class_names": CLASS_NAMES, "dataset_name": "animals", "dataset_digest": "0123", "source": "my/animals", "networks": ["resnet"]}
     (preprocessed / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
     (train / "model.keras").write_bytes(MODEL)
     history = "epoch,loss,accuracy,validation_loss,validation_accuracy,learning_rate\n1,1.2,0.6,1.0,0.7,0.3\n2,0.8,0.8,0.7,0.75,0.1\n"

@@ -20,17 +20,18 @@ from pipeline.models.layers import FusedBatchNormalization
 from pipeline.models.network import to_bytes
 from pipeline.models.predict import load_model, predict
 from pipeline.params.reader import Config, load_config
+from pipeline.params.recipe import resolved
 
 ROOT = Path(__file__).parent.parent
 FLOAT32 = Compute("CPU", "float32")
 
 
 def default_config(**changes: Mapping[str, object]) -> Config:
-    """The project's own parameters, with changes."""
+    """The project's own parameters for the network from scratch, with changes."""
     values = load_config(ROOT / "params.yaml").model_dump(by_alias=True)
     for section, keys in changes.items():
         values[section] |= keys
-    return Config.model_validate(values)
+    return resolved(Config.model_validate(values), "resnet")
 
 
 def configure(**changes: Mapping[str, object]) -> Config:

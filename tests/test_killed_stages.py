@@ -19,6 +19,7 @@ WRITES_BEFORE_A_KILL = (1, 3, 5)
 
 def make_project(root: Path, source: Path) -> Path:
     params = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("source: data/fashion-mnist", f"source: {source}")
+    params = params.replace("horizontal_flip: true", "horizontal_flip: false")  # half of the time
     (root / "data").mkdir(parents=True)
     (root / "params.yaml").write_text(params, encoding="utf-8")
     shutil.copy(ROOT / "dvc.yaml", root)

@@ -16,6 +16,7 @@ from pipeline.models.network import build_to_fit, build_to_keep, input_standardi
 from pipeline.models.predict import load_model, predict
 from pipeline.params.model import APPLICATIONS, Model, model_names
 from pipeline.params.reader import load_config
+from pipeline.params.recipe import resolved
 from tests.test_fit import FLOAT32, configure, shapes
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +28,8 @@ SLOW = [
 
 
 def choose(**changes: object) -> Model:
-    values = load_config(ROOT / "params.yaml").model.model_dump() | {"width": 0.0625} | changes
+    own = resolved(load_config(ROOT / "params.yaml"), "resnet").model
+    values = own.model_dump() | {"width": 0.0625} | changes
     return Model.model_validate(values)
 
 
@@ -285,11 +287,11 @@ def test_pretrained_weights_that_cannot_be_loaded_are_an_error_of_one_line(
     ("change", "words"),
     [
         (
-            ("weights: none", "weights: imagenet"),
-            "weights should be none with model.name resnet: only efficientnet_lite0, .* and networks of keras",
+            (r"name: auto .*\n  weights: auto", "name: resnet\n  weights: imagenet"),
+            "weights should be auto or none with model.name resnet: only efficientnet_lite0, .* and networks of keras.applications",
         ),
-        (("weights: none", "weights: mine"), "weights should be one of none, imagenet; found 'mine'"),
-        (("name: resnet", "name: ResNet51"), "should be one of convnext, .*, or a network of keras.*Did you mean ResNet50?"),
+        (("  weights: auto", "  weights: mine"), "weights should be one of auto, none, imagenet; found 'mine'"),
+        (("\n  name: auto", "\n  name: ResNet51"), "should be auto, one of convnext, .*, or a network of keras.*Did you mean ResNet50?"),
         (("dropout: 0.0", "dropout: 1.0"), "dropout should be a number of at least 0 and below 1"),
     ],
 )

@@ -1,6 +1,8 @@
 """`preprocess` packs every image as the registered model will see it, with folds, and shows what augmentation does."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.backbone.runtime import Backbone
+from pipeline.backbone.weights import SHA256
 from pipeline.images.decoding import ImageSpec, encoded_to_input
 from pipeline.params.preprocess import Preprocess
 from pipeline.params.reader import Config
@@ -94,6 +98,69 @@ def test_the_same_images_twice_give_the_same_bytes(packed: Packed, tmp_path: Pat
     assert contents(paths.stage("preprocess")) == packed.contents
 
 
+def with_model(config: Config, **changes: object) -> Config:
+    return config.model_copy(update={"model": config.model.model_copy(update=changes)})
+
+
+def test_images_are_embedded_by_the_pretrained_network_that_auto_chooses(packed: Packed) -> None:
+    spec = json.loads((packed.folder / "spec.json").read_text(encoding="utf-8"))
+    network = Backbone("efficientnet_lite0", (spec["height"], spec["width"], spec["channels"]))
+
+    assert (spec["networks"], spec["networks_reason"]) == (["efficientnet_lite0"], "colour images of about 78 px: pretrained features")
+    assert spec["backbone"] == {
+        "name": "efficientnet_lite0",
+        "weights_sha256": SHA256["efficientnet_lite0"],
+        "runtime": network.runtime,
+    }
+    for part in ("train", "test"):
+        images, embeddings = packed.read(part)[0], np.load(packed.folder / part / "embeddings.npy")
+        assert embeddings.dtype == np.float32
+        assert (embeddings[:, 0] == network.features(images)).all()
+        assert (embeddings[:, 1] == network.features(np.ascontiguousarray(images[:, :, ::-1]))).all()
+
+
+def test_a_network_from_scratch_gets_no_embeddings_and_no_flips_one_view(packed: Packed, tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    ingest.run(configure(packed.source), paths, None)
+    shapes = []
+    for config in (with_model(configure(packed.source), name="resnet"), augmenting(packed.source, horizontal_flip=False)):
+        preprocess.run(config, paths, None)
+        shapes.append([np.load(paths.stage("preprocess") / part / "embeddings.npy").shape for part in ("train", "test")])
+
+    images = [len(packed.read(part)[0]) for part in ("train", "test")]
+    assert shapes == [[(0, 2, 1280)] * 2, [(count, 1, 1280) for count in images]]
+
+
+def test_embedding_loads_no_tensorflow(packed: Packed, tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    ingest.run(configure(packed.source), paths, None)
+    (tmp_path / "config.json").write_text(augmenting(packed.source).model_dump_json(by_alias=True), encoding="utf-8")
+    code = (
+        "import json, sys; from pathlib import Path; from pipeline.params.reader import Config; from pipeline.paths import Paths;"
+        "from pipeline.stages import preprocess; root = Path(sys.argv[1]);"
+        "preprocess.run(Config.model_validate(json.loads((root / 'config.json').read_text())), Paths(root), None);"
+        "assert 'onnxruntime' in sys.modules; assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)"
+    )
+
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parent.parent, check=True)
+
+    assert contents(paths.stage("preprocess")) == packed.contents  # in another process, too
+
+
+def test_decoded_images_are_kept_up_to_a_limit(packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Paths(tmp_path)
+    ingest.run(configure(packed.source), paths, None)
+    spec = ImageSpec.read(json.loads((packed.folder / "spec.json").read_text(encoding="utf-8")))
+    kept = []
+    for limit in (10, 1000):
+        monkeypatch.setattr(preprocess, "MOST_KEPT_BYTES", limit * spec.height * spec.width * spec.channels)
+        preprocess.run(augmenting(packed.source), paths, None)
+        kept.append(sum(len(np.load(file)) for file in (paths.scratch / "prepared").rglob("*.keys.npy")))
+
+    assert kept == [10, sum(len(packed.read(part)[0]) for part in ("train", "test"))]
+    assert contents(paths.stage("preprocess")) == packed.contents
+
+
 SMALL = {"width": [28, 28, 28], "height": [20, 20, 20], "median_longer_side": 28}
 MIXED = {"width": [100, 400, 900], "height": [80, 300, 700], "median_longer_side": 400}
 TINY = {"width": [10, 12, 14], "height": [10, 12, 14], "median_longer_side": 12}
@@ -115,4 +182,4 @@ CHOSEN = Preprocess(image_size=[40, 50], channels=1, resize="crop", value_range=
 def test_auto_is_decided_by_the_images_and_what_is_set_is_used(
     chosen: Preprocess, sizes: dict[str, Any], grey: bool, expected: ImageSpec
 ) -> None:
-    assert preprocess.image_spec(chosen, {"sizes_px": sizes, "grey": grey}) == expected
+    assert preprocess.image_spec(chosen, {"sizes_px": sizes, "grey": grey}, is_pretrained=False) == expected

@@ -24,7 +24,7 @@ COUNT = 60
 def configure(**train_changes: object) -> Config:
     values = load_config(ROOT / "params.yaml").model_dump(by_alias=True)
     values["train"] |= {"epochs": 2, "min_steps": 0, "batch_size": 16, "device": "cpu", "precision": "float32", **train_changes}
-    values["model"] |= {"name": "tutorial", "width": 0.125}
+    values["model"] |= {"name": "tutorial", "weights": "none", "width": 0.125}
     return Config.model_validate(values)
 
 
@@ -48,7 +48,7 @@ def make_workspace(root: Path, validation: bool = False) -> Paths:
     write_array(folder / "train" / "groups.npy", np.arange(len(marked), dtype=np.int32))
     write_table(folder / "train" / "index.parquet", pa.table(index))
     spec = {"class_names": ["dark", "bright"], "dataset_name": "lamps", "dataset_digest": "d1", "source": "lamps"}
-    write_json(folder / "spec.json", {**spec, "data_counts": {"images": 90, "leak": 2}})
+    write_json(folder / "spec.json", {**spec, "data_counts": {"images": 90, "leak": 2}, "networks": ["tutorial"]})
     write_bytes(folder / "augmented.png", b"picture")
     for name in ("report.json", "report.html", "findings.csv"):
         write_bytes(paths.stage("ingest") / name, b"")

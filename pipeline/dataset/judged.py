@@ -102,6 +102,7 @@ def describe(judged: Judged, order: Sequence[str], findings: Sequence[Finding], 
             "width": _spread(widths),
             "height": _spread(heights),
             "median_longer_side": int(np.median(np.maximum(widths, heights))) if len(facts) else 0,
+            "width_by_height": _quantiles(widths / heights),
         },
         "modes": dict(sorted(modes.items())),
         "grey": set(modes) <= set(GREY_MODES),
@@ -111,3 +112,8 @@ def describe(judged: Judged, order: Sequence[str], findings: Sequence[Finding], 
 def _spread(values: np.ndarray) -> list[int]:
     """[minimum, median, maximum]."""
     return [int(values.min()), int(np.median(values)), int(values.max())] if len(values) else [0, 0, 0]
+
+
+def _quantiles(values: np.ndarray) -> list[float]:
+    """[5 %, 50 %, 95 %], to three decimals."""
+    return [round(float(value), 3) for value in np.quantile(values, (0.05, 0.5, 0.95))] if len(values) else [0.0, 0.0, 0.0]

@@ -24,6 +24,7 @@ EFFICIENTNETS_LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_
 """Networks whose pretrained weights are packages; the first is installed with the others."""
 SHARED = ("applications", "efficientnet_lite")
 """The files of pipeline/models/ that stand for several networks."""
+AUTO = "auto"
 
 
 def model_names() -> list[str]:
@@ -35,8 +36,15 @@ def model_names() -> list[str]:
 
 
 def known_models() -> list[str]:
-    """Everything that `model.name` may be."""
+    """Everything that `model.name` may be, but AUTO."""
     return [*model_names(), *EFFICIENTNETS_LITE, *APPLICATIONS]
+
+
+def concrete_weights(weights: str, network: str) -> str:
+    """`model.weights` for a network: AUTO is imagenet where these weights are installed like a package, none elsewhere."""
+    if weights != AUTO:
+        return weights
+    return "imagenet" if network in EFFICIENTNETS_LITE else "none"
 
 
 def module_name(name: str) -> str:
@@ -45,25 +53,27 @@ def module_name(name: str) -> str:
 
 
 def _known_model(name: str) -> str:
-    if name not in known_models():
+    if name != AUTO and name not in known_models():
         own = ", ".join((*model_names(), *EFFICIENTNETS_LITE))
-        raise ValueError(f"should be one of {own}, or a network of keras.applications, as in docs/models.md")
+        raise ValueError(f"should be auto, one of {own}, or a network of keras.applications, as in docs/models.md")
     return name
 
 
 def _weights_exist(weights: str, info: ValidationInfo) -> str:
     name = info.data.get("name")
-    if weights != "none" and name in model_names():
+    if weights == "imagenet" and name in model_names():
         lite = ", ".join(EFFICIENTNETS_LITE)
-        raise ValueError(f"should be none with model.name {name}: only {lite} and networks of keras.applications have pretrained weights")
+        raise ValueError(
+            f"should be auto or none with model.name {name}: only {lite} and networks of keras.applications have pretrained weights"
+        )
     return weights
 
 
 class Model(Section):
     name: Annotated[str, AfterValidator(_known_model)]
-    """a file in pipeline/models/, efficientnet_lite0, or a network of keras.applications such as ResNet50 (docs/models.md)"""
-    weights: Annotated[Literal["none", "imagenet"], AfterValidator(_weights_exist)]
-    """none, or imagenet: pretrained weights; efficientnet_lite0's are installed, the networks of keras.applications download theirs"""
+    """auto (by the images), a file in pipeline/models/, efficientnet_lite0, or a network of keras.applications such as ResNet50 (docs/models.md)"""
+    weights: Annotated[Literal["auto", "none", "imagenet"], AfterValidator(_weights_exist)]
+    """auto (imagenet for efficientnet_lite), none, or imagenet: pretrained weights; efficientnet_lite0's are installed, keras.applications downloads"""
     width: Annotated[float, Field(ge=0.0625, le=8)]
     """0.0625 to 8: multiplies the number of filters of every layer"""
     activation: Activation

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from pipeline.dataset.arrays import TrainingSet, read_index, read_training_set
+from pipeline.dataset.arrays import TrainingSet, read_index, read_networks, read_training_set
 from pipeline.evaluation.metrics import cross_validation_summary, log_loss
 from pipeline.files import sha256_file, write_bytes, write_json, write_table
 from pipeline.fitting.checkpoints import Checkpoints, fit_key
@@ -19,6 +19,7 @@ from pipeline.fitting.fit import fit_notice
 from pipeline.fitting.fit_state import Epoch
 from pipeline.fitting.folds import FoldJob, FoldResult, fit_fold, fit_folds_in_parallel, fold_rows
 from pipeline.fitting.plan import Plan, plan_fit
+from pipeline.params.recipe import resolved
 from pipeline.paths import Paths
 from pipeline.progress import Progress
 from pipeline.tracking.lineage import FIT_TAG, FOLDS_TAG, finishing, log_epoch, log_fold_score, open_cross_validation, start_fold
@@ -36,6 +37,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
 
     After a kill the same call resumes at the last fold and epoch saved, in the same runs of the tracker.
     """
+    config = resolved(config, read_networks(paths.stage("preprocess"))[0])
     workers = config.cross_validate.workers
     compute = choose_compute(config.train.device, config.train.precision)
     training = read_training_set(paths.stage("preprocess"))

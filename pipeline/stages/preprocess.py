@@ -1,7 +1,8 @@
-"""Decode, orient and resize all images into packed arrays, assign folds, and draw a preview of augmentation."""
+"""Decode, orient and resize all images into packed arrays, embed them, assign folds, and draw a preview of augmentation."""
 
 from __future__ import annotations
 
+import math
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,18 +16,22 @@ import pyarrow as pa
 
 from pipeline.augmentation.colour import jitter
 from pipeline.augmentation.transforms import erase, sample_boxes, sample_rectangles, sample_transforms, warp
+from pipeline.backbone.candidates import Candidates, candidates, pretrained
 from pipeline.dataset.arrays import ArrayFile, packed_array, read_array, write_array
 from pipeline.dataset.columns import integers
 from pipeline.dataset.content_cache import ContentCache, cache_folder, drop_others
-from pipeline.dataset.packing import Prepare, ShardToPack
+from pipeline.dataset.packing import MOST_KEPT_BYTES, Prepare, ShardToPack
 from pipeline.dataset.shards import read_index_batches, shard_files
 from pipeline.dataset.split_names import NO_SPLIT, SPLITS, TEST, TRAIN, VALIDATION
 from pipeline.dataset.splits import stratified_folds
 from pipeline.errors import SourceError
+from pipeline.features.embeddings import write_embeddings, write_no_embeddings
+from pipeline.features.extractor import embedder
 from pipeline.files import read_json, write_bytes, write_json, write_table_in_parts
 from pipeline.images import decoding, values
 from pipeline.images.decoding import ImageSpec
-from pipeline.names import in_list
+from pipeline.images.sizes import auto_size
+from pipeline.names import in_list, listed
 from pipeline.own_files import MADE, clear
 from pipeline.parallel import parallel_map
 from pipeline.params.preprocess import Preprocess
@@ -38,9 +43,6 @@ from pipeline.reports.pictures import augmented_samples
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
-LARGEST_AUTO_PX = 96
-SMALLEST_AUTO_PX = 32
-STEP_AUTO_PX = 8
 PREVIEW_ROWS = 6
 PREVIEW_COLUMNS = 8
 NOT_SHOWN = ("rand_augment", "mixup", "cutmix")
@@ -48,17 +50,21 @@ PARTS = ("train", "test")
 
 
 def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
-    """Write data/preprocess/: packed arrays, indexes with folds, spec.json, augmented.png. Reports counts and size."""
+    """Write data/preprocess/: packed arrays, embeddings, indexes with folds, spec.json, augmented.png. Reports counts and size."""
     report = read_json(paths.stage("ingest") / "report.json")
-    spec = image_spec(config.preprocess, report)
+    chosen = candidates(config.model.name, config.model.weights, report)
+    embedding = pretrained(chosen.networks, config.model.weights)
+    spec = image_spec(config.preprocess, report, is_pretrained=embedding is not None)
+    print(f"preprocess: {listed(chosen.networks)}: {chosen.reason}", file=sys.stderr)
     _tell_range(spec, config.preprocess, report)
     images = _read_index(paths.stage("ingest"), report["class_names"])
     training = images.rows("train")
     folds = _folds(images.labels[training], images.groups[training], config, report["class_names"])
     folder = clear(paths.stage("preprocess"), MADE["preprocess"])
     _pack(spec, images, paths)
+    backbone = _embed(embedding, spec, paths, views=2 if config.augment.horizontal_flip else 1)
     _write_indexes(paths, images, folds)
-    write_json(folder / "spec.json", {**spec.described(), **_described(report)})
+    write_json(folder / "spec.json", {**spec.described(), **_described(report), **_networks(chosen, backbone)})
     write_bytes(folder / "augmented.png", _preview(config, images.labels[training], read_array(folder / "train" / "images.npy"), report))
     return {
         **{part: len(images.rows(part)) for part in PARTS},
@@ -67,10 +73,10 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     }
 
 
-def image_spec(preprocess: Preprocess, report: Mapping[str, Any]) -> ImageSpec:
+def image_spec(preprocess: Preprocess, report: Mapping[str, Any], *, is_pretrained: bool) -> ImageSpec:
     """The input of the network; `auto` is resolved from what `ingest` found. The range of values is None if all images have 8 bits per channel."""
     channels = preprocess.channels if preprocess.channels != "auto" else (1 if report["grey"] else 3)
-    height, width = preprocess.image_size if preprocess.image_size != "auto" else _auto_size(report["sizes_px"])
+    height, width = preprocess.image_size if preprocess.image_size != "auto" else auto_size(report["sizes_px"], is_pretrained=is_pretrained)
     spec = ImageSpec(height, width, channels, preprocess.resize, max_pixels=report.get("max_pixels", decoding.MOST_PIXELS))
     found = report.get("value_range")
     if not found:
@@ -93,17 +99,6 @@ def _tell_range(spec: ImageSpec, preprocess: Preprocess, report: Mapping[str, An
         print(f"preprocess: values {low} to {high} become 0 to 255 ({origin})", file=sys.stderr)
     elif preprocess.value_range != "auto":
         print("preprocess: preprocess.value_range is not used: no image has more than 8 bits per channel", file=sys.stderr)
-
-
-def _auto_size(sizes: Mapping[str, Any]) -> tuple[int, int]:
-    """(height, width) of small images that all have one size, else a square of the median longer side."""
-    (least_width, _, most_width), (least_height, _, most_height) = sizes["width"], sizes["height"]
-    common = (least_width, least_height) == (most_width, most_height)
-    if common and min(least_width, least_height) >= 8 and max(most_width, most_height) <= LARGEST_AUTO_PX:
-        return least_height, least_width
-    side = round(sizes["median_longer_side"] / STEP_AUTO_PX) * STEP_AUTO_PX
-    side = min(max(side, SMALLEST_AUTO_PX), LARGEST_AUTO_PX)
-    return side, side
 
 
 @dataclass(frozen=True)
@@ -147,8 +142,19 @@ def _pack(spec: ImageSpec, images: _Images, paths: Paths) -> None:
         for prefixes in parallel_map(Prepare(spec, cache, uuid.uuid4().hex), _shards(images, rows, files, paths)):
             used.append(prefixes)
             progress.advance(len(prefixes))
-    ContentCache(cache).keep(np.unique(np.concatenate(used)))
+    ContentCache(cache).keep(np.unique(np.concatenate(used)[: MOST_KEPT_BYTES // math.prod(shape)]))
     drop_others(cache)
+
+
+def _embed(name: str | None, spec: ImageSpec, paths: Paths, views: int) -> dict[str, str] | None:
+    """Write data/preprocess/{train,test}/embeddings.npy by the network called `name`, without rows if there is none; returns what computed them."""
+    folders = [paths.stage("preprocess") / part for part in PARTS]
+    if name is None:
+        write_no_embeddings(folders, views)
+        return None
+    extractor = embedder(name, (spec.height, spec.width, spec.channels))
+    write_embeddings(folders, views, extractor, paths.scratch / "embeddings")
+    return extractor.described
 
 
 def _shards(images: _Images, rows: Mapping[str, np.ndarray], files: Mapping[str, ArrayFile], paths: Paths) -> Iterator[ShardToPack]:
@@ -197,6 +203,11 @@ def _described(report: Mapping[str, Any]) -> dict[str, Any]:
         "removed_classes": report.get("removed_classes", []),
         "data_counts": {"images": report["images"], "rejected": report["rejected"], **report["findings"]},
     }
+
+
+def _networks(chosen: Candidates, backbone: dict[str, str] | None) -> dict[str, Any]:
+    """The part of spec.json about the networks that are tried, and the one that embedded the images."""
+    return {"networks": list(chosen.networks), "networks_reason": chosen.reason, "backbone": backbone}
 
 
 def _folds(labels: np.ndarray, groups: np.ndarray, config: Config, class_names: list[str]) -> np.ndarray:

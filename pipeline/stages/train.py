@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.dataset.arrays import read_training_set
+from pipeline.dataset.arrays import read_networks, read_training_set
 from pipeline.dataset.splits import stratified_holdout
 from pipeline.files import write_bytes, write_json
 from pipeline.fitting.checkpoints import Checkpoints, fit_key
@@ -19,6 +19,7 @@ from pipeline.fitting.fit import Fitted, Fitter, fit_notice
 from pipeline.fitting.fit_state import Epoch
 from pipeline.fitting.plan import plan_fit
 from pipeline.models.network import to_bytes
+from pipeline.params.recipe import resolved
 from pipeline.paths import Paths
 from pipeline.progress import Progress
 from pipeline.tracking.lineage import FIT_TAG, log_epoch, log_training, open_run
@@ -43,6 +44,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
 
     After a kill the same call resumes at the last saved epoch, in the same run of the tracker.
     """
+    config = resolved(config, read_networks(paths.stage("preprocess"))[0])
     compute = choose_compute(config.train.device, config.train.precision)
     training = read_training_set(paths.stage("preprocess"))
     held_out = training.validation
