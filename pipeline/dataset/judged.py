@@ -56,13 +56,25 @@ class Judged:
         """A thumbnail of each image of some rows."""
         encoded = read_rows(self.shards, self.images.shard_lengths, rows, "bytes")
         return {
-            row: thumbnail(decode(content, max_pixels=self.max_pixels)) for row, content in encoded.items() if isinstance(content, bytes)
+            row: thumbnail(decode(content, max_pixels=self.max_pixels, reduce_large_jpegs=True))
+            for row, content in encoded.items()
+            if isinstance(content, bytes)
         }
 
 
 def keys_of(images: Images) -> np.ndarray:
-    """The keys of the images, uint64 (N,): the first 64 bits of the sha256 of the pixels."""
-    return np.frombuffer(images.facts["pixels"].tobytes(), ">u8")[::2].astype(np.uint64)
+    """The keys of the images, uint64 (N,): the first 64 bits of the digest, the sha256 of the pixels, of large JPEGs of the scaled ones."""
+    return keys_in(images.facts["pixels"])
+
+
+def keys_in(digests: np.ndarray) -> np.ndarray:
+    """The first 64 bits, uint64 (N,), of digests V16 (N,)."""
+    return np.frombuffer(digests.tobytes(), ">u8")[::2].astype(np.uint64)
+
+
+def pictures_of(images: Images) -> np.ndarray:
+    """The second 64 bits of the digests, uint64 (N,): those of different images differ, also if they look the same at the scale of the keys."""
+    return np.frombuffer(images.facts["pixels"].tobytes(), ">u8")[1::2].astype(np.uint64)
 
 
 def present(counts: Mapping[str, Mapping[str, int]], order: Sequence[str]) -> list[str]:

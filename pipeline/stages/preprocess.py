@@ -24,7 +24,7 @@ from pipeline.dataset.split_names import NO_SPLIT, SPLITS, TEST, TRAIN, VALIDATI
 from pipeline.dataset.splits import stratified_folds
 from pipeline.errors import SourceError
 from pipeline.files import read_json, write_bytes, write_json, write_table_in_parts
-from pipeline.images import decoding, values
+from pipeline.images import decoding, large_jpegs, values
 from pipeline.images.decoding import ImageSpec
 from pipeline.names import in_list
 from pipeline.own_files import MADE, clear
@@ -137,7 +137,7 @@ def _pack(spec: ImageSpec, images: _Images, paths: Paths) -> None:
     """Decode everything into data/preprocess/{train,test}/images.npy, in the order of the shards."""
     shape = (spec.height, spec.width, spec.channels)
     rows = {part: images.rows(part) for part in PARTS}
-    cache = cache_folder(paths.scratch / "prepared", spec.described(), modules=(decoding, values))
+    cache = cache_folder(paths.scratch / "prepared", spec.described(), modules=(decoding, large_jpegs, values))
     used = []
     with ExitStack() as open_files, Progress("preprocess", sum(map(len, rows.values())), "images") as progress:
         files = {

@@ -1,0 +1,269 @@
+"""Large JPEGs are decoded at a smaller scale; what is found about them, and the side that they are on, is as with all of their pixels."""
+
+import io
+import random
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.dataset.ledger import read_ledger
+from pipeline.errors import ImageError
+from pipeline.images import decoding, large_jpegs
+from pipeline.images.decoding import decode, encoded_to_input, pixel_digest
+from pipeline.images.decoding import ImageSpec as Spec
+from pipeline.quality import inspection
+from pipeline.quality.fingerprints import LUMA
+from pipeline.quality.inspection import FACTS, inspect
+from tests.sample_images import CLASSES, draw
+from tests.test_ingest import Outputs, run
+
+SIZE = (2500, 2000)
+RGB_JPEGS: Mapping[str, Mapping[str, object]] = {
+    "baseline": {},
+    "progressive": {"progressive": True},
+    "restarts": {"restart_marker_rows": 1},
+    "full colour": {"subsampling": 0},
+}
+
+
+def photograph(number: int, size: tuple[int, int] = SIZE) -> Image.Image:
+    """A picture with shades, outlines and noise; each number another one."""
+    rng = np.random.default_rng(number)
+    small = draw(CLASSES[number % len(CLASSES)], rng).resize((size[0] // 4, size[1] // 4), Image.Resampling.BICUBIC)
+    noise = rng.integers(-8, 9, (small.height, small.width, 1))
+    return Image.fromarray(np.clip(np.asarray(small) + noise, 0, 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
+
+
+def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def facts(content: bytes) -> np.void:
+    found: np.void = np.array([inspect(content)], FACTS)[0]
+    return found
+
+
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def kinds() -> dict[str, bytes]:
+    """The same picture in every kind of JPEG."""
+    image = photograph(1)
+    return {
+        **{name: encoded(image, **options) for name, options in RGB_JPEGS.items()},
+        "grey": encoded(image.convert("L")),
+        "CMYK": encoded(image.convert("CMYK")),
+        "MPO": encoded(image, "MPO", save_all=True, append_images=[image.resize((200, 160))]),
+        "turned": encoded(image, exif=turned(6)),
+    }
+
+
+KINDS = kinds()
+
+
+def whole(content: bytes, monkeypatch: pytest.MonkeyPatch) -> np.void:
+    """The facts as of an image that is not large."""
+    with monkeypatch.context() as patched:
+        patched.setattr(large_jpegs, "LARGE_PIXELS", 10**9)
+        return facts(content)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_facts_are_those_of_all_pixels(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, expected = facts(KINDS[kind]), whole(KINDS[kind], monkeypatch)
+
+    assert found["scaled"]
+    assert not expected["scaled"]
+    for name in set(FACTS.names or ()) - {"pixels", "scaled", "fingerprint"}:
+        assert found[name] == expected[name], name
+    assert np.abs(found["fingerprint"].astype(int) - expected["fingerprint"]).max() <= 4
+
+
+@pytest.mark.parametrize("size", [(2500, 2000), (3001, 1999), (2407, 2411), (6000, 1000)])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_the_fingerprint_lies_as_that_of_all_pixels(size: tuple[int, int], orientation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(photograph(2, size), exif=turned(orientation))
+    found, expected = facts(content), whole(content, monkeypatch)
+
+    assert found["scaled"]
+    assert np.abs(found["fingerprint"][LUMA].astype(int) - expected["fingerprint"][LUMA]).max() <= 6
+
+
+@pytest.mark.parametrize(
+    ("size", "scaled"),
+    [((2000, 2000), (2000, 2000)), ((2001, 2000), (251, 250)), ((4200, 1000), (1050, 250)), ((9000, 500), (4500, 250)), ((9000, 460), (9000, 460))],
+)
+def test_the_scale_follows_from_the_size(size: tuple[int, int], scaled: tuple[int, int]) -> None:
+    assert decode(encoded(photograph(3, size)), reduce_large_jpegs=True).size == scaled
+
+
+def test_other_images_and_flat_ones_have_the_digest_of_all_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    stripes = np.tile(np.array([[100, 140]], np.uint8), (2000, 1250))
+    upright, flat = encoded(Image.fromarray(stripes.T), quality=98), encoded(Image.fromarray(stripes), quality=98)
+    png = encoded(photograph(1), "PNG", compress_level=1)
+
+    assert facts(upright)["pixels"] != facts(flat)["pixels"]  # at 1/8 both are the same grey
+    for content in (upright, flat, png, encoded(photograph(1, (1999, 2000)))):
+        assert facts(content) == whole(content, monkeypatch)
+        assert facts(content)["pixels"].tobytes() == pixel_digest(decode(content))
+
+
+def test_metadata_do_not_change_the_digest_but_the_orientation_does() -> None:
+    plain = KINDS["baseline"]
+    comment = plain[:2] + b"\xff\xfe\x00\x06abcd" + plain[2:]
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+
+    assert facts(comment)["pixels"] == facts(encoded(photograph(1), exif=exif, dpi=(300, 300)))["pixels"] == facts(plain)["pixels"]
+    assert len({facts(KINDS[kind])["pixels"].tobytes() for kind in KINDS}) == len(KINDS)
+    assert len({facts(encoded(photograph(1), exif=turned(way)))["pixels"].tobytes() for way in range(1, 9)}) == 8
+
+
+def test_the_same_coefficients_compressed_in_another_way_keep_the_key() -> None:
+    plain, others = facts(KINDS["baseline"]), [facts(KINDS["progressive"]), facts(encoded(photograph(1), optimize=True))]
+
+    for other in others:
+        assert other["pixels"].tobytes()[:8] == plain["pixels"].tobytes()[:8]
+        assert other["pixels"] != plain["pixels"]
+        assert (other["fingerprint"] == plain["fingerprint"]).all()
+
+
+def test_equal_scaled_pixels_of_different_images_are_not_the_same_digest() -> None:
+    content = KINDS["baseline"]
+    scan = content.index(b"\xff\xda") + 14
+    changed = next(
+        other
+        for at in range(len(content) // 2, len(content) - 2)
+        if 0xFF not in content[at - 1 : at + 2] and (other := content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]) and at > scan
+    )
+
+    assert facts(changed)["pixels"].tobytes()[8:] != facts(content)["pixels"].tobytes()[8:]
+
+
+def verdict(content: bytes, *, reduced: bool) -> str:
+    try:
+        decode(content, reduce_large_jpegs=reduced)
+    except ImageError as error:
+        return str(error)
+    return "decoded"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_truncated_or_damaged_file_is_found_as_with_all_pixels(kind: str) -> None:
+    content, rng = KINDS[kind], random.Random(kind)
+    size = content.index(b"\xff\xd9", len(content) // 2) + 2 if kind == "MPO" else len(content)
+    cut = [content[:length] for length in (size - 3, size - 20, size - 2000, size // 2, size // 10, 1500)]
+    damaged = []
+    for count in (1, 10, 100):
+        other = bytearray(content)
+        for _ in range(count):
+            other[rng.randrange(700, len(other))] = rng.randrange(256)
+        damaged.append(bytes(other))
+
+    assert all("cannot be decoded" in verdict(part, reduced=True) for part in cut)
+    for part in (*cut, *damaged):
+        assert verdict(part, reduced=True) == verdict(part, reduced=False)
+
+
+def test_what_is_not_made_of_cosines_or_has_an_unusual_structure_is_decoded_whole() -> None:
+    content = KINDS["baseline"]
+    fill_bytes = content[:2] + b"\xff\xff" + content[2:]
+
+    assert "reduced" not in decode(fill_bytes, reduce_large_jpegs=True).info
+    assert facts(fill_bytes)["pixels"].tobytes() == pixel_digest(decode(content))
+    lossless = content.replace(b"\xff\xc0\x00\x11", b"\xff\xc3\x00\x11", 1)
+    assert large_jpegs.reduce_large(Image.open(io.BytesIO(content)), lossless) == 1
+
+
+def test_the_input_of_a_network_is_that_of_a_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = Spec(224, 224, 3, "pad")
+    for kind in ("baseline", "turned", "MPO", "CMYK"):
+        found = encoded_to_input(KINDS[kind], spec)
+        with monkeypatch.context() as patched:
+            patched.setattr(decoding, "_draft", lambda image, spec: None)
+            expected = encoded_to_input(KINDS[kind], spec)
+        assert np.abs(found.astype(int) - expected).mean() < 1
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> Path:
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+def many(first: int = 10, count: int = 6) -> dict[str, bytes]:
+    return {f"{'ab'[i % 2]}/{i:03d}.jpg": encoded(photograph(first + i)) for i in range(count)}
+
+
+SET = many()
+
+
+def test_copies_with_the_same_pixels_are_found_whatever_the_container(tmp_path: Path) -> None:
+    image = photograph(10)
+    with Image.open(io.BytesIO(SET["a/000.jpg"])) as opened:
+        png = encoded(opened, "PNG", compress_level=1)
+    copies = {"a/copy.png": png, "a/optimised.jpg": encoded(image, optimize=True), "a/tagged.jpg": encoded(image, dpi=(300, 300))}
+    nearly = {"a/recompressed.jpg": encoded(image, quality=60)}
+
+    outputs = run(tmp_path, write(tmp_path / "set", {**SET, **copies, **nearly}), test_fraction=0.5)
+
+    assert {path for path, _ in outputs.of("duplicate")} == set(copies)
+    assert {path for pair in outputs.of("near_duplicate") for path in pair} >= set(nearly)
+    assert len({outputs.splits[path] for path in (*copies, *nearly, "a/000.jpg")}) == 1
+
+
+def test_leaks_and_conflicts_across_containers_are_rejected(tmp_path: Path) -> None:
+    files = {f"{part}/{path}": content for part in ("train", "test") for path, content in many(10 if part == "train" else 30).items()}
+    with Image.open(io.BytesIO(files["test/a/000.jpg"])) as opened:
+        files["train/a/leak.png"] = encoded(opened, "PNG", compress_level=1)
+    files["train/b/conflict.jpg"] = encoded(photograph(10), progressive=True)
+
+    outputs = run(tmp_path, write(tmp_path / "set", files), max_rejected_fraction=0.5)
+
+    assert outputs.of("leak") == [("train/a/leak.png", "test/a/000.jpg")]
+    assert {path for path, _ in outputs.of("conflict")} == {"train/b/conflict.jpg", "train/a/000.jpg"}
+
+
+def run_as_before(root: Path, source: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> Outputs:
+    """A run of an earlier version, which took all pixels of every image."""
+    with monkeypatch.context() as patched:
+        patched.setattr(inspection, "decode", lambda content, max_pixels, reduce_large_jpegs=False: decode(content, max_pixels=max_pixels))
+        outputs = run(root, source, **changes)
+    shutil.rmtree(root / "project" / ".checkpoints")
+    return outputs
+
+
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("joblib.effective_n_jobs", lambda workers=-1: 1)
+
+
+@pytest.mark.usefixtures("one_process")
+def test_images_recorded_by_their_whole_pixels_keep_their_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "set", many(10, 12))
+    ledger = tmp_path / "project" / "data" / "splits.csv"
+    before = run_as_before(tmp_path, source, monkeypatch, test_fraction=0.4)
+    recorded = ledger.read_bytes()
+
+    after = run(tmp_path, source, test_fraction=0.4)
+    grown = ledger.read_bytes()
+    decoded: list[int] = []
+    monkeypatch.setattr("pipeline.dataset.whole_pixels.decode", lambda content, **_: decoded.append(len(content)))
+    again = run(tmp_path, write(source, {"a/new.jpg": encoded(photograph(99), dpi=(72, 72))}), test_fraction=0.4)
+
+    assert after.splits == before.splits
+    assert {path: side for path, side in again.splits.items() if path in before.splits} == before.splits
+    assert set(after.splits.values()) == {"train", "test"}
+    assert grown.startswith(recorded)
+    assert len(read_ledger(ledger).keys) == 2 * 12 + 1
+    assert set(read_ledger(ledger).founders[read_ledger(ledger).find(read_ledger(ledger).keys)[0]]) >= set()
