@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.dataset import whole_pixels
 from pipeline.dataset.ledger import read_ledger
-from pipeline.errors import ImageError
+from pipeline.errors import ImageError, SourceError
 from pipeline.images import decoding, large_jpegs
-from pipeline.images.decoding import decode, encoded_to_input, pixel_digest
 from pipeline.images.decoding import ImageSpec as Spec
-from pipeline.quality import inspection
+from pipeline.images.decoding import decode, encoded_to_input, pixel_digest
 from pipeline.quality.fingerprints import LUMA
 from pipeline.quality.inspection import FACTS, inspect
 from tests.sample_images import CLASSES, draw
@@ -100,7 +100,13 @@ def test_the_fingerprint_lies_as_that_of_all_pixels(size: tuple[int, int], orien
 
 @pytest.mark.parametrize(
     ("size", "scaled"),
-    [((2000, 2000), (2000, 2000)), ((2001, 2000), (251, 250)), ((4200, 1000), (1050, 250)), ((9000, 500), (4500, 250)), ((9000, 460), (9000, 460))],
+    [
+        ((2000, 2000), (2000, 2000)),
+        ((2001, 2000), (251, 250)),
+        ((4200, 1000), (1050, 250)),
+        ((9000, 500), (4500, 250)),
+        ((9000, 460), (9000, 460)),
+    ],
 )
 def test_the_scale_follows_from_the_size(size: tuple[int, int], scaled: tuple[int, int]) -> None:
     assert decode(encoded(photograph(3, size)), reduce_large_jpegs=True).size == scaled
@@ -234,36 +240,88 @@ def test_leaks_and_conflicts_across_containers_are_rejected(tmp_path: Path) -> N
     assert {path for path, _ in outputs.of("conflict")} == {"train/b/conflict.jpg", "train/a/000.jpg"}
 
 
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what is patched is patched where images are decoded."""
+    monkeypatch.setattr("joblib.effective_n_jobs", lambda workers=-1: 1)
+
+
+@pytest.fixture
+def decoded_whole(monkeypatch: pytest.MonkeyPatch, one_process: None) -> list[int]:
+    """The sizes of the large JPEGs that were decoded whole because of what is recorded."""
+    sizes: list[int] = []
+
+    def noted(content: bytes, max_pixels: int) -> Image.Image:
+        sizes.append(len(content))
+        return decode(content, max_pixels=max_pixels)
+
+    monkeypatch.setattr(whole_pixels, "decode", noted)
+    return sizes
+
+
 def run_as_before(root: Path, source: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> Outputs:
     """A run of an earlier version, which took all pixels of every image."""
     with monkeypatch.context() as patched:
-        patched.setattr(inspection, "decode", lambda content, max_pixels, reduce_large_jpegs=False: decode(content, max_pixels=max_pixels))
+        patched.setattr(large_jpegs, "LARGE_PIXELS", 10**9)
         outputs = run(root, source, **changes)
     shutil.rmtree(root / "project" / ".checkpoints")
     return outputs
 
 
-@pytest.fixture
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("joblib.effective_n_jobs", lambda workers=-1: 1)
-
-
-@pytest.mark.usefixtures("one_process")
-def test_images_recorded_by_their_whole_pixels_keep_their_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write(tmp_path / "set", many(10, 12))
-    ledger = tmp_path / "project" / "data" / "splits.csv"
+def test_images_recorded_by_all_their_pixels_keep_their_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoded_whole: list[int]
+) -> None:
+    source, ledger = write(tmp_path / "set", many(10, 12)), tmp_path / "project" / "data" / "splits.csv"
     before = run_as_before(tmp_path, source, monkeypatch, test_fraction=0.4)
     recorded = ledger.read_bytes()
 
     after = run(tmp_path, source, test_fraction=0.4)
-    grown = ledger.read_bytes()
-    decoded: list[int] = []
-    monkeypatch.setattr("pipeline.dataset.whole_pixels.decode", lambda content, **_: decoded.append(len(content)))
-    again = run(tmp_path, write(source, {"a/new.jpg": encoded(photograph(99), dpi=(72, 72))}), test_fraction=0.4)
 
     assert after.splits == before.splits
-    assert {path: side for path, side in again.splits.items() if path in before.splits} == before.splits
     assert set(after.splits.values()) == {"train", "test"}
-    assert grown.startswith(recorded)
-    assert len(read_ledger(ledger).keys) == 2 * 12 + 1
-    assert set(read_ledger(ledger).founders[read_ledger(ledger).find(read_ledger(ledger).keys)[0]]) >= set()
+    assert ledger.read_bytes().startswith(recorded)
+    assert len(read_ledger(ledger).keys) == 2 * 12
+    assert len(decoded_whole) == 12
+    new = encoded(photograph(99))
+    again = run(tmp_path, write(source, {"a/new.jpg": new}), test_fraction=0.4)
+    assert {path: side for path, side in again.splits.items() if path != "a/new.jpg"} == before.splits
+    assert decoded_whole[12:] == [len(new)]
+    assert run(tmp_path, source, test_fraction=0.4).splits == again.splits
+    assert len(decoded_whole) == 13
+
+
+def test_nothing_is_decoded_whole_while_all_recorded_images_are_there(tmp_path: Path, decoded_whole: list[int]) -> None:
+    source = write(tmp_path / "set", many(10, 8))
+    first = run(tmp_path, source, test_fraction=0.4)
+
+    second = run(tmp_path, write(source, {"a/new.jpg": encoded(photograph(99))}), test_fraction=0.4)
+
+    assert {path: side for path, side in second.splits.items() if path != "a/new.jpg"} == first.splits
+    assert decoded_whole == []
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_sample_recorded_by_all_pixels_is_recognized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(
+        tmp_path / "set",
+        {f"{part}/{path}": content for part, first in (("train", 10), ("test", 30)) for path, content in many(first).items()},
+    )
+    run_as_before(tmp_path, source, monkeypatch)
+    run(tmp_path, source)  # not another data set
+
+    (source / "train/a/000.jpg").rename(source / "test/a/moved.jpg")
+    with pytest.raises(SourceError, match=r"1 of 12 images .* from train to test"):
+        run(tmp_path, source)
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_move_between_the_source_s_splits_is_noticed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(
+        tmp_path / "set",
+        {f"{part}/{path}": content for part, first in (("train", 10), ("test", 30)) for path, content in many(first).items()},
+    )
+    run_as_before(tmp_path, source, monkeypatch)
+
+    (source / "train/a/000.jpg").rename(source / "test/a/moved.jpg")
+    with pytest.raises(SourceError, match=r"1 of 12 images .* from train to test"):
+        run(tmp_path, source)
