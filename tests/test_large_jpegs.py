@@ -5,6 +5,7 @@ import random
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from tests.sample_images import CLASSES, draw
 from tests.test_ingest import Outputs, run
 
 SIZE = (2500, 2000)
-RGB_JPEGS: Mapping[str, Mapping[str, object]] = {
+RGB_JPEGS: Mapping[str, Mapping[str, Any]] = {
     "baseline": {},
     "progressive": {"progressive": True},
     "restarts": {"restart_marker_rows": 1},
@@ -38,7 +39,7 @@ def photograph(number: int, size: tuple[int, int] = SIZE) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(small) + noise, 0, 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
 
 
-def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -324,4 +325,73 @@ def test_a_move_between_the_source_s_splits_is_noticed_at_once(tmp_path: Path, m
 
     (source / "train/a/000.jpg").rename(source / "test/a/moved.jpg")
     with pytest.raises(SourceError, match=r"1 of 12 images .* from train to test"):
+        run(tmp_path, source)
+
+
+@pytest.fixture
+def smaller(monkeypatch: pytest.MonkeyPatch, one_process: None) -> tuple[int, int]:
+    """A size that is large, so that a test of many images is quick."""
+    monkeypatch.setattr(large_jpegs, "LARGE_PIXELS", 250_000)
+    monkeypatch.setattr(whole_pixels, "LARGE_PIXELS", 250_000)
+    return 600, 500
+
+
+def as_png(content: bytes) -> bytes:
+    with Image.open(io.BytesIO(content)) as opened:
+        return encoded(opened, "PNG", compress_level=1)
+
+
+def crowd(size: tuple[int, int]) -> dict[str, bytes]:
+    """So many copies of one picture that they are not kept together, and others."""
+    copies = {f"a/copy {quality}.jpg": encoded(photograph(1, size), quality=quality) for quality in range(60, 90)}
+    return {**copies, **{f"{'ab'[i % 2]}/{i}.jpg": encoded(photograph(10 + i, size)) for i in range(6)}}
+
+
+def test_copies_in_another_container_stay_with_a_large_jpeg_in_a_crowd_of_look_alikes(tmp_path: Path, smaller: tuple[int, int]) -> None:
+    files = crowd(smaller)
+    jpegs = [path for path in files if path.startswith("a/copy")]
+    pngs = {path.replace(".jpg", ".png"): as_png(files[path]) for path in jpegs[::3]}
+
+    found = run(tmp_path, write(tmp_path / "set", {**files, **pngs}), test_fraction=0.5)
+
+    assert {frozenset(pair) for pair in found.of("duplicate")} == {frozenset([path, path.replace(".png", ".jpg")]) for path in pngs}
+    assert {found.splits[path] for path in jpegs} == {"train", "test"}
+    for path in pngs:
+        assert found.splits[path] == found.splits[path.replace(".png", ".jpg")]
+
+
+def test_an_image_recorded_by_all_its_pixels_keeps_its_side_beside_a_new_copy_in_another_container(
+    tmp_path: Path, smaller: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = crowd(smaller)
+    before = run_as_before(tmp_path, write(tmp_path / "set", files), monkeypatch, test_fraction=0.5)
+    pngs = {path.replace(".jpg", ".png"): as_png(content) for path, content in files.items()}
+
+    after = run(tmp_path, write(tmp_path / "set", pngs), test_fraction=0.5)
+
+    assert {after.splits[path] for path in files} == {"train", "test"}
+    for path, side in before.splits.items():
+        assert after.splits[path] == after.splits[path.replace(".jpg", ".png")] == side
+
+
+def test_a_class_that_repeats_another_one_in_another_container_is_found(tmp_path: Path, smaller: tuple[int, int]) -> None:
+    files = {f"{'ab'[i % 2]}/{i}.jpg": encoded(photograph(10 + i, smaller)) for i in range(24)}
+    copies = {path.replace("a/", "copy/").replace(".jpg", ".png"): as_png(content) for path, content in files.items() if path[0] == "a"}
+
+    with pytest.raises(SourceError, match=r"class .* repeats class"):
+        run(tmp_path, write(tmp_path / "set", {**files, **copies}))
+
+
+def test_a_few_large_jpegs_among_other_images_keep_their_recorded_sides(
+    tmp_path: Path, smaller: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = {f"{part}/{'ab'[i % 2]}/{i + 40 * (part == 'test')}.png": i for part in ("train", "test") for i in range(12)}
+    small = {path: encoded(photograph(100 + i + 50 * ("test" in path), (96, 80)), "PNG") for path, i in pixels.items()}
+    large = {f"{part}/a/{part}.jpg": encoded(photograph(first, smaller)) for part, first in (("train", 10), ("test", 30))}
+    source = write(tmp_path / "set", {**small, **large})
+    run_as_before(tmp_path, source, monkeypatch)
+
+    (source / "train/a/train.jpg").rename(source / "test/a/moved.jpg")
+
+    with pytest.raises(SourceError, match=r"1 of .* images .* from train to test"):
         run(tmp_path, source)

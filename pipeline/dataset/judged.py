@@ -21,10 +21,14 @@ from pipeline.quality.inspection import MODES
 
 @dataclass(frozen=True)
 class Judged:
-    """The images with the decisions about them. splits: int8 (N,), indices into SPLITS. kept: bool (N,). max_pixels: of any of them."""
+    """The images with the decisions about them.
+
+    pixels: V16 (N,), equal for images with the same pixels. splits: int8 (N,), indices into SPLITS. kept: bool (N,). max_pixels: of any of them.
+    """
 
     images: Images
     shards: Sequence[Path]
+    pixels: np.ndarray
     splits: np.ndarray
     kept: np.ndarray
     max_pixels: int
@@ -72,9 +76,9 @@ def keys_in(digests: np.ndarray) -> np.ndarray:
     return np.frombuffer(digests.tobytes(), ">u8")[::2].astype(np.uint64)
 
 
-def pictures_of(images: Images) -> np.ndarray:
-    """The second 64 bits of the digests, uint64 (N,): those of different images differ, also if they look the same at the scale of the keys."""
-    return np.frombuffer(images.facts["pixels"].tobytes(), ">u8")[1::2].astype(np.uint64)
+def pictures_of(judged: Judged) -> np.ndarray:
+    """Numbers, uint64 (N,), equal for images with the same pixels: also different where only the scaled pixels are the same, unlike the keys."""
+    return np.frombuffer(judged.pixels.tobytes(), ">u8")[1::2].astype(np.uint64)
 
 
 def present(counts: Mapping[str, Mapping[str, int]], order: Sequence[str]) -> list[str]:

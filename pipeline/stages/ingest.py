@@ -33,7 +33,7 @@ from pipeline.dataset.pixel_findings import (
 from pipeline.dataset.shards import shard_files
 from pipeline.dataset.split_names import SPLITS
 from pipeline.dataset.splits import Sides, decide_sides, decided_by, together, without_crowds
-from pipeline.dataset.whole_pixels import WholeDigests, compared_whole, find_aliases, maybe_equal
+from pipeline.dataset.whole_pixels import Aliases, WholeDigests, compared_whole, find_aliases, maybe_equal, same_pixels
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
@@ -98,15 +98,15 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
         images, near, doubtful = _take(source, shards, paths, config.ingest.max_pixels)
-        copies = without_crowds(len(images.facts), near)
         digests = WholeDigests(images, shard_files(shards), paths.scratch, config.ingest.max_pixels)
-        recorded, earlier, renamed = _recognized(read_sides(paths, source.name, read_ledger(paths.ledger)), recorded, images, digests)
-        ledger = earlier.ledger
-        sides = _decide_sides(images, copies, ledger, config.ingest.test_fraction)
-        judged = Judged(images, shard_files(shards), sides.splits, np.ones(len(images.facts), bool), config.ingest.max_pixels)
-        order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
         pixels = compared_whole(images, doubtful, digests)
-        findings, changes, moved = _judge(judged, pixels, near, order, config.ingest, recorded, earlier, sides.followed, source.name)
+        copies = np.concatenate([without_crowds(len(images.facts), near), same_pixels(pixels, doubtful)])
+        aliases = find_aliases(images, read_ledger(paths.ledger), recorded.images, doubtful, digests)
+        recorded, earlier, also = _recognized(read_sides(paths, source.name, read_ledger(paths.ledger)), recorded, aliases)
+        sides = _decide_sides(images, copies, earlier.ledger, config.ingest.test_fraction)
+        judged = Judged(images, shard_files(shards), pixels, sides.splits, np.ones(len(images.facts), bool), config.ingest.max_pixels)
+        order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
+        findings, changes, moved = _judge(judged, near, order, config.ingest, recorded, earlier, sides.followed, source.name)
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
@@ -120,7 +120,7 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
             "when nothing is written there."
         )
     write_json(folder / "report.json", report)
-    extend_ledger(paths.ledger, *(np.concatenate(both) for both in zip(renamed, (sides.new_keys, sides.new_founders), strict=True)))
+    extend_ledger(paths.ledger, *(np.concatenate(both) for both in zip(also, (sides.new_keys, sides.new_founders), strict=True)))
     record(source, recorded, changes, judged, moved, paths)
     record_linked_folders(location, paths.scratch)
     return {"images": report["images"], "classes": len(report["class_names"]), "rejected": report["rejected"], **report["findings"]}
@@ -156,7 +156,7 @@ def _open(location: Path, config: Config, paths: Paths) -> Source:
 
 
 def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[Images, np.ndarray, np.ndarray]:
-    """The images, the pairs of near duplicates among them, int64 (M, 2), and those of the pairs that may have the same pixels."""
+    """The images, the pairs of near duplicates among them, int64 (M, 2), and the rows from `maybe_equal`."""
     with tempfile.TemporaryFile(dir=shards.parent, prefix=".fingerprints.") as file:
         images = take_images(source, shards, file, paths.scratch, max_pixels)
         if not len(images.facts):
@@ -164,18 +164,16 @@ def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[
             raise SourceError(f"ingest.source: none of {source.count} files in {source.name} is an image, for example {example}.")
         file.flush()
         fingerprints = MappedRows(file, FINGERPRINT_BYTES)
-        near = near_duplicates(fingerprints)
-        return images, near, maybe_equal(images, fingerprints, near)
+        return images, near_duplicates(fingerprints), maybe_equal(images, fingerprints)
 
 
 def _recognized(
-    earlier: EarlierSides, recorded: Recorded, images: Images, digests: WholeDigests
+    earlier: EarlierSides, recorded: Recorded, aliases: Aliases
 ) -> tuple[Recorded, EarlierSides, tuple[np.ndarray, np.ndarray]]:
-    """What earlier runs recorded, by the keys that images have now; and what to append to the ledger for it: images, and what they follow."""
-    aliases = find_aliases(images, earlier.ledger, recorded.images, digests)
+    """What earlier runs recorded, also by the keys that images have now; what to append to the ledger for it: images, and what they follow."""
     ledger, *appended = aliases.in_ledger(earlier.ledger)
-    sample = dict(zip(aliases.renamed(np.array(list(earlier.sample), np.uint64)).tolist(), earlier.sample.values(), strict=True))
-    return replace(recorded, images=aliases.renamed(recorded.images)), EarlierSides(ledger, sample), (appended[0], appended[1])
+    sides = EarlierSides(ledger, aliases.in_sides(earlier.sample))
+    return replace(recorded, images=aliases.in_sample(recorded.images)), sides, (appended[0], appended[1])
 
 
 def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fraction: float) -> Sides:
@@ -186,7 +184,6 @@ def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fractio
 
 def _judge(
     judged: Judged,
-    pixels: np.ndarray,
     near: np.ndarray,
     order: Sequence[str],
     policies: Ingest,
@@ -200,7 +197,7 @@ def _judge(
     misnamed = Copies("wrong_type", np.empty((0, 2), np.int64), np.flatnonzero(facts["misnamed"]), policies.wrong_type)
     if policies.wrong_type == "reject":
         judged.kept[misnamed.rows] = False
-    copies = find_copies(pixels, facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
+    copies = find_copies(judged.pixels, facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
     found = present(judged.counts(order), order)
     changes = compare(name, recorded, found, keys_of(judged.images), policies.removed_classes)
     actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep", "lost_class": "fail"}
