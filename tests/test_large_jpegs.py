@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from pipeline.dataset import whole_pixels
-from pipeline.dataset.ledger import read_ledger
+from pipeline.dataset.intake import DEEP, KEPT_FACTS, Images
+from pipeline.dataset.ledger import Ledger, read_ledger
 from pipeline.errors import ImageError, SourceError
 from pipeline.images import decoding, large_jpegs
 from pipeline.images.decoding import ImageSpec as Spec
@@ -372,6 +373,27 @@ def test_an_image_recorded_by_all_its_pixels_keeps_its_side_beside_a_new_copy_in
     assert {after.splits[path] for path in files} == {"train", "test"}
     for path, side in before.splits.items():
         assert after.splits[path] == after.splits[path.replace(".jpg", ".png")] == side
+
+
+def digest(key: int) -> bytes:
+    return key.to_bytes(8, "big") + bytes(8)
+
+
+@pytest.mark.parametrize(("doubtful", "found"), [([0], [(7, 5)]), ([], [])])
+def test_a_recorded_image_is_recognized_although_its_copy_has_the_recorded_key(doubtful: list[int], found: list[tuple[int, int]]) -> None:
+    facts = np.zeros(2, KEPT_FACTS)
+    facts["pixels"], facts["scaled"] = [digest(7), digest(5)], [True, False]
+    images = Images(facts, np.empty(0, DEEP), ["cat"], [2], [])
+    ledger = Ledger(np.array([5], np.uint64), np.array([3], np.uint64))
+
+    aliases = whole_pixels.find_aliases(
+        images, ledger, np.empty(0, np.uint64), np.array(doubtful, int), lambda rows: np.array([digest(5)] * len(rows), "V16")
+    )
+
+    assert list(zip(aliases.now.tolist(), aliases.before.tolist(), strict=True)) == found
+    also, now, founders = aliases.in_ledger(ledger)
+    assert (also.keys.tolist(), also.founders.tolist()) == (([5, 7], [3, 3]) if found else ([5], [3]))
+    assert (now.tolist(), founders.tolist()) == (([7], [3]) if found else ([], []))
 
 
 def test_a_class_that_repeats_another_one_in_another_container_is_found(tmp_path: Path, smaller: tuple[int, int]) -> None:
