@@ -1,22 +1,25 @@
 """Large photographs: what `ingest` and `preprocess` do with each image, beside bare Pillow that decodes it at the same scale and does nothing else.
 
-    python benchmarks/decoding.py --images 80
+    python benchmarks/decoding.py --images 24
 
-Makes JPEGs of 24 megapixels (6000 x 4000), of parts of scikit-learn's two photographs with noise. The sides read the same files, in as many processes,
-in turn. `ingest` reads, hashes, decodes, describes and stores each image; `preprocess` reads what is stored, hashes it and brings it to 224 x 224 px.
-Prints Markdown rows of medians, with the rate as a share of that of bare Pillow. Files are in the page cache, as they have just been written.
+Makes JPEGs of 24 megapixels (6000 x 4000), of parts of scikit-learn's two photographs with noise. `ingest` reads, hashes, decodes, describes and stores
+each image; `preprocess` reads what is stored, hashes it and brings it to 224 x 224 px. One process for each core has a share of the files; all of them
+run the same side at the same time, in turn with the others, without the start of the processes. Prints Markdown rows of medians: per image and process,
+and the rate as a share of that of bare Pillow, by the clock and by processor time. Files are in the page cache, as they have just been written.
 """
 
 import argparse
 import io
+import multiprocessing
 import os
 import shutil
-import statistics
 import tempfile
 import time
 import uuid
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import joblib
@@ -41,7 +44,7 @@ SPEC = ImageSpec(224, 224, 3, "pad")
 NOISE = 10
 CLASSES = ("first", "second")
 STAGES = ("ingest", "preprocess")
-RUNS = 5
+RUNS = 9
 
 
 def write_photograph(folder: Path, number: int) -> None:
@@ -58,20 +61,14 @@ def write_photograph(folder: Path, number: int) -> None:
     Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path, quality=90)
 
 
-def bare(paths: list[Path], size: tuple[int, int] | None, side_px: int | None) -> None:
+def run_bare(files: list[Path], size: tuple[int, int] | None, side_px: int | None = None) -> None:
     """Read and decode files, at a scale that still gives `size`, or all pixels; with `side_px`, also resize."""
-    for path in paths:
+    for path in files:
         with Image.open(io.BytesIO(path.read_bytes())) as image:
             image.draft(None, size)
             image.load()
             if side_px:
                 image.resize((side_px, side_px), RESAMPLING)
-
-
-def run_bare(files: list[Path], size: tuple[int, int] | None, side_px: int | None = None) -> None:
-    """In as many processes as the stages."""
-    for _ in parallel_map(partial(bare, size=size, side_px=side_px), ([file] for file in files)):
-        pass
 
 
 def run_ingest(folder: Path, root: Path) -> None:
@@ -96,42 +93,62 @@ def run_preprocess(shards: Path, root: Path) -> None:
             pass
 
 
-def measure(sides: dict[str, Callable[[], None]]) -> dict[str, float]:
-    """Median seconds of each side, run in turn; a first round, which is not counted, fills the page cache."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(1 + RUNS):
-        for name, run in sides.items():
-            started = time.monotonic()
-            run()
-            seconds[name].append(time.monotonic() - started)
-    return {name: statistics.median(each[1:]) for name, each in seconds.items()}
+def sides(folder: Path) -> dict[str, Callable[[], None]]:
+    """What is measured on the files of one process."""
+    source, ingested, prepared = (folder / name for name in ("images", "ingest", "preprocess"))
+    files = sorted(source.rglob("*.jpg"))
+    return {
+        "bare Pillow, all pixels": partial(run_bare, files, None),
+        f"bare Pillow, at {SCALED[0]} x {SCALED[1]}": partial(run_bare, files, SCALED),
+        "ingest": partial(run_ingest, source, ingested),
+        f"bare Pillow, resized to {SPEC.width} x {SPEC.height}": partial(run_bare, files, SCALED, SPEC.width),
+        "preprocess": partial(run_preprocess, ingested / "shards", prepared),
+    }
+
+
+def measure(folder: Path, count: int, barrier: Barrier, results: "Queue[np.ndarray]") -> None:
+    """Put float (RUNS, sides, 2), seconds per image by the clock and of the processor, of one process. A first round is not counted."""
+    for number in range(count):
+        write_photograph(folder / "images", number)
+    seconds = []
+    with joblib.parallel_config(backend="sequential"):
+        for _ in range(1 + RUNS):
+            for run in sides(folder).values():
+                barrier.wait()
+                started = np.array([time.monotonic(), time.process_time()])
+                run()
+                seconds.append(np.array([time.monotonic(), time.process_time()]) - started)
+    results.put(np.array(seconds).reshape(1 + RUNS, -1, 2)[1:] / count)
+
+
+def measure_all(folder: Path, count: int) -> dict[str, np.ndarray]:
+    """Median seconds per image, by the clock and of the processor, of each side; the mean of all processes."""
+    processes = joblib.cpu_count()
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(processes), context.Queue()
+    started = [context.Process(target=measure, args=(folder / str(i), count // processes, barrier, results)) for i in range(processes)]
+    for process in started:
+        process.start()
+    seconds = np.mean([results.get() for _ in started], axis=0)
+    for process in started:
+        process.join()
+    return dict(zip(sides(folder), np.median(seconds, axis=0), strict=True))
 
 
 def main() -> None:
-    """Measure all sides on one set of files."""
+    """Measure all sides."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--images", type=int, default=80)
+    parser.add_argument("--images", type=int, default=24)
     count = parser.parse_args().images
     print(f"{joblib.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {count} images\n")
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=os.environ.get("TMPDIR")) as folder:
-        source, ingested, prepared = (Path(folder) / name for name in ("images", "ingest", "preprocess"))
-        joblib.Parallel(n_jobs=-1)(joblib.delayed(write_photograph)(source, number) for number in range(count))
-        files = sorted(source.rglob("*.jpg"))
-        seconds = measure(
-            {
-                "bare Pillow, all pixels": partial(run_bare, files, None),
-                f"bare Pillow, at {SCALED[0]} x {SCALED[1]}": partial(run_bare, files, SCALED),
-                "ingest": partial(run_ingest, source, ingested),
-                f"bare Pillow, resized to {SPEC.width} x {SPEC.height}": partial(run_bare, files, SCALED, SPEC.width),
-                "preprocess": partial(run_preprocess, ingested / "shards", prepared),
-            }
-        )
-    print("| | s per image | images/s | of bare Pillow above |\n|---|---|---|---|")
-    above = 0.0
+        seconds = measure_all(Path(folder), count)
+    print("| | s | CPU s | of the rate of bare Pillow above | by CPU s |\n|---|---|---|---|---|")
+    above = np.zeros(2)
     for name, each in seconds.items():
-        share = f"{above / each:.0%}" if name in STAGES else ""
+        shares = [f"{share:.0%}" if name in STAGES else "" for share in above / each]
         above = above if name in STAGES else each
-        print(f"| {name} | {each / count:.3f} | {count / each:.1f} | {share} |")
+        print(f"| {name} | {each[0]:.3f} | {each[1]:.3f} | {shares[0]} | {shares[1]} |")
 
 
 if __name__ == "__main__":

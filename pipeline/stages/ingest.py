@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.dataset.arrays import MappedRows
-from pipeline.dataset.continuity import Changes, Recorded, compare
 from pipeline.dataset.earlier_runs import class_problems, read_recorded, record, refuse_changes
 from pipeline.dataset.intake import Images, take_images
 from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
@@ -48,6 +47,7 @@ from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
 from pipeline.quality.class_names import are_codes, placeholder_names, similar_names
+from pipeline.quality.continuity import Changes, Recorded, compare
 from pipeline.quality.copies import Copies, find_copies
 from pipeline.quality.findings import (
     BESIDE,
