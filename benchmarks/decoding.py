@@ -34,6 +34,7 @@ from pipeline.dataset.packing import Prepare, ShardToPack
 from pipeline.dataset.shards import shard_files
 from pipeline.images.decoding import MOST_PIXELS, RESAMPLING, ImageSpec
 from pipeline.parallel import parallel_map
+from pipeline.params.ingest import Ingest
 from pipeline.params.reader import load_config
 from pipeline.sources.layouts import open_source
 
@@ -71,9 +72,8 @@ def run_bare(files: list[Path], size: tuple[int, int] | None, side_px: int | Non
                 image.resize((side_px, side_px), RESAMPLING)
 
 
-def run_ingest(folder: Path, root: Path) -> None:
+def run_ingest(folder: Path, root: Path, settings: Ingest) -> None:
     """What `ingest` does with each image; nothing is cached yet."""
-    settings = load_config(ROOT / "params.yaml").ingest.model_copy(update={"source": str(folder)})
     shutil.rmtree(root, ignore_errors=True)
     (root / "shards").mkdir(parents=True)
     with tempfile.TemporaryFile(dir=root) as fingerprints:
@@ -96,11 +96,11 @@ def run_preprocess(shards: Path, root: Path) -> None:
 def sides(folder: Path) -> dict[str, Callable[[], None]]:
     """What is measured on the files of one process."""
     source, ingested, prepared = (folder / name for name in ("images", "ingest", "preprocess"))
-    files = sorted(source.rglob("*.jpg"))
+    files, settings = sorted(source.rglob("*.jpg")), load_config(ROOT / "params.yaml").ingest
     return {
         "bare Pillow, all pixels": partial(run_bare, files, None),
         f"bare Pillow, at {SCALED[0]} x {SCALED[1]}": partial(run_bare, files, SCALED),
-        "ingest": partial(run_ingest, source, ingested),
+        "ingest": partial(run_ingest, source, ingested, settings),
         f"bare Pillow, resized to {SPEC.width} x {SPEC.height}": partial(run_bare, files, SCALED, SPEC.width),
         "preprocess": partial(run_preprocess, ingested / "shards", prepared),
     }
@@ -112,8 +112,9 @@ def measure(folder: Path, count: int, barrier: Barrier, results: "Queue[np.ndarr
         write_photograph(folder / "images", number)
     seconds = []
     with joblib.parallel_config(backend="sequential"):
+        runs = sides(folder).values()
         for _ in range(1 + RUNS):
-            for run in sides(folder).values():
+            for run in runs:
                 barrier.wait()
                 started = np.array([time.monotonic(), time.process_time()])
                 run()
