@@ -1,6 +1,7 @@
 """What the user set about a source, and what errors show of it."""
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,12 @@ from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Listing
 from pipeline.params.ingest import Ingest
 from pipeline.sources.masks import Masks, masks_of
+from pipeline.tables.cells import LABEL, find_column
 from pipeline.tables.columns import Understood
+from pipeline.tables.profiles import Profile
 from pipeline.two_readings import listed
+
+YAML_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "auto"}  # text only in quotes, in one version of YAML or another
 
 
 class Choice(NamedTuple):
@@ -29,13 +34,41 @@ class Choice(NamedTuple):
         return {role: name for role, name in self.settings.columns.model_dump().items() if name != "auto"}
 
 
-def other_task(choice: Choice, listing: Listing, sign: str, seen: str) -> SourceError:
-    """The error for a source that is labelled for detection or segmentation."""
+def other_task(choice: Choice, listing: Listing, sign: str, seen: str, tables: Sequence[Understood] = ()) -> SourceError:
+    """The error for a source that is labelled for detection or segmentation. `tables` may have classes."""
+    columns = f"name the columns of a table with {line}" if (line := columns_to_write(tables)) else "add a table of paths and labels"
+    pattern = json.dumps(pattern_like(listing), ensure_ascii=False)
     return SourceError(
         f"ingest.source: {choice.path} is labelled for another task, as for detection or segmentation: {sign}; {seen}. "
-        "A classifier needs one class for each image: name the columns of a table in ingest.columns, as in {path: file, label: species}, "
-        f"or say where the class stands in the paths, as in ingest.class_from: {json.dumps(pattern_like(listing), ensure_ascii=False)} (docs/data.md)."
+        f"A classifier needs one class for each image: {columns}, or say where the class stands in the paths, as in "
+        f"ingest.class_from: {pattern} (docs/data.md)."
     )
+
+
+def columns_to_write(tables: Sequence[Understood]) -> str:
+    """What to write in params.yaml to take the labels from the first table that can have them: `ingest.columns: {path: file, label: species}`."""
+    for understood in tables:
+        profiles, columns = understood.profiles.values(), understood.columns
+        path = columns.path if columns else max(profiles, key=lambda profile: len(profile.images), default=Profile("")).name
+        if not profiles or (not columns and not understood.profiles[path].images):
+            continue
+        others = [profile.name for profile in profiles if profile.name != path and profile.filled]
+        called_so = find_column(others, LABEL)
+        named = [
+            *((columns.label,) if columns and columns.label else ()),
+            *understood.candidates,
+            *((called_so,) if called_so else ()),
+            *others,
+        ]
+        if named:
+            return f"ingest.columns: {{path: {in_yaml(path)}, label: {in_yaml(named[0])}}}"
+    return ""
+
+
+def in_yaml(name: str) -> str:
+    """A name as a value within the braces of YAML; in quotes where it would be something else than this text."""
+    is_plain = re.fullmatch(r"[^\W\d](?:[\w -]*\w)?", name) and name.lower() not in YAML_WORDS
+    return name if is_plain else json.dumps(name, ensure_ascii=False)
 
 
 def among_images(choice: Choice, masks: Masks) -> SourceError:

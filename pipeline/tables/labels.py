@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pipeline.errors import SourceError
 from pipeline.listing.records import LeftOut, readable
-from pipeline.tables.cells import text_of
+from pipeline.tables.cells import column_word, text_of
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex, is_in_its_folder, names_folders
 from pipeline.tables.label_checks import check_labels, refuse_contradictions
@@ -66,6 +67,22 @@ def _split_of_list(understood: Understood) -> str | None:
 def is_submission(understood: Understood) -> bool:
     """Whether a table shows what is to be handed in to a competition."""
     return "submission" in understood.table.name.lower()
+
+
+def with_columns_of_submissions(tables: Sequence[Understood]) -> list[Understood]:
+    """The tables; the only column that may have labels has them if a sample submission has a column of that name, to be filled."""
+    asked = {column_word(name) for understood in tables if is_submission(understood) for name in understood.profiles}
+
+    def told(understood: Understood) -> Understood:
+        if understood.kind != "doubtful" or understood.columns is None or len(understood.candidates) != 1 or is_submission(understood):
+            return understood
+        if understood.is_unknown_split or column_word(understood.candidates[0]) not in asked:
+            return understood
+        return replace(
+            understood, kind="labels", columns=replace(understood.columns, label=understood.candidates[0]), why="", candidates=()
+        )
+
+    return [told(understood) for understood in tables]
 
 
 def labelled_tables(tables: Sequence[Understood]) -> list[Understood]:

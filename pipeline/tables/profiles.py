@@ -1,12 +1,19 @@
-"""What the cells of one column say, and the names of columns that mean something else than a class."""
+"""What the cells of one column say, and whether its name is that of classes, by the words of column_words.toml, which anybody can edit."""
 
+import functools
 import re
-from collections.abc import Callable, Sequence
+import tomllib
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from pipeline.listing.split_words import words_of
 from pipeline.tables.cells import column_word, text_of
 
+ASKING = ("has", "is", "with")  # has_cactus: yes or no
+NUMBERED = re.compile(r"(.*?)[\W_]*\d+")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 # fmt: off
 BOX_COLUMNS = {
@@ -67,3 +74,38 @@ class Profile:
         if text not in self.values:
             self.values.add(text)
             self.images.update(find(text)[:1])
+
+
+@functools.cache
+def _word_lists() -> Mapping[str, frozenset[str]]:
+    text = Path(__file__).with_name("column_words.toml").read_text(encoding="utf-8")
+    return {name: frozenset(words) for name, words in tomllib.loads(text).items()}
+
+
+def says_class(name: str) -> bool:
+    """Whether the name of a column says that it has classes: `Klasse`, `leaf_disease`, `Type1`; not `label_quality` or `file_type`."""
+    words = _words(name)
+    lists = _word_lists()
+    if not words:
+        return False
+    if words[-1] in lists["heads"]:
+        return True
+    is_called_so = any(word in lists["classes"] or word.endswith(tuple(lists["endings"])) for word in words)
+    return is_called_so and not lists["descriptions"] & set(words)
+
+
+def asks(name: str) -> bool:
+    """Whether the name of a column asks for something in the picture: `has_cactus`; not `is_reviewed`."""
+    words = _words(name)
+    return len(words) > 1 and words[0] in ASKING and not _word_lists()["descriptions"] & set(words)
+
+
+def without_number(name: str) -> str:
+    """The name of a column without the number at its end: `type` for Type1 and Type_2."""
+    found = NUMBERED.fullmatch(name.strip())
+    return (found[1] if found else name.strip()).casefold()
+
+
+def _words(name: str) -> list[str]:
+    plain = "".join(sign for sign in unicodedata.normalize("NFD", name) if unicodedata.category(sign) != "Mn")
+    return [word for word in words_of(plain) if not word.isdigit()]
