@@ -1,6 +1,8 @@
 """A column without the usual name is taken for the labels only if something speaks for it; otherwise it is asked for, with what to write."""
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +126,56 @@ def test_words_that_describe_a_picture_outweigh_those_of_classes_but_the_last_wo
         False,
     ]
     assert [asks(name) for name in ("has_cactus", "is_valid", "island", "is")] == [True, False, False, False]
+
+
+def attributed(tree: Tree, cells: Callable[[str], str]) -> None:
+    """Eight pictures, and a table in the form of the VGG Image Annotator."""
+    pictures = tree.pictures("photos/{i}.jpg", CATS)
+    rows = [(one.path.split("/")[1], 900, cells(one.label), 0, 0, "{}", "{}") for one in pictures]
+    tree.table("via.csv", "#filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes", rows)
+
+
+@pytest.mark.parametrize("write", [json.dumps, str], ids=["JSON", "Python"])
+def test_objects_of_one_key_and_a_text_are_labels_if_the_key_says_so(tree: Tree, write: Callable[[object], str]) -> None:
+    attributed(tree, lambda label: write({"animal": label}))
+
+    assert counts(list(read(tree.root).records)) == {"none": CATS}
+
+
+def test_objects_of_one_key_that_says_nothing_of_classes_are_asked_for(tree: Tree) -> None:
+    attributed(tree, lambda label: json.dumps({"lens": label}))
+
+    message = stop_of(tree.root)
+
+    assert "its labels may be in file_attributes (its lens)" in message
+    assert counts(list(read(tree.root, columns=advised(message, "columns")).records)) == {"none": CATS}
+
+
+@pytest.mark.parametrize("column", ["label", "attributes"])
+@pytest.mark.parametrize("cell", [{"animal": "cat", "sex": "f"}, {"animal": ["cat"]}, {"animal": 1}])
+def test_other_objects_are_no_labels(tree: Tree, column: str, cell: dict[str, Any]) -> None:
+    rows = [(one.path, json.dumps(cell)) for one in tree.pictures("photos/{i}.jpg", CATS)]
+    tree.table("list.csv", f"file,{column}", rows)
+
+    for columns in ({}, {"label": column}):
+        message = stop_of(tree.root, columns=columns)
+        assert f"{column} has objects of several values, such as {json.dumps(cell)}, which are no classes" in message
+
+
+def test_objects_of_different_keys_are_no_labels(tree: Tree) -> None:
+    rows = [(one.path, json.dumps({("animal", "plant")[one.n % 2]: one.label})) for one in tree.pictures("photos/{i}.jpg", CATS)]
+    tree.table("list.csv", "file,label", rows)
+
+    assert "label has objects of different keys, such as animal and plant" in stop_of(tree.root)
+
+
+@pytest.mark.parametrize("write", [json.dumps, str], ids=["JSON", "Python"])
+def test_a_list_of_one_is_a_label_and_of_several_is_refused(tree: Tree, write: Callable[[object], str]) -> None:
+    pictures = tree.pictures("photos/{i}.jpg", CATS)
+    tree.table("list.csv", "file,label", [(one.path, write([one.label])) for one in pictures])
+
+    assert counts(list(read(tree.root).records)) == {"none": CATS}
+
+    tree.table("list.csv", "file,label", [(one.path, write([one.label, "ill"])) for one in pictures])
+    assert "list.csv, line 2: several labels for one image, cat and ill" in stop_of(tree.root)
+    assert counts(list(read(tree.root, multi_label="combine").records)) == {"none": each(4, "cat|ill", "dog|ill")}

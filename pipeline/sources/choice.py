@@ -14,9 +14,9 @@ from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Listing
 from pipeline.params.ingest import Ingest
 from pipeline.sources.masks import Masks, masks_of
-from pipeline.tables.cells import LABEL, find_column
+from pipeline.tables.cells import LABEL
 from pipeline.tables.columns import Understood
-from pipeline.tables.profiles import Profile
+from pipeline.tables.profiles import Profile, says_class
 from pipeline.two_readings import listed
 
 YAML_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "auto"}  # text only in quotes, in one version of YAML or another
@@ -36,7 +36,8 @@ class Choice(NamedTuple):
 
 def other_task(choice: Choice, listing: Listing, sign: str, seen: str, tables: Sequence[Understood] = ()) -> SourceError:
     """The error for a source that is labelled for detection or segmentation. `tables` may have classes."""
-    columns = f"name the columns of a table with {line}" if (line := columns_to_write(tables)) else "add a table of paths and labels"
+    line = columns_to_write(tables) if len(tables) == 1 else ""
+    columns = f"name the columns of a table with {line}" if line else "add a table of paths and labels"
     pattern = json.dumps(pattern_like(listing), ensure_ascii=False)
     return SourceError(
         f"ingest.source: {choice.path} is labelled for another task, as for detection or segmentation: {sign}; {seen}. "
@@ -50,19 +51,22 @@ def columns_to_write(tables: Sequence[Understood]) -> str:
     for understood in tables:
         profiles, columns = understood.profiles.values(), understood.columns
         path = columns.path if columns else max(profiles, key=lambda profile: len(profile.images), default=Profile("")).name
-        if not profiles or (not columns and not understood.profiles[path].images):
+        if not profiles or understood.kind == "boxes" or (not columns and not understood.profiles[path].images):
             continue
-        others = [profile.name for profile in profiles if profile.name != path and profile.filled]
-        called_so = find_column(others, LABEL)
-        named = [
-            *((columns.label,) if columns and columns.label else ()),
-            *understood.candidates,
-            *((called_so,) if called_so else ()),
-            *others,
-        ]
-        if named:
-            return f"ingest.columns: {{path: {in_yaml(path)}, label: {in_yaml(named[0])}}}"
+        if understood.profiles[path].filled > 1.5 * len(understood.profiles[path].values):
+            continue  # several rows for one image
+        others = [profile for profile in profiles if profile.name != path and _can_be_label(profile, understood.profiles[path])]
+        named = [*([columns.label] if columns and columns.label else []), *understood.candidates]
+        others.sort(key=lambda profile: (profile.word not in LABEL, not says_class(profile.name), profile.name not in named))
+        if others:
+            return f"ingest.columns: {{path: {in_yaml(path)}, label: {in_yaml(others[0].name)}}}"
     return ""
+
+
+def _can_be_label(profile: Profile, path: Profile) -> bool:
+    """Whether a column can be named as that of the labels: a few different texts or whole numbers, one in each row."""
+    is_of_classes = 2 <= len(profile.values) <= max(4, len(path.images) / 2)
+    return is_of_classes and not (profile.fractions or profile.lists or profile.is_of_objects)
 
 
 def in_yaml(name: str) -> str:

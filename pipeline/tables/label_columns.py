@@ -6,7 +6,7 @@ from typing import NamedTuple
 from pipeline.tables.cells import LABEL, numeric_order
 from pipeline.tables.profiles import BOX_COLUMNS, DESCRIPTIONS, Profile, asks, says_class, without_number
 from pipeline.tables.table import Table
-from pipeline.two_readings import listed
+from pipeline.two_readings import LONGEST, listed
 
 MOST_CLASSES = 5000
 MOST_WORDS = 20
@@ -30,8 +30,11 @@ def label_columns(
 ) -> Found:
     """Which columns of a table have the labels. `folders`: the names of all folders of the source."""
     if "label" in chosen:
-        return Found(chosen["label"] if any(profile.name == chosen["label"] for profile in others) else None)
-    named = [profile for profile in others if profile.word in LABEL and (len(profile.values) > 1 or profile.lists)]
+        label = next((profile for profile in others if profile.name == chosen["label"]), None)
+        return Found(why=_of_objects(label)) if label and label.is_of_objects else Found(label.name if label else None)
+    named = [profile for profile in others if profile.word in LABEL and (len(profile.values) > 1 or profile.lists or profile.is_of_objects)]
+    if objects := [profile for profile in named if profile.is_of_objects]:
+        return Found(why=_of_objects(objects[0]))
     if named:
         return _one_of(table, sorted(named, key=lambda profile: LABEL.index(profile.word)), others)
     if any(profile.word in LABEL and profile.values for profile in others):
@@ -56,6 +59,12 @@ def label_columns(
     return _weak_label(table, others, path, folders)
 
 
+def _of_objects(profile: Profile) -> str:
+    """Why a column of objects has no classes."""
+    example = profile.objects or " and ".join(sorted(profile.keys))
+    return f"{profile.name} has objects of {'several values' if profile.objects else 'different keys'}, such as {example[:LONGEST]}, which are no classes"
+
+
 def _in_doubt(why: str, candidates: Sequence[Profile]) -> Found:
     return Found(why=why, candidates=tuple(profile.name for profile in candidates))
 
@@ -72,6 +81,8 @@ def _weak_label(table: Table, others: Sequence[Profile], path: Profile, folders:
         return Found(weak[0].name)
     if weak:
         return _in_doubt(f"its labels may be in {listed([profile.called for profile in weak])}", weak)
+    if objects := [profile for profile in others if profile.is_of_objects and profile.word not in BOX_COLUMNS]:
+        return Found(why=_of_objects(objects[0]))
     varying = [
         profile for profile in others if len(profile.values) > 1 and profile.word not in DESCRIPTIONS and profile.word not in BOX_COLUMNS
     ]
@@ -94,7 +105,7 @@ def _has_classes(table: Table, only: Profile, others: Sequence[Profile], folders
         return True
     if only.word in DESCRIPTIONS:
         return False
-    return says_class(only.name) or (len(others) == 1 and asks(only.name)) or are_called_so(only.values, folders)
+    return any(map(says_class, (only.name, *only.keys))) or (len(others) == 1 and asks(only.name)) or are_called_so(only.values, folders)
 
 
 def are_called_so(values: Collection[str], folders: Collection[str]) -> bool:
@@ -127,7 +138,12 @@ def _sums_of_rows(table: Table, flags: Sequence[str]) -> set[int]:
 
 def _may_be_label(profile: Profile, images: int) -> bool:
     """Whether a column may have classes: words or numbers, each of several images. Columns that describe images may if they have a few words."""
-    if profile.word in BOX_COLUMNS or profile.fractions or not 2 <= len(profile.values) <= min(MOST_CLASSES, images / 2):
+    if (
+        profile.word in BOX_COLUMNS
+        or profile.is_of_objects
+        or profile.fractions
+        or not 2 <= len(profile.values) <= min(MOST_CLASSES, images / 2)
+    ):
         return False
     return profile.word not in DESCRIPTIONS or (profile.numbers == 0 and len(profile.values) <= MOST_WORDS)
 
