@@ -47,7 +47,7 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     tables = read_tables(listing, index, choice, scratch)
     refuse_other_task(listing, choice, tables)
     try:
-        labels = read_labels(tables, index, choice.settings.multi_label)
+        labels = read_labels(tables, index, choice.settings.multi_label, choice.settings.placeholder)
     except SourceError:
         if masks := masks_of(listing):  # a name may be that of an image and of its mask
             raise among_images(choice, masks) from None

@@ -1,23 +1,30 @@
 """The labels, splits and groups that the tables of a source give to its images."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pipeline.errors import SourceError
 from pipeline.listing.records import LeftOut, readable
+from pipeline.quality.class_names import not_labelled
 from pipeline.tables.cells import column_word, text_of
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex, is_in_its_folder, names_folders
-from pipeline.tables.label_checks import check_labels, refuse_contradictions
+from pipeline.tables.label_checks import check_labels, refuse_contradictions, refuse_placeholders
 from pipeline.tables.rows import label_of, one_image, split_of_cell, split_of_table, table_rows
 from pipeline.tables.said import Labels, Named, Said
+from pipeline.two_readings import listed
 
 WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
 
 
-def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: str) -> Labels:
-    """The labels of the images, from tables that have them, and the splits and groups from all. Raises SourceError where tables contradict."""
+def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: str, placeholder: str) -> Labels:
+    """The labels of the images, from tables that have them, and the splits and groups from all.
+
+    Raises SourceError where tables contradict each other. `placeholder`: what to do with labels such as TODO.
+    """
     labelled = labelled_tables(tables)
     labels = Labels(tables=[understood.table.path for understood in labelled])
     if len(labelled) == 1 and (columns := labelled[0].columns):
@@ -29,6 +36,7 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
             labels.said[path] = _joined(row, labels.said[path]) if path in labels.said else row
     labels.said = {path: row for path, row in labels.said.items() if row.label}
     _strip_decimals(labels)
+    _take_placeholders(labels, placeholder)
     if labels.said:
         check_labels(labels, labelled, multi_label)
     others = [understood for understood in tables if understood.columns and understood not in labelled]
@@ -42,6 +50,18 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
         labels.named.append(Named(understood.table.path, understood.profiles[understood.columns.path].images, why_unused(understood)))
     labels.used.update(labels.tables, (understood.table.path for understood in tables if says_more(understood)))
     return labels
+
+
+def _take_placeholders(labels: Labels, placeholder: str) -> None:
+    """Leave out labels such as TODO if they are to be rejected. Raises SourceError if they are to fail."""
+    counts = Counter(said.label for said in labels.said.values())
+    if placeholder == "fail":
+        refuse_placeholders(counts, Path(listed(labels.tables)))
+    if placeholder == "reject" and (found := set(not_labelled(counts))):
+        for path, said in labels.said.items():
+            if said.label in found:
+                labels.left_out.append(LeftOut(path, "unlabelled", f"{said.place}: {said.label} is no label"))
+        labels.said = {path: said for path, said in labels.said.items() if said.label not in found}
 
 
 def says_more(understood: Understood) -> bool:
