@@ -17,10 +17,11 @@ OF_IMAGES = ("unlabelled", "conflict", "name_clash")  # said of images that are 
 
 
 def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:
-    """The reading of tables. A split that no table tells is that of the image's folder."""
+    """The reading of tables. A split that no table tells is that of the image's folder. `names`: of classes, where tables call them otherwise."""
     said = by_path(labels)
     files = {
-        path: Place((names or {}).get(row.label, row.label), row.split or split_of_path(path), row.group) for path, row in said.items()
+        path: Place((names or {}).get(row.label, row.label), row.split or split_of_path(path) or _split_in(plan, path), row.group)
+        for path, row in said.items()
     }
     added = False
     if plan:
@@ -67,6 +68,15 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
         "" if added else "ingest.format: table",
         [*(fault for fault in labels.left_out if fault.path not in without), *unused],
     )
+
+
+def _split_in(plan: FolderPlan | None, path: str) -> str | None:
+    """The split of an image by its folder, such as Final_Training/."""
+    if plan is None:
+        return None
+    folder = tuple(path.split("/")[:-1])
+    place = plan.places.get(folder)
+    return place.split if place else plan.flat.get(folder)
 
 
 def _only(listing: Listing, paths: set[str]) -> Listing:

@@ -17,7 +17,7 @@ from pipeline.tables.cells import LABEL, PATH, find_column
 from pipeline.tables.columns import Understood, refuse_unknown_columns, understand
 from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.joined_tables import with_numbers_told
-from pipeline.tables.labels import is_submission, labelled_tables, says_more, why_unused, with_columns_of_submissions
+from pipeline.tables.labels import is_submission, labelled_tables, says_more, why_unused, with_columns_of_submissions, with_labels_in_parts
 from pipeline.tables.opening import is_loose, may_be_table, open_table
 from pipeline.tables.rows import split_of_table
 from pipeline.two_readings import listed
@@ -63,7 +63,7 @@ def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Pa
                 )
                 listing.left_out += [LeftOut(path, "unused_table", reason) for reason in table.unread]
     refuse_unknown_columns(found, choice.columns)
-    found = with_columns_of_submissions(found)
+    found = with_labels_in_parts(with_columns_of_submissions(found))
     if "label" not in choice.columns:
         _refuse_labels_beside_doubts(listing, choice, found)
     return with_numbers_told(found)

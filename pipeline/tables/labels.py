@@ -1,7 +1,7 @@
 """The labels, splits and groups that the tables of a source give to its images."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.listing.records import LeftOut, readable
 from pipeline.quality.class_names import not_labelled
-from pipeline.tables.cells import column_word, text_of
+from pipeline.tables.cells import LABEL, column_word, find_column, text_of
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex, is_in_its_folder, names_folders
 from pipeline.tables.label_checks import check_labels, refuse_contradictions, refuse_placeholders
@@ -101,6 +101,24 @@ def with_columns_of_submissions(tables: Sequence[Understood]) -> list[Understood
         return replace(
             understood, kind="labels", columns=replace(understood.columns, label=understood.candidates[0]), why="", candidates=()
         )
+
+    return [told(understood) for understood in tables]
+
+
+def with_labels_in_parts(tables: Sequence[Understood]) -> list[Understood]:
+    """The tables; those of the same columns that each say one label for all of their images, but not the same one, as in a table per class folder."""
+    parts: defaultdict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    for understood in tables:
+        name = find_column([name for name, profile in understood.profiles.items() if len(profile.values) == 1], LABEL)
+        if name and understood.kind == "splits" and understood.columns and not is_submission(understood):
+            parts[tuple(understood.table.columns)][understood.table.path] = name
+
+    def told(understood: Understood) -> Understood:
+        named = parts.get(tuple(understood.table.columns), {})
+        values = {value for one in tables if one.table.path in named for value in one.profiles[named[one.table.path]].values}
+        if understood.table.path not in named or len(values) < 2 or understood.columns is None:
+            return understood
+        return replace(understood, kind="labels", columns=replace(understood.columns, label=named[understood.table.path]), is_strong=True)
 
     return [told(understood) for understood in tables]
 
