@@ -229,8 +229,8 @@ class _Planning:
         if self.class_from == "auto" and (why := why_no_classes(names)) and len(names) > 1:
             raise SourceError(
                 f"ingest.source: {self.source}: the folders {listed(names)} look like {why}, not like classes. If they are classes, set "
-                "ingest.class_from: first_folder. Otherwise name the class: a table with ingest.columns, or a pattern of the paths such as "
-                'ingest.class_from: "*/{class}_*.jpg" (docs/data.md).'
+                "ingest.class_from: first_folder. Otherwise say where the class stands: in a table with ingest.columns, or in the paths with a pattern of "
+                "ingest.class_from (docs/data.md)."
             )
         if self.class_from == "auto":
             refuse_folders_of_other_things(self.source, folders_of(places))

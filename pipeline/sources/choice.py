@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import SourceError
+from pipeline.folders.path_patterns import pattern_of_names
 from pipeline.folders.tree import UNKNOWN
 from pipeline.images.format_marks import Format
 from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Listing
+from pipeline.listing.split_words import split_of_name
 from pipeline.params.ingest import Ingest
 from pipeline.sources.masks import Masks, masks_of
 from pipeline.tables.cells import LABEL
@@ -38,11 +40,9 @@ def other_task(choice: Choice, listing: Listing, sign: str, seen: str, tables: S
     """The error for a source that is labelled for detection or segmentation. `tables` may have classes."""
     line = columns_to_write(tables) if len(tables) == 1 else ""
     columns = f"name the columns of a table with {line}" if line else "add a table of paths and labels"
-    pattern = json.dumps(pattern_like(listing), ensure_ascii=False)
     return SourceError(
         f"ingest.source: {choice.path} is labelled for another task, as for detection or segmentation: {sign}; {seen}. "
-        f"A classifier needs one class for each image: {columns}, or say where the class stands in the paths, as in "
-        f"ingest.class_from: {pattern} (docs/data.md)."
+        f"A classifier needs one class for each image: {columns}, or {class_from_paths(listing)} (docs/data.md)."
     )
 
 
@@ -83,15 +83,23 @@ def among_images(choice: Choice, masks: Masks) -> SourceError:
     )
 
 
-def pattern_like(listing: Listing) -> str:
-    """A pattern for the names in the folder with most images, but for masks: `images/{class}_*.jpg`."""
+def pattern_like(listing: Listing) -> tuple[str, list[str]] | None:
+    """(pattern for the names in the folder with most images, but for masks, the classes that it gives): `images/{class}_*.jpg`; None if none fits."""
     masks = masks_of(listing)
     folders = [folder for folder in listing.folders.values() if folder.names and not (masks and folder.parts in masks.folders)]
     folder = max(folders, key=lambda found: len(found.names), default=None)
-    if folder is None:
-        return "{class}_*.jpg"
-    name = folder.names[0]
-    return "/".join((*folder.parts[-1:], f"{{class}}_*.{name.rpartition('.')[2]}"))
+    told = pattern_of_names(folder.names) if folder else None
+    if folder is None or told is None:
+        return None
+    start = f"{folder.parts[-1]}/" if len(folders) > 1 and folder.parts and not split_of_name(folder.parts[-1]) else ""
+    return start + told[0], told[1]
+
+
+def class_from_paths(listing: Listing) -> str:
+    """How to say where the class stands in the paths, with a pattern if one fits."""
+    if told := pattern_like(listing):
+        return f"if {listed(told[1])}, in the names of the files, are the classes, set ingest.class_from: {json.dumps(told[0], ensure_ascii=False)}"
+    return "say where the class stands in the paths with ingest.class_from"
 
 
 def image_folders(listing: Listing) -> str:

@@ -17,7 +17,7 @@ from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.by_folders import COVERED, by_folders, has_training
 from pipeline.sources.by_names import by_names, class_names_in_flat
 from pipeline.sources.by_tables import by_table
-from pipeline.sources.choice import Choice, among_images, example_of, files_found, image_folders, other_task, pattern_like, seen_beside
+from pipeline.sources.choice import Choice, among_images, class_from_paths, example_of, files_found, image_folders, other_task, seen_beside
 from pipeline.sources.comparison import compare_readings
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
@@ -110,7 +110,7 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
     raise NoClassFolders(
         f"ingest.source: {choice.path}: no classes found: {listing.images:,} images in {image_folders(listing)}, for example "
         f"{example_of(listing)}{seen_beside(listing, tables)}. Put the images of each class into a folder of its own, add a table of paths and labels, "
-        f'or say where the class stands in the paths, as in ingest.class_from: "{pattern_like(listing)}" (docs/data.md).{_or_folders(folders)}'
+        f"or {class_from_paths(listing)} (docs/data.md).{_or_folders(folders)}"
     )
 
 
