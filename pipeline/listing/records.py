@@ -38,6 +38,25 @@ class LeftOut(NamedTuple):
     reason: str
 
 
+class Origin(NamedTuple):
+    """Where classes, splits and groups come from, in a few words each, such as "column dx of metadata.csv"; empty if there are none."""
+
+    classes: str = ""
+    splits: str = ""
+    groups: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        told = {"classes": self.classes, "splits": self.splits, "groups": self.groups}
+        if self.classes == self.splits:
+            told = {"classes and splits": self.classes, "groups": self.groups}
+        return ", ".join(f"{what} from {where}" for what, where in told.items() if where)
+
+
+NO_ORIGIN = Origin()
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a reader would make of a source, before a reading is chosen.
@@ -45,7 +64,7 @@ class Reading:
     `how` names it for people ("class folders"); `settings` are the parameters that choose it ("ingest.format: folders").
     `class_names` are the classes in order, if the source has an order. `counts` has the number of images by (split, label), where the split is
     train, validation, test, or None if the source has none. `records` yields the images, and adds what it leaves out to the list it is given.
-    `ignored`: how many files and folders `ingest.ignore` leaves out.
+    `ignored`: how many files and folders `ingest.ignore` leaves out. `origin`: where classes, splits and groups come from, if `how` does not say it.
     """
 
     how: str
@@ -55,6 +74,14 @@ class Reading:
     records: Callable[[list[LeftOut]], Iterator[Record]]
     left_out: list[LeftOut] = field(default_factory=list)
     ignored: int = 0
+    origin: Origin = NO_ORIGIN
+
+    def origin_of_all(self, test_fraction: float) -> str:
+        """Where classes, splits and groups come from, and what is held out as test, in one line."""
+        splits = {split for split, _ in self.counts}
+        origin = self.origin if self.origin.classes else Origin(self.how, self.how)
+        told = origin if splits & {"validation", "test"} else origin._replace(splits="")
+        return told.sentence + ("" if "test" in splits else f"; {100 * test_fraction:g} % held out at random as test")
 
 
 @dataclass(frozen=True)

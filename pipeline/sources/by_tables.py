@@ -6,11 +6,11 @@ from pipeline.errors import SourceError
 from pipeline.folders.path_patterns import split_of_path
 from pipeline.folders.places import FolderPlan, Place, unseen_class
 from pipeline.listing.listing import Folders, Listing
-from pipeline.listing.records import LeftOut, Reading
+from pipeline.listing.records import LeftOut, Origin, Reading
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
 from pipeline.tables.labels import by_path
-from pipeline.tables.said import Labels
+from pipeline.tables.said import Labels, Said
 from pipeline.two_readings import listed
 
 OF_IMAGES = ("unlabelled", "conflict", "name_clash")  # said of images that are there, which are left out
@@ -67,6 +67,19 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
         f"a table, {listed(labels.tables)}{_columns(labels)}",
         "" if added else "ingest.format: table",
         [*(fault for fault in labels.left_out if fault.path not in without), *unused],
+        origin=_origin(labels, said, files, has_folders=added or bool(names)),
+    )
+
+
+def _origin(labels: Labels, said: Mapping[str, Said], files: Mapping[str, Place], *, has_folders: bool) -> Origin:
+    """Which columns and folders say classes, splits and groups."""
+    by_folder = any(place.split and not (path in said and said[path].split) for path, place in files.items())
+    by_table = any(row.split for row in said.values())
+    splits = [*([labels.splits_from] if by_table and labels.splits_from else []), *(["the folders"] if by_folder else [])]
+    return Origin(
+        f"{'the class folders and ' if has_folders else ''}{labels.labels_from}",
+        " and ".join(splits),
+        labels.groups_from if any(place.group for place in files.values()) else "",
     )
 
 

@@ -189,14 +189,7 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             for folder in listing.folders.values()
             for name in folder.names
         ]
-        return Reading(
-            reading.how,
-            reading.settings,
-            reading.class_names,
-            reading.counts,
-            reading.records,
-            [*listing.left_out, *beside, *reading.left_out],
-        )
+        return replace(reading, left_out=[*listing.left_out, *beside, *reading.left_out])
     if wanted in CONTAINERS:
         raise SourceError(
             f"ingest.source: {choice.path}: found nothing of the format {wanted}, which ingest.format asks for. Set it to auto."

@@ -92,6 +92,8 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
 
 def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) -> Mapping[str, Scalar]:
     source = _open(location, config, paths)
+    read_as = source.reading.origin_of_all(config.ingest.test_fraction) if source.reading else ""
+    print(f"ingest: {shown(read_as)}", flush=True)
     recorded = read_recorded(source, paths)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
@@ -106,7 +108,7 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
-        _tell(folder, judged, findings, report)
+        _tell(folder, judged, findings, report, read_as)
         refuse_changes(changes, judged, config.ingest)
         refuse_moved(moved, judged, source.name, config.ingest.moved_images)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
@@ -236,14 +238,16 @@ def _why_lost(judged: Judged, name: str) -> str:
     return "all its images are left out" + (f", for example {shown(fault.path)}: {fault.reason}" if fault else "")
 
 
-def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any]) -> None:
+def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any], read_as: str) -> None:
     """Write the lists and the page, and print the first files left out."""
     left_out, beside = rejections(findings), rejections(findings, beside=True)
     write_bytes(folder / "findings.csv", findings_csv(findings))
     write_bytes(folder / "rejected.csv", rejected_csv(sorted([*left_out, *beside])))
     by_class = judged.rows_of_class(report["class_names"], thumbnails_per_class(len(report["class_names"])))
     pictures = judged.pictures({*rows_shown(findings), *(row for rows in by_class.values() for row in rows)})
-    write_bytes(folder / "report.html", data_page(report, findings, judged.images.facts[judged.kept], by_class, pictures))
+    write_bytes(
+        folder / "report.html", data_page({**report, "read_as": read_as}, findings, judged.images.facts[judged.kept], by_class, pictures)
+    )
     for fault in left_out[:NAMED_REJECTIONS]:
         print(f"ingest: left out {shown(fault.path)}: {fault.reason}", file=sys.stderr)
     if len(left_out) > NAMED_REJECTIONS:

@@ -13,6 +13,7 @@ from pipeline.tables.cells import LABEL, column_word, find_column, text_of
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex, is_in_its_folder, names_folders
 from pipeline.tables.label_checks import check_labels, refuse_contradictions, refuse_placeholders
+from pipeline.tables.label_columns import MADE_UP, UNNAMED
 from pipeline.tables.rows import label_of, one_image, split_of_cell, split_of_table, table_rows
 from pipeline.tables.said import Labels, Named, Said
 from pipeline.two_readings import listed
@@ -48,8 +49,53 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
     for understood in others:
         assert understood.columns is not None
         labels.named.append(Named(understood.table.path, understood.profiles[understood.columns.path].images, why_unused(understood)))
+    _say_where(labels, labelled, others, {path for path, table in splits.items() if table})
     labels.used.update(labels.tables, (understood.table.path for understood in tables if says_more(understood)))
     return labels
+
+
+def _say_where(labels: Labels, labelled: Sequence[Understood], others: Sequence[Understood], with_splits: set[str]) -> None:
+    """Write down where labels, splits and groups come from. `with_splits`: tables without labels that give splits."""
+    by_column: defaultdict[str, list[str]] = defaultdict(list)
+    for understood in labelled:
+        by_column[_label_column(understood)].append(understood.table.path)
+    labels.labels_from = " and ".join(f"{column} of {listed(tables)}" for column, tables in by_column.items())
+    in_columns: defaultdict[str, list[str]] = defaultdict(list)
+    lists = [understood.table.path for understood in others if understood.table.path in with_splits and not _has_split(understood)]
+    for understood in [*labelled, *(other for other in others if other.table.path in with_splits)]:
+        if understood.columns and understood.columns.split:
+            in_columns[understood.columns.split].append(understood.table.path)
+    told = [_column(name) + (f" of {listed(tables)}" if set(tables) - set(labels.tables) else "") for name, tables in in_columns.items()]
+    if any(split_of_table(understood.table.path) and not _has_split(understood) for understood in labelled):
+        told.append("the names of the tables")
+    labels.splits_from = " and ".join(told) or listed(lists)
+    groups = {
+        understood.columns.group: understood.table.path
+        for understood in [*others, *labelled]
+        if understood.columns and understood.columns.group
+    }
+    labels.groups_from = " and ".join(
+        _column(name) + ("" if table in labels.tables else f" of {table}") for name, table in groups.items() if name
+    )
+
+
+def _has_split(understood: Understood) -> bool:
+    return bool(understood.columns and understood.columns.split)
+
+
+def _label_column(understood: Understood) -> str:
+    """The column of the labels, or those of the classes, for people."""
+    columns = understood.columns
+    if columns is None or columns.label is None:
+        return f"columns {listed(columns.one_hot, 3)}" if columns else "no column"
+    keys = understood.profiles[columns.label].keys
+    if columns.label in MADE_UP and understood.table.name.lower().endswith(".json"):
+        return f"the {columns.label}s"
+    return (f"{min(keys)} in " if keys else "") + _column(columns.label)
+
+
+def _column(name: str) -> str:
+    return name if name.startswith(UNNAMED) else f"column {name}" if name else "the column without a name"
 
 
 def _take_placeholders(labels: Labels, placeholder: str) -> None:
