@@ -29,6 +29,17 @@ def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
     return [(one, other) for one, other in pairs if one != other]
 
 
+def plural_names(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names of which one may be the plural of the other: cat and cats, box and boxes, berry and berries."""
+    folded = {_folded(name): name for name in sorted(set(names), reverse=True)}
+    found = []
+    for one, name in sorted(folded.items()):
+        plurals = {f"{one}s", f"{one}es"} | ({f"{one[:-1]}ies"} if one.endswith("y") else set())
+        if len(one) > 2 and one[-1].isalpha() and one[-1] != "s":
+            found += [(name, folded[plural]) for plural in sorted(plurals & folded.keys())]
+    return found
+
+
 def _folded(name: str) -> str:
     """The same text for similar names. Separators between two digits count: 1-12 is not 11-2."""
     caseless = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
