@@ -44,7 +44,28 @@ NO_CLASSES = {
     "places": "hospital_A hospital_B",
     "folders of a camera": "100APPLE 101APPLE",
     "versions": "color grayscale",
+    "short dates": "240115 240220",
+    "short German dates": "150124 200224",
+    "months": "January February",
+    "short months": "Jan Feb",
+    "numbered months": "01_Januar 02_Februar",
+    "French months": "janvier février",
+    "Spanish days": "lunes martes",
+    "days": "Monday Tuesday",
+    "German days": "Mo Di",
+    "folders of a phone": "Camera Telegram Download",
+    "folders of a messenger": "WhatsApp_Images DCIM",
+    "folders of a phone and a camera": "Camera 100APPLE",
+    "annotators": "labelled_by_anna labelled_by_ben",
+    "annotators by name": "annotator_ben annotator_eva",
+    "labels of persons": "labels_anna labels_ben",
+    "colour and depth": "rgb depth",
+    "light and infrared": "RGB NIR",
+    "ages": "pics_old pics_new",
+    "German ages": "bilder_alt bilder_neu",
 }
+# Names of folders of which one is of such a kind, or that only look like it
+CLASSES = ["Camera cat", "May June cat", "rgb cat", "cat_new dog_old", "240115 991399", "left right", "sun moon", "day night"]
 
 
 def stop(root: Path, names: list[str], class_from: str = "auto") -> str:
@@ -73,6 +94,14 @@ def test_folders_that_are_no_classes_stop_and_can_be_classes_if_that_is_said(tmp
 
     found = plan_folders(tree_of(listing_of(tmp_path / "source")), tmp_path, "first_folder")
     assert found.class_names() == set(folders.split())
+
+
+@pytest.mark.parametrize("folders", CLASSES)
+def test_folders_of_which_only_some_are_called_so_are_classes(tmp_path: Path, folders: str) -> None:
+    names = [f"{folder}/{i}.jpg" for folder in folders.split() for i in range(2)]
+    root = write(tmp_path / "source", *names)
+
+    assert plan_folders(tree_of(listing_of(root)), root, "auto").class_names() == set(folders.split())
 
 
 def test_one_class_on_several_dates_is_found_by_the_advised_pattern(tmp_path: Path) -> None:
