@@ -30,7 +30,7 @@ class LeftOut(NamedTuple):
     `name_clash`, `conflict` (listed with two labels), `unreadable`, `encrypted`, `missing` (listed, but missing), `empty`, `undecodable`,
     `not_read` (a picture of a format that is not read), `too_large`. Of other files: `unlabelled`, `side_file`, `system`. About the source as a
     whole: `unused_table`, `empty_folder`, `other_task`, `name_encoding`, `linked_folder`, `unused_archive`, `unused_ignore` (a glob that matches
-    nothing).
+    nothing), `series` (images of one sample, by their names).
     """
 
     path: str

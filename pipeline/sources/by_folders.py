@@ -15,6 +15,7 @@ from pipeline.sources.choice import Choice, among_images
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.sources.repeated_classes import refuse_repeated_classes
+from pipeline.sources.series import series_in
 from pipeline.tables.columns import Understood
 from pipeline.tables.opening import is_loose
 from pipeline.tables.said import Labels
@@ -42,6 +43,8 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
         parts: ("unlabelled", f"images without a label, in {'/'.join(parts) or 'the source itself'}") for parts in plan.flat
     }
     notes = _notes(listing, plan, tables)
+    if not labels.groups and (series := series_in(listing, plan)):
+        notes.append(series)
     files: dict[str, Place] = {}
     if labels.splits or labels.groups:
         files = _split_by_lists(listing, choice, plan, labels)
