@@ -38,11 +38,11 @@ def labelled(tree: Tree, column: str, header: str = "file") -> None:
 
 OTHERS = (
     "quality reviewed hospital site notes operator size_kb rating photographer male license camera weather annotated_by label_quality file_type "
-    "is_reviewed title url #group? yes 12"
+    "is_reviewed title url id2 #group? yes 12"
 )
 CLASSES = (
     "Klasse Fehlerklasse Kategorie espèce catégorie Clase categoría specie espécie rótulo disease cultivar variety emotion expression digit letter "
-    "defect_type leafDisease bird_species level Id has_cactus is_malignant"
+    "defect_type leafDisease bird_species level Id scientificName has_cactus is_malignant"
 )
 
 
@@ -149,6 +149,13 @@ def test_objects_of_one_key_that_says_nothing_of_classes_are_asked_for(tree: Tre
 
     assert "its labels may be in file_attributes (its lens)" in message
     assert counts(list(read(tree.root, columns=advised(message, "columns")).records)) == {"none": CATS}
+
+
+def test_a_list_of_one_object_of_one_text_is_that_text(tree: Tree) -> None:
+    pictures = tree.pictures("photos/{i}.jpg", CATS)
+    tree.lines("list.jsonl", [json.dumps({"file": one.path, "labels": [{"name": one.label}]}) for one in pictures])
+
+    assert counts(list(read(tree.root).records)) == {"none": CATS}
 
 
 @pytest.mark.parametrize("column", ["label", "attributes"])

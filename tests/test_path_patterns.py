@@ -100,6 +100,7 @@ def test_a_date_or_a_number_in_front_is_no_part_of_a_class(name: str, label: str
         "{label}_2024-0{n}-01T{i}.jpg",
         "{i:04}-{label}.{n}.jpg",
         "shot{n}_{label}_{i}.jpg",
+        "12h30_{label}_{n}{i}.jpg",
     ],
 )
 def test_names_with_dates_or_running_numbers_beside_the_words_are_not_guessed(template: str) -> None:
@@ -116,6 +117,8 @@ def test_names_with_dates_or_running_numbers_beside_the_words_are_not_guessed(te
         ("2024-01-0{n}_{label}.jpg", "*_{{class}}.jpg"),
         ("IMG_{n}_{label}_{i}_a.jpg", "*_*_{{class}}_*_*.jpg"),
         ("{n} {label} {i}.jpg", "* {{class}} *.jpg"),
+        ("{n}_{label}.{i}.jpg", "*_{{class}}.*.jpg"),
+        ("{i}_{label}_left.jpg", "*_{{class}}_*.jpg"),
         ("{i}.jpg", None),
         ("IMG_{i}.jpg", None),
     ],

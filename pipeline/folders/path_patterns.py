@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import SourceError
@@ -14,6 +14,7 @@ from pipeline.listing.split_words import split_of_name, words_of
 NAMED_PARTS = ("class", "split", "group")
 WORDS_ONLY = r"[^\W\d_]+(?:[ _-][^\W\d_]+)*"  # what a named part is right before a *: cat in cat12
 IN_FRONT = re.compile(r"(?:\d+[\s._()#-]+)+")  # a date, a time or a running number
+PART_END = re.compile(r"([_ .-])")
 SEPARATORS = ("_", "-", " ", ".")
 MOST_STARS = 4
 NAMES_TO_TELL = 2000
@@ -90,6 +91,8 @@ def classes_in_names(names: Iterable[str]) -> Counter[str] | None:
         return None
     if any(map(has_date, found)) or len({re.sub(r"\d+", "#", name) for name in found}) < len(found):
         return None
+    if 2 * sum(any(sign.isdigit() for sign in PART_END.split(name)[0]) for name in found) >= len(found):
+        return None  # 12h30_cat, batch1_cat
     return None if are_crossed(words.values()) else found
 
 
@@ -101,20 +104,30 @@ def pattern_of_names(names: Sequence[str]) -> tuple[str, list[str]] | None:
     names = names[:: max(1, len(names) // NAMES_TO_TELL)]
     endings = {name.rpartition(".")[2] for name in names}
     ending = f".{endings.pop()}" if len(endings) == 1 else ".*"
-    ways = (
-        (before, after, sign)
-        for before in range(MOST_STARS + 1)
-        for after in range(MOST_STARS + 1)
-        for sign in SEPARATORS
-        if before or after
-    )
-    for before, after, sign in sorted(ways, key=lambda way: (way[0] + way[1], way[0])):
-        text = f"*{sign}" * before + "{class}" + f"{sign}*" * after + ending
+    for text in _patterns(names[0].rpartition(".")[0], ending):
         pattern = path_pattern(text)
         found = Counter(place.label for name in names if (place := pattern.place(name)))
-        if found.total() == len(names) and 2 <= len(found) <= len(names) / 2 and min(found.values()) > 1 and all(map(_is_word, found)):
+        if found.total() == len(names) and 2 <= len(found) <= len(names) / 2 and min(found.values()) > 1 and _are_words(found):
             return text, sorted(found)
     return None
+
+
+def _patterns(example: str, ending: str) -> Iterator[str]:
+    """The patterns that a name may fit, the shortest first: with one sign between the parts, then with those of the example."""
+    stars = range(MOST_STARS + 1)
+    ways = [(before, after, sign) for before in stars for after in stars for sign in SEPARATORS if before or after]
+    for before, after, sign in sorted(ways, key=lambda way: (way[0] + way[1], way[0])):
+        yield f"*{sign}" * before + "{class}" + f"{sign}*" * after + ending
+    parts = PART_END.split(example)
+    for at in range(0, len(parts), 2):
+        yield "".join("{class}" if i == at else part if i % 2 else "*" for i, part in enumerate(parts)) + ending
+
+
+def _are_words(labels: Collection[str]) -> bool:
+    """Whether labels are words without digits, that do not all begin or end with one word: those would be more than the class."""
+    words = [words_of(label) for label in labels]
+    has_one_end = len({parts[:1] for parts in words}) == 1 or len({parts[-1:] for parts in words}) == 1
+    return all(map(_is_word, labels)) and not (has_one_end and all(len(parts) > 1 for parts in words))
 
 
 def _is_word(label: str) -> bool:

@@ -13,6 +13,7 @@ MOST_WORDS = 20
 UNNAMED = "column "  # the names of columns of a table without a header
 
 
+BARE = ("id", "y")  # names of classes if nothing else is said: Image,Id of Kaggle's whales
 MADE_UP = ("value", "key")  # what JSON without names of its own is called here
 
 
@@ -105,7 +106,12 @@ def _has_classes(table: Table, only: Profile, others: Sequence[Profile], folders
         return True
     if only.word in DESCRIPTIONS:
         return False
-    return any(map(says_class, (only.name, *only.keys))) or (len(others) == 1 and asks(only.name)) or are_called_so(only.values, folders)
+    return (
+        only.word in BARE
+        or any(map(says_class, (only.name, *only.keys)))
+        or (len(others) == 1 and asks(only.name))
+        or are_called_so(only.values, folders)
+    )
 
 
 def are_called_so(values: Collection[str], folders: Collection[str]) -> bool:

@@ -65,8 +65,8 @@ class Profile:
 
     def add(self, cell: Any, find: Callable[[str], Sequence[str]]) -> None:
         """Count one cell."""
-        if isinstance(cell, str) and not find(cell.strip()):
-            cell = structured(cell)
+        if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{") and not find(cell.strip()):
+            cell = structured(cell.strip())
         if isinstance(cell, list | tuple):
             if len(cell) != 1:
                 self.lists += bool(cell)

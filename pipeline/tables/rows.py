@@ -36,9 +36,9 @@ def _single(cell: Any) -> Any:
     """A cell; a list of one is its entry, an object of one text the text. Lists and objects may be written as text."""
     if isinstance(cell, str):
         cell = structured(cell.strip())
-    if isinstance(cell, dict):
-        return only_value(cell) or cell or ""
-    return cell[0] if isinstance(cell, list | tuple) and len(cell) == 1 else cell
+    if isinstance(cell, list | tuple) and len(cell) == 1:
+        cell = cell[0]
+    return (only_value(cell) or cell or "") if isinstance(cell, dict) else cell
 
 
 def split_of_cell(cell: Any, columns: Columns, where: str) -> str | None:
