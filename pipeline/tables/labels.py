@@ -154,15 +154,16 @@ def with_columns_of_submissions(tables: Sequence[Understood]) -> list[Understood
 def with_labels_in_parts(tables: Sequence[Understood]) -> list[Understood]:
     """The tables; those of the same columns that each say one label for all of their images, but not the same one, as in a table per class folder."""
     parts: defaultdict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    values: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
     for understood in tables:
         name = find_column([name for name, profile in understood.profiles.items() if len(profile.values) == 1], LABEL)
         if name and understood.kind == "splits" and understood.columns and not is_submission(understood):
             parts[tuple(understood.table.columns)][understood.table.path] = name
+            values[tuple(understood.table.columns)] |= understood.profiles[name].values
 
     def told(understood: Understood) -> Understood:
         named = parts.get(tuple(understood.table.columns), {})
-        values = {value for one in tables if one.table.path in named for value in one.profiles[named[one.table.path]].values}
-        if understood.table.path not in named or len(values) < 2 or understood.columns is None:
+        if understood.table.path not in named or understood.columns is None or len(values[tuple(understood.table.columns)]) < 2:
             return understood
         return replace(understood, kind="labels", columns=replace(understood.columns, label=named[understood.table.path]), is_strong=True)
 
