@@ -46,7 +46,7 @@ from pipeline.params.ingest import MOST_FOR_TEST, Ingest
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
-from pipeline.quality.class_names import are_codes, placeholder_names, similar_names
+from pipeline.quality.class_names import are_codes, placeholder_names, plural_names, similar_names
 from pipeline.quality.continuity import Changes, Recorded, compare
 from pipeline.quality.copies import Copies, find_copies
 from pipeline.quality.findings import (
@@ -94,6 +94,8 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
 
 def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) -> Mapping[str, Scalar]:
     source = _open(location, config, paths)
+    read_as = source.reading.origin_of_all(config.ingest.test_fraction) if source.reading else ""
+    print(f"ingest: {shown(read_as)}", flush=True)
     recorded = read_recorded(source, paths)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
@@ -110,7 +112,7 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
-        _tell(folder, judged, findings, report)
+        _tell(folder, judged, findings, report, read_as)
         refuse_changes(changes, judged, config.ingest)
         refuse_moved(moved, judged, source.name, config.ingest.moved_images)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
@@ -234,6 +236,7 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
 def _check_names(names: Sequence[str]) -> list[ClassProblem]:
     """Names of classes that may mean the same class, several, or none."""
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
+    similar += [ClassProblem("similar_names", pair, "one may be the plural of the other") for pair in plural_names(names)]
     combined = [
         ClassProblem("combined_names", (name,), f"it may mean images of {' and of '.join(parts)}")
         for name, parts in combined_labels(names).items()
@@ -250,14 +253,16 @@ def _why_lost(judged: Judged, name: str) -> str:
     return "all its images are left out" + (f", for example {shown(fault.path)}: {fault.reason}" if fault else "")
 
 
-def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any]) -> None:
+def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any], read_as: str) -> None:
     """Write the lists and the page, and print the first files left out."""
     left_out, beside = rejections(findings), rejections(findings, beside=True)
     write_bytes(folder / "findings.csv", findings_csv(findings))
     write_bytes(folder / "rejected.csv", rejected_csv(sorted([*left_out, *beside])))
     by_class = judged.rows_of_class(report["class_names"], thumbnails_per_class(len(report["class_names"])))
     pictures = judged.pictures({*rows_shown(findings), *(row for rows in by_class.values() for row in rows)})
-    write_bytes(folder / "report.html", data_page(report, findings, judged.images.facts[judged.kept], by_class, pictures))
+    write_bytes(
+        folder / "report.html", data_page({**report, "read_as": read_as}, findings, judged.images.facts[judged.kept], by_class, pictures)
+    )
     for fault in left_out[:NAMED_REJECTIONS]:
         print(f"ingest: left out {shown(fault.path)}: {fault.reason}", file=sys.stderr)
     if len(left_out) > NAMED_REJECTIONS:

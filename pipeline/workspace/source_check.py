@@ -109,6 +109,7 @@ def understand(source: Source, ingest: Ingest, seconds: float = SECONDS_FOR_RECO
     return Understood(
         how=source.reading.how,
         settings=source.reading.settings,
+        origin=source.reading.origin_of_all(ingest.test_fraction),
         class_names=[name for name in names if name in labels],
         counts=counts if is_complete else _as_split_by_a_run(source.reading.counts),
         examples=_varied(examples),
