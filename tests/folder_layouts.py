@@ -1104,3 +1104,14 @@ for kind, words_of_kind, path_of_kind, content_of_kind in (
     ("web_pages", ("web page or HTML",), "{label}/{i}.jpg", b"<html><head><title>403</title></head></html>"),
 ):
     _nothing_but(kind, words_of_kind, path_of_kind, content_of_kind)
+
+
+@stops(
+    "no classes found",
+    "cat, dog and fox, in the names of the files",
+    advice=[({"class_from": "*_{class}_*.jpg"}, right(none=each(4, "cat", "dog", "fox")))],
+)
+def dates_before_classes_in_names(tree: Tree) -> None:
+    """photos/20240101_cat_001.jpg: the day on which a picture was taken is no part of a class."""
+    for day, label in enumerate(("cat", "dog", "fox"), 1):
+        tree.pictures(f"photos/2024010{day}_{{label}}_{{i:03}}.jpg", {label: 4})

@@ -304,8 +304,7 @@ def gtsrb_of_kaggle(tree: Tree) -> None:
     tree.table("Meta.csv", "Path,ClassId,ShapeId,ColorId,SignId", [(f"Meta/{label}.png", label, 1, 0, f"3.{label}") for label in SIGNS])
 
 
-@reads_or_stops(
-    "GT-0000 or GT-final_test.csv",
+@reads(
     train=each(4, "0", "1", "14"),
     test=each(3, "0", "1", "14"),
     naming={"0": "00000", "1": "00001", "14": "00014"},
@@ -326,6 +325,34 @@ def gtsrb(tree: Tree) -> None:
         (";".join(row) for row in [header, *((file(one), *"999999", one.label) for one in test)]),
     )
     tree.text("GTSRB/Readme-Images.txt", "The images")
+
+
+@reads(
+    none=each(4, "0", "1", "14"),
+    validation=each(3, "0", "1", "14"),
+    naming={"0": "00000", "1": "00001", "14": "00014"},
+)
+def numbers_with_zeros_in_folders_alone(tree: Tree) -> None:
+    """train/00014/1.png, val/0.png, val.csv (file,class): 14 in the table is the folder 00014."""
+    for label in SIGNS:
+        tree.pictures(f"train/{int(label):05}/{{i}}.png", {label: 4}, None)
+    val = tree.pictures("val/{i}.png", each(3, *SIGNS), "validation")
+    tree.table("val.csv", "file,class", [(file(one), one.label) for one in val])
+
+
+@stops("no class has training images", "all in test", "mark them as train")
+def a_table_of_test_images_alone(tree: Tree) -> None:
+    """images/0.png, labels.csv (file,class,split), where each split is `test`."""
+    rows = [(one.path, one.label, "test") for one in tree.pictures("images/{i}.png", each(3, *SIGNS), "test")]
+    tree.table("labels.csv", "file,class,split", rows)
+
+
+@reads(none=each(4, "0", "1", "14"))
+def a_table_for_each_class(tree: Tree) -> None:
+    """images/0.png, signs_0.csv, signs_1.csv, signs_14.csv (file,class): each table says one class."""
+    for label in SIGNS:
+        pictures = tree.pictures(f"images/{label}_{{i}}.png", {label: 4}, None)
+        tree.table(f"signs_{label}.csv", "file,class", [(file(one), one.label) for one in pictures])
 
 
 LAND = ("AnnualCrop", "Forest", "River")

@@ -84,6 +84,7 @@ def test_class_folders_with_splits(tree: Tree) -> None:
         "What a run reads (no image is decoded yet):",
         "",
         "  layout  class folders (ingest.format: folders)",
+        "  origin  classes from the folders below test/, train/ and val/, splits from the folders",
         "  images  11 of 3 classes",
         "  splits  train 6, validation 2, test 3",
         "",
@@ -110,6 +111,7 @@ def test_a_table_with_groups(tree: Tree) -> None:
         "What a run reads (no image is decoded yet):",
         "",
         "  layout  a table, t.csv (filename, label, patient_id) (ingest.format: table)",
+        "  origin  classes from column label of t.csv, groups from column patient_id; 30 % held out at random as test",
         "  images  6 of 2 classes",
         "  splits  no test images: a share of 30 % is held out (ingest.test_fraction)",
         "  groups  2, each on one side of every split; images without a group: 1",
@@ -133,6 +135,7 @@ def test_arrays_of_numpy(tree: Tree) -> None:
 
     assert shown(tree.root / "d.npz")[2:] == [
         "  layout  NumPy arrays (ingest.format: npz)",
+        "  origin  classes and splits from NumPy arrays",
         "  images  8 of 2 classes",
         "  splits  train 6, test 2",
         "",
@@ -169,9 +172,9 @@ def test_a_share_of_the_training_images_is_held_out_beside_a_validation_split(tr
 
     lines = shown(tree.root)
 
-    assert lines[4] == "  splits  train 12, validation 3; of train, a share of 20 % is held out (ingest.test_fraction)"
-    assert lines[6:9] == ["  class  train  validation", "  cat        6           2", "  dog        6           1"]
-    assert lines[10:14] == [
+    assert lines[5] == "  splits  train 12, validation 3; of train, a share of 20 % is held out (ingest.test_fraction)"
+    assert lines[7:10] == ["  class  train  validation", "  cat        6           2", "  dog        6           1"]
+    assert lines[11:15] == [
         "  example          class  split",
         "  train/cat/0.jpg  cat    train or test",
         "  train/dog/1.jpg  dog    train or test",
@@ -327,6 +330,7 @@ def test_a_source_without_fault_is_shown_whatever_else_is_wrong(project: Path) -
         "What a run reads (no image is decoded yet):\n"
         "\n"
         "  layout  class folders (ingest.format: folders)\n"
+        "  origin  classes from the folders; 20 % held out at random as test\n"
         "  images  4 of 2 classes\n"
         "  splits  no test images: a share of 20 % is held out (ingest.test_fraction)\n"
         "\n"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
-from pipeline.quality.class_names import are_codes, placeholder_names
+from pipeline.quality.class_names import are_codes, placeholder_names, plural_names
 from pipeline.quality.copies import Copies
 from pipeline.quality.findings import findings_csv, list_findings
 
@@ -104,3 +104,9 @@ def test_names_that_are_written_where_there_is_no_label_are_placeholders() -> No
 )
 def test_class_names_are_codes_if_all_of_them_are_letters_with_a_number(names: list[str], expected: bool) -> None:
     assert are_codes(names) is expected
+
+
+def test_a_plural_beside_its_singular_is_named() -> None:
+    names = ["Cats", "cat", "box", "boxes", "berry", "berries", "glass", "ass", "as", "a", "s", "1", "1s"]
+
+    assert plural_names(names) == [("berry", "berries"), ("box", "boxes"), ("cat", "Cats")]

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from pipeline.dataset.continuity import Changes, refuse_unconfirmed
 from pipeline.errors import SourceError
 from pipeline.paths import Paths
+from pipeline.quality.continuity import Changes, refuse_unconfirmed
 from pipeline.stages import ingest
 from tests.odd_names import ODD_NAMES
 from tests.sample_images import draw, write_class_folders

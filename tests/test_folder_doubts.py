@@ -22,6 +22,11 @@ BESIDE = {
     "a folder that nobody named": "photos/New folder/5.jpg photos/New folder (2)/6.jpg",
     "a copy made by Windows": "photos/cat - Copy/5.jpg",
     "a copy made by a browser": "photos/dog (2)/5.jpg",
+    "older images": "photos/cat_old/5.jpg photos/dog (alt)/6.jpg",
+    "newer images": "photos/cat new/5.jpg photos/dogNeu/6.jpg",
+    "versions": "photos/cat_v2/5.jpg photos/dog version 3/6.jpg",
+    "images of a year": "photos/cat_2023/5.jpg",
+    "a backup": "photos/cat_backup/5.jpg",
     "images for a test": "photos/cat_test/5.jpg photos/dog_test/6.jpg",
     "augmented images": "photos/dog_augmented/5.jpg",
     "another data set": "photos/mask_rcnn/TRAIN/5.jpg photos/mask_rcnn/TEST/6.jpg",
@@ -39,7 +44,31 @@ NO_CLASSES = {
     "places": "hospital_A hospital_B",
     "folders of a camera": "100APPLE 101APPLE",
     "versions": "color grayscale",
+    "short dates": "240115 240220",
+    "short German dates": "150124 200224",
+    "months": "January February",
+    "short months": "Jan Feb",
+    "numbered months": "01_Januar 02_Februar",
+    "French months": "janvier février",
+    "Spanish days": "lunes martes",
+    "days": "Monday Tuesday",
+    "German days": "Mo Di",
+    "folders of a phone": "Camera Telegram Download",
+    "folders of a messenger": "WhatsApp_Images DCIM",
+    "folders of a phone and a camera": "Camera 100APPLE",
+    "annotators": "labelled_by_anna labelled_by_ben",
+    "annotators by name": "annotator_ben annotator_eva",
+    "labels of persons": "labels_anna labels_ben",
+    "weeks": "KW01 KW02",
+    "reviewers": "reviewer_1 reviewer_2",
+    "visible and thermal": "visible thermal",
+    "colour and depth": "rgb depth",
+    "light and infrared": "RGB NIR",
+    "ages": "pics_old pics_new",
+    "German ages": "bilder_alt bilder_neu",
 }
+# Names of folders of which one is of such a kind, or that only look like it
+CLASSES = ["Camera cat", "May June cat", "rgb cat", "cat_new dog_old", "240115 991399", "left right", "sun moon", "day night"]
 
 
 def stop(root: Path, names: list[str], class_from: str = "auto") -> str:
@@ -68,6 +97,14 @@ def test_folders_that_are_no_classes_stop_and_can_be_classes_if_that_is_said(tmp
 
     found = plan_folders(tree_of(listing_of(tmp_path / "source")), tmp_path, "first_folder")
     assert found.class_names() == set(folders.split())
+
+
+@pytest.mark.parametrize("folders", CLASSES)
+def test_folders_of_which_only_some_are_called_so_are_classes(tmp_path: Path, folders: str) -> None:
+    names = [f"{folder}/{i}.jpg" for folder in folders.split() for i in range(2)]
+    root = write(tmp_path / "source", *names)
+
+    assert plan_folders(tree_of(listing_of(root)), root, "auto").class_names() == set(folders.split())
 
 
 def test_one_class_on_several_dates_is_found_by_the_advised_pattern(tmp_path: Path) -> None:

@@ -299,6 +299,17 @@ def test_a_finding_can_stop_the_run_and_is_shown_all_the_same(tmp_path: Path, fa
     assert ",failed," in (folder / "findings.csv").read_text(encoding="utf-8")
 
 
+def test_a_class_that_may_be_the_plural_of_another_is_kept_and_told(tmp_path: Path, source: Path) -> None:
+    kinds = sorted(folder.name for folder in source.iterdir())
+    (source / kinds[1]).rename(source / f"{kinds[0]}s")
+
+    found = run(tmp_path, source)
+
+    pairs = [(line["label"], line["other_label"], line["note"]) for line in found.findings if line["finding"] == "similar_names"]
+    assert pairs == [(kinds[0], f"{kinds[0]}s", "one may be the plural of the other")]
+    assert found.report["images"] == 30
+
+
 def test_class_names_that_may_be_no_classes_are_kept_and_told(tmp_path: Path, source: Path) -> None:
     (source / "circle").rename(source / "unknown")
     coded = write_class_folders(tmp_path / "coded", per_class=10)

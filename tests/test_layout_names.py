@@ -19,7 +19,6 @@ from tests.test_layouts import read
 NAMES = [
     "None",
     "NA",
-    "N/A",
     "nan",
     "NaN",
     "null",

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.folders.path_patterns import class_in_name, classes_in_names, path_pattern
+from pipeline.folders.path_patterns import class_in_name, classes_in_names, path_pattern, pattern_of_names
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,60 @@ def test_names_that_repeat_words_before_numbers_tell_classes() -> None:
 )
 def test_names_that_may_mean_something_else_tell_no_classes(names: list[str]) -> None:
     assert classes_in_names(names) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("20240101_cat_001.jpg", "cat"),
+        ("2024-01-01_10-15-00_cat_001.jpg", "cat"),
+        ("0001_american_bulldog_2.jpg", "american_bulldog"),
+        ("3d_model_7.jpg", "3d_model"),
+        ("20240101.jpg", ""),
+    ],
+)
+def test_a_date_or_a_number_in_front_is_no_part_of_a_class(name: str, label: str) -> None:
+    assert class_in_name(name) == label
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "20240{n}01_{label}_{i:03}.jpg",
+        "2024-0{n}-01_{label}_{i:03}.jpg",
+        "{label}_2024-0{n}-01T{i}.jpg",
+        "{i:04}-{label}.{n}.jpg",
+        "shot{n}_{label}_{i}.jpg",
+        "12h30_{label}_{n}{i}.jpg",
+    ],
+)
+def test_names_with_dates_or_running_numbers_beside_the_words_are_not_guessed(template: str) -> None:
+    names = [template.format(label=label, n=n, i=3 * k + n) for k, label in enumerate(("cat", "dog")) for n in (1, 2, 3)]
+
+    assert classes_in_names(names * 2) is None
+
+
+@pytest.mark.parametrize(
+    ("template", "pattern"),
+    [
+        ("2024010{n}_{label}_{i:03}.jpg", "*_{{class}}_*.jpg"),
+        ("{n}-{label}-{i}.png", "*-{{class}}-*.png"),
+        ("2024-01-0{n}_{label}.jpg", "*_{{class}}.jpg"),
+        ("IMG_{n}_{label}_{i}_a.jpg", "*_*_{{class}}_*_*.jpg"),
+        ("{n} {label} {i}.jpg", "* {{class}} *.jpg"),
+        ("{n}_{label}.{i}.jpg", "*_{{class}}.*.jpg"),
+        ("{i}_{label}_left.jpg", "*_{{class}}_*.jpg"),
+        ("{i}.jpg", None),
+        ("IMG_{i}.jpg", None),
+    ],
+)
+def test_the_pattern_that_is_offered_for_names_gives_their_classes(template: str, pattern: str | None) -> None:
+    labels = ("cat", "polar bear" if " " not in template else "dog")
+    names = [template.format(label=label, n=n, i=10 * k + n) for k, label in enumerate(labels) for n in (1, 2, 3)]
+
+    told = pattern_of_names(names)
+
+    assert told == ((pattern.format(), sorted(labels)) if pattern else None)
+    if told:
+        places = [path_pattern(told[0]).place(f"photos/{name}") for name in names]
+        assert [place.label if place else None for place in places] == [label for label in labels for _ in range(3)]

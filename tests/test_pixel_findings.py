@@ -174,6 +174,13 @@ def test_the_limit_of_pixels_is_a_parameter_that_the_error_names(tmp_path: Path,
 def test_a_model_takes_larger_images_if_it_was_trained_on_some(width: int, expected: int) -> None:
     facts = np.zeros(2, KEPT_FACTS)
     facts["width"], facts["height"] = [10, width], [10, 9_000]
-    judged = Judged(Images(facts, np.empty(0, DEEP), ["cat"], [2], []), [], np.zeros(2, np.int8), np.ones(2, bool), max_pixels=200_000_000)
+    judged = Judged(
+        Images(facts, np.empty(0, DEEP), ["cat"], [2], []),
+        [],
+        facts["pixels"],
+        np.zeros(2, np.int8),
+        np.ones(2, bool),
+        max_pixels=200_000_000,
+    )
 
     assert limits_of_model(judged) == {"value_range": None, "max_pixels": expected}

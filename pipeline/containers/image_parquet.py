@@ -20,7 +20,7 @@ from pipeline.containers.data_sets import refuse_several, split_of_file
 from pipeline.containers.in_memory import EncodedImage, is_encoded_image
 from pipeline.errors import SourceError
 from pipeline.listing.names import NAMED_IN_ERROR, is_visible, normalised
-from pipeline.listing.records import LeftOut, Reading, Record
+from pipeline.listing.records import LeftOut, Origin, Reading, Record
 from pipeline.tables.cells import (
     GROUP,
     LABEL,
@@ -33,6 +33,7 @@ from pipeline.tables.cells import (
     split_of,
     text_of,
 )
+from pipeline.two_readings import listed
 
 IMAGE = ("image", "img", "images", "picture", "photo", "bytes", "image_bytes", "content", "jpg", "jpeg", "png", "webp")
 ROWS_AT_ONCE = 256
@@ -112,7 +113,21 @@ def read(files: Mapping[str, Path], label: str | None = None) -> Reading | None:
     def records(left_out: list[LeftOut]) -> Iterator[Record]:
         return (record for shard in shards for record in _records(shard, left_out))
 
-    return Reading("Parquet files with images", "ingest.format: parquet", class_names, counts, records)
+    return Reading("Parquet files with images", "ingest.format: parquet", class_names, counts, records, origin=_origin(shards, counts))
+
+
+def _origin(shards: Sequence[_Shard], counts: Mapping[tuple[str | None, str], int]) -> Origin:
+    """Which columns, or names of files, say classes, splits and groups."""
+    labels, splits, groups = (
+        listed({name for name in names if name})
+        for names in zip(*((one.label, one.split_column, one.group) for one in shards), strict=True)
+    )
+    has_splits = any(split for split, _ in counts)
+    return Origin(
+        f"column {labels} of the Parquet files",
+        (f"column {splits}" if splits else "the names of the files") if has_splits else "",
+        f"column {groups}" if groups else "",
+    )
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import sys
 
 import numpy as np
 
-from pipeline.dataset.continuity import Changes, Recorded, refuse_unconfirmed, unknown_confirmations
 from pipeline.dataset.judged import Judged
 from pipeline.dataset.ledger import known_images, record_classes, record_known_images, recorded_classes
 from pipeline.dataset.moved_images import Moved, keys_by_class
@@ -12,6 +11,7 @@ from pipeline.listing.records import Source
 from pipeline.params.ingest import Ingest
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem
+from pipeline.quality.continuity import Changes, Recorded, refuse_unconfirmed, unknown_confirmations
 
 
 def read_recorded(source: Source, paths: Paths) -> Recorded:

@@ -18,7 +18,7 @@ from pipeline.dataset.content_cache import ContentCache, cache_folder, drop_othe
 from pipeline.dataset.shards import SHARD_SCHEMA, write_shard
 from pipeline.dataset.split_names import NO_SPLIT, SPLITS
 from pipeline.errors import ImageError
-from pipeline.images import decoding, frames, values
+from pipeline.images import decoding, frames, large_jpegs, values
 from pipeline.listing.records import LeftOut, Record, Source
 from pipeline.parallel import parallel_map
 from pipeline.progress import Progress
@@ -30,7 +30,8 @@ SHARD_BYTES = 8 * 2**20
 MOST_BYTES = 256 * 2**20
 KEPT_FACTS = np.dtype(
     [
-        ("pixels", "V16"),  # the first half of the sha256
+        ("pixels", "V16"),  # the first half of the digest
+        ("scaled", "?"),  # as in FACTS: the digest is not that of all pixels
         ("content", "<u8"),  # the first 8 bytes of the sha256 of the encoded image
         ("label", "<i4"),  # index into Images.labels
         ("split", "i1"),  # the source's: NO_SPLIT, TRAIN, …
@@ -77,7 +78,7 @@ class Taken:
 
 def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path, max_pixels: int) -> Images:
     """Write all images of a source to the folder `shards`, and their fingerprints, one after the other, to a file."""
-    cache = cache_folder(cache / "inspected", modules=(decoding, frames, values, inspection, fingerprints))
+    cache = cache_folder(cache / "inspected", modules=(decoding, large_jpegs, frames, values, inspection, fingerprints))
     labels: dict[str, int] = {}
     facts = bytearray()  # grows in place: concatenating arrays would need twice the memory
     deep: list[np.ndarray] = []
@@ -120,7 +121,8 @@ class _Take:
     def __call__(self, numbered: tuple[int, list[Record]]) -> Taken:
         number, records = numbered
         readable, left_out = _read_all(records)
-        facts, faults = self._inspect([content for _, content in readable])
+        keys = [key_of(content) for _, content in readable]
+        facts, faults = self._inspect(keys, [content for _, content in readable])
         left_out += [LeftOut(readable[i][0].path, error.finding, str(error)) for i, error in faults.items()]
         taken = [pair for i, pair in enumerate(readable) if i not in faults]
         if taken:
@@ -129,12 +131,11 @@ class _Take:
             (record.label, record.split, record.group, is_misnamed(record.path, image_format))
             for (record, _), image_format in zip(taken, facts["format"].tolist(), strict=True)
         ]
-        prefixes = np.frombuffer(b"".join(key_of(content)[:8] for _, content in taken), np.uint64)
+        prefixes = np.frombuffer(b"".join(key[:8] for i, key in enumerate(keys) if i not in faults), np.uint64)
         return Taken(facts, prefixes, said, left_out, {record.label for record in records})
 
-    def _inspect(self, encoded: list[bytes]) -> tuple[np.ndarray, dict[int, ImageError]]:
+    def _inspect(self, keys: list[bytes], encoded: list[bytes]) -> tuple[np.ndarray, dict[int, ImageError]]:
         """(FACTS (M,) of the images that can be decoded, from the cache if possible; the errors of the others, by index)."""
-        keys = [key_of(content) for content in encoded]
         cache = opened_cache(self.cache, self.run)
         known = [row if row is not None and int(row["width"]) * int(row["height"]) <= self.max_pixels else None for row in cache.find(keys)]
         rows: list[tuple[object, ...]] = []
@@ -186,7 +187,7 @@ def _kept(taken: Taken, labels: dict[str, int]) -> np.ndarray:
     kept = np.zeros(len(taken.facts), KEPT_FACTS)
     kept["pixels"] = np.frombuffer(taken.facts["pixels"].tobytes(), "V16")[::2]
     kept["content"] = taken.content
-    for name in ("width", "height", "mode", "format", "depth", "one_colour", "brightest", "frames"):
+    for name in ("scaled", "width", "height", "mode", "format", "depth", "one_colour", "brightest", "frames"):
         kept[name] = taken.facts[name]
     if taken.records:
         names, splits, groups, kept["misnamed"] = zip(*taken.records, strict=True)

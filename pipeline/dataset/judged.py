@@ -21,10 +21,14 @@ from pipeline.quality.inspection import MODES
 
 @dataclass(frozen=True)
 class Judged:
-    """The images with the decisions about them. splits: int8 (N,), indices into SPLITS. kept: bool (N,). max_pixels: of any of them."""
+    """The images with the decisions about them.
+
+    pixels: V16 (N,), equal for images with the same pixels. splits: int8 (N,), indices into SPLITS. kept: bool (N,). max_pixels: of any of them.
+    """
 
     images: Images
     shards: Sequence[Path]
+    pixels: np.ndarray
     splits: np.ndarray
     kept: np.ndarray
     max_pixels: int
@@ -56,13 +60,25 @@ class Judged:
         """A thumbnail of each image of some rows."""
         encoded = read_rows(self.shards, self.images.shard_lengths, rows, "bytes")
         return {
-            row: thumbnail(decode(content, max_pixels=self.max_pixels)) for row, content in encoded.items() if isinstance(content, bytes)
+            row: thumbnail(decode(content, max_pixels=self.max_pixels, reduce_large_jpegs=True))
+            for row, content in encoded.items()
+            if isinstance(content, bytes)
         }
 
 
 def keys_of(images: Images) -> np.ndarray:
-    """The keys of the images, uint64 (N,): the first 64 bits of the sha256 of the pixels."""
-    return np.frombuffer(images.facts["pixels"].tobytes(), ">u8")[::2].astype(np.uint64)
+    """The keys of the images, uint64 (N,): the first 64 bits of the digest, the sha256 of the pixels, of large JPEGs of the scaled ones."""
+    return keys_in(images.facts["pixels"])
+
+
+def keys_in(digests: np.ndarray) -> np.ndarray:
+    """The first 64 bits, uint64 (N,), of digests V16 (N,)."""
+    return np.frombuffer(digests.tobytes(), ">u8")[::2].astype(np.uint64)
+
+
+def pictures_of(judged: Judged) -> np.ndarray:
+    """Numbers, uint64 (N,), equal for images with the same pixels: also different where only the scaled pixels are the same, unlike the keys."""
+    return np.frombuffer(judged.pixels.tobytes(), ">u8")[1::2].astype(np.uint64)
 
 
 def present(counts: Mapping[str, Mapping[str, int]], order: Sequence[str]) -> list[str]:

@@ -1,10 +1,10 @@
 """What earlier runs decided and later ones keep: the order of the classes, and whether an image is in train or test.
 
 Small files to be kept in git: `data/classes.json` (class names by data set, in order) and `data/splits.csv` (`image`, the first 64 bits of the sha256
-of its pixels or of the name of a group of images; `follows`, the image or group that decides its split, empty for itself) only ever grow.
-`data/known_images.csv` has the smallest of the numbers of images for each class of a data set in its last run, by which a later run recognizes it, and
-what decided the split if `splits.csv` does not say it of the image: the source (the smallest number for test, the largest for others) or its group. It
-may be missing.
+of its pixels, scaled ones of a large JPEG, or of the name of a group of images; `follows`, the image or group that decides its split, empty for
+itself) only ever grow. `data/known_images.csv` has the smallest of the numbers of images for each class of a data set in its last run, by which a
+later run recognizes it, and what decided the split if `splits.csv` does not say it of the image: the source (the smallest number for test, the
+largest for others) or its group. It may be missing.
 """
 
 import csv

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.dataset.judged import Judged, keys_of
+from pipeline.dataset.judged import Judged, pictures_of
 from pipeline.dataset.split_names import TEST
 from pipeline.errors import SourceError
 from pipeline.images.decoding import MOST_PIXELS
@@ -96,7 +96,7 @@ def value_problems(judged: Judged, value_range: ValueRange | None) -> list[Class
 
 def repetitions(judged: Judged) -> list[ClassProblem]:
     """Classes that consist of few pictures many times over, or of the pictures of another class; of all images, also those left out."""
-    names, labels, pictures = judged.images.labels, judged.images.facts["label"], keys_of(judged.images)
+    names, labels, pictures = judged.images.labels, judged.images.facts["label"], pictures_of(judged)
     few = [found for found in count_pictures(pictures, labels, names) if found.images >= TIMES_REPEATED * found.pictures]
     shared = find_shared(pictures, labels, names)
     return [
@@ -107,7 +107,7 @@ def repetitions(judged: Judged) -> list[ClassProblem]:
 
 def refuse_repeated_classes(judged: Judged, name: str) -> None:
     """Raise SourceError, naming the classes, if classes repeat each other for the most part."""
-    shared = find_shared(keys_of(judged.images), judged.images.facts["label"], judged.images.labels)
+    shared = find_shared(pictures_of(judged), judged.images.facts["label"], judged.images.labels)
     if shared:
         raise SourceError(
             f"ingest.source: in {name}, {_listed([found.in_words for found in shared])}, so their labels contradict each other. Does the folder hold "
@@ -135,7 +135,7 @@ def refuse_nothing_to_see(judged: Judged, name: str) -> None:
         raise SourceError(
             f"ingest.source: the images of {name} have no values but 0 and 1 of 255, as masks have: they are black. Multiply their values by 255."
         )
-    counted = count_pictures(keys_of(judged.images), judged.images.facts["label"], judged.images.labels)
+    counted = count_pictures(pictures_of(judged), judged.images.facts["label"], judged.images.labels)
     if all(found.pictures == 1 for found in counted) and any(found.images > 1 for found in counted):
         raise SourceError(
             f"ingest.source: every class of {name} is one picture ({_listed([found.in_words for found in counted])}), so nothing is left to test "

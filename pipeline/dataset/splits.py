@@ -24,6 +24,13 @@ def components(count: int, pairs: np.ndarray) -> np.ndarray:
     return np.asarray(connected_components(graph, directed=False)[1], np.int32)
 
 
+def chained(keys: np.ndarray) -> np.ndarray:
+    """int (M, 2): pairs that link all images with the same key."""
+    order = np.argsort(keys, kind="stable")
+    same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
+    return np.stack([order[same], order[same + 1]], axis=1)
+
+
 def without_crowds(count: int, pairs: np.ndarray) -> np.ndarray:
     """The pairs, int (M, 2), without those in groups of more than CROWD_SHARE of all images (and more than CROWD_IMAGES).
 
@@ -41,7 +48,7 @@ def together(keys: np.ndarray, groups: np.ndarray, pairs: np.ndarray) -> np.ndar
     keys, groups: uint64 (N,), 0 for no group. pairs: int (M, 2), near duplicates.
     """
     grouped = np.flatnonzero(groups)
-    links = [pairs, _chained(keys), grouped[_chained(groups[grouped])]]
+    links = [pairs, chained(keys), grouped[chained(groups[grouped])]]
     return components(len(keys), np.concatenate(links).astype(np.int64))
 
 
@@ -142,7 +149,7 @@ def founders(keys: np.ndarray, fixed: np.ndarray, is_fixed: np.ndarray, pairs: n
     """
     result = fixed.copy()
     free = ~is_fixed
-    same_key = _chained(keys)
+    same_key = chained(keys)
     links = np.concatenate([pairs, same_key]).astype(np.int64)
     group = components(len(keys), links[free[links].all(axis=1)])
     across = links[free[links[:, 0]] != free[links[:, 1]]]
@@ -230,13 +237,6 @@ def _even_shares(held: np.ndarray, count: int, total: np.ndarray) -> np.ndarray:
     least = np.lexsort((total + shares, held + shares))[: count - int(shares.sum())]
     shares[least] += 1
     return np.asarray(shares)
-
-
-def _chained(keys: np.ndarray) -> np.ndarray:
-    """int (M, 2): pairs that link all images with the same key."""
-    order = np.argsort(keys, kind="stable")
-    same = np.flatnonzero(keys[order][1:] == keys[order][:-1])
-    return np.stack([order[same], order[same + 1]], axis=1)
 
 
 def _least_by_group(group: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

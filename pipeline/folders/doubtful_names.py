@@ -13,6 +13,9 @@ DATE = re.compile(
     r"(?<!\d)((19|20)\d\d[-_. ]?(0[1-9]|1[0-2])[-_. ]?([0-2]\d|3[01])|([0-2]?\d|3[01])[-_.]([0-2]?\d|3[01])[-_.]((19|20)?\d\d))(?!\d)"
 )
 
+SHORT_DATE = re.compile(r"\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")  # 240115
+SHORT_DATE_REVERSED = re.compile(r"(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])\d\d")
+
 
 @functools.cache
 def word_lists() -> Mapping[str, frozenset[str]]:
@@ -28,13 +31,27 @@ def why_no_classes(names: Collection[str]) -> str:
         ("splits", lambda name: split_of_name(name) is not None),
         ("years", _is_year),
         ("dates", _is_date),
-        ("folders of a camera", lambda name: re.fullmatch(r"\d{3}[A-Z0-9_]{5}", name) is not None and not name.isdigit()),
+        ("dates", lambda name: SHORT_DATE.fullmatch(name) is not None),
+        ("dates", lambda name: SHORT_DATE_REVERSED.fullmatch(name) is not None),
+        ("months or days of the week", lambda name: _is_of_calendar(name, lists)),
+        ("folders of a camera", _is_of_camera),
+        ("folders of a phone", lambda name: _plain(name) in lists["phone"] or _is_of_camera(name)),
+        ("persons who labelled the images", lambda name: _is_of_annotator(name, lists["annotators"])),
         ("sizes", lambda name: re.fullmatch(r"\d+ ?[xX×] ?\d+(px)?", name) is not None),
         ("parts of one set", lambda name: _is_part(name, lists["parts"])),
         ("versions of the same images", lambda name: set(_worded(name)) <= lists["versions"] | lists["structure"] and bool(_worded(name))),
         ("names of folders, not of classes", lambda name: set(_worded(name)) <= lists["structure"] and bool(_worded(name))),
     )
     return next((what for what, is_kind in kinds if names and all(is_kind(name) for name in names)), "")
+
+
+def why_not_beside(names: Collection[str]) -> str:
+    """What the names of all class folders say that are no classes beside each other: kinds or ages of the same pictures; empty if they may be."""
+    lists = word_lists()
+    if all(_plain(name) in lists["modalities"] for name in names):
+        return "kinds of pictures of the same things"
+    rests = {tuple(word for word in words_of(name) if word not in lists["ages"]) for name in names}
+    return "older and newer images of one kind" if len(rests) == 1 and rests != {()} and len(names) > 1 else ""
 
 
 def has_word(name: str, kind: str) -> bool:
@@ -46,6 +63,28 @@ def has_word(name: str, kind: str) -> bool:
 
 def _worded(name: str) -> tuple[str, ...]:
     return tuple(word for word in words_of(name) if not word.isdigit())
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).strip().lower()
+
+
+def _is_of_camera(name: str) -> bool:
+    """A folder that a camera began: 100APPLE."""
+    return re.fullmatch(r"\d{3}[A-Z0-9_]{5}", name) is not None and not name.isdigit()
+
+
+def _is_of_calendar(name: str, lists: Mapping[str, frozenset[str]]) -> bool:
+    """A month or a day, with or without numbers: January, 01_Jan, Mon 3."""
+    words = set(_worded(name))
+    return bool(words & lists["calendar"]) and words <= lists["calendar"] | lists["structure"] | lists["parts"]
+
+
+def _is_of_annotator(name: str, starts: frozenset[str]) -> bool:
+    """A word for labelling and then a name: labelled_by_anna, annotator 2; not `labels 2`."""
+    plain = " ".join(words_of(name))
+    found = next((start for start in sorted(starts, key=len, reverse=True) if plain.startswith(f"{start} ")), None)
+    return found is not None and (not plain.removeprefix(f"{found} ").isdigit() or not found.endswith("s"))
 
 
 def _is_year(name: str) -> bool:

@@ -13,6 +13,8 @@ from pipeline.folders.tree import Node
 from pipeline.listing.split_words import WORDS, split_in_name, split_of_name, words_of
 from pipeline.two_readings import Way, classes, listed, two_readings
 
+VERSIONS = ("v", "ver", "version", "rev")
+
 
 def refuse_wrapper_or_class(source: Path, node: Node, carriers: Sequence[Node]) -> None:
     """Raise SourceError if one folder seems to wrap the classes, and the others hold a few pictures: strays, or small classes."""
@@ -205,7 +207,7 @@ def _paths(folders: Mapping[str, Sequence[str]], names: Collection[str]) -> str:
 def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) -> None:
     """Raise SourceError for folders that may be more images of one class.
 
-    `cat` and `cat_test`, `cat copy`, `cat (1)`; `cat_2024-05-01` and `cat_2024-05-02`. folders: paths by class.
+    `cat` and `cat_test`, `cat copy`, `cat (1)`, `cat_old`, `cat_v2`; `cat_2024-05-01` and `cat_2024-05-02`. folders: paths by class.
     """
     names = folders.keys()
     firsts = {words_of(name): name for name in names}
@@ -242,6 +244,10 @@ def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) ->
 
 
 def _without_marks(name: str) -> tuple[str, ...]:
-    """The words of a name without words of splits and copies, and without a number in brackets."""
+    """The words of a name without words of splits and copies; without a number in brackets, a version, a year or `old` and the like at its end."""
     bare = re.sub(r" ?\(\d+\)$", "", name)
-    return tuple(word for word in words_of(bare) if word not in WORDS and word not in word_lists()["again"])
+    words = tuple(word for word in words_of(bare) if word not in WORDS and word not in word_lists()["again"])
+    if len(words) > 2 and words[-2] in VERSIONS and words[-1].isdigit():
+        return words[:-2]
+    is_mark = len(words) > 1 and (words[-1] in word_lists()["again_at_end"] or re.fullmatch(r"(19|20)\d\d", words[-1]))
+    return words[:-1] if is_mark else words

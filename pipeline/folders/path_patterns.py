@@ -3,16 +3,21 @@
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import SourceError
-from pipeline.folders.doubtful_names import word_lists
+from pipeline.folders.doubtful_names import has_date, word_lists
 from pipeline.folders.places import Place
 from pipeline.listing.split_words import split_of_name, words_of
 
 NAMED_PARTS = ("class", "split", "group")
 WORDS_ONLY = r"[^\W\d_]+(?:[ _-][^\W\d_]+)*"  # what a named part is right before a *: cat in cat12
+IN_FRONT = re.compile(r"(?:\d+[\s._()#-]+)+")  # a date, a time or a running number
+PART_END = re.compile(r"([_ .-])")
+SEPARATORS = ("_", "-", " ", ".")
+MOST_STARS = 4
+NAMES_TO_TELL = 2000
 NUMBERED = re.compile(r"(?P<class>.*?[^\W\d_])[\s._(#-]*\d[\d\s._()-]*", re.DOTALL)
 
 
@@ -60,16 +65,21 @@ def path_pattern(text: str) -> PathPattern:
 
 
 def class_in_name(name: str) -> str:
-    """What stands before the number in a file's name: cat in cat.0.jpg; empty if there is nothing, or no number."""
-    match = NUMBERED.fullmatch(name.rpartition(".")[0] or name)
+    """What stands before the number in a file's name: cat in cat.0.jpg; empty if there is nothing, or no number. Numbers in front are no part of it."""
+    stem = name.rpartition(".")[0] or name
+    match = NUMBERED.fullmatch(IN_FRONT.sub("", stem, count=1) if IN_FRONT.match(stem) else stem)
     return match["class"].strip(" ._-(") if match else ""
 
 
 def classes_in_names(names: Iterable[str]) -> Counter[str] | None:
     """The classes in the names of files with their numbers of images; None if the names do not tell classes.
 
-    They do where nearly all have words before a number, each used several times, that are no words of cameras, phones and programs.
+    They do where nearly all have words before a number, each used several times, that are no words of cameras, phones and programs. Where a number
+    stands in front, or a date or running number among the words, they may say something else, which `pattern_of_names` shows.
     """
+    names = list(names)
+    if any(IN_FRONT.match(name) for name in names):
+        return None
     found = Counter(class_in_name(name) for name in names)
     count = sum(found.values())
     unnamed = found.pop("", 0)
@@ -79,7 +89,50 @@ def classes_in_names(names: Iterable[str]) -> Counter[str] | None:
     words = {name: words_of(name) for name in found}
     if any(parts[0] in cameras or max(map(len, parts)) < 2 or _is_hexadecimal(parts) for parts in words.values()):
         return None
+    if any(map(has_date, found)) or len({re.sub(r"\d+", "#", name) for name in found}) < len(found):
+        return None
+    if 2 * sum(any(sign.isdigit() for sign in PART_END.split(name)[0]) for name in found) >= len(found):
+        return None  # 12h30_cat, batch1_cat
     return None if are_crossed(words.values()) else found
+
+
+def pattern_of_names(names: Sequence[str]) -> tuple[str, list[str]] | None:
+    """(pattern of `ingest.class_from` that may tell the classes, these classes) for the names of files; None if there is no such pattern.
+
+    The words at one place in all names are classes if they have no digit, and each is used several times.
+    """
+    names = names[:: max(1, len(names) // NAMES_TO_TELL)]
+    endings = {name.rpartition(".")[2] for name in names}
+    ending = f".{endings.pop()}" if len(endings) == 1 else ".*"
+    for text in _patterns(names[0].rpartition(".")[0], ending):
+        pattern = path_pattern(text)
+        found = Counter(place.label for name in names if (place := pattern.place(name)))
+        if found.total() == len(names) and 2 <= len(found) <= len(names) / 2 and min(found.values()) > 1 and _are_words(found):
+            return text, sorted(found)
+    return None
+
+
+def _patterns(example: str, ending: str) -> Iterator[str]:
+    """The patterns that a name may fit, the shortest first: with one sign between the parts, then with those of the example."""
+    stars = range(MOST_STARS + 1)
+    ways = [(before, after, sign) for before in stars for after in stars for sign in SEPARATORS if before or after]
+    for before, after, sign in sorted(ways, key=lambda way: (way[0] + way[1], way[0])):
+        yield f"*{sign}" * before + "{class}" + f"{sign}*" * after + ending
+    parts = PART_END.split(example)
+    for at in range(0, len(parts), 2):
+        yield "".join("{class}" if i == at else part if i % 2 else "*" for i, part in enumerate(parts)) + ending
+
+
+def _are_words(labels: Collection[str]) -> bool:
+    """Whether labels are words without digits, that do not all begin or end with one word: those would be more than the class."""
+    words = [words_of(label) for label in labels]
+    has_one_end = len({parts[:1] for parts in words}) == 1 or len({parts[-1:] for parts in words}) == 1
+    return all(map(_is_word, labels)) and not (has_one_end and all(len(parts) > 1 for parts in words))
+
+
+def _is_word(label: str) -> bool:
+    words = words_of(label)
+    return len(label) > 1 and not any(sign.isdigit() for sign in label) and bool(words) and words[0] not in word_lists()["cameras"]
 
 
 def are_crossed(names: Collection[tuple[str, ...]]) -> bool:

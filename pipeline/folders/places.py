@@ -64,6 +64,11 @@ def lost_classes(formats: Mapping[str, Mapping[Format, int]], source: Path | Non
 def unseen_class(name: str, split: str | None, training: Iterable[str]) -> SourceError:
     """The error for a class that has no training images, with the class that may be meant."""
     names = sorted(training)
+    if not names:
+        return SourceError(
+            f"ingest.source: no class has training images: those of {name}, for example, are all in {split}. Add training images with their labels, or "
+            "mark them as train in the table or by their folder."
+        )
     close = [one if other == name else other for one, other in similar_names([*names, name]) if name in (one, other)]
     close = close or difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""

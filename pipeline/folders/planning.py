@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.folders.doubtful_names import has_word, why_no_classes
+from pipeline.folders.doubtful_names import has_word, why_no_classes, why_not_beside
 from pipeline.folders.doubts import (
     refuse_class_and_split_in_one_name,
     refuse_copies,
@@ -226,11 +226,11 @@ class _Planning:
     def _check(self, places: Mapping[Folders, Place], flat: Mapping[Folders, str | None]) -> None:
         """Raise SourceError if the folders' names are no names of classes, or if a class has no training images."""
         names = {place.label for place in places.values()}
-        if self.class_from == "auto" and (why := why_no_classes(names)) and len(names) > 1:
+        if self.class_from == "auto" and (why := why_no_classes(names) or why_not_beside(names)) and len(names) > 1:
             raise SourceError(
                 f"ingest.source: {self.source}: the folders {listed(names)} look like {why}, not like classes. If they are classes, set "
-                "ingest.class_from: first_folder. Otherwise name the class: a table with ingest.columns, or a pattern of the paths such as "
-                'ingest.class_from: "*/{class}_*.jpg" (docs/data.md).'
+                "ingest.class_from: first_folder. Otherwise say where the class stands: in a table with ingest.columns, or in the paths with a pattern of "
+                "ingest.class_from (docs/data.md)."
             )
         if self.class_from == "auto":
             refuse_folders_of_other_things(self.source, folders_of(places))

@@ -22,6 +22,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
 from pipeline.errors import ImageError, SourceError
 from pipeline.images.formats import SNIFF_BYTES, identify, why_not_read
 from pipeline.images.header_formats import HEIC
+from pipeline.images.large_jpegs import is_large, reduce_large
 from pipeline.images.tiff_pages import tiff_fault, why_tiff_not_read
 from pipeline.images.values import is_deep, note_samples, scale_values, to_eight_bits, values_of
 
@@ -31,6 +32,8 @@ COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"
 ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 MOST_PIXELS = 100_000_000  # of an image for a model that says nothing else
 RESAMPLING = Image.Resampling.BICUBIC  # Pillow widens the filter when it shrinks an image: no aliasing
+PIXELS_AT_ONCE = 100_000
+TURNED = range(5, 9)  # orientations by EXIF that swap width and height
 DECODED_AT = 2  # an image larger than this many times the target size is first reduced by averaging blocks, as in Pillow's thumbnails
 
 
@@ -62,11 +65,14 @@ class ImageSpec:
         return replace(spec, value_range=(low_high[0], low_high[1]) if low_high else None, max_pixels=most)
 
 
-def decode(encoded: bytes, spec: ImageSpec | None = None, max_pixels: int = MOST_PIXELS) -> Image.Image:
+def decode(
+    encoded: bytes, spec: ImageSpec | None = None, max_pixels: int = MOST_PIXELS, *, reduce_large_jpegs: bool = False
+) -> Image.Image:
     """A decoded image, turned upright. Raises ImageError if it cannot be decoded.
 
     Its `info` has `mode_in_file`, and what `note_samples` finds. With a `spec`, which has a limit of pixels of its own, a JPEG of more than twice its
-    size is decoded at 1/2, 1/4 or 1/8 (the inverse cosine transform averages blocks of pixels).
+    size is decoded at 1/2, 1/4 or 1/8 (the inverse cosine transform averages blocks of pixels). With `reduce_large_jpegs`, a large JPEG is decoded as
+    `reduce_large` says; then `info` has `full_size`, upright, and `reduced`, in words.
     """
     if not encoded:
         raise ImageError("empty file", "empty")
@@ -76,11 +82,13 @@ def decode(encoded: bytes, spec: ImageSpec | None = None, max_pixels: int = MOST
             warnings.simplefilter("ignore")
             image = _open(encoded, most)
             _check(image, most)
-            samples = note_samples(image, encoded)
-            if spec and image.format == "JPEG":
+            samples: dict[str, Any] = note_samples(image, encoded)
+            if spec and (image.format == "JPEG" or is_large(image)):
                 _draft(image, spec)
+            full_size, scale = image.size, reduce_large(image, encoded) if reduce_large_jpegs else 1
             image.load()
             upright = _turn_upright(image)
+            samples |= _of_reduced(full_size, scale, 1 if upright is image else _orientation(image)) if scale > 1 else {}
     except SourceError:
         raise
     except Image.DecompressionBombError as error:
@@ -103,7 +111,10 @@ def pixel_digest(image: Image.Image) -> bytes:
     if image.mode in ("P", "PA", "1"):
         image = image.convert("L" if image.mode == "1" else "RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
     digest = hashlib.sha256(f"{image.mode} {image.width} {image.height} ".encode())
-    digest.update(image.tobytes())
+    rows = max(1, PIXELS_AT_ONCE // image.width)
+    for top in range(0, image.height, rows):  # a part stays in the processor's cache
+        bottom = min(top + rows, image.height)
+        digest.update((image.crop((0, top, image.width, bottom)) if rows < image.height else image).tobytes())
     return digest.digest()
 
 
@@ -210,11 +221,23 @@ def _check(image: Image.Image, max_pixels: int) -> None:
 
 def _draft(image: Image.Image, spec: ImageSpec) -> None:
     """Let a JPEG be decoded at the smallest size that is at least DECODED_AT times the target size."""
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    turned = _orientation(image) in TURNED
     width, height = (spec.height, spec.width) if turned else (spec.width, spec.height)
     fitted = min if spec.resize == "pad" else max
     scale = DECODED_AT * fitted(width / image.width, height / image.height)
     image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
+
+
+def _of_reduced(size: tuple[int, int], scale: int, orientation: int) -> dict[str, Any]:
+    """What to note of a large JPEG of a size in the file that was decoded at a smaller scale, then turned upright."""
+    reduced = f"at 1/{scale}, {size[0]} {size[1]}, orientation {orientation}"
+    return {"full_size": size[::-1] if orientation in TURNED else size, "reduced": reduced}
+
+
+def _orientation(image: Image.Image) -> int:
+    """By EXIF, 1 to 8; 1 if it has none or another number."""
+    found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return found if found in range(1, 9) else 1
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
@@ -222,8 +245,7 @@ def _turn_upright(image: Image.Image) -> Image.Image:
     if image.format == "PNG" and not image.info:  # EXIF would be there; to look for it takes 2 % of the time for an image of 28 px
         return image
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return image if orientation == 1 else ImageOps.exif_transpose(image)
+        return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
     except Exception:  # damaged EXIF; the pixels are fine
         return image
 

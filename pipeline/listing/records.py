@@ -30,12 +30,31 @@ class LeftOut(NamedTuple):
     `name_clash`, `conflict` (listed with two labels), `unreadable`, `encrypted`, `missing` (listed, but missing), `empty`, `undecodable`,
     `not_read` (a picture of a format that is not read), `too_large`. Of other files: `unlabelled`, `side_file`, `system`. About the source as a
     whole: `unused_table`, `empty_folder`, `other_task`, `name_encoding`, `linked_folder`, `unused_archive`, `unused_ignore` (a glob that matches
-    nothing).
+    nothing), `series` (images of one sample, by their names).
     """
 
     path: str
     finding: str
     reason: str
+
+
+class Origin(NamedTuple):
+    """Where classes, splits and groups come from, in a few words each, such as "column dx of metadata.csv"; empty if there are none."""
+
+    classes: str = ""
+    splits: str = ""
+    groups: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        told = {"classes": self.classes, "splits": self.splits, "groups": self.groups}
+        if self.classes == self.splits:
+            told = {"classes and splits": self.classes, "groups": self.groups}
+        return ", ".join(f"{what} from {where}" for what, where in told.items() if where)
+
+
+NO_ORIGIN = Origin()
 
 
 @dataclass(frozen=True)
@@ -45,7 +64,7 @@ class Reading:
     `how` names it for people ("class folders"); `settings` are the parameters that choose it ("ingest.format: folders").
     `class_names` are the classes in order, if the source has an order. `counts` has the number of images by (split, label), where the split is
     train, validation, test, or None if the source has none. `records` yields the images, and adds what it leaves out to the list it is given.
-    `ignored`: how many files and folders `ingest.ignore` leaves out.
+    `ignored`: how many files and folders `ingest.ignore` leaves out. `origin`: where classes, splits and groups come from, if `how` does not say it.
     """
 
     how: str
@@ -55,6 +74,14 @@ class Reading:
     records: Callable[[list[LeftOut]], Iterator[Record]]
     left_out: list[LeftOut] = field(default_factory=list)
     ignored: int = 0
+    origin: Origin = NO_ORIGIN
+
+    def origin_of_all(self, test_fraction: float) -> str:
+        """Where classes, splits and groups come from, and what is held out as test, in one line."""
+        splits = {split for split, _ in self.counts}
+        origin = self.origin if self.origin.classes else Origin(self.how, self.how)
+        told = origin if splits & {"validation", "test"} else origin._replace(splits="")
+        return told.sentence + ("" if "test" in splits else f"; {100 * test_fraction:g} % held out at random as test")
 
 
 @dataclass(frozen=True)

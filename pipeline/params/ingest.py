@@ -90,6 +90,8 @@ class Ingest(Section):
     """columns of the tables: auto, or their names, as in {path: file, label: species}; also split and group"""
     multi_label: Literal["fail", "combine"]
     """fail, or combine: labels made of several, such as "scab rust", are classes of their own"""
+    placeholder: Policy
+    """labels such as TODO, ? or n/a: reject (their images have none), keep (they are classes), or fail (stop)"""
     ignore: Annotated[list[str], BeforeValidator(_globs)]
     """globs of files and folders that are left out, below the source, e.g. [docs, "*_mask.png"]"""
     follow_links: bool

@@ -27,6 +27,7 @@ NOTES = {
     "name_encoding",
     "linked_folder",
     "unused_ignore",
+    "series",
 }  # about the source, not about a file that could be an image
 PRINTED = ("group_leak", "moved_images", "uneven_range")  # with the first of them, since they make results worth less than they look
 RELATIONS = {

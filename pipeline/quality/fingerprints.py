@@ -36,10 +36,10 @@ def fingerprint(image: Image.Image) -> np.ndarray:
     return fingerprint_of_plain(plain(image))[0]
 
 
-def fingerprint_of_plain(image: Image.Image) -> tuple[np.ndarray, tuple[int, int]]:
-    """(fingerprint, its darkest and its brightest grey value) of an image made by `plain`."""
+def fingerprint_of_plain(image: Image.Image, full_size: tuple[int, int] | None = None) -> tuple[np.ndarray, tuple[int, int]]:
+    """(fingerprint, its darkest and its brightest grey value) of an image made by `plain`. full_size: what it was scaled down from while decoding."""
     factors = (max(1, image.width // SIDE_BEFORE_SMOOTHING), max(1, image.height // SIDE_BEFORE_SMOOTHING))
-    small = image if factors == (1, 1) else image.reduce(factors)
+    small = _reduced_as(image, full_size) if full_size else image if factors == (1, 1) else image.reduce(factors)
     chroma = GREY_CHROMA if small.mode == "L" else _chroma(small)
     luma = (small if small.mode == "L" else small.convert("L")).resize((LUMA_SIDE, LUMA_SIDE), SMOOTH)
     darkest, brightest = cast(tuple[int, int], luma.getextrema())
@@ -52,6 +52,28 @@ def plain(image: Image.Image, found: Extremes | None = None) -> Image.Image:
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
     return Image.fromarray(image_to_input(stretch(image, found), ImageSpec(image.height, image.width, 3, "stretch")))
+
+
+def _reduced_as(image: Image.Image, full_size: tuple[int, int]) -> Image.Image:
+    """What `fingerprint_of_plain` would reduce the image of the full size to. Its last row and column may stand for a part of a cell only."""
+    across, down = (_cells(side, full) for side, full in zip(image.size, full_size, strict=True))
+    small = Image.new(image.mode, (across[-1][1], down[-1][1]))
+    for first, last, left, right in across:
+        for top_cell, bottom_cell, top, bottom in down:
+            part = image.resize((last - first, bottom_cell - top_cell), MEAN, box=(left, top, right, bottom))
+            small.paste(part, (first, top_cell))
+    return small
+
+
+def _cells(side: int, full: int) -> list[tuple[int, int, float, float]]:
+    """(first cell, cell after the last, start, end) of the whole cells, and of the rest, along a side that was `full` px long.
+
+    The scale is a whole number, so the last pixel of a side may reach beyond the image.
+    """
+    factor, scale = max(1, full // SIDE_BEFORE_SMOOTHING), round(full / side)
+    whole = full // factor
+    edge = whole * factor / scale
+    return [(0, whole, 0, edge), *([(whole, whole + 1, edge, full / scale)] if full % factor else [])]
 
 
 def _chroma(image: Image.Image) -> bytes:

@@ -7,8 +7,9 @@ from PIL import Image
 
 from pipeline.images.decoding import COLOUR_MODES, FORMATS, GREY_MODES, MOST_PIXELS, decode, pixel_digest
 from pipeline.images.frames import count_frames
+from pipeline.images.large_jpegs import jpeg_digest
 from pipeline.images.values import Extremes, find_extremes, is_deep, is_floating, values_of
-from pipeline.quality.fingerprints import FINGERPRINT_BYTES, fingerprint_of_plain, plain
+from pipeline.quality.fingerprints import FINGERPRINT_BYTES, FLAT_RANGE, fingerprint_of_plain, plain
 
 MODES = (*GREY_MODES, *COLOUR_MODES)
 EIGHT_BITS, SIXTEEN_BIT_COLOUR, WHOLE_NUMBERS, FLOATING = range(4)  # what the values of an image are; the last two are deep
@@ -17,7 +18,8 @@ NOT_DEEP = Extremes(0, 0, 0, 0, 0)
 VALUES = np.dtype([("least", "<f8"), ("most", "<f8"), ("core_least", "<f8"), ("core_most", "<f8"), ("not_finite", "<u4")])
 FACTS = np.dtype(
     [
-        ("pixels", "V32"),  # sha256 of mode, size and pixels
+        ("pixels", "V32"),  # sha256 of mode, size and pixels, or `jpeg_digest` if it is scaled
+        ("scaled", "?"),  # it was decoded at a smaller scale, as large JPEGs are
         ("width", "<u4"),  # in px, once upright
         ("height", "<u4"),
         ("mode", "u1"),  # index into MODES: Pillow's mode in the file
@@ -52,14 +54,28 @@ FORMATS_OF = {
 
 def inspect(encoded: bytes, max_pixels: int = MOST_PIXELS) -> tuple[object, ...]:
     """The fields of FACTS for an encoded image. Raises ImageError if it cannot be decoded or has more than `max_pixels`."""
-    image = decode(encoded, max_pixels=max_pixels)
+    image = decode(encoded, max_pixels=max_pixels, reduce_large_jpegs=True)
+    if "reduced" in image.info:
+        if row := _inspect_scaled(image, encoded):
+            return row
+        image = decode(encoded, max_pixels=max_pixels)
     mode, image_format = MODES.index(image.info["mode_in_file"]), FORMATS.index(image.format or "")
     found = find_extremes(values_of(image)) if is_deep(image) else None
     seen = plain(image, found)
     fingerprint, shades = fingerprint_of_plain(seen)
     looks = _looks_of_deep(image, found) if found else _looks(image, seen, *shades)
     frames = count_frames(encoded, image.format or "")
-    return pixel_digest(image), image.width, image.height, mode, image_format, *looks, frames, found or NOT_DEEP, fingerprint
+    return pixel_digest(image), False, image.width, image.height, mode, image_format, *looks, frames, found or NOT_DEEP, fingerprint
+
+
+def _inspect_scaled(image: Image.Image, encoded: bytes) -> tuple[object, ...] | None:
+    """The fields of FACTS for a JPEG that was decoded at a smaller scale; None if that does not tell them, since its thumbnail is flat."""
+    fingerprint, (darkest, brightest) = fingerprint_of_plain(plain(image), image.info["full_size"])
+    if brightest - darkest <= FLAT_RANGE:
+        return None
+    mode, image_format = MODES.index(image.info["mode_in_file"]), FORMATS.index(image.format or "")
+    digest = jpeg_digest(image, encoded, image.info["reduced"])
+    return digest, True, *image.info["full_size"], mode, image_format, EIGHT_BITS, False, 255, 1, NOT_DEEP, fingerprint
 
 
 def _looks(image: Image.Image, seen: Image.Image, darkest: int, brightest: int) -> tuple[int, bool, int]:

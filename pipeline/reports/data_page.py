@@ -28,10 +28,11 @@ def data_page(
     rows_of_class: Mapping[str, Sequence[int]],
     pictures: Mapping[int, bytes],
 ) -> bytes:
-    """report.html. described: the content of report.json. facts: KEPT_FACTS of the images that are kept. pictures: thumbnails by row."""
+    """report.html. described: the content of report.json, and `read_as`. facts: KEPT_FACTS of the images that are kept. pictures: thumbnails by row."""
     sizes = zip(facts["width"].tolist(), facts["height"].tolist(), strict=True)
     report = DataReport(
         **{name: described[name] for name in ("name", "source", "digest", "images", "counts", "class_names")},  # type: ignore[arg-type]
+        read_as=str(described.get("read_as", "")),
         left_out=int(str(described["rejected"])),
         sizes_px=Counter(sizes),
         modes={MODES[mode]: count for mode, count in _counted(facts["mode"])},

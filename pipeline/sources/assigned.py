@@ -11,7 +11,7 @@ from pipeline.folders.tree import UNKNOWN, unread_names
 from pipeline.images.format_marks import SNIFF_BYTES, Format
 from pipeline.images.formats import identify
 from pipeline.listing.listing import Folder, Folders, Listing
-from pipeline.listing.records import LeftOut, Reading, Record
+from pipeline.listing.records import NO_ORIGIN, LeftOut, Origin, Reading, Record
 
 ROBOFLOW = re.compile(r"(.+)\.rf\.[0-9a-zA-Z]{8,}\.[^.]+$")
 NOT_HERE = ("unlabelled", "images without a label")
@@ -37,7 +37,13 @@ class Assigned:
 
 
 def reading_of(
-    listing: Listing, assigned: Assigned, how: str, settings: str, notes: list[LeftOut] | None = None, source: Path = Path()
+    listing: Listing,
+    assigned: Assigned,
+    how: str,
+    settings: str,
+    notes: list[LeftOut] | None = None,
+    source: Path = Path(),
+    origin: Origin = NO_ORIGIN,
 ) -> Reading:
     """The reading for decisions about all images. Raises SourceError if a class has no file that is read here."""
     counts: Counter[tuple[str | None, str]] = Counter()
@@ -58,7 +64,8 @@ def reading_of(
                 formats[place.label][folder.others[name] or UNKNOWN] += 1
     if lost := {label: found for label, found in formats.items() if label not in readable}:
         raise lost_classes(lost, None if readable else source)
-    return Reading(how, settings, None, counts, lambda left_out: _records(listing, assigned, left_out), [*listing.left_out, *(notes or [])])
+    left_out = [*listing.left_out, *(notes or [])]
+    return Reading(how, settings, None, counts, lambda left_out: _records(listing, assigned, left_out), left_out, origin=origin)
 
 
 def _records(listing: Listing, assigned: Assigned, left_out: list[LeftOut]) -> Iterator[Record]:

@@ -7,16 +7,19 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan, Place
 from pipeline.listing.listing import Listing
-from pipeline.listing.records import LeftOut, Reading
+from pipeline.listing.records import LeftOut, Origin, Reading
+from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.listing.walk import CIRCLE
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice, among_images
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.sources.repeated_classes import refuse_repeated_classes
+from pipeline.sources.series import series_in
 from pipeline.tables.columns import Understood
 from pipeline.tables.opening import is_loose
 from pipeline.tables.said import Labels
+from pipeline.two_readings import listed
 
 ADVICE = {
     "link": "Is a drive not mounted? Otherwise replace links by what they lead to (`cp -rL`), or follow them with ingest.follow_links: true",
@@ -40,6 +43,8 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
         parts: ("unlabelled", f"images without a label, in {'/'.join(parts) or 'the source itself'}") for parts in plan.flat
     }
     notes = _notes(listing, plan, tables)
+    if not labels.groups and (series := series_in(listing, plan)):
+        notes.append(series)
     files: dict[str, Place] = {}
     if labels.splits or labels.groups:
         files = _split_by_lists(listing, choice, plan, labels)
@@ -47,7 +52,25 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
     refuse_lost_links(listing, plan, choice.path)
     if choice.settings.class_from == "auto":
         refuse_repeated_classes(listing, assigned, choice.path)
-    return reading_of(listing, assigned, "class folders", "" if files else plan.settings, notes, choice.path)
+    origin = _origin(plan, choice.settings.class_from, labels)
+    return reading_of(listing, assigned, "class folders", "" if files else plan.settings, notes, choice.path, origin)
+
+
+def _origin(plan: FolderPlan, class_from: str, labels: Labels) -> Origin:
+    """Which folders say the classes, and where splits and groups come from."""
+    where, above = "the folders", set()
+    for parts, place in plan.places.items():
+        if place.split and place.label in parts:
+            i = parts.index(place.label)
+            above |= {part for part in parts[:i] if split_in_name(part)}
+            if any(split_of_name(part) for part in parts[i + 1 :]):
+                where = "the folders above those of the splits"
+    if above:
+        where += f" below {listed([f'{name}/' for name in above])}"
+    if class_from != "auto":
+        where += f" ({class_from.replace('_', ' ')})"
+    splits = labels.splits_from or ("the folders" if any(place.split for place in plan.places.values()) else "")
+    return Origin(where, splits, labels.groups_from)
 
 
 def _split_by_lists(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels) -> dict[str, Place]:

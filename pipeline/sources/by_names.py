@@ -1,12 +1,13 @@
 """The reading of classes in paths and file names."""
 
 import json
+from collections.abc import Mapping
 
 from pipeline.errors import SourceError
 from pipeline.folders.path_patterns import class_in_name, classes_in_names, path_pattern
 from pipeline.folders.places import FolderPlan, Place
 from pipeline.listing.listing import Listing
-from pipeline.listing.records import Reading
+from pipeline.listing.records import Origin, Reading
 from pipeline.listing.split_words import split_of_name
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice, example_of
@@ -26,7 +27,23 @@ def class_names_in_flat(listing: Listing, plan: FolderPlan) -> Reading | None:
         if all(label in found for label in labels.values()) or split in (None, "train"):
             files |= {folder.below(name): Place(label, split) for name, label in labels.items() if label in found}
     return reading_of(
-        listing, Assigned(files=files, elsewhere=plan.left_out), "classes in the names of the files", "ingest.class_from: file_name"
+        listing,
+        Assigned(files=files, elsewhere=plan.left_out),
+        "classes in the names of the files",
+        "ingest.class_from: file_name",
+        origin=origin_of_names(files),
+    )
+
+
+def origin_of_names(files: Mapping[str, Place], pattern: str = "") -> Origin:
+    """Where classes, splits and groups come from if the class is in the path, with an example or the pattern."""
+    path, place = min(files.items())
+    classes = f"the paths by {pattern}" if pattern else f"the names of the files, such as {place.label} from {path.rpartition('/')[2]}"
+    splits = pattern and "{split}" in pattern and "the same"
+    return Origin(
+        classes,
+        splits or ("the folders" if any(place.split for place in files.values()) else ""),
+        "the same" if any(place.group for place in files.values()) else "",
     )
 
 
@@ -51,4 +68,5 @@ def by_names(listing: Listing, choice: Choice) -> Reading:
         Assigned(files=files, elsewhere=elsewhere),
         f"classes by {text}",
         f"ingest.class_from: {json.dumps(text) if pattern else text}",
+        origin=origin_of_names(files, text if pattern else ""),
     )

@@ -6,21 +6,22 @@ from pipeline.errors import SourceError
 from pipeline.folders.path_patterns import split_of_path
 from pipeline.folders.places import FolderPlan, Place, unseen_class
 from pipeline.listing.listing import Folders, Listing
-from pipeline.listing.records import LeftOut, Reading
+from pipeline.listing.records import LeftOut, Origin, Reading
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
 from pipeline.tables.labels import by_path
-from pipeline.tables.said import Labels
+from pipeline.tables.said import Labels, Said
 from pipeline.two_readings import listed
 
 OF_IMAGES = ("unlabelled", "conflict", "name_clash")  # said of images that are there, which are left out
 
 
 def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:
-    """The reading of tables. A split that no table tells is that of the image's folder."""
+    """The reading of tables. A split that no table tells is that of the image's folder. `names`: of classes, where tables call them otherwise."""
     said = by_path(labels)
     files = {
-        path: Place((names or {}).get(row.label, row.label), row.split or split_of_path(path), row.group) for path, row in said.items()
+        path: Place((names or {}).get(row.label, row.label), row.split or split_of_path(path) or _split_in(plan, path), row.group)
+        for path, row in said.items()
     }
     added = False
     if plan:
@@ -66,7 +67,29 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
         f"a table, {listed(labels.tables)}{_columns(labels)}",
         "" if added else "ingest.format: table",
         [*(fault for fault in labels.left_out if fault.path not in without), *unused],
+        origin=_origin(labels, said, files, has_folders=added or bool(names)),
     )
+
+
+def _origin(labels: Labels, said: Mapping[str, Said], files: Mapping[str, Place], *, has_folders: bool) -> Origin:
+    """Which columns and folders say classes, splits and groups."""
+    by_folder = any(place.split and not (path in said and said[path].split) for path, place in files.items())
+    by_table = any(row.split for row in said.values())
+    splits = [*([labels.splits_from] if by_table and labels.splits_from else []), *(["the folders"] if by_folder else [])]
+    return Origin(
+        f"{'the class folders and ' if has_folders else ''}{labels.labels_from}",
+        " and ".join(splits),
+        labels.groups_from if any(place.group for place in files.values()) else "",
+    )
+
+
+def _split_in(plan: FolderPlan | None, path: str) -> str | None:
+    """The split of an image by its folder, such as Final_Training/."""
+    if plan is None:
+        return None
+    folder = tuple(path.split("/")[:-1])
+    place = plan.places.get(folder)
+    return place.split if place else plan.flat.get(folder)
 
 
 def _only(listing: Listing, paths: set[str]) -> Listing:

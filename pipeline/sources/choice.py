@@ -1,20 +1,27 @@
 """What the user set about a source, and what errors show of it."""
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import SourceError
+from pipeline.folders.path_patterns import pattern_of_names
 from pipeline.folders.tree import UNKNOWN
 from pipeline.images.format_marks import Format
 from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Listing
+from pipeline.listing.split_words import split_of_name
 from pipeline.params.ingest import Ingest
 from pipeline.sources.masks import Masks, masks_of
+from pipeline.tables.cells import LABEL
 from pipeline.tables.columns import Understood
+from pipeline.tables.profiles import Profile, says_class
 from pipeline.two_readings import listed
+
+YAML_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "auto"}  # text only in quotes, in one version of YAML or another
 
 
 class Choice(NamedTuple):
@@ -29,13 +36,43 @@ class Choice(NamedTuple):
         return {role: name for role, name in self.settings.columns.model_dump().items() if name != "auto"}
 
 
-def other_task(choice: Choice, listing: Listing, sign: str, seen: str) -> SourceError:
-    """The error for a source that is labelled for detection or segmentation."""
+def other_task(choice: Choice, listing: Listing, sign: str, seen: str, tables: Sequence[Understood] = ()) -> SourceError:
+    """The error for a source that is labelled for detection or segmentation. `tables` may have classes."""
+    line = columns_to_write(tables) if len(tables) == 1 else ""
+    columns = f"name the columns of a table with {line}" if line else "add a table of paths and labels"
     return SourceError(
         f"ingest.source: {choice.path} is labelled for another task, as for detection or segmentation: {sign}; {seen}. "
-        "A classifier needs one class for each image: name the columns of a table in ingest.columns, as in {path: file, label: species}, "
-        f"or say where the class stands in the paths, as in ingest.class_from: {json.dumps(pattern_like(listing), ensure_ascii=False)} (docs/data.md)."
+        f"A classifier needs one class for each image: {columns}, or {class_from_paths(listing)} (docs/data.md)."
     )
+
+
+def columns_to_write(tables: Sequence[Understood]) -> str:
+    """What to write in params.yaml to take the labels from the first table that can have them: `ingest.columns: {path: file, label: species}`."""
+    for understood in tables:
+        profiles, columns = understood.profiles.values(), understood.columns
+        path = columns.path if columns else max(profiles, key=lambda profile: len(profile.images), default=Profile("")).name
+        if not profiles or understood.kind == "boxes" or (not columns and not understood.profiles[path].images):
+            continue
+        if understood.profiles[path].filled > 1.5 * len(understood.profiles[path].values):
+            continue  # several rows for one image
+        others = [profile for profile in profiles if profile.name != path and _can_be_label(profile, understood.profiles[path])]
+        named = [*([columns.label] if columns and columns.label else []), *understood.candidates]
+        others.sort(key=lambda profile: (profile.word not in LABEL, not says_class(profile.name), profile.name not in named))
+        if others:
+            return f"ingest.columns: {{path: {in_yaml(path)}, label: {in_yaml(others[0].name)}}}"
+    return ""
+
+
+def _can_be_label(profile: Profile, path: Profile) -> bool:
+    """Whether a column can be named as that of the labels: a few different texts or whole numbers, one in each row."""
+    is_of_classes = 2 <= len(profile.values) <= max(4, len(path.images) / 2)
+    return is_of_classes and not (profile.fractions or profile.lists or profile.is_of_objects)
+
+
+def in_yaml(name: str) -> str:
+    """A name as a value within the braces of YAML; in quotes where it would be something else than this text."""
+    is_plain = re.fullmatch(r"[^\W\d](?:[\w -]*\w)?", name) and name.lower() not in YAML_WORDS
+    return name if is_plain else json.dumps(name, ensure_ascii=False)
 
 
 def among_images(choice: Choice, masks: Masks) -> SourceError:
@@ -46,15 +83,23 @@ def among_images(choice: Choice, masks: Masks) -> SourceError:
     )
 
 
-def pattern_like(listing: Listing) -> str:
-    """A pattern for the names in the folder with most images, but for masks: `images/{class}_*.jpg`."""
+def pattern_like(listing: Listing) -> tuple[str, list[str]] | None:
+    """(pattern for the names in the folder with most images, but for masks, the classes that it gives): `images/{class}_*.jpg`; None if none fits."""
     masks = masks_of(listing)
     folders = [folder for folder in listing.folders.values() if folder.names and not (masks and folder.parts in masks.folders)]
     folder = max(folders, key=lambda found: len(found.names), default=None)
-    if folder is None:
-        return "{class}_*.jpg"
-    name = folder.names[0]
-    return "/".join((*folder.parts[-1:], f"{{class}}_*.{name.rpartition('.')[2]}"))
+    told = pattern_of_names(folder.names) if folder else None
+    if folder is None or told is None:
+        return None
+    start = f"{folder.parts[-1]}/" if len(folders) > 1 and folder.parts and not split_of_name(folder.parts[-1]) else ""
+    return start + told[0], told[1]
+
+
+def class_from_paths(listing: Listing) -> str:
+    """How to say where the class stands in the paths, with a pattern if one fits."""
+    if told := pattern_like(listing):
+        return f"if {listed(told[1])}, in the names of the files, are the classes, set ingest.class_from: {json.dumps(told[0], ensure_ascii=False)}"
+    return "say where the class stands in the paths with ingest.class_from"
 
 
 def image_folders(listing: Listing) -> str:

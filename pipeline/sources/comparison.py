@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan
@@ -25,8 +25,9 @@ def compare_readings(listing: Listing, choice: Choice, plan: FolderPlan, labels:
         if place := plan.places.get(tuple(path.split("/")[:-1])):
             pairs[place.label, row.label] += 1
     table_classes, folder_classes = {row.label for row in said.values()}, plan.class_names()
+    numbers = _same_numbers(folder_classes, table_classes)
     if not pairs:
-        if has_training(plan) and not table_classes <= folder_classes:
+        if has_training(plan) and not table_classes <= folder_classes | numbers.keys():
             raise _differ(
                 choice,
                 plan,
@@ -34,11 +35,11 @@ def compare_readings(listing: Listing, choice: Choice, plan: FolderPlan, labels:
                 said,
                 f"the tables label other images than those in class folders, by other names: {listed(table_classes - folder_classes)}",
             )
-        return by_table(listing, choice, labels, plan)
+        return by_table(listing, choice, labels, plan, numbers)
     if _are_shards(listing, plan):
         return by_table(listing, choice, labels, None)
     if _is_one_to_one(pairs):
-        return _agreeing(listing, choice, plan, labels, {label: folder for folder, label in pairs})
+        return _agreeing(listing, choice, plan, labels, numbers | {label: folder for folder, label in pairs})
     raise _differ(choice, plan, labels, said, _disagreement(plan, labels, said, pairs))
 
 
@@ -65,6 +66,16 @@ def _are_shards(listing: Listing, plan: FolderPlan) -> bool:
         if not start or not all(name.lower().startswith(start) for name in listing.folders[parts].names):
             return False
     return True
+
+
+def _same_numbers(folders: Collection[str], labels: Collection[str]) -> dict[str, str]:
+    """The folder of each label, where all are whole numbers that differ in zeros before them at most: 00020 and 20; empty if they are not."""
+    if not all(name.isdecimal() for name in (*folders, *labels)):
+        return {}
+    by_number = {int(name): name for name in folders}
+    if len(by_number) < len(folders) or len({int(label) for label in labels}) < len(labels):
+        return {}
+    return {label: by_number[int(label)] for label in labels if int(label) in by_number}
 
 
 def _is_one_to_one(pairs: Mapping[tuple[str, str], int]) -> bool:

@@ -12,12 +12,12 @@ from pipeline.folders.places import FolderPlan, NoClassFolders, Place
 from pipeline.folders.planning import plan_folders
 from pipeline.folders.tree import tree_of
 from pipeline.listing.listing import Folder, Listing
-from pipeline.listing.records import Reading
+from pipeline.listing.records import Origin, Reading
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.by_folders import COVERED, by_folders, has_training
-from pipeline.sources.by_names import by_names, class_names_in_flat
+from pipeline.sources.by_names import by_names, class_names_in_flat, origin_of_names
 from pipeline.sources.by_tables import by_table
-from pipeline.sources.choice import Choice, among_images, example_of, files_found, image_folders, other_task, pattern_like, seen_beside
+from pipeline.sources.choice import Choice, among_images, class_from_paths, example_of, files_found, image_folders, other_task, seen_beside
 from pipeline.sources.comparison import compare_readings
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
@@ -34,7 +34,8 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     """The reading of image files. Raises SourceError if no class is to be seen, or if they can be read in two ways."""
     class_from, wanted = choice.settings.class_from, choice.settings.format
     if wanted in ("auto", "webdataset") and class_from == "auto" and (samples := read_samples(listing)):
-        return reading_of(listing, Assigned(files=samples), "WebDataset samples", "ingest.format: webdataset")
+        origin = Origin("the files beside the images", "the names of the shards" if any(place.split for place in samples.values()) else "")
+        return reading_of(listing, Assigned(files=samples), "WebDataset samples", "ingest.format: webdataset", origin=origin)
     if wanted == "webdataset":
         raise SourceError(
             f"ingest.source: {choice.path} has no .cls or .json files with labels beside its images, as ingest.format: webdataset expects."
@@ -47,7 +48,7 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     tables = read_tables(listing, index, choice, scratch)
     refuse_other_task(listing, choice, tables)
     try:
-        labels = read_labels(tables, index, choice.settings.multi_label)
+        labels = read_labels(tables, index, choice.settings.multi_label, choice.settings.placeholder)
     except SourceError:
         if masks := masks_of(listing):  # a name may be that of an image and of its mask
             raise among_images(choice, masks) from None
@@ -101,7 +102,11 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
         files = {main.below(name): Place(label, None) for name in main.names if (label := class_in_name(name)) in found}
         elsewhere = {folder.parts: ("stray", "not in the folder of the images") for folder in folders if folder is not main}
         return reading_of(
-            listing, Assigned(files=files, elsewhere=elsewhere), "classes in the names of the files", "ingest.class_from: file_name"
+            listing,
+            Assigned(files=files, elsewhere=elsewhere),
+            "classes in the names of the files",
+            "ingest.class_from: file_name",
+            origin=origin_of_names(files),
         )
     if sign := signs_of_other_task(listing):
         raise other_task(choice, listing, sign, "no classes found")
@@ -110,7 +115,7 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
     raise NoClassFolders(
         f"ingest.source: {choice.path}: no classes found: {listing.images:,} images in {image_folders(listing)}, for example "
         f"{example_of(listing)}{seen_beside(listing, tables)}. Put the images of each class into a folder of its own, add a table of paths and labels, "
-        f'or say where the class stands in the paths, as in ingest.class_from: "{pattern_like(listing)}" (docs/data.md).{_or_folders(folders)}'
+        f"or {class_from_paths(listing)} (docs/data.md).{_or_folders(folders)}"
     )
 
 

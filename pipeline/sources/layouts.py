@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import uuid
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,10 @@ from pipeline.listing.listing import Listing, extracted
 from pipeline.listing.opening import Options, is_archive, list_source
 from pipeline.listing.records import LeftOut, Reading, Record, Source, source_name
 from pipeline.params.ingest import Ingest
+from pipeline.quality.class_names import not_labelled
 from pipeline.sources.choice import Choice
 from pipeline.sources.image_readings import read_images
-from pipeline.tables.label_checks import refuse_no_classes
+from pipeline.tables.label_checks import refuse_no_classes, refuse_placeholders
 from pipeline.tables.opening import is_table_name
 from pipeline.two_readings import Way, classes, listed, two_readings
 
@@ -75,6 +77,8 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
         raise SourceError(
             f"ingest.source: {error.filename or path} cannot be read: permission denied. Give yourself read access."
         ) from None
+    if settings.class_from == "auto":
+        reading = _without_placeholders(reading, settings.placeholder, path)
     labels = {label for _, label in reading.counts}
     refuse_no_classes(reading.counts, path)
     if len(labels) < 2:
@@ -85,6 +89,32 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
         )
         raise SourceError(f"ingest.source: {found}. At least two classes are needed, each in a folder of its own.")
     return _as_source(path, reading, own)
+
+
+def _without_placeholders(reading: Reading, placeholder: str, path: Path) -> Reading:
+    """The reading without labels such as TODO, if they are to be rejected. Raises SourceError if they are to fail."""
+    counts: Counter[str] = Counter()
+    for (_, label), count in reading.counts.items():
+        counts[label] += count
+    if placeholder == "fail":
+        refuse_placeholders(counts, path)
+    found = set(not_labelled(counts)) if placeholder == "reject" else set()
+    if not found:
+        return reading
+
+    def records(left_out: list[LeftOut]) -> Iterator[Record]:
+        for record in reading.records(left_out):
+            if record.label in found:
+                left_out.append(LeftOut(record.path, "unlabelled", f"{record.label} is no label"))
+            else:
+                yield record
+
+    return replace(
+        reading,
+        class_names=[name for name in reading.class_names if name not in found] if reading.class_names else None,
+        counts={key: count for key, count in reading.counts.items() if key[1] not in found},
+        records=records,
+    )
 
 
 class _Temporary:
@@ -159,14 +189,7 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             for folder in listing.folders.values()
             for name in folder.names
         ]
-        return Reading(
-            reading.how,
-            reading.settings,
-            reading.class_names,
-            reading.counts,
-            reading.records,
-            [*listing.left_out, *beside, *reading.left_out],
-        )
+        return replace(reading, left_out=[*listing.left_out, *beside, *reading.left_out])
     if wanted in CONTAINERS:
         raise SourceError(
             f"ingest.source: {choice.path}: found nothing of the format {wanted}, which ingest.format asks for. Set it to auto."

@@ -11,13 +11,13 @@ from pipeline.folders.places import FolderPlan
 from pipeline.listing.listing import Listing, extracted
 from pipeline.listing.records import LeftOut
 from pipeline.sources.by_folders import has_training
-from pipeline.sources.choice import Choice, example_of, image_folders, other_task
+from pipeline.sources.choice import Choice, columns_to_write, example_of, image_folders, other_task
 from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.tables.cells import LABEL, PATH, find_column
 from pipeline.tables.columns import Understood, refuse_unknown_columns, understand
 from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.joined_tables import with_numbers_told
-from pipeline.tables.labels import is_submission, labelled_tables, says_more, why_unused
+from pipeline.tables.labels import is_submission, labelled_tables, says_more, why_unused, with_columns_of_submissions, with_labels_in_parts
 from pipeline.tables.opening import is_loose, may_be_table, open_table
 from pipeline.tables.rows import split_of_table
 from pipeline.two_readings import listed
@@ -30,13 +30,14 @@ def refuse_other_task(listing: Listing, choice: Choice, tables: Sequence[Underst
     labelled = [understood for understood in tables if understood.kind in ("labels", "doubtful")]
     if labelled and not any(understood.is_strong for understood in labelled) and (sign := signs_of_other_task(listing)):
         raise other_task(
-            choice, listing, sign, f"{listed([understood.table.path for understood in labelled])} may have a class for each image"
+            choice, listing, sign, f"{listed([understood.table.path for understood in labelled])} may have a class for each image", labelled
         )
 
 
 def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Path) -> list[Understood]:
     """All tables of a source, understood. Files that go with an image, such as IMG_1.JPG.json, are no tables."""
     found = []
+    folders = {part for parts in listing.folders for part in parts}
     for folder in listing.folders.values():
         stems = {name.rpartition(".")[0] for name in folder.names} | set(folder.names)
         for name in list(folder.others):
@@ -56,12 +57,13 @@ def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Pa
                 raise
             if table is not None:
                 chosen = {**choice.columns, "multi_label": choice.settings.multi_label}
-                understood = understand(table, functools.partial(index.find, table=path), chosen)
+                understood = understand(table, functools.partial(index.find, table=path), chosen, folders)
                 found.append(
                     understood if choice.table or _is_about_images(listing, understood) else _about_something_else(listing, understood)
                 )
                 listing.left_out += [LeftOut(path, "unused_table", reason) for reason in table.unread]
     refuse_unknown_columns(found, choice.columns)
+    found = with_labels_in_parts(with_columns_of_submissions(found))
     if "label" not in choice.columns:
         _refuse_labels_beside_doubts(listing, choice, found)
     return with_numbers_told(found)
@@ -155,9 +157,12 @@ def _cannot_be_told(
     ignored = ", ".join(f'"{understood.table.path}"' for understood in [*doubtful, *unmatched])
     more = f" (and {len(told) - 3} more tables)" if len(told) > 3 else ""
     s, it = ("", "it") if len(told) == 1 else ("s", "them")
+    line = columns_to_write([*doubtful, *unmatched])
+    other = ", or another column as the label" if line and any(len(understood.candidates) > 1 for understood in doubtful) else ""
+    name = f"Name the columns with {line}{other}, leave" if line else "Leave"
     return SourceError(
-        f"ingest.source: {choice.path} {has} the table{s} {'; and '.join(told[:3])}{more}. Columns of {columns}. Name the columns in "
-        f"ingest.columns, as in {{path: file, label: species}}, leave {it} out with ingest.ignore: [{ignored}]{by_folders}, or take the class "
+        f"ingest.source: {choice.path} {has} the table{s} {'; and '.join(told[:3])}{more}. Columns of {columns}. "
+        f"{name} {it} out with ingest.ignore: [{ignored}]{by_folders}, or take the class "
         f"from the paths, such as {example_of(listing)}, with ingest.class_from (docs/data.md). Images are in {image_folders(listing)}."
     )
 
@@ -180,9 +185,17 @@ def no_table(choice: Choice, tables: Sequence[Understood]) -> SourceError:
     """The error where tables were asked for, and none gives labels."""
     reasons = "; ".join(f"{understood.table.path}: {understood.why or 'no column of labels'}" for understood in tables)
     columns = "; ".join(f"{understood.table.path} has {', '.join(understood.profiles)}" for understood in tables)
+    line = columns_to_write(tables)
+    advice = (
+        f"Name the columns with {line}"
+        if line
+        else "Write the paths of the images into a column"
+        if tables
+        else "Set ingest.format to auto"
+    )
     return SourceError(
         f"ingest.source: {choice.path}: no table gives labels to images. {reasons or 'There is no table'}. "
-        f"{columns + '. Name the columns in ingest.columns: {path: …, label: …}' if columns else 'Set ingest.format to auto'}."
+        f"{columns + '. ' if columns else ''}{advice}."
     )
 
 

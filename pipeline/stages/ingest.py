@@ -8,13 +8,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.dataset.arrays import MappedRows
-from pipeline.dataset.continuity import Changes, Recorded, compare
 from pipeline.dataset.earlier_runs import class_problems, read_recorded, record, refuse_changes
 from pipeline.dataset.intake import Images, take_images
 from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
@@ -32,6 +32,7 @@ from pipeline.dataset.pixel_findings import (
 from pipeline.dataset.shards import shard_files
 from pipeline.dataset.split_names import SPLITS
 from pipeline.dataset.splits import Sides, decide_sides, decided_by, together, without_crowds
+from pipeline.dataset.whole_pixels import Aliases, WholeDigests, compared_whole, find_aliases, maybe_equal, same_pixels
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
@@ -45,7 +46,8 @@ from pipeline.params.ingest import MOST_FOR_TEST, Ingest
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
-from pipeline.quality.class_names import are_codes, placeholder_names, similar_names
+from pipeline.quality.class_names import are_codes, placeholder_names, plural_names, similar_names
+from pipeline.quality.continuity import Changes, Recorded, compare
 from pipeline.quality.copies import Copies, find_copies
 from pipeline.quality.findings import (
     BESIDE,
@@ -92,21 +94,25 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
 
 def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) -> Mapping[str, Scalar]:
     source = _open(location, config, paths)
+    read_as = source.reading.origin_of_all(config.ingest.test_fraction) if source.reading else ""
+    print(f"ingest: {shown(read_as)}", flush=True)
     recorded = read_recorded(source, paths)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
-        images, near = _take(source, shards, paths, config.ingest.max_pixels)
-        copies = without_crowds(len(images.facts), near)
-        ledger = read_ledger(paths.ledger)
-        sides = _decide_sides(images, copies, ledger, config.ingest.test_fraction)
-        judged = Judged(images, shard_files(shards), sides.splits, np.ones(len(images.facts), bool), config.ingest.max_pixels)
+        images, near, doubtful = _take(source, shards, paths, config.ingest.max_pixels)
+        digests = WholeDigests(images, shard_files(shards), paths.scratch, config.ingest.max_pixels)
+        pixels = compared_whole(images, doubtful, digests)
+        copies = np.concatenate([without_crowds(len(images.facts), near), same_pixels(pixels, doubtful)])
+        aliases = find_aliases(images, read_ledger(paths.ledger), recorded.images, doubtful, digests)
+        recorded, earlier, also = _recognized(read_sides(paths, source.name, read_ledger(paths.ledger)), recorded, aliases)
+        sides = _decide_sides(images, copies, earlier.ledger, config.ingest.test_fraction)
+        judged = Judged(images, shard_files(shards), pixels, sides.splits, np.ones(len(images.facts), bool), config.ingest.max_pixels)
         order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
-        earlier = read_sides(paths, source.name, ledger)
         findings, changes, moved = _judge(judged, near, order, config.ingest, recorded, earlier, sides.followed, source.name)
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
-        _tell(folder, judged, findings, report)
+        _tell(folder, judged, findings, report, read_as)
         refuse_changes(changes, judged, config.ingest)
         refuse_moved(moved, judged, source.name, config.ingest.moved_images)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
@@ -116,7 +122,7 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
             "when nothing is written there."
         )
     write_json(folder / "report.json", report)
-    extend_ledger(paths.ledger, sides.new_keys, sides.new_founders)
+    extend_ledger(paths.ledger, *(np.concatenate(both) for both in zip(also, (sides.new_keys, sides.new_founders), strict=True)))
     record(source, recorded, changes, judged, moved, paths)
     record_linked_folders(location, paths.scratch)
     return {"images": report["images"], "classes": len(report["class_names"]), "rejected": report["rejected"], **report["findings"]}
@@ -151,15 +157,25 @@ def _open(location: Path, config: Config, paths: Paths) -> Source:
         raise SourceError(shown + alone) from None
 
 
-def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[Images, np.ndarray]:
-    """The images, and the pairs of near duplicates among them, int64 (M, 2)."""
+def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[Images, np.ndarray, np.ndarray]:
+    """The images, the pairs of near duplicates among them, int64 (M, 2), and the rows from `maybe_equal`."""
     with tempfile.TemporaryFile(dir=shards.parent, prefix=".fingerprints.") as file:
         images = take_images(source, shards, file, paths.scratch, max_pixels)
         if not len(images.facts):
             example = f"{images.left_out[0].path}: {images.left_out[0].reason}"
             raise SourceError(f"ingest.source: none of {source.count} files in {source.name} is an image, for example {example}.")
         file.flush()
-        return images, near_duplicates(MappedRows(file, FINGERPRINT_BYTES))
+        fingerprints = MappedRows(file, FINGERPRINT_BYTES)
+        return images, near_duplicates(fingerprints), maybe_equal(images, fingerprints)
+
+
+def _recognized(
+    earlier: EarlierSides, recorded: Recorded, aliases: Aliases
+) -> tuple[Recorded, EarlierSides, tuple[np.ndarray, np.ndarray]]:
+    """What earlier runs recorded, also by the keys that images have now; what to append to the ledger for it: images, and what they follow."""
+    ledger, *appended = aliases.in_ledger(earlier.ledger)
+    sides = EarlierSides(ledger, aliases.in_sides(earlier.sample))
+    return replace(recorded, images=aliases.in_sample(recorded.images)), sides, (appended[0], appended[1])
 
 
 def _decide_sides(images: Images, near: np.ndarray, ledger: Ledger, test_fraction: float) -> Sides:
@@ -183,7 +199,7 @@ def _judge(
     misnamed = Copies("wrong_type", np.empty((0, 2), np.int64), np.flatnonzero(facts["misnamed"]), policies.wrong_type)
     if policies.wrong_type == "reject":
         judged.kept[misnamed.rows] = False
-    copies = find_copies(facts["pixels"], facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
+    copies = find_copies(judged.pixels, facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
     found = present(judged.counts(order), order)
     changes = compare(name, recorded, found, keys_of(judged.images), policies.removed_classes)
     actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep", "lost_class": "fail"}
@@ -220,6 +236,7 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
 def _check_names(names: Sequence[str]) -> list[ClassProblem]:
     """Names of classes that may mean the same class, several, or none."""
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
+    similar += [ClassProblem("similar_names", pair, "one may be the plural of the other") for pair in plural_names(names)]
     combined = [
         ClassProblem("combined_names", (name,), f"it may mean images of {' and of '.join(parts)}")
         for name, parts in combined_labels(names).items()
@@ -236,14 +253,16 @@ def _why_lost(judged: Judged, name: str) -> str:
     return "all its images are left out" + (f", for example {shown(fault.path)}: {fault.reason}" if fault else "")
 
 
-def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any]) -> None:
+def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Mapping[str, Any], read_as: str) -> None:
     """Write the lists and the page, and print the first files left out."""
     left_out, beside = rejections(findings), rejections(findings, beside=True)
     write_bytes(folder / "findings.csv", findings_csv(findings))
     write_bytes(folder / "rejected.csv", rejected_csv(sorted([*left_out, *beside])))
     by_class = judged.rows_of_class(report["class_names"], thumbnails_per_class(len(report["class_names"])))
     pictures = judged.pictures({*rows_shown(findings), *(row for rows in by_class.values() for row in rows)})
-    write_bytes(folder / "report.html", data_page(report, findings, judged.images.facts[judged.kept], by_class, pictures))
+    write_bytes(
+        folder / "report.html", data_page({**report, "read_as": read_as}, findings, judged.images.facts[judged.kept], by_class, pictures)
+    )
     for fault in left_out[:NAMED_REJECTIONS]:
         print(f"ingest: left out {shown(fault.path)}: {fault.reason}", file=sys.stderr)
     if len(left_out) > NAMED_REJECTIONS:

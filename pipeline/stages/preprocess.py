@@ -28,7 +28,7 @@ from pipeline.errors import SourceError
 from pipeline.features.embeddings import write_embeddings, write_no_embeddings
 from pipeline.features.extractor import embedder
 from pipeline.files import read_json, write_bytes, write_json, write_table_in_parts
-from pipeline.images import decoding, values
+from pipeline.images import decoding, large_jpegs, values
 from pipeline.images.decoding import ImageSpec
 from pipeline.images.sizes import auto_size
 from pipeline.names import in_list, listed
@@ -132,7 +132,7 @@ def _pack(spec: ImageSpec, images: _Images, paths: Paths) -> None:
     """Decode everything into data/preprocess/{train,test}/images.npy, in the order of the shards."""
     shape = (spec.height, spec.width, spec.channels)
     rows = {part: images.rows(part) for part in PARTS}
-    cache = cache_folder(paths.scratch / "prepared", spec.described(), modules=(decoding, values))
+    cache = cache_folder(paths.scratch / "prepared", spec.described(), modules=(decoding, large_jpegs, values))
     used = []
     with ExitStack() as open_files, Progress("preprocess", sum(map(len, rows.values())), "images") as progress:
         files = {

@@ -1,10 +1,14 @@
 """The columns and cells of tables and Parquet files: which name says what, and their values as text."""
 
+import ast
+import contextlib
+import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -30,6 +34,7 @@ GROUP = (
 )  # the largest first: a patient has several studies, a video several clips
 MAYBE_CLASS = ("animal", "scene")  # without numbers, as in zebra, groups only beside a column of labels
 # fmt: on
+LONGEST_STRUCTURE = 10_000
 
 
 def find_column(names: Iterable[str], known: Sequence[str]) -> str | None:
@@ -64,6 +69,25 @@ def text_of(value: object, where: str) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return normalised(str(value).lower() if isinstance(value, bool) else str(value).strip())
+
+
+def structured(cell: str) -> Any:
+    """The list or object that a cell has as text, in JSON or in Python's spelling; any other text as it is."""
+    if cell[:1] not in ("[", "{") or cell[-1:] not in ("]", "}") or len(cell) > LONGEST_STRUCTURE:
+        return cell
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            found = read(cell)
+            if isinstance(found, dict) and isinstance(found.get("choices"), list):  # Label Studio's
+                return found["choices"]
+            return found if isinstance(found, list | dict) else cell
+    return cell
+
+
+def only_value(cell: Mapping[Any, Any]) -> str:
+    """The value of an object with one key and a text, as {"animal": "cat"}; empty for any other."""
+    value = next(iter(cell.values())) if len(cell) == 1 else ""
+    return value.strip() if isinstance(value, str) and all(isinstance(key, str) for key in cell) else ""
 
 
 def numeric_order(labels: Iterable[str]) -> list[str] | None:

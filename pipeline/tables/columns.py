@@ -1,7 +1,7 @@
 """Which column of a table is the path, the label, the split and the group: by what the cells say, then by the names of the columns."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,7 +36,8 @@ class Columns:
 class Understood:
     """A table with its profiles: `columns` if it lists images; `kind` says what it is for them; `rows` counts.
 
-    Two tables of "numbers" give splits together: one gives numbers to images, the other splits to numbers.
+    Two tables of "numbers" give splits together: one gives numbers to images, the other splits to numbers. `candidates`: columns that may have the
+    labels of a table in doubt.
     """
 
     table: Table
@@ -47,10 +48,14 @@ class Understood:
     why: str = ""
     is_strong: bool = False
     is_unknown_split: bool = False
+    candidates: tuple[str, ...] = ()
 
 
-def understand(table: Table, find: Callable[[str], Sequence[str]], chosen: Mapping[str, str]) -> Understood:
-    """What a table says of images. `find` gives the images that a cell names; `chosen` are the columns of `ingest.columns`, by role, if set."""
+def understand(table: Table, find: Callable[[str], Sequence[str]], chosen: Mapping[str, str], folders: Collection[str] = ()) -> Understood:
+    """What a table says of images. `find` gives the images that a cell names; `chosen` are the columns of `ingest.columns`, by role, if set.
+
+    `folders`: the names of all folders of the source.
+    """
     profiles = {name: Profile(name) for name in table.columns}
     places = {name: table.columns.index(name) for name in profiles}
     rows = 0
@@ -61,7 +66,7 @@ def understand(table: Table, find: Callable[[str], Sequence[str]], chosen: Mappi
     path = _path_column(profiles, chosen)
     if path is None:
         return Understood(table, "no images", None, rows, profiles, _why_no_images(profiles, rows))
-    return _with_columns(table, rows, profiles, path, chosen)
+    return _with_columns(table, rows, profiles, path, chosen, folders)
 
 
 def _path_column(profiles: Mapping[str, Profile], chosen: Mapping[str, str]) -> Profile | None:
@@ -96,7 +101,9 @@ def _why_no_images(profiles: Mapping[str, Profile], rows: int) -> str:
     return f"none of its columns names an image of the source, for example {fullest.called}: {example[:80]}"
 
 
-def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str]) -> Understood:
+def _with_columns(
+    table: Table, rows: int, profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str], folders: Collection[str]
+) -> Understood:
     split, is_split, unknown_split = _split_column(table, profiles, path, chosen)
     group = chosen.get("group") if chosen.get("group") in profiles else _group_column(profiles, path)
     others = [profile for profile in profiles.values() if profile.name not in (path.name, split, group)]
@@ -107,20 +114,22 @@ def _with_columns(table: Table, rows: int, profiles: Mapping[str, Profile], path
         )
     if "shapes" in boxes and profiles["shapes"].values - {"0"}:
         return Understood(table, "boxes", None, rows, profiles, "it lists shapes drawn on images, as for detection or segmentation")
-    label, one_hot, why = label_columns(table, [profile for profile in others if profile is not unknown_split], path, chosen)
+    label, one_hot, why, candidates = label_columns(
+        table, [profile for profile in others if profile is not unknown_split], path, chosen, folders
+    )
     columns = Columns(path.name, label, split, group, one_hot, is_split)
     if twice := next((name for name in (path.name, label, split, group, *one_hot) if name and table.columns.count(name) > 1), None):
         return Understood(table, "doubtful", columns, rows, profiles, f"several of its columns are called {twice}: rename all but one")
     if unknown_split and "label" not in chosen and not (label and _is_of_folds(unknown_split) and column_word(label) in LABEL):
         why = why or (
             f"{unknown_split.name} may say the split, but {listed(unknown_split.values)} are no words for train, validation and test: write "
-            "such words, or, if it says something else, name the column of the labels in ingest.columns"
+            "such words, or, if it says something else, name the column of the labels"
         )
         return Understood(table, "doubtful", columns, rows, profiles, why, is_unknown_split=True)
     if label or one_hot:
         is_strong = bool(one_hot) or "label" in chosen or column_word(label or "") in LABEL
         return Understood(table, "labels", columns, rows, profiles, is_strong=is_strong)
-    return Understood(table, "doubtful" if why else "splits", columns, rows, profiles, why)
+    return Understood(table, "doubtful" if why else "splits", columns, rows, profiles, why, candidates=candidates)
 
 
 def _split_column(

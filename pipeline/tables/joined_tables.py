@@ -19,6 +19,7 @@ def add_splits_by_number(tables: Sequence[Understood], index: ImageIndex, labels
         return
     found = ((str(number), index.find(str(path), numbered.table.path)) for _, (number, path) in numbered.table.rows())
     paths = {number: images[0] for number, images in found if len(images) == 1}
+    labels.splits_from = flags.table.path
     for _, (number, flag) in flags.table.rows():
         if path := paths.get(str(number)):
             labels.splits[path] = "train" if str(flag) == "1" else "test"

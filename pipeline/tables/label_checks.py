@@ -8,11 +8,13 @@ from typing import TypeVar
 
 from pipeline.errors import SourceError
 from pipeline.listing.split_words import WORDS, words_of
+from pipeline.quality.class_names import not_labelled
+from pipeline.quality.kinds import counted
 from pipeline.tables.cells import column_word
 from pipeline.tables.columns import Understood
 from pipeline.tables.profiles import NUMBER
 from pipeline.tables.said import Labels
-from pipeline.two_readings import listed
+from pipeline.two_readings import Way, classes, listed, two_readings
 
 Value = TypeVar("Value")
 SEPARATORS = re.compile(r"\s*[|;,+&/]\s*|[\s_-]+and[\s_-]+", re.IGNORECASE)
@@ -55,6 +57,23 @@ def refuse_no_classes(counts: Mapping[tuple[str | None, str], int], source: Path
         raise SourceError(
             f"ingest.source: {source}: there are as many classes as images ({len(names):,} for {images:,}), such as {listed(names, 3)}. "
             "They name single images, not classes."
+        )
+
+
+def refuse_placeholders(counts: Mapping[str, int], source: Path) -> None:
+    """Raise SourceError for labels such as TODO, ? or n/a beside others. counts: images by label."""
+    if found := not_labelled(counts):
+        have = listed([f"{name} ({counted(counts[name], 'image', 'images')})" for name in found])
+        rest = counts.keys() - set(found)
+        raise two_readings(
+            source,
+            f"the label {have} may say that an image has none yet"
+            if len(found) == 1
+            else f"the labels {have} may say that an image has none yet",
+            [
+                Way(f"{classes(rest)}, without these images", "ingest.placeholder: reject"),
+                Way(classes(counts), "ingest.placeholder: keep"),
+            ],
         )
 
 

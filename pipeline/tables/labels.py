@@ -1,22 +1,31 @@
 """The labels, splits and groups that the tables of a source give to its images."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from pipeline.errors import SourceError
 from pipeline.listing.records import LeftOut, readable
-from pipeline.tables.cells import text_of
+from pipeline.quality.class_names import not_labelled
+from pipeline.tables.cells import LABEL, column_word, find_column, text_of
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex, is_in_its_folder, names_folders
-from pipeline.tables.label_checks import check_labels, refuse_contradictions
+from pipeline.tables.label_checks import check_labels, refuse_contradictions, refuse_placeholders
+from pipeline.tables.label_columns import MADE_UP, UNNAMED
 from pipeline.tables.rows import label_of, one_image, split_of_cell, split_of_table, table_rows
 from pipeline.tables.said import Labels, Named, Said
+from pipeline.two_readings import listed
 
 WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
 
 
-def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: str) -> Labels:
-    """The labels of the images, from tables that have them, and the splits and groups from all. Raises SourceError where tables contradict."""
+def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: str, placeholder: str) -> Labels:
+    """The labels of the images, from tables that have them, and the splits and groups from all.
+
+    Raises SourceError where tables contradict each other. `placeholder`: what to do with labels such as TODO.
+    """
     labelled = labelled_tables(tables)
     labels = Labels(tables=[understood.table.path for understood in labelled])
     if len(labelled) == 1 and (columns := labelled[0].columns):
@@ -28,6 +37,7 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
             labels.said[path] = _joined(row, labels.said[path]) if path in labels.said else row
     labels.said = {path: row for path, row in labels.said.items() if row.label}
     _strip_decimals(labels)
+    _take_placeholders(labels, placeholder)
     if labels.said:
         check_labels(labels, labelled, multi_label)
     others = [understood for understood in tables if understood.columns and understood not in labelled]
@@ -39,8 +49,65 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
     for understood in others:
         assert understood.columns is not None
         labels.named.append(Named(understood.table.path, understood.profiles[understood.columns.path].images, why_unused(understood)))
+    _say_where(labels, labelled, others, {path for path, table in splits.items() if table})
     labels.used.update(labels.tables, (understood.table.path for understood in tables if says_more(understood)))
     return labels
+
+
+def _say_where(labels: Labels, labelled: Sequence[Understood], others: Sequence[Understood], with_splits: set[str]) -> None:
+    """Write down where labels, splits and groups come from. `with_splits`: tables without labels that give splits."""
+    by_column: defaultdict[str, list[str]] = defaultdict(list)
+    for understood in labelled:
+        by_column[_label_column(understood)].append(understood.table.path)
+    labels.labels_from = " and ".join(f"{column} of {listed(tables)}" for column, tables in by_column.items())
+    in_columns: defaultdict[str, list[str]] = defaultdict(list)
+    lists = [understood.table.path for understood in others if understood.table.path in with_splits and not _has_split(understood)]
+    for understood in [*labelled, *(other for other in others if other.table.path in with_splits)]:
+        if understood.columns and understood.columns.split:
+            in_columns[understood.columns.split].append(understood.table.path)
+    told = [_column(name) + (f" of {listed(tables)}" if set(tables) - set(labels.tables) else "") for name, tables in in_columns.items()]
+    if any(split_of_table(understood.table.path) and not _has_split(understood) for understood in labelled):
+        told.append("the names of the tables")
+    labels.splits_from = " and ".join(told) or listed(lists)
+    groups = {
+        understood.columns.group: understood.table.path
+        for understood in [*others, *labelled]
+        if understood.columns and understood.columns.group
+    }
+    labels.groups_from = " and ".join(
+        _column(name) + ("" if table in labels.tables else f" of {table}") for name, table in groups.items() if name
+    )
+
+
+def _has_split(understood: Understood) -> bool:
+    return bool(understood.columns and understood.columns.split)
+
+
+def _label_column(understood: Understood) -> str:
+    """The column of the labels, or those of the classes, for people."""
+    columns = understood.columns
+    if columns is None or columns.label is None:
+        return f"columns {listed(columns.one_hot, 3)}" if columns else "no column"
+    keys = understood.profiles[columns.label].keys
+    if columns.label in MADE_UP and understood.table.name.lower().endswith(".json"):
+        return f"the {columns.label}s"
+    return (f"{min(keys)} in " if keys else "") + _column(columns.label)
+
+
+def _column(name: str) -> str:
+    return name if name.startswith(UNNAMED) else f"column {name}" if name else "the column without a name"
+
+
+def _take_placeholders(labels: Labels, placeholder: str) -> None:
+    """Leave out labels such as TODO if they are to be rejected. Raises SourceError if they are to fail."""
+    counts = Counter(said.label for said in labels.said.values())
+    if placeholder == "fail":
+        refuse_placeholders(counts, Path(listed(labels.tables)))
+    if placeholder == "reject" and (found := set(not_labelled(counts))):
+        for path, said in labels.said.items():
+            if said.label in found:
+                labels.left_out.append(LeftOut(path, "unlabelled", f"{said.place}: {said.label} is no label"))
+        labels.said = {path: said for path, said in labels.said.items() if said.label not in found}
 
 
 def says_more(understood: Understood) -> bool:
@@ -66,6 +133,41 @@ def _split_of_list(understood: Understood) -> str | None:
 def is_submission(understood: Understood) -> bool:
     """Whether a table shows what is to be handed in to a competition."""
     return "submission" in understood.table.name.lower()
+
+
+def with_columns_of_submissions(tables: Sequence[Understood]) -> list[Understood]:
+    """The tables; the only column that may have labels has them if a sample submission has a column of that name, to be filled."""
+    asked = {column_word(name) for understood in tables if is_submission(understood) for name in understood.profiles}
+
+    def told(understood: Understood) -> Understood:
+        if understood.kind != "doubtful" or understood.columns is None or len(understood.candidates) != 1 or is_submission(understood):
+            return understood
+        if understood.is_unknown_split or column_word(understood.candidates[0]) not in asked:
+            return understood
+        return replace(
+            understood, kind="labels", columns=replace(understood.columns, label=understood.candidates[0]), why="", candidates=()
+        )
+
+    return [told(understood) for understood in tables]
+
+
+def with_labels_in_parts(tables: Sequence[Understood]) -> list[Understood]:
+    """The tables; those of the same columns that each say one label for all of their images, but not the same one, as in a table per class folder."""
+    parts: defaultdict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    values: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    for understood in tables:
+        name = find_column([name for name, profile in understood.profiles.items() if len(profile.values) == 1], LABEL)
+        if name and understood.kind == "splits" and understood.columns and not is_submission(understood):
+            parts[tuple(understood.table.columns)][understood.table.path] = name
+            values[tuple(understood.table.columns)] |= understood.profiles[name].values
+
+    def told(understood: Understood) -> Understood:
+        named = parts.get(tuple(understood.table.columns), {})
+        if understood.table.path not in named or understood.columns is None or len(values[tuple(understood.table.columns)]) < 2:
+            return understood
+        return replace(understood, kind="labels", columns=replace(understood.columns, label=named[understood.table.path]), is_strong=True)
+
+    return [told(understood) for understood in tables]
 
 
 def labelled_tables(tables: Sequence[Understood]) -> list[Understood]:

@@ -1,17 +1,25 @@
-"""What the cells of one column say, and the names of columns that mean something else than a class."""
+"""What the cells of one column say, and whether its name is that of classes, by the words of column_words.toml, which anybody can edit."""
 
+import functools
+import json
 import re
-from collections.abc import Callable, Sequence
+import tomllib
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from pipeline.tables.cells import column_word, text_of
+from pipeline.listing.split_words import words_of
+from pipeline.tables.cells import column_word, only_value, structured, text_of
 
+ASKING = ("has", "is", "with")  # has_cactus: yes or no
+NUMBERED = re.compile(r"(.*?)[\W_]*\d+")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 # fmt: off
 BOX_COLUMNS = {
     "xmin", "x_min", "ymin", "y_min", "bbox", "bbox_x", "x1", "roi_x1", "x_center", "xcenter", "boxes", "segmentation", "encodedpixels",
-    "keypoints", "shapes",
+    "keypoints", "shapes", "region_shape_attributes",
 }
 DESCRIPTIONS = {  # columns that say something else of an image, whatever their cells look like
     "age", "sex", "gender", "width", "height", "w", "h", "size", "date", "time", "timestamp", "url", "license", "author", "index", "annotator",
@@ -23,7 +31,10 @@ DESCRIPTIONS = {  # columns that say something else of an image, whatever their 
 
 @dataclass
 class Profile:
-    """What the cells of one column say."""
+    """What the cells of one column say. Objects of one text, as {"animal": "cat"}, count as the text; `keys` are theirs, `wrapped` their number.
+
+    `objects` is the first of all other objects.
+    """
 
     name: str
     filled: int = 0
@@ -34,6 +45,14 @@ class Profile:
     fractions: int = 0
     binary: int = 0
     signs: int = 0
+    keys: set[str] = field(default_factory=set)
+    wrapped: int = 0
+    objects: str = ""
+
+    @property
+    def is_of_objects(self) -> bool:
+        """Whether cells are objects that do not all have one value, under one key."""
+        return bool(self.objects) or len(self.keys) > 1 or (bool(self.keys) and self.wrapped < self.filled)
 
     @property
     def word(self) -> str:
@@ -42,17 +61,26 @@ class Profile:
     @property
     def called(self) -> str:
         """The name of the column, for a message."""
-        return self.name or "the column without a name"
+        return (self.name or "the column without a name") + (f" (its {min(self.keys)})" if self.keys and not self.is_of_objects else "")
 
     def add(self, cell: Any, find: Callable[[str], Sequence[str]]) -> None:
         """Count one cell."""
+        if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{") and not find(cell.strip()):
+            cell = structured(cell.strip())
         if isinstance(cell, list | tuple):
             if len(cell) != 1:
                 self.lists += bool(cell)
                 self.filled += bool(cell)
                 return
             cell = cell[0]
-        if isinstance(cell, dict | bytes):
+        if isinstance(cell, dict):
+            text = only_value(cell)
+            self.objects = self.objects or ("" if text or not cell else json.dumps(cell, ensure_ascii=False, default=str))
+            self.filled += not text and bool(cell)
+            self.keys.update(cell if text else ())
+            self.wrapped += bool(text)
+            cell = text
+        if isinstance(cell, bytes):
             return
         text = cell.strip() if isinstance(cell, str) else text_of(cell, self.name)
         if not text:
@@ -67,3 +95,38 @@ class Profile:
         if text not in self.values:
             self.values.add(text)
             self.images.update(find(text)[:1])
+
+
+@functools.cache
+def _word_lists() -> Mapping[str, frozenset[str]]:
+    text = Path(__file__).with_name("column_words.toml").read_text(encoding="utf-8")
+    return {name: frozenset(words) for name, words in tomllib.loads(text).items()}
+
+
+def says_class(name: str) -> bool:
+    """Whether the name of a column says that it has classes: `Klasse`, `leaf_disease`, `Type1`; not `label_quality` or `file_type`."""
+    words = _words(name)
+    lists = _word_lists()
+    if not words:
+        return False
+    if words[-1] in lists["heads"]:
+        return True
+    is_called_so = any(word in lists["classes"] or word.endswith(tuple(lists["endings"])) for word in words)
+    return is_called_so and not lists["descriptions"] & set(words)
+
+
+def asks(name: str) -> bool:
+    """Whether the name of a column asks for something in the picture: `has_cactus`; not `is_reviewed`."""
+    words = _words(name)
+    return len(words) > 1 and words[0] in ASKING and not _word_lists()["descriptions"] & set(words)
+
+
+def without_number(name: str) -> str:
+    """The name of a column without the number at its end: `type` for Type1 and Type_2."""
+    found = NUMBERED.fullmatch(name.strip())
+    return (found[1] if found else name.strip()).casefold()
+
+
+def _words(name: str) -> list[str]:
+    plain = "".join(sign for sign in unicodedata.normalize("NFD", name) if unicodedata.category(sign) != "Mn")
+    return [word for word in words_of(plain) if not word.isdigit()]

@@ -1,13 +1,11 @@
 """The cells of the rows that list images: path, label, split, group."""
 
-import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.errors import SourceError
 from pipeline.listing.split_words import split_in_name, split_of_name
-from pipeline.tables.cells import split_of, text_of
+from pipeline.tables.cells import only_value, split_of, structured, text_of
 from pipeline.tables.columns import Columns, Understood
 from pipeline.two_readings import listed
 
@@ -28,19 +26,19 @@ def table_rows(understood: Understood) -> Iterator[tuple[str, TableRow]]:
     places = [names.index(name) if name else None for name in (columns.path, columns.label, columns.split, columns.group)]
     hot = [(names.index(name), name.strip()) for name in columns.one_hot]
     for place, cells in understood.table.rows():
-        values = [_single(cells[i]) if i is not None else None for i in places]
+        values = [(cells[i] if i == places[0] else _single(cells[i])) if i is not None else None for i in places]
         if hot:
             values[1] = "|".join(name for i, name in hot if str(cells[i]).strip() and float(cells[i]) == 1)
         yield place, TableRow(*values)
 
 
 def _single(cell: Any) -> Any:
-    """A cell; a list of one is its entry. Lists may be written as JSON, also as Label Studio's CSV has them: {"choices": ["cat", "dog"]}."""
-    if isinstance(cell, str) and cell.startswith(('["', '{"choices":')):
-        with contextlib.suppress(ValueError):
-            read = json.loads(cell)
-            cell = read["choices"] if isinstance(read, dict) else read
-    return cell[0] if isinstance(cell, list | tuple) and len(cell) == 1 else cell
+    """A cell; a list of one is its entry, an object of one text the text. Lists and objects may be written as text."""
+    if isinstance(cell, str):
+        cell = structured(cell.strip())
+    if isinstance(cell, list | tuple) and len(cell) == 1:
+        cell = cell[0]
+    return (only_value(cell) or cell or "") if isinstance(cell, dict) else cell
 
 
 def split_of_cell(cell: Any, columns: Columns, where: str) -> str | None:

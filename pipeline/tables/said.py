@@ -28,6 +28,7 @@ class Labels:
     """What all tables say: by path of the image. `splits` and `groups` also of images without a label in a table.
 
     `tables` gave the labels, `used` are all that gave anything, `named` the others that name images. `columns` were read, if there is one table.
+    `labels_from`, `splits_from`, `groups_from` name columns and tables, for people.
     """
 
     said: dict[str, Said] = field(default_factory=dict)
@@ -39,3 +40,6 @@ class Labels:
     named: list[Named] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
     rows: int = 0
+    labels_from: str = ""
+    splits_from: str = ""
+    groups_from: str = ""

@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.dataset.continuity import Recorded, compare, refuse_unconfirmed
 from pipeline.dataset.earlier_runs import read_recorded
 from pipeline.errors import PipelineError, SourceError
 from pipeline.listing.listing import IMAGE_SUFFIXES
@@ -27,6 +26,7 @@ from pipeline.listing.written_places import refuse_shared_source
 from pipeline.params.ingest import Ingest
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths
+from pipeline.quality.continuity import Recorded, compare, refuse_unconfirmed
 from pipeline.quality.findings import BESIDE, NOTES
 from pipeline.quality.kinds import counted, in_words
 from pipeline.sources.layouts import open_source
@@ -112,6 +112,7 @@ def understand(source: Source, ingest: Ingest, seconds: float = SECONDS_FOR_RECO
     return Understood(
         how=source.reading.how,
         settings=source.reading.settings,
+        origin=source.reading.origin_of_all(ingest.test_fraction),
         class_names=[name for name in names if name in labels],
         counts=counts if is_complete else _as_split_by_a_run(source.reading.counts),
         examples=_varied(examples),

@@ -45,7 +45,8 @@ class Told(NamedTuple):
 class Understood:
     """What a source was understood to be. `counts` has images by (split, class), with None for images that have no split yet.
 
-    `how` names the layout, `settings` are the parameters that choose it. `left_out` is by kind. `seen`: if not all images were looked at, how many.
+    `how` names the layout, `settings` are the parameters that choose it, `origin` says where classes, splits and groups come
+    from. `left_out` is by kind. `seen`: if not all images were looked at, how many.
     `ignored`: how many files and folders the globs of `ignore` leave out.
     `divided_groups` have images in several splits. `is_recorded`: whether earlier runs recorded a data set of this name.
     """
@@ -64,6 +65,7 @@ class Understood:
     ignored: int
     divided_groups: int = 0
     is_recorded: bool = False
+    origin: str = ""
 
     @property
     def splits(self) -> dict[str | None, int]:
@@ -83,6 +85,7 @@ def describe(found: Understood, columns: int = 0) -> str:
         _facts(
             {
                 "layout": [f"{found.how} ({found.settings})" if found.settings else found.how],
+                "origin": [printable(found.origin)] if found.origin else [],
                 "images": [f"{sum(found.counts.values()):,} of {len(found.class_names):,} classes"],
                 "splits": [_splits(found)],
                 "groups": [_groups(found)] if found.groups else [],

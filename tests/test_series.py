@@ -1,0 +1,105 @@
+"""Series of one sample in class folders are named, and what is advised keeps the images of each together."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.layout_trees import Tree
+from tests.test_layouts import counts, read
+
+LAYERS = "{label}/sample{k}_z{j:02}.tif"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    tree = Tree(tmp_path / "set")
+    tree.root.mkdir()
+    return tree
+
+
+def write(tree: Tree, template: str, series: int = 3, each: int = 3) -> None:
+    """Pictures of two classes, each of some series of some images."""
+    parts = ("DAPI", "GFP", "RFP")
+    for label in ("control", "treated"):
+        for k in range(series):
+            for j in range(each):
+                tree.picture(template.format(label=label, k=k, j=j, n=each * k + j, part=parts[j]), label)
+
+
+def said(tree: Tree) -> list[str]:
+    return [one.reason for one in read(tree.root).left_out if one.finding == "series"]
+
+
+@pytest.mark.parametrize(
+    ("template", "pattern"),
+    [
+        (LAYERS, "{class}/{group}_*"),
+        ("{label}/img{k}_{part}.tif", "{class}/{group}_*"),
+        ("{label}/v_{label}_g{k:02}_c01_{j:04}.jpg", "{class}/{group}_*"),
+        ("{label}/patient{k}-{j}.jpg", "{class}/{group}-*"),
+        ("{label}/slide{k}.{j}.png", "{class}/{group}.*.png"),
+        ("{label}/eye {k} {part}.jpg", "{class}/{group} *"),
+        ("train/{label}/sample{k}_z{j}.png", "{class}/{group}_*"),
+    ],
+)
+def test_a_series_is_named_and_the_advised_pattern_keeps_it_together(tree: Tree, template: str, pattern: str) -> None:
+    write(tree, template)
+
+    (reason,) = said(tree)
+
+    assert "by their names, 18 images are of 6 series, such as the 3 of " in reason
+    advised = re.search(r'ingest\.class_from: "(.*?)"', reason)
+    assert advised
+    assert advised[1] == pattern
+    before, after = list(read(tree.root).records), list(read(tree.root, class_from=pattern).records)
+    assert counts(after) == counts(before)
+    sizes = {group: sum(record.group == group for record in after) for group in {record.group for record in after}}
+    assert set(sizes.values()) <= {3, 6}
+    assert None not in sizes
+
+
+def test_splits_in_folders_stay_as_they_are(tree: Tree) -> None:
+    for split in ("seg_train", "seg_test"):
+        write(tree, f"{split}/{LAYERS}")
+
+    (reason,) = said(tree)
+
+    assert "name it in a table, in a column group" in reason
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{label}/IMG_{n:04}.jpg",
+        "{label}/scratch ({n}).jpg",
+        "{label}/{label}.{n}.jpg",
+        "{label}/{n}.png",
+        "{label}/n0144{label}_{n}.jpg",
+        "{label}/{label}_{n:04}_{n}9.jpg",
+        "{label}/IMG_2024010{k}_{j:06}.jpg",
+        "{label}/red car_{n}.jpg",
+    ],
+)
+def test_plain_numbers_dates_and_words_are_no_series(tree: Tree, template: str) -> None:
+    write(tree, template)
+
+    assert said(tree) == []
+
+
+def test_two_series_or_few_images_in_series_are_not_named(tree: Tree) -> None:
+    write(tree, LAYERS, series=2)
+    assert said(tree) == []
+
+    write(tree, LAYERS, series=3)
+    for i in range(10):
+        tree.picture(f"control/{i}.jpg", "control")
+    assert said(tree) == []
+
+
+def test_groups_of_a_table_are_enough(tree: Tree) -> None:
+    write(tree, LAYERS)
+    paths = sorted(str(file.relative_to(tree.root)) for file in tree.root.rglob("*.tif"))
+    tree.table("samples.csv", "file,patient_id", [(path, path.partition("_")[0]) for path in paths])
+
+    assert said(tree) == []
