@@ -1,4 +1,4 @@
-"""Test accuracy of a recipe over several seeds, fitted exactly as `train` does on data/preprocess.
+"""Test accuracy of a recipe over several seeds, fitted exactly as `train` does on data/preprocess, by the method that it has chosen.
 
     python benchmarks/accuracy.py [--params docs/presets/fashion-mnist-60s.yaml] [1 2 3]
 
@@ -13,14 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.dataset.arrays import TrainingSet, read_networks, read_training_set
+from pipeline.dataset.arrays import TrainingSet
 from pipeline.dataset.splits import stratified_holdout
 from pipeline.evaluation.metrics import calibration_error, log_loss, reliability_bins
+from pipeline.files import read_json
+from pipeline.fitting.choice import Choice, methods_to_try
 from pipeline.fitting.device import choose_compute
-from pipeline.fitting.fit import Fitter
+from pipeline.fitting.methods import MethodFitter, Watcher
+from pipeline.fitting.training_data import TrainingData
 from pipeline.models.predict import predict
+from pipeline.params.model import AUTO
 from pipeline.params.reader import Config, load_config
-from pipeline.params.recipe import resolved
+from pipeline.params.recipe import Method
 from pipeline.paths import Paths, find_paths
 
 VALIDATION_SEED = 12345
@@ -34,25 +38,33 @@ def main() -> None:
     parser.add_argument("--validation", action="store_true")
     options = parser.parse_args()
     paths = find_paths(Path.cwd())
-    config = resolved(load_config(options.params or paths.params), read_networks(paths.stage("preprocess"))[0])
+    config = load_config(options.params or paths.params)
     compute = choose_compute(config.train.device, config.train.precision)
-    training = read_training_set(paths.stage("preprocess"))
-    print(f"{config.model.name}, {compute.device} in {compute.precision}, load {os.getloadavg()[0]:.1f}")
+    opened = TrainingData(paths.stage("preprocess"), paths.scratch / "stage-rows")
+    training, method = opened.training, method_of(config, opened, paths)
+    print(f"{method}, {compute.device} in {compute.precision}, load {os.getloadavg()[0]:.1f}")
     print("| seed | epochs | fit s | CPU s | images/s | accuracy | cross-entropy | calibration error |\n|---|---|---|---|---|---|---|---|")
     accuracies = []
     for seed in options.seeds:
         seeded = config.model_copy(update={"seed": seed})
         rows, images, labels = split(seeded, training, paths, options.validation)
         started, cpu = time.monotonic(), time.process_time()
-        fitted = Fitter(training.images.shape[1:], len(training.class_names), seeded, compute).fit(training.images, training.labels, rows)
+        fitted = MethodFitter(method, seeded, opened.data, compute).fit(rows, rows[:0], Watcher())
         seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
-        probabilities = predict(fitted.model, images)
+        probabilities = predict(fitted.keep(), images)
         accuracies.append(float((probabilities.argmax(axis=1) == labels).mean()))
         error = calibration_error(reliability_bins(labels, probabilities))
         speed = np.mean([epoch.images_per_second for epoch in fitted.history])
         row = f"{len(fitted.history)} | {seconds:.1f} | {cpu_seconds:.0f} | {speed:,.0f} | {accuracies[-1]:.4f} | {log_loss(labels, probabilities):.4f}"
         print(f"| {seed} | {row} | {error:.4f} |", flush=True)
     print(f"| mean | | | | | {np.mean(accuracies):.4f} | | |")
+
+
+def method_of(config: Config, opened: TrainingData, paths: Paths) -> Method:
+    """The one that these parameters leave, else the one that `train` has chosen."""
+    networks = opened.spec["networks"] if config.model.name == AUTO else [config.model.name]
+    methods = methods_to_try(config, networks, len(opened.training.labels))
+    return methods[0] if len(methods) == 1 else Choice.read(read_json(paths.stage("train") / "choice.json")).method
 
 
 def split(config: Config, training: TrainingSet, paths: Paths, validation: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,8 +2,8 @@
 
     python benchmarks/folds.py [--images 60000] [--epochs 1] [--workers 1 2] [--rounds 3]
 
-After `make run`, whose data/preprocess it reads: its first `--images` images. Whole processes are timed, imports included. Prints how long the fit of a
-fold takes: the longer, the less the start of a process weighs.
+After `make run`, whose data/preprocess it reads, its first `--images` images, and whose choice of a method it takes. Whole processes are timed,
+imports included. Prints how long the fit of a fold takes: the longer, the less the start of a process weighs.
 Says whether the predictions of fresh processes and of the reused network are the same.
 """
 
@@ -20,10 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.dataset.arrays import read_index, read_networks
+from pipeline.dataset.arrays import read_index
+from pipeline.files import read_json
+from pipeline.fitting.choice import Choice
 from pipeline.fitting.folds import FoldJob, fit_fold, fit_folds_in_parallel
+from pipeline.fitting.training_data import TrainingData
 from pipeline.params.reader import Config, load_config
-from pipeline.params.recipe import resolved
 from pipeline.paths import find_paths
 
 
@@ -91,9 +93,11 @@ def fit(data: Path, epochs: int, workers: int, folds: list[int]) -> str:
     """Fit some folds; a digest of each one's predictions."""
     values = load_config(find_paths(Path.cwd()).params).model_dump(by_alias=True)
     values["train"] |= {"epochs": epochs, "min_steps": 0}
-    config, assignment = resolved(Config.model_validate(values), read_networks(data)[0]), np.load(data / "folds.npy")
+    config, assignment = Config.model_validate(values), np.load(data / "folds.npy")
+    choice = Choice.read(read_json(find_paths(Path.cwd()).stage("train") / "choice.json"))
+    opened = TrainingData(data, data.parent / "stage-rows")
     with tempfile.TemporaryDirectory() as scratch:
-        jobs = [FoldJob(fold, assignment, config, data, Path(scratch), workers) for fold in folds]
+        jobs = [FoldJob(fold, assignment, config, choice, opened, Path(scratch), workers) for fold in folds]
         results = list(fit_folds_in_parallel(jobs) if workers > 1 else map(fit_fold, jobs))
     seconds = statistics.median(sum(epoch.seconds for epoch in result.history) for result in results)
     print(f"    a fold's fit: {seconds:.1f} s", file=sys.stderr)

@@ -20,7 +20,7 @@ from pipeline.fitting.device import choose_compute
 from pipeline.models.network import build_to_fit
 from pipeline.params.model import model_names
 from pipeline.params.reader import load_config
-from pipeline.params.recipe import resolved
+from pipeline.params.recipe import Method, resolved
 
 SHAPES = ((28, 28, 1), (64, 64, 3))
 STEPS = 7
@@ -29,13 +29,13 @@ BATCH_SIZE = 128
 
 def main() -> None:
     """Print a line per network."""
-    config = resolved(load_config(Path("params.yaml")), "resnet")
+    config = load_config(Path("params.yaml"))
     policy = choose_compute(config.train.device, config.train.precision).dtype_policy
     reference: dict[tuple[int, int, int], float] = {}
     for name in ["resnet", *(sys.argv[1:] or [name for name in model_names() if name != "resnet"])]:
         cells = []
         for shape in SHAPES:
-            network = build_to_fit(shape, 10, config.model.model_copy(update={"name": name}), policy)
+            network = build_to_fit(shape, 10, resolved(config, Method(name, None)).model, policy)
             seconds = _time_step(_step(network), shape)
             cells.append(f"{network.count_params():>11,} {seconds / reference.setdefault(shape, seconds):>6.2f}")
         print(f"{name:<18}", *cells, flush=True)

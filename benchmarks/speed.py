@@ -12,18 +12,22 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.dataset.arrays import TrainingSet, read_networks, read_training_set
+from pipeline.backbone.candidates import FROM_SCRATCH
+from pipeline.dataset.arrays import TrainingSet, read_training_set
 from pipeline.fitting.device import Compute, choose_compute
-from pipeline.fitting.fit import Epoch, Fitter
+from pipeline.fitting.fit import Fitter
+from pipeline.fitting.fit_state import Epoch
+from pipeline.fitting.part import WholeNetwork
+from pipeline.params.model import AUTO
 from pipeline.params.reader import Config, load_config
-from pipeline.params.recipe import resolved
+from pipeline.params.recipe import FitConfig, Method, resolved
 from pipeline.paths import find_paths
 
 MOVED = {"rotation_degrees": 20.0, "shift_fraction": 0.1, "shear_degrees": 10.0, "zoom_fraction": 0.1, "horizontal_flip": True}
@@ -49,7 +53,7 @@ def main() -> None:
         return
     paths = find_paths(Path.cwd())
     data = paths.stage("preprocess")
-    config, training = resolved(load_config(paths.params), read_networks(data)[0]), read_training_set(data)
+    config, training = load_config(paths.params), read_training_set(data)
     compute = choose_compute("cpu", "auto")
     rows = measurements(config, training, compute, data, options.torch)
     results: dict[str, list[tuple[float, float, float]]] = {name: [] for name in rows}
@@ -77,7 +81,8 @@ def measurements(config: Config, training: TrainingSet, compute: Compute, data: 
     arrays = [str(data / "train" / name) for name in ("images.npy", "labels.npy")]
     rows[SCRIPT] = lambda: child(sys.executable, "tutorial_script.py", *arrays)
     if torch:
-        steps = (str(config.train.batch_size), str(IMAGES_PER_ROUND // config.train.batch_size))
+        batch_size = to_images(config).train.batch_size
+        steps = (str(batch_size), str(IMAGES_PER_ROUND // batch_size))
         rows[TORCH] = lambda: child(torch, "torch_tutorial.py", *arrays, *steps, compute.precision)
     return rows
 
@@ -89,7 +94,18 @@ def child(python: str, script: str, *arguments: str) -> float:
     return float(json.loads(printed)["images_per_second"])
 
 
-def changed(config: Config, **sections: dict[str, object]) -> Config:
+def to_images(config: Config) -> FitConfig:
+    """The parameters for a network that is fitted to images, the default one for `auto`."""
+    return resolved(config, Method(FROM_SCRATCH if config.model.name == AUTO else config.model.name, None))
+
+
+def new_fitter(config: Config, training: TrainingSet, compute: Compute) -> Fitter:
+    """A network for the training images."""
+    fitted, class_count = to_images(config), len(training.class_names)
+    return Fitter(lambda: WholeNetwork(training.images.shape[1:], class_count, fitted.model, fitted.augment), class_count, fitted, compute)
+
+
+def changed(config: Config, **sections: Mapping[str, object]) -> Config:
     """The parameters with other values in some sections."""
     values = config.model_dump(by_alias=True)
     for section, keys in sections.items():
@@ -117,8 +133,7 @@ def matmul_speed(size: int, dtype: tf.DType) -> float:
 
 def fit_speed(config: Config, training: TrainingSet, compute: Compute) -> Callable[[], float]:
     """Images/s of an epoch through Fitter.fit, tracing and the first epoch not counted."""
-    one = changed(config, train={"epochs": 2, "min_steps": 0})
-    fitter = Fitter(training.images.shape[1:], len(training.class_names), one, compute)
+    fitter = new_fitter(changed(config, train={"epochs": 2, "min_steps": 0}), training, compute)
 
     def measure() -> float:
         epochs: list[Epoch] = []
@@ -144,11 +159,10 @@ def training_flops(network: keras.Model) -> float:
 def report(results: dict[str, list[tuple[float, float, float]]], config: Config, training: TrainingSet, compute: Compute) -> None:
     """Print the table and the ratios."""
     median = {name: statistics.median(value for value, _, _ in values) for name, values in results.items()}
-    shape, classes = training.images.shape[1:], len(training.class_names)
-    tutorial = Fitter(shape, classes, changed(config, model={"name": "tutorial", "width": 1.0}), compute)
+    tutorial = new_fitter(changed(config, model={"name": "tutorial", "width": 1.0}), training, compute)
     flops = {
         "tutorial": training_flops(tutorial._trainer.network),
-        "default": training_flops(Fitter(shape, classes, config, compute)._trainer.network),
+        "default": training_flops(new_fitter(config, training, compute)._trainer.network),
     }
     peak = median.pop(PEAK)
     print(

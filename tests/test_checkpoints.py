@@ -12,11 +12,11 @@ import pytest
 
 from pipeline.errors import FitError
 from pipeline.fitting.checkpoints import Checkpoints, FileCheckpoint, fit_key
-from pipeline.fitting.fit import Fitter
 from pipeline.fitting.fit_state import Epoch, FitState, State
 from pipeline.fitting.trainer import Trainer
 from pipeline.models.network import to_bytes
-from tests.test_fit import FLOAT32, configure, fit, losses, rows, shapes, shared_fitter
+from tests.fit_settings import small_parameters
+from tests.test_fit import configure, fit, losses, new_fitter, rows, shapes, shared_fitter
 
 ARRAYS: dict[str, np.ndarray] = {"images": np.zeros((4, 2, 2, 1), np.uint8), "labels": np.zeros(4, np.int32)}
 
@@ -54,15 +54,16 @@ def test_a_fit_killed_after_two_epochs_ends_with_the_same_bytes(train: dict[str,
     images, labels = shapes()
     labels[:16] = 1 - labels[:16]  # the watched images get worse: with early stopping, the best epoch is one before the kill
     expected = fit(config, images, labels)
+    expected_bytes = to_bytes(expected.keep())
     with pytest.raises(KilledError):
         shared_fitter(config).fit(images, labels, *rows(96), checkpoint=checkpoint)
 
-    again = Fitter((8, 8, 1), 2, config, FLOAT32).fit(
+    again = new_fitter(config).fit(
         images, labels, *rows(96), checkpoint=checkpoint, on_resume=lambda history: resumed.extend(epoch.epoch for epoch in history)
     )
 
     assert resumed == [1, 2]
-    assert to_bytes(again.model) == to_bytes(expected.model)
+    assert to_bytes(again.keep()) == expected_bytes
     assert (losses(again), again.epoch) == (losses(expected), expected.epoch)
     assert (expected.epoch <= 2) == ("early_stopping_epochs" in train)
 
@@ -115,19 +116,19 @@ def test_a_state_but_the_last_is_not_saved_if_that_would_take_more_than_a_fiftie
 def test_the_key_changes_with_everything_that_the_bits_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     keys = [
-        fit_key("train", configure(), "CPU", ARRAYS),
-        fit_key("cross_validate", configure(), "CPU", ARRAYS),
-        fit_key("train", configure(train={"weight_decay": 0.1}), "CPU", ARRAYS),
-        fit_key("train", configure(model={"width": 0.5}), "CPU", ARRAYS),
-        fit_key("train", configure(augment={"rotation_degrees": 1.0}), "CPU", ARRAYS),
-        fit_key("train", configure(), "GPU", ARRAYS),
-        fit_key("train", configure(), "CPU", {**ARRAYS, "images": ARRAYS["images"] + 1}),
-        fit_key("train", configure(), "CPU", {**ARRAYS, "labels": ARRAYS["labels"].astype(np.int64)}),
+        fit_key("train", small_parameters(), "CPU", ARRAYS),
+        fit_key("cross_validate", small_parameters(), "CPU", ARRAYS),
+        fit_key("train", small_parameters(train={"weight_decay": 0.1}), "CPU", ARRAYS),
+        fit_key("train", small_parameters(model={"width": 0.5}), "CPU", ARRAYS),
+        fit_key("train", small_parameters(augment={"rotation_degrees": 1.0}), "CPU", ARRAYS),
+        fit_key("train", small_parameters(), "GPU", ARRAYS),
+        fit_key("train", small_parameters(), "CPU", {**ARRAYS, "images": ARRAYS["images"] + 1}),
+        fit_key("train", small_parameters(), "CPU", {**ARRAYS, "labels": ARRAYS["labels"].astype(np.int64)}),
     ]
 
-    assert keys[0] == fit_key("train", configure(), "CPU", ARRAYS)
+    assert keys[0] == fit_key("train", small_parameters(), "CPU", ARRAYS)
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
-    assert len({*keys, fit_key("train", configure(), "CPU", ARRAYS)}) == 9
+    assert len({*keys, fit_key("train", small_parameters(), "CPU", ARRAYS)}) == 9
 
 
 def test_a_finished_fit_leaves_nothing_and_a_failed_one_its_state(tmp_path: Path) -> None:

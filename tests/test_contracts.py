@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.fitting.checkpoints import fitting_code
 from pipeline.params.model import AUTO
 from pipeline.params.reader import Config, load_config, params_schema
 from pipeline.paths import STAGES, Paths
@@ -20,7 +21,7 @@ DVC_STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 ROOMS = sorted(folder.name for folder in PACKAGE.iterdir() if folder.is_dir() and folder.name != "__pycache__")
 FITTING_STAGES = {"train", "cross_validate"}
-ROOMS_OF_A_FIT = {"augmentation", "fitting", "models"}
+ROOMS_OF_A_FIT = {"augmentation", "features", "fitting", "models"}
 ONLY_IN = {
     "tensorflow": {"augmentation", "fitting", "models", "serving"},
     "keras": {"augmentation", "fitting", "models", "serving"},
@@ -119,6 +120,13 @@ def test_the_code_deps_of_a_stage_are_the_rooms_and_files_that_it_imports(stage:
     declared = {dep for dep in DVC_STAGES[stage]["deps"] if dep.startswith("pipeline/")}
 
     assert declared == code_deps(stage)
+
+
+@pytest.mark.parametrize("stage", sorted(FITTING_STAGES))
+def test_the_state_of_a_fit_is_used_by_the_same_code_alone(stage: str) -> None:
+    reached = {module for module in reachable(f"pipeline.stages.{stage}") if room_of(module) not in ("", "evaluation", "tracking")}
+
+    assert {MODULES[module] for module in reached - {"pipeline.params.section"}} - set(fitting_code()) == set()
 
 
 @pytest.mark.parametrize("stage", STAGES)

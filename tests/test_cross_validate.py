@@ -12,12 +12,12 @@ from pipeline.paths import Paths
 from pipeline.stages import cross_validate
 from pipeline.tracking.lineage import FOLDS_TAG, read_history
 from tests.fakes import FakeTracker
-from tests.test_train import COUNT, configure, make_workspace
+from tests.test_train import COUNT, configure, make_workspace, write_choice
 
 
 @pytest.fixture(scope="module")
 def validated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, FakeTracker]:
-    paths, tracker = make_workspace(tmp_path_factory.mktemp("validated")), FakeTracker()
+    paths, tracker = write_choice(make_workspace(tmp_path_factory.mktemp("validated"))), FakeTracker()
     cross_validate.run(configure(), paths, tracker)
     return paths, tracker
 
@@ -55,7 +55,7 @@ def test_each_fold_is_a_run_below_one_parent(validated: tuple[Paths, FakeTracker
 
 
 def test_validating_again_gives_the_same_bytes(tmp_path: Path, validated: tuple[Paths, FakeTracker]) -> None:
-    again = make_workspace(tmp_path)
+    again = write_choice(make_workspace(tmp_path))
     cross_validate.run(configure(), again, FakeTracker())
 
     for name in ("folds.csv", "out_of_fold.parquet", "metrics.json"):
@@ -64,7 +64,7 @@ def test_validating_again_gives_the_same_bytes(tmp_path: Path, validated: tuple[
 
 def test_a_class_name_keeps_its_last_letter_whatever_it_is(tmp_path: Path) -> None:
     """NumPy's own strings lose NUL characters at their ends."""
-    paths = make_workspace(tmp_path)
+    paths = write_choice(make_workspace(tmp_path))
     spec = paths.stage("preprocess") / "spec.json"
     write_json(spec, {**read_json(spec), "class_names": ["dark\0", "bright"]})
 

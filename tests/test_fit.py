@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -19,36 +20,21 @@ from pipeline.fitting.fit_state import Epoch
 from pipeline.models.layers import FusedBatchNormalization
 from pipeline.models.network import to_bytes
 from pipeline.models.predict import load_model, predict
-from pipeline.params.reader import Config, load_config
-from pipeline.params.recipe import resolved
+from pipeline.params.recipe import FitConfig
+from tests.fit_settings import from_scratch, parameters, small_parameters, whole
 
 ROOT = Path(__file__).parent.parent
 FLOAT32 = Compute("CPU", "float32")
 
 
-def default_config(**changes: Mapping[str, object]) -> Config:
+def default_config(**changes: Mapping[str, object]) -> FitConfig:
     """The project's own parameters for the network from scratch, with changes."""
-    values = load_config(ROOT / "params.yaml").model_dump(by_alias=True)
-    for section, keys in changes.items():
-        values[section] |= keys
-    return resolved(Config.model_validate(values), "resnet")
+    return from_scratch(parameters(**changes))
 
 
-def configure(**changes: Mapping[str, object]) -> Config:
+def configure(**changes: Mapping[str, object]) -> FitConfig:
     """Parameters for tiny fits, independent of the project's own recipe."""
-    train = {
-        "epochs": 2,
-        "min_steps": 0,
-        "batch_size": 16,
-        "optimizer": "sgd",
-        "learning_rate": 0.8,
-        "schedule": "linear",
-        "warmup_fraction": 0.2,
-        "label_smoothing": 0.0,
-        "device": "cpu",
-    }
-    small = {"train": train, "model": {"name": "resnet", "width": 0.125}}
-    return default_config(**{**changes, **{section: {**small[section], **changes.get(section, {})} for section in small}})
+    return from_scratch(small_parameters(**changes))
 
 
 def shapes(count: int = 96) -> tuple[np.ndarray, np.ndarray]:
@@ -67,18 +53,22 @@ def rows(count: int, start: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return np.setdiff1d(np.arange(count), watched), watched
 
 
-_fitters: dict[tuple[str, Compute], Fitter] = {}
+_fitters: dict[tuple[FitConfig, Compute], Fitter] = {}
 
 
-def shared_fitter(config: Config, compute: Compute = FLOAT32) -> Fitter:
+def new_fitter(config: FitConfig, compute: Compute = FLOAT32) -> Fitter:
+    """A network for the images that `shapes` draws."""
+    return Fitter(whole((8, 8, 1), 2, config), 2, config, compute)
+
+
+def shared_fitter(config: FitConfig, compute: Compute = FLOAT32) -> Fitter:
     """One network for all tests with these parameters: a reused network fits like a new one, and tracing is what takes the time."""
-    key = config.model_dump_json(), compute
-    if key not in _fitters:
-        _fitters[key] = Fitter((8, 8, 1), 2, config, compute)
-    return _fitters[key]
+    if (config, compute) not in _fitters:
+        _fitters[config, compute] = new_fitter(config, compute)
+    return _fitters[config, compute]
 
 
-def fit(config: Config, images: np.ndarray, labels: np.ndarray, compute: Compute = FLOAT32) -> Fitted:
+def fit(config: FitConfig, images: np.ndarray, labels: np.ndarray, compute: Compute = FLOAT32) -> Fitted:
     return shared_fitter(config, compute).fit(images, labels, *rows(len(labels)))
 
 
@@ -88,17 +78,19 @@ def losses(fitted: Fitted) -> list[float]:
 
 @pytest.fixture(scope="module")
 def fitted() -> Fitted:
-    return fit(configure(), *shapes())
+    found = fit(configure(), *shapes())
+    model = found.keep()  # before the network is fitted again
+    return replace(found, keep=lambda: model)
 
 
 def test_a_reused_network_fits_like_a_new_one(fitted: Fitted) -> None:
     images, labels = shapes()
-    reused = Fitter((8, 8, 1), 2, configure(), FLOAT32)
+    reused = new_fitter(configure())
     reused.fit(images, labels, *rows(96, 40))
 
     again = reused.fit(images, labels, *rows(96))
 
-    assert to_bytes(again.model) == to_bytes(fitted.model)
+    assert to_bytes(again.keep()) == to_bytes(fitted.keep())
     assert losses(again) == losses(fitted)
 
 
@@ -107,7 +99,7 @@ def test_two_processes_give_the_same_bytes() -> None:
         "import hashlib; from tests.test_fit import *; from pipeline.fitting import device;"
         "images, labels = shapes(); settings = {'rotation_degrees': 10.0, 'erase_fraction': 0.2};"
         "fitted = fit(configure(augment=settings), images, labels, device.choose_compute('cpu', 'auto'));"
-        "print(hashlib.sha256(to_bytes(fitted.model)).hexdigest())"
+        "print(hashlib.sha256(to_bytes(fitted.keep())).hexdigest())"
     )
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)]
     first, second = (process.communicate()[0].strip() for process in processes)
@@ -118,7 +110,7 @@ def test_two_processes_give_the_same_bytes() -> None:
 
 def test_the_file_opens_in_plain_keras_and_predicts_the_same(fitted: Fitted, tmp_path: Path) -> None:
     images = shapes()[0]
-    (tmp_path / "model.keras").write_bytes(to_bytes(fitted.model))
+    (tmp_path / "model.keras").write_bytes(to_bytes(fitted.keep()))
     np.save(tmp_path / "images.npy", images)
     code = (
         "import sys, numpy, keras; model = keras.models.load_model('model.keras');"
@@ -127,16 +119,16 @@ def test_the_file_opens_in_plain_keras_and_predicts_the_same(fitted: Fitted, tmp
 
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True)
 
-    assert np.allclose(np.load(tmp_path / "out.npy"), predict(fitted.model, images), atol=1e-5)
+    assert np.allclose(np.load(tmp_path / "out.npy"), predict(fitted.keep(), images), atol=1e-5)
 
 
 def test_the_file_has_nothing_that_changes_from_run_to_run(fitted: Fitted, tmp_path: Path) -> None:
     path, images = tmp_path / "model.keras", shapes()[0]
-    path.write_bytes(to_bytes(fitted.model))
+    path.write_bytes(to_bytes(fitted.keep()))
     with zipfile.ZipFile(path) as archive:
         assert "date_saved" not in json.loads(archive.read("metadata.json"))
         assert {info.date_time[0] for info in archive.infolist()} == {1980}
-    assert (predict(load_model(path), images) == predict(fitted.model, images)).all()
+    assert (predict(load_model(path), images) == predict(fitted.keep(), images)).all()
 
 
 def test_the_fused_normalisation_is_keras_own() -> None:
@@ -195,7 +187,7 @@ def test_early_stopping_keeps_the_epoch_with_the_lowest_validation_loss() -> Non
     validation_losses = [epoch.validation_loss for epoch in fitted.history]
     assert len(validation_losses) == fitted.epoch + 3 < 12
     assert min(validation_losses) == validation_losses[fitted.epoch - 1]
-    probabilities = predict(fitted.model, images[:16])[np.arange(16), labels[:16]]
+    probabilities = predict(fitted.keep(), images[:16])[np.arange(16), labels[:16]]
     assert -np.log(probabilities).mean() == pytest.approx(min(validation_losses), rel=1e-3)
 
 
@@ -207,6 +199,6 @@ def test_balanced_class_weights_find_the_rare_class() -> None:
     for weights in ("none", "balanced"):
         config = configure(train={"class_weights": weights, "learning_rate": 0.05}, model={"name": "tutorial"})
         fitted = shared_fitter(config).fit(noisy, labels[keep], np.arange(len(keep)))
-        shares.append(float(predict(fitted.model, noisy)[:, 1].mean()))
+        shares.append(float(predict(fitted.keep(), noisy)[:, 1].mean()))
 
     assert shares[1] > 1.5 * shares[0]

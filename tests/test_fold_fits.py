@@ -7,16 +7,18 @@ import pytest
 
 from pipeline.dataset.arrays import read_training_set
 from pipeline.fitting.folds import FoldJob, fit_fold, fold_rows
+from pipeline.fitting.training_data import TrainingData
 from pipeline.params.reader import Config
 from pipeline.stages import cross_validate
 from tests.fakes import FakeTracker
-from tests.test_train import configure, make_workspace
+from tests.test_train import CHOICE, configure, make_workspace, write_choice
 
 FOLDS = np.repeat([0, 1, 2], 20)
 
 
 def test_a_fold_that_is_done_is_not_fitted_again(tmp_path: Path) -> None:
-    job = FoldJob(1, FOLDS, configure(), make_workspace(tmp_path).stage("preprocess"), tmp_path / "checkpoints", workers=1)
+    data = TrainingData(make_workspace(tmp_path).stage("preprocess"), tmp_path / "stage-rows")
+    job = FoldJob(1, FOLDS, configure(), CHOICE, data, tmp_path / "checkpoints", workers=1)
     first = fit_fold(job)
     steps: list[int] = []
     resumed: list[int] = []
@@ -43,7 +45,7 @@ def test_two_workers_give_the_same_bytes_every_time_and_log_every_fold(tmp_path:
     values["cross_validate"]["workers"] = 2
     written = []
     for name in ("first", "second"):
-        paths, tracker = make_workspace(tmp_path / name), FakeTracker()
+        paths, tracker = write_choice(make_workspace(tmp_path / name)), FakeTracker()
         cross_validate.run(Config.model_validate(values), paths, tracker)
         written.append([(paths.stage("cross_validate") / name).read_bytes() for name in ("folds.csv", "out_of_fold.parquet")])
 

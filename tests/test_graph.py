@@ -88,6 +88,8 @@ def edited(root: Path, change: str) -> Iterator[None]:
         ("pipeline/retraining/flow.py", set()),
         ("pipeline/serving/served_model.py", set()),
         ("pipeline/fitting/fit.py", {"train", "cross_validate"}),
+        ("pipeline/features/extractor.py", {"preprocess", "train", "cross_validate"}),
+        ("pipeline/backbone/candidates.py", {"preprocess"}),
         ("pipeline/models/resnet.py", {"train", "cross_validate", "evaluate"}),
     ],
 )

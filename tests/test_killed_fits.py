@@ -17,7 +17,15 @@ from tests.test_killed_stages import make_project, outputs, start
 
 KILLS_AT_ONCE = 4
 KILLS_AT_WORK = 7
-PARAMS = {"epochs": "40", "min_steps": "0", "batch_size": "16", "early_stopping_epochs": "0", "folds": "3", "width": "0.25"}
+PARAMS = {
+    "name": "resnet",
+    "epochs": "40",
+    "min_steps": "0",
+    "batch_size": "16",
+    "early_stopping_epochs": "0",
+    "folds": "3",
+    "width": "0.25",
+}
 
 
 @pytest.fixture(scope="module")

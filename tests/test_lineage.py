@@ -8,14 +8,14 @@ import pytest
 from pipeline.errors import TrackingError
 from pipeline.files import sha256_file
 from pipeline.fitting.checkpoints import Checkpoints
-from pipeline.params.reader import Config, load_config
-from pipeline.params.recipe import resolved
+from pipeline.params.reader import Config
 from pipeline.paths import Paths
 from pipeline.tracking.lineage import FIT_TAG, FOLDS_TAG, MODEL_TAG, finishing, open_cross_validation, open_run, pipeline_run, start_fold
 from tests.fakes import FakeRun, FakeTracker
 from tests.finished_stages import write_finished_stages
+from tests.fit_settings import parameters
 
-CONFIG = resolved(load_config(Path(__file__).parent.parent / "params.yaml"), "resnet")
+CONFIG = parameters(model={"name": "resnet"})
 
 
 def changed(section: str, **values: object) -> Config:

@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError, WeightsError
-from pipeline.fitting.fit import Fitter
 from pipeline.models.layers import FusedBatchNormalization, Parts, linear_classifier
 from pipeline.models.network import build_to_fit, build_to_keep, input_standardisation, split_head, to_bytes
 from pipeline.models.predict import load_model, predict
-from pipeline.params.model import APPLICATIONS, Model, model_names
+from pipeline.params.model import APPLICATIONS, FitModel, model_names
 from pipeline.params.reader import load_config
-from pipeline.params.recipe import resolved
-from tests.test_fit import FLOAT32, configure, shapes
+from tests.test_fit import configure, default_config, new_fitter, shapes
 
 ROOT = Path(__file__).parent.parent
 SMALLEST = "MobileNetV3Small"
@@ -27,24 +25,22 @@ SLOW = [
 ]
 
 
-def choose(**changes: object) -> Model:
-    own = resolved(load_config(ROOT / "params.yaml"), "resnet").model
-    values = own.model_dump() | {"width": 0.0625} | changes
-    return Model.model_validate(values)
+def choose(**changes: object) -> FitModel:
+    return FitModel.model_validate(default_config().model.model_dump() | {"width": 0.0625} | changes)
 
 
 def noise(shape: tuple[int, int, int], count: int = 4) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def build_both(options: Model, images: np.ndarray) -> tuple[keras.Model, keras.Model]:
+def build_both(options: FitModel, images: np.ndarray) -> tuple[keras.Model, keras.Model]:
     """The network to be fitted, with three classes, and the one to be kept."""
     keras.utils.set_random_seed(1)
     network = build_to_fit(images.shape[1:], 3, options, "float32")
     return network, build_to_keep(network, options, *input_standardisation(images, options))
 
 
-def standardise(images: np.ndarray, options: Model) -> np.ndarray:
+def standardise(images: np.ndarray, options: FitModel) -> np.ndarray:
     scale, offset = input_standardisation(images, options)
     standardised: np.ndarray = images.astype(np.float32) * np.array(scale, np.float32) + np.array(offset, np.float32)
     return standardised
@@ -54,7 +50,7 @@ def kinds(network: keras.Model) -> set[str]:
     return {type(layer).__name__ for layer in network.layers}
 
 
-def assert_kept_as_fitted(network: keras.Model, options: Model, images: np.ndarray, path: Path) -> None:
+def assert_kept_as_fitted(network: keras.Model, options: FitModel, images: np.ndarray, path: Path) -> None:
     for layer in network.layers:
         if "normalization" in type(layer).__name__.lower():
             layer.momentum = 0.0  # the moving statistics become those of this batch, so that the signal does not fade
@@ -74,9 +70,9 @@ def test_every_network_memorises_32_images_of_8_px(name: str) -> None:
     config = configure(train={"epochs": 30, "learning_rate": 1.5 if name == "tutorial" else 0.8}, model={"name": name, "width": 0.25})
     images, labels = shapes(32)
 
-    fitted = Fitter((8, 8, 1), 2, config, FLOAT32).fit(images, labels, np.arange(32))
+    fitted = new_fitter(config).fit(images, labels, np.arange(32))
 
-    assert (predict(fitted.model, images).argmax(axis=1) == labels).all()
+    assert (predict(fitted.keep(), images).argmax(axis=1) == labels).all()
 
 
 @pytest.mark.parametrize("name", model_names())
@@ -292,7 +288,7 @@ def test_pretrained_weights_that_cannot_be_loaded_are_an_error_of_one_line(
         ),
         (("  weights: auto", "  weights: mine"), "weights should be one of auto, none, imagenet; found 'mine'"),
         (("\n  name: auto", "\n  name: ResNet51"), "should be auto, one of convnext, .*, or a network of keras.*Did you mean ResNet50?"),
-        (("dropout: 0.0", "dropout: 1.0"), "dropout should be a number of at least 0 and below 1"),
+        (("dropout: auto", "dropout: 1.0"), "dropout should be auto or a number of at least 0 and below 1"),
     ],
 )
 def test_a_wrong_choice_is_explained(change: tuple[str, str], words: str, tmp_path: Path) -> None:

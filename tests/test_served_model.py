@@ -21,7 +21,7 @@ SPEC = ImageSpec(8, 8, 1, "pad")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    write_bytes(folder / "model.keras", to_bytes(fit(configure(), *shapes()).model))
+    write_bytes(folder / "model.keras", to_bytes(fit(configure(), *shapes()).keep()))
     write_json(folder / "spec.json", {"height": 8, "width": 8, "channels": 1, "resize": "pad", "class_names": ["rows", "columns"]})
     return folder
 

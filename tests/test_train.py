@@ -9,23 +9,25 @@ import pytest
 
 from pipeline.dataset.arrays import write_array
 from pipeline.errors import DeviceError, FitError
+from pipeline.features.embeddings import write_no_embeddings
 from pipeline.files import read_json, sha256_file, write_bytes, write_json, write_table
+from pipeline.fitting.choice import Choice
 from pipeline.models.predict import load_model
-from pipeline.params.reader import Config, load_config
+from pipeline.params.reader import Config
+from pipeline.params.recipe import Method
 from pipeline.paths import Paths
 from pipeline.stages import cross_validate, train
 from pipeline.tracking.lineage import FOLDS_TAG, MODEL_TAG
 from tests.fakes import FakeTracker
+from tests.fit_settings import parameters
 
-ROOT = Path(__file__).parent.parent
 COUNT = 60
+CHOICE = Choice(Method("tutorial", None), None, "set by model.name")
 
 
 def configure(**train_changes: object) -> Config:
-    values = load_config(ROOT / "params.yaml").model_dump(by_alias=True)
-    values["train"] |= {"epochs": 2, "min_steps": 0, "batch_size": 16, "device": "cpu", "precision": "float32", **train_changes}
-    values["model"] |= {"name": "tutorial", "weights": "none", "width": 0.125}
-    return Config.model_validate(values)
+    train = {"epochs": 2, "min_steps": 0, "batch_size": 16, "device": "cpu", "precision": "float32", **train_changes}
+    return parameters(train=train, model={"name": "tutorial", "weights": "none", "width": 0.125})
 
 
 def make_workspace(root: Path, validation: bool = False) -> Paths:
@@ -37,6 +39,7 @@ def make_workspace(root: Path, validation: bool = False) -> Paths:
     images[labels == 1] += 120
     marked = np.zeros(COUNT, bool)
     marked[:12] = validation
+    write_no_embeddings([folder / "train"], views=2)
     index = {
         "path": [f"{i}.png" for i in range(COUNT)],
         "sha256": [f"{i:064d}" for i in range(COUNT)],
@@ -48,10 +51,17 @@ def make_workspace(root: Path, validation: bool = False) -> Paths:
     write_array(folder / "train" / "groups.npy", np.arange(len(marked), dtype=np.int32))
     write_table(folder / "train" / "index.parquet", pa.table(index))
     spec = {"class_names": ["dark", "bright"], "dataset_name": "lamps", "dataset_digest": "d1", "source": "lamps"}
-    write_json(folder / "spec.json", {**spec, "data_counts": {"images": 90, "leak": 2}, "networks": ["tutorial"]})
+    networks = {"networks": ["tutorial"], "networks_reason": CHOICE.reason, "backbone": None}
+    write_json(folder / "spec.json", {**spec, "data_counts": {"images": 90, "leak": 2}, **networks})
     write_bytes(folder / "augmented.png", b"picture")
     for name in ("report.json", "report.html", "findings.csv"):
         write_bytes(paths.stage("ingest") / name, b"")
+    return paths
+
+
+def write_choice(paths: Paths) -> Paths:
+    """What `train` leaves behind for the folds."""
+    write_json(paths.stage("train") / "choice.json", CHOICE.described())
     return paths
 
 
@@ -96,6 +106,18 @@ def test_history_and_curves_have_an_entry_per_epoch_and_only_metrics_has_the_end
     assert {name: run.metrics[name] for name in results} == {name: [(0, value)] for name, value in results.items()}
 
 
+def test_the_choice_is_written_for_the_folds_and_logged_with_what_auto_stands_for(trained: tuple[Paths, FakeTracker]) -> None:
+    choice, (run,) = read_json(trained[0].stage("train") / "choice.json"), trained[1].runs
+    logged = {name.removeprefix("chosen."): value for name, value in run.params.items() if name.startswith("chosen.")}
+
+    assert Choice.read(choice) == CHOICE
+    assert [tried["validation_accuracy"] for tried in choice["tried"]] == [pytest.approx(run.last("val_accuracy"), abs=1e-6)]
+    assert logged == {
+        **{"method": "tutorial, fitted to images", "reason": "set by model.name", "epochs": "2", "min_steps": "0", "batch_size": "16"},
+        **{"optimizer": "sgd", "schedule": "linear", "warmup_fraction": "0.2", "label_smoothing": "0.0", "most_images": "0"},
+    }
+
+
 def test_a_tenth_is_held_out_unless_the_source_has_validation_images_and_a_failed_fit_closes_its_run(
     tmp_path: Path, trained: tuple[Paths, FakeTracker]
 ) -> None:
@@ -119,9 +141,9 @@ def test_a_missing_gpu_starts_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_training_again_after_other_fits_gives_the_same_bytes(tmp_path: Path, trained: tuple[Paths, FakeTracker]) -> None:
-    again = make_workspace(tmp_path)
+    again = write_choice(make_workspace(tmp_path))
     cross_validate.run(configure(), again, FakeTracker())
     train.run(configure(), again, FakeTracker())
 
-    for name in ("model.keras", "history.csv", "metrics.json"):
+    for name in ("model.keras", "choice.json", "history.csv", "metrics.json"):
         assert (again.stage("train") / name).read_bytes() == (trained[0].stage("train") / name).read_bytes(), name

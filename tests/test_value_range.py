@@ -316,7 +316,7 @@ def test_pictures_for_people_and_for_comparison_are_neither_black_nor_white(imag
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    write_bytes(folder / "model.keras", to_bytes(fit(configure_fit(), *shapes()).model))
+    write_bytes(folder / "model.keras", to_bytes(fit(configure_fit(), *shapes()).keep()))
     return folder
 
 

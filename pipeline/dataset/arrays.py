@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline.files import read_json, write_bytes, written_beside
+from pipeline.files import write_bytes, written_beside
 
 ROWS_MAPPED = 1024  # at random positions: the system maps 64 kB around each
 
@@ -127,12 +127,6 @@ def read_training_set(folder: Path) -> TrainingSet:
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     labels, groups, validation = (np.load(train / f"{name}.npy") for name in ("labels", "groups", "validation"))
     return TrainingSet(read_array(train / "images.npy"), labels, groups, validation, spec["class_names"])
-
-
-def read_networks(folder: Path) -> list[str]:
-    """The networks that a run tries, as `preprocess` has chosen them by `model.name`."""
-    networks: list[str] = read_json(folder / "spec.json")["networks"]
-    return networks
 
 
 def read_index(folder: Path, split: str) -> dict[str, list[object]]:

@@ -28,7 +28,8 @@ from pipeline.python_path import CODE
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
-ROOMS = ("augmentation", "dataset", "fitting", "models", "stages")
+ROOMS = ("augmentation", "backbone", "dataset", "features", "fitting", "models", "stages")
+SECTIONS = ("augment", "model", "train")
 PACKAGES = ("tensorflow", "keras", "numpy")
 COST_SHARE = 0.02
 KEPT_DAYS = 14.0
@@ -130,7 +131,7 @@ class FileCheckpoint:
 def fit_key(stage: str, config: Config, processors: str, arrays: Mapping[str, np.ndarray]) -> str:
     """A digest of everything that the bits of a fit depend on: its arrays, parameters, code, packages, and the `processors` it runs on."""
     digest = hashlib.sha256()
-    parameters = {name: value for name, value in config.flat().items() if name.split(".")[0] in ("seed", "augment", "model", "train")}
+    parameters = {name: value for name, value in config.flat().items() if name.split(".")[0] in ("seed", *SECTIONS)}
     kernels = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
     facts = [stage, parameters, processors, os.cpu_count(), kernels, [version_of(name) for name in PACKAGES], _code()]
     digest.update(json.dumps(facts).encode())
@@ -143,8 +144,13 @@ def fit_key(stage: str, config: Config, processors: str, arrays: Mapping[str, np
 def _code() -> str:
     """A digest of the code that fits."""
     digest = hashlib.sha256()
-    package = CODE / "pipeline"
-    files = [file for room in ROOMS for file in package.joinpath(room).rglob("*.py")]
-    for file in sorted([*files, *(package / "params" / f"{section}.py" for section in ("augment", "model", "train"))]):
+    for file in fitting_code():
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def fitting_code() -> list[Path]:
+    """All files that may decide a fit."""
+    package = CODE / "pipeline"
+    files = [file for room in ROOMS for file in package.joinpath(room).rglob("*.py")]
+    return sorted([*files, *(package / "params" / f"{name}.py" for name in (*SECTIONS, "recipe"))])

@@ -20,12 +20,12 @@ import tensorflow as tf
 
 from pipeline.fitting.device import Compute
 from pipeline.fitting.fit_state import Epoch, FitState, State
+from pipeline.fitting.part import Part
 from pipeline.fitting.plan import Plan, plan_fit
 from pipeline.fitting.trainer import Trainer
-from pipeline.models.network import build_to_keep, input_standardisation
 
 if TYPE_CHECKING:
-    from pipeline.params.reader import Config
+    from pipeline.params.recipe import FitConfig
 
 STEPS_PER_CALL = 16
 BYTES_PER_CALL = 64 * 2**20
@@ -34,11 +34,29 @@ STANDARDISATION_SAMPLE = 10_000
 
 @dataclass(frozen=True)
 class Fitted:
-    """`model`: uint8 images (N, H, W, C) to probabilities float32 (N, K), in plain float32 Keras layers. `epoch`: the number of the epoch it is from."""
+    """`keep` makes the model: uint8 images (N, H, W, C) to probabilities float32 (N, K), in plain float32 Keras layers.
 
-    model: keras.Model
+    `epoch`: the number of the epoch it is from.
+    """
+
+    keep: Callable[[], keras.Model]
     history: list[Epoch]
     epoch: int
+
+
+class Rows(Protocol):
+    """An array (N, …), in memory or on disk, of which some rows are read at a time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """The rows with these numbers, int64 (R,)."""
 
 
 class Checkpoint(Protocol):
@@ -51,11 +69,11 @@ class Checkpoint(Protocol):
         """Replace the saved state; may be skipped if it would slow the fit down, unless the fit is done."""
 
 
-def fit_notice(label: str, plan: Plan, compute: Compute) -> str:
-    """A line that says what is about to be fitted, on which device."""
+def fit_notice(plan: Plan, compute: Compute, precision: str | None = None) -> str:
+    """What is about to be fitted, on which device."""
     return (
-        f"{label}: {plan.epochs} epochs of {plan.steps_per_epoch} steps of {plan.batch_size} images, "
-        f"learning rate up to {plan.phases[0].peak_learning_rate:.3g}, on {compute.device} in {compute.precision}"
+        f"{plan.epochs} epochs of {plan.steps_per_epoch} steps of {plan.batch_size} images, "
+        f"learning rate up to {plan.phases[0].peak_learning_rate:.3g}, on {compute.device} in {precision or compute.precision}"
     )
 
 
@@ -68,18 +86,19 @@ def prepare(seed: int) -> None:
 class Fitter:
     """Fits one architecture any number of times, each time as if it were the first: the graph is traced once, and all variables are reset.
 
-    shape: (H, W, C) of the images. Building it seeds TensorFlow and makes its operations deterministic.
+    `make_part` makes what is fitted. Building it seeds TensorFlow and makes its operations deterministic.
     """
 
-    def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config, compute: Compute) -> None:
+    def __init__(self, make_part: Callable[[], Part], class_count: int, config: FitConfig, compute: Compute) -> None:
         prepare(config.seed)
         self._config, self._class_count = config, class_count
-        self._trainer = Trainer(shape, class_count, config, compute)
+        self.part = make_part()
+        self._trainer = Trainer(self.part, class_count, config, compute)
         self._compute = compute
 
     def fit(
         self,
-        images: np.ndarray,
+        images: Rows,
         labels: np.ndarray,
         rows: np.ndarray,
         watched: np.ndarray | None = None,
@@ -91,19 +110,19 @@ class Fitter:
     ) -> Fitted:
         """A model fitted to some rows of the images, and its history.
 
-        images: uint8 (N, H, W, C), an array or a memory map. labels: int32 (N,), from 0. rows, watched: int64 (n,), (m,), the rows to fit to
+        images: (N, H, W, C), as the part takes them; read in batches. labels: int32 (N,), from 0. rows, watched: int64 (n,), (m,), the rows to fit to
         and those to score after every epoch. `on_resume` gets the epochs of a state saved in `checkpoint`, `on_epoch` each later one, `on_steps`
         the number of steps since its last call. Raises FitError if the loss or a weight is no longer finite or memory runs out.
         """
         watched = np.empty(0, np.int64) if watched is None else watched
         plan = plan_fit(len(rows), self._config)
-        scale, offset = input_standardisation(images[rows[:: max(1, len(rows) // STANDARDISATION_SAMPLE)]], self._config.model)
-        self._trainer.reset(scale, offset, _class_weights(labels[rows], self._class_count))
+        scale, offset = scaling = self.part.scaling(lambda: images[rows[:: max(1, len(rows) // STANDARDISATION_SAMPLE)]])
+        self._trainer.reset(scale, offset, class_weights(labels[rows], self._class_count))
         run = FitState(self._trainer, self._config.train.early_stopping_epochs)
         run.restore(checkpoint.load() if checkpoint else None)
         if run.history:
             on_resume(run.history)
-        placed = self._trainer.place(images, labels) if self._compute.holds(images) else None
+        placed = self._trainer.place(images, labels) if isinstance(images, np.ndarray) and self._compute.holds(images) else None
         while len(run.history) < plan.epochs and not run.should_stop:
             started, epoch_number = time.monotonic(), len(run.history)
             sums = self._train_epoch((images, labels), placed, rows, plan, epoch_number, on_steps)
@@ -114,11 +133,15 @@ class Fitter:
                 checkpoint.save(run.state, last=len(run.history) == plan.epochs or run.should_stop)
             on_epoch(run.history[-1])
         best = run.take_best()
-        return Fitted(build_to_keep(self._trainer.network, self._config.model, scale, offset), run.history, best)
+        return Fitted(lambda: self.part.keep(self._trainer.network, scaling), run.history, best)
+
+    def probabilities(self, images: Rows, rows: np.ndarray) -> np.ndarray:
+        """float32 (M, K) of some rows of the images, by what was fitted last."""
+        return self._trainer.probabilities(images, rows)
 
     def _train_epoch(
         self,
-        arrays: tuple[np.ndarray, np.ndarray],
+        arrays: tuple[Rows, np.ndarray],
         placed: tuple[Any, Any] | None,
         rows: np.ndarray,
         plan: Plan,
@@ -136,20 +159,20 @@ class Fitter:
         return sums
 
     def _gather_ahead(
-        self, arrays: tuple[np.ndarray, np.ndarray] | None, rows: np.ndarray, plan: Plan, epoch: int
+        self, arrays: tuple[Rows, np.ndarray] | None, rows: np.ndarray, plan: Plan, epoch: int
     ) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]]:
         """(rows (S, B), their arrays, draws of the augmentation) of an epoch, several steps at a time, gathered one ahead by a thread."""
         seed, augmenter = self._config.seed, self._trainer.augmenter
         order = np.random.default_rng([seed, epoch, 0]).permutation(rows)[: plan.steps_per_epoch * plan.batch_size]
         order = order.reshape(plan.steps_per_epoch, plan.batch_size)
-        bytes_per_step = plan.batch_size * (arrays[0][0].nbytes if arrays else 1)
+        bytes_per_step = plan.batch_size * (math.prod(arrays[0].shape[1:]) * arrays[0].dtype.itemsize if arrays else 1)
         per_call = max(1, min(STEPS_PER_CALL, BYTES_PER_CALL // max(1, bytes_per_step)))
         starts = range(0, len(order), per_call)
 
         def gather(first: int) -> tuple[np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
             chunk = order[first : first + per_call]
             draws = augmenter.draw(chunk.shape, np.random.default_rng([seed, epoch, 1, first]))
-            return chunk, tuple(array[chunk] for array in arrays or ()), draws
+            return chunk, tuple(_take(array, chunk) for array in arrays or ()), draws
 
         with ThreadPoolExecutor(1) as thread:
             ahead = thread.submit(gather, starts[0])
@@ -160,6 +183,11 @@ class Fitter:
                 yield gathered
 
 
+def _take(array: Rows, rows: np.ndarray) -> np.ndarray:
+    """(S, B, …): the rows int64 (S, B) of an array (N, …)."""
+    return array[rows.ravel()].reshape(*rows.shape, *array.shape[1:])
+
+
 def _describe_epoch(epoch: int, plan: Plan, sums: np.ndarray, validation: tuple[float, float], seconds: float) -> Epoch:
     image_count = plan.steps_per_epoch * plan.batch_size
     rate = float(plan.learning_rates((epoch + 1) * plan.steps_per_epoch - 1, 1)[0])
@@ -167,7 +195,7 @@ def _describe_epoch(epoch: int, plan: Plan, sums: np.ndarray, validation: tuple[
     return Epoch(epoch + 1, loss, accuracy, *validation, rate, seconds, image_count / seconds)
 
 
-def _class_weights(labels: np.ndarray, class_count: int) -> np.ndarray:
+def class_weights(labels: np.ndarray, class_count: int) -> np.ndarray:
     """float32 (K,): the weight of an image of each class so that all classes count the same; 1 on average over the images."""
     counts = np.bincount(labels, minlength=class_count)
     return (len(labels) / (class_count * np.maximum(counts, 1))).astype(np.float32)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.dataset.arrays import TrainingSet, read_training_set
+from pipeline.dataset.arrays import TrainingSet
 from pipeline.dataset.splits import stratified_holdout
 from pipeline.fitting.checkpoints import Checkpoints
+from pipeline.fitting.choice import Choice
 from pipeline.fitting.device import choose_compute
-from pipeline.fitting.fit import Fitter
 from pipeline.fitting.fit_state import Epoch, read_history
-from pipeline.models.predict import predict
+from pipeline.fitting.methods import MethodFitter, Watcher
+from pipeline.fitting.training_data import TrainingData
 from pipeline.parallel import parallel_map
 from pipeline.processes import exit_with
 
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FoldJob:
-    """One fold to fit. `images`: the folder data/preprocess. `workers`: how many folds are fitted at a time."""
+    """One fold to fit. `choice`: by which method. `workers`: how many folds are fitted at a time."""
 
     fold: int
     folds: np.ndarray
     config: Config
-    images: Path
+    choice: Choice
+    data: TrainingData
     checkpoints: Path
     workers: int
 
@@ -71,19 +73,11 @@ def fit_fold(
         history = read_history(kept["history"])
         on_resume(history)
         return FoldResult(job.fold, kept["probabilities"], history)
-    training = read_training_set(job.images)
-    rows, watched = fold_rows(training, job.folds, job.fold, job.config)
-    fitted = _fitter(job, training).fit(
-        training.images,
-        training.labels,
-        rows,
-        watched,
-        checkpoint=under_way,
-        on_resume=on_resume,
-        on_epoch=on_epoch,
-        on_steps=on_steps,
-    )
-    probabilities = predict(fitted.model, training.images[job.folds == job.fold])
+    fitter, data = _opened(job)
+    rows, watched = fold_rows(data.training, job.folds, job.fold, job.config)
+    watcher = Watcher(under_way, on_resume, on_epoch, on_steps)
+    fitted = fitter.fit(rows, watched, watcher, job.choice.strength)
+    probabilities = fitted.predict(np.flatnonzero(job.folds == job.fold))
     done.write({"probabilities": probabilities, "history": np.array([astuple(epoch) for epoch in fitted.history])})
     under_way.remove()
     return FoldResult(job.fold, probabilities, fitted.history)
@@ -99,14 +93,14 @@ def _fit_in_worker(job: FoldJob) -> FoldResult:
     return fit_fold(job)
 
 
-_fitters: dict[tuple[object, ...], Fitter] = {}  # at most one: the network of this process
+_open: dict[tuple[object, ...], tuple[MethodFitter, TrainingData]] = {}  # at most one: the network of this process
 
 
-def _fitter(job: FoldJob, training: TrainingSet) -> Fitter:
+def _opened(job: FoldJob) -> tuple[MethodFitter, TrainingData]:
     """This process's network, built for its first fold, with a share of the cores and, if there are GPUs, one of them."""
-    key = job.config.model_dump_json(), training.images.shape[1:], len(training.class_names)
-    if key not in _fitters:
-        _fitters.clear()
+    key = job.config.model_dump_json(), job.choice, job.data
+    if key not in _open:
+        _open.clear()
         compute = choose_compute(job.config.train.device, job.config.train.precision, (job.fold, job.workers))
-        _fitters[key] = Fitter(training.images.shape[1:], len(training.class_names), job.config, compute)
-    return _fitters[key]
+        _open[key] = MethodFitter(job.choice.method, job.config, job.data.data, compute), job.data
+    return _open[key]

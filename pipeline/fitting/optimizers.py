@@ -6,14 +6,14 @@ from typing import Any
 import keras
 
 from pipeline.fitting.plan import weight_decay
-from pipeline.params.train import Train
+from pipeline.params.recipe import FitTrain
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 CONVOLUTION_RATE = 0.2
 
 
-def build_optimizer(train: Train, precision: str = "float32") -> keras.optimizers.Optimizer:
+def build_optimizer(train: FitTrain, precision: str = "float32") -> keras.optimizers.Optimizer:
     """The optimizer with decoupled weight decay on kernels only; the learning rate is assigned before every step.
 
     precision: of the layers. Muon's iteration runs in bfloat16 if they do, else in float32, as emulated bfloat16 is slower.

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.params.train import Schedule, Train
+from pipeline.params.train import Schedule
 
 if TYPE_CHECKING:
-    from pipeline.params.reader import Config
+    from pipeline.params.recipe import FitConfig, FitTrain
 
 SMALLEST_BATCH = 16
 FEWEST_STEPS_PER_EPOCH = 32
@@ -77,7 +77,7 @@ class Plan:
         raise IndexError(f"step {first_step} of {self.steps}")
 
 
-def plan_fit(image_count: int, config: Config) -> Plan:
+def plan_fit(image_count: int, config: FitConfig) -> Plan:
     """The length of a fit on `image_count` images: small data sets get smaller batches, a lower learning rate and more epochs.
 
     Pretrained weights are fine-tuned in two phases.
@@ -88,6 +88,8 @@ def plan_fit(image_count: int, config: Config) -> Plan:
         batch_size //= 2
     steps_per_epoch = max(1, image_count // batch_size)
     epochs = max(train.epochs, math.ceil(train.min_steps / steps_per_epoch))
+    if train.most_images:
+        epochs = max(1, min(epochs, round(train.most_images / image_count)))
     peak = peak_learning_rate(config) * batch_size / BATCH_OF_LEARNING_RATE
     frozen = min(train.frozen_epochs, epochs) if config.model.weights != "none" else 0
     rates = [(frozen, peak), (epochs - frozen, peak * train.fine_tune_rate)] if frozen else [(epochs, peak)]
@@ -95,7 +97,7 @@ def plan_fit(image_count: int, config: Config) -> Plan:
     return Plan(batch_size, steps_per_epoch, epochs, frozen, tuple(phases))
 
 
-def peak_learning_rate(config: Config) -> float:
+def peak_learning_rate(config: FitConfig) -> float:
     """`train.learning_rate`, for a batch of 256; for `auto`, by optimizer and network."""
     if config.train.learning_rate != "auto":
         return config.train.learning_rate
@@ -103,10 +105,10 @@ def peak_learning_rate(config: Config) -> float:
     return USUAL[config.train.optimizer][0] * (0.1 if slower else 1.0)
 
 
-def weight_decay(train: Train) -> float:
+def weight_decay(train: FitTrain) -> float:
     """`train.weight_decay`; for `auto`, by optimizer."""
     return USUAL[train.optimizer][1] if train.weight_decay == "auto" else train.weight_decay
 
 
-def _phase(steps: int, peak_learning_rate: float, train: Train) -> Phase:
+def _phase(steps: int, peak_learning_rate: float, train: FitTrain) -> Phase:
     return Phase(steps, peak_learning_rate, train.warmup_fraction, train.schedule)

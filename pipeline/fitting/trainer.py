@@ -18,41 +18,42 @@ from pipeline.augmentation.augmenter import Augmenter
 from pipeline.errors import FitError
 from pipeline.fitting.device import Compute
 from pipeline.fitting.optimizers import build_optimizer
+from pipeline.fitting.part import Part
 from pipeline.fitting.plan import Plan
-from pipeline.models.network import build_to_fit, split_head
 
 if TYPE_CHECKING:
-    from pipeline.params.reader import Config
+    from pipeline.params.recipe import FitConfig
 
-SCORE_BATCH_SIZE = 1000
 SMALLEST_TOWER = 32
 
 
 class Trainer:
-    """Trains one network of images (H, W, C) to `class_count` logits, as often as it is `reset`; each graph function is traced once."""
+    """Trains one network, or a part of it, to `class_count` logits, as often as it is `reset`; each graph function is traced once."""
 
-    def __init__(self, shape: tuple[int, int, int], class_count: int, config: Config, compute: Compute) -> None:
-        self._train, self._class_count = config.train, class_count
+    def __init__(self, part: Part, class_count: int, config: FitConfig, compute: Compute) -> None:
+        self._train, self._class_count, self._part = config.train, class_count, part
         self._strategy, self._towers = compute.strategy(), compute.towers
         with self._strategy.scope():
-            self.network = build_to_fit(shape, class_count, config.model, compute.dtype_policy)
+            self.network = part.build(compute.dtype_policy)
             self._optimizer = build_optimizer(config.train, compute.precision)
             if compute.precision == "float16":
                 self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
             self._optimizer.build(self.network.trainable_variables)
-        self._body, self._head = split_head(self.network) if config.model.weights != "none" else (self.network, self.network)
-        self.augmenter = Augmenter(config.augment, shape, class_count)
+        self._body, self._head = part.split(self.network)
+        self.augmenter = Augmenter(part.augment, part.shape, class_count)
         self._variables = [*self.network.variables, *self._optimizer.variables]
         self._initial = [variable.numpy() for variable in self._variables]
-        self._scale, self._offset = (tf.Variable(tf.zeros(shape[-1]), trainable=False) for _ in range(2))
+        self._scale, self._offset = (tf.Variable(tf.zeros(part.shape[-1]), trainable=False) for _ in range(2))
         self._class_weights = tf.Variable(tf.ones(class_count), trainable=False)
-        self._batch = tf.TensorSpec((None, *shape), tf.uint8), tf.TensorSpec((None,), tf.int32)
+        self._batch = tf.TensorSpec((None, *part.shape), part.dtype), tf.TensorSpec((None,), tf.int32)
         self._graphs: dict[tuple[bool, bool, int], Callable[..., tf.Tensor]] = {}
         self._score_batch = tf.function(self._score, input_signature=[*self._batch])
+        self._logits = tf.function(self._logits_of, input_signature=[self._batch[0]])
 
     def reset(self, scale: list[float], offset: list[float], class_weights: np.ndarray) -> None:
-        """Restore the initial state; then standardise by `scale` and `offset` (C,) and weight classes by `class_weights` (K,)."""
+        """Restore the initial state; then scale by `scale` and `offset` (C,) and weight classes by `class_weights` (K,)."""
         self.restore({f"variable_{i}": value for i, value in enumerate(self._initial)})
+        self._part.start(self.network)
         self._scale.assign(scale)
         self._offset.assign(offset)
         self._class_weights.assign(class_weights)
@@ -97,13 +98,19 @@ class Trainer:
         total: np.ndarray = sums.sum(axis=0, dtype=np.float64)
         return total
 
-    def score(self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
+    def score(self, images: Any, labels: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
         """(mean cross-entropy, accuracy) of the network on some rows of images, without augmentation."""
         sums = np.zeros(2)
-        for i in range(0, len(rows), SCORE_BATCH_SIZE):
-            batch = rows[i : i + SCORE_BATCH_SIZE]
+        for i in range(0, len(rows), self._part.score_batch_size):
+            batch = rows[i : i + self._part.score_batch_size]
             sums += self._score_batch(images[batch], labels[batch]).numpy()
         return float(sums[0] / len(rows)), float(sums[1] / len(rows))
+
+    def probabilities(self, images: Any, rows: np.ndarray) -> np.ndarray:
+        """Softmax float32 (M, K) of some rows of the images, int64 (M,)."""
+        size = self._part.score_batch_size
+        parts = [keras.ops.softmax(self._logits(images[rows[i : i + size]])).numpy() for i in range(0, len(rows), size)]
+        return np.concatenate(parts) if parts else np.empty((0, self._class_count), np.float32)
 
     def _graph(self, placed: bool, frozen: bool, towers: int) -> Callable[..., tf.Tensor]:
         """The graph function for such steps, created on first use."""
@@ -111,7 +118,7 @@ class Trainer:
         if key not in self._graphs:
             draws, rates = self.augmenter.signature, tf.TensorSpec((None,), tf.float32)
             rows = tf.TensorSpec((None, None), tf.int32)
-            data = [*self._batch, rows] if placed else [tf.TensorSpec((None, *self._batch[0].shape), tf.uint8), rows]
+            data = [*self._batch, rows] if placed else [tf.TensorSpec((None, *self._batch[0].shape), self._batch[0].dtype), rows]
             self._graphs[key] = tf.function(self._steps(placed, frozen, towers), input_signature=[*data, draws, rates])
         return self._graphs[key]
 
@@ -176,10 +183,13 @@ class Trainer:
     def _score(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         sums = []
         for part, part_labels in zip(_split(images, self._towers), _split(labels, self._towers), strict=True):
-            logits = tf.cast(self.network(tf.cast(part, tf.float32) * self._scale + self._offset, training=False), tf.float32)
+            logits = self._logits_of(part)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(part_labels, logits)
             sums.append(tf.stack([tf.reduce_sum(losses), _hits(tf.cast(part_labels, tf.int64), logits)]))
         return tf.add_n(sums)
+
+    def _logits_of(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self.network(tf.cast(images, tf.float32) * self._scale + self._offset, training=False), tf.float32)
 
 
 def _split(batch: tf.Tensor, parts: int) -> list[tf.Tensor]:

@@ -15,7 +15,7 @@ import keras
 
 from pipeline.errors import WeightsError
 from pipeline.models.layers import DROPOUT_SEED, FEATURES, MOMENTUM, BatchNormalization, copy_network, linear_classifier
-from pipeline.params.model import Model
+from pipeline.params.model import FitModel
 
 SMALLEST_PX = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 SMALLEST_PRETRAINED_PX = 96
@@ -33,7 +33,7 @@ OWN_RANGE = {
 """(scale, offset) from -1 … 1, the range that every other network was trained with, to that of these."""
 
 
-def build(shape: tuple[int, int, int], class_count: int, options: Model, batch_normalization: BatchNormalization) -> keras.Model:
+def build(shape: tuple[int, int, int], class_count: int, options: FitModel, batch_normalization: BatchNormalization) -> keras.Model:
     """Logits (N, class_count) of images, float (N, H, W, C): standardised, or from -1 to 1 for pretrained weights.
 
     Raises WeightsError if they cannot be downloaded.
@@ -45,7 +45,7 @@ def build(shape: tuple[int, int, int], class_count: int, options: Model, batch_n
     return copy_network(network, lambda layer: _make(layer, batch_normalization), renumber=True)
 
 
-def _enlarge(images: Any, options: Model) -> Any:
+def _enlarge(images: Any, options: FitModel) -> Any:
     """Images (N, H, W, 3), upscaled by the smallest whole factor that makes the shorter side as long as the network needs."""
     x = keras.layers.Concatenate(name="grey_as_colour")([images] * 3) if images.shape[-1] == 1 else images
     smallest = SMALLEST_PX.get(options.name, 32) if options.weights == "none" else SMALLEST_PRETRAINED_PX
@@ -53,7 +53,7 @@ def _enlarge(images: Any, options: Model) -> Any:
     return keras.layers.UpSampling2D(factor, interpolation="bilinear", name="enlarge")(x) if factor > 1 else x
 
 
-def _in_own_range(x: Any, options: Model) -> Any:
+def _in_own_range(x: Any, options: FitModel) -> Any:
     """Images in the range that the network was trained with, float32. Without pretrained weights any range will do, unless the network divides it."""
     if options.weights == "none":
         divides = re.fullmatch(r"EfficientNetB.", options.name)
@@ -63,7 +63,7 @@ def _in_own_range(x: Any, options: Model) -> Any:
     return keras.ops.flip(x, axis=-1) if scale is CAFFE[0] else x  # these were trained on BGR
 
 
-def _load(options: Model, images: Any) -> keras.Model:
+def _load(options: FitModel, images: Any) -> keras.Model:
     """Keras's own network on `images`, without its classifier. Raises WeightsError."""
     build_application = getattr(keras.applications, options.name)
     weights = None if options.weights == "none" else options.weights

@@ -22,13 +22,14 @@ from pipeline.backbone.architecture import (
 )
 from pipeline.backbone.weights import Weights, load_weights
 from pipeline.models.layers import FEATURES, MOMENTUM, BatchNormalization, linear_classifier
-from pipeline.params.model import Model
+from pipeline.params.model import FitModel
 
+LAST_STAGE = 7
 STANDARDISATION = 1 / SCALE, -MEAN / SCALE
 """(scale, offset) from bytes to what the weights were trained with."""
 
 
-def build(shape: tuple[int, int, int], class_count: int, options: Model, batch_normalization: BatchNormalization) -> keras.Model:
+def build(shape: tuple[int, int, int], class_count: int, options: FitModel, batch_normalization: BatchNormalization) -> keras.Model:
     """Logits (N, class_count) of images, float (N, H, W, C): standardised, or by STANDARDISATION for pretrained weights.
 
     Raises WeightsError if these are not installed.

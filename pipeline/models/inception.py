@@ -8,13 +8,13 @@ from typing import Any
 import keras
 
 from pipeline.models.layers import BatchNormalization, Parts, stage_count
-from pipeline.params.model import Model
+from pipeline.params.model import FitModel
 
 STEM_FILTERS = 32
 MOST_FILTERS = 256
 
 
-def build(shape: tuple[int, int, int], class_count: int, options: Model, batch_normalization: BatchNormalization) -> keras.Model:
+def build(shape: tuple[int, int, int], class_count: int, options: FitModel, batch_normalization: BatchNormalization) -> keras.Model:
     """Logits (N, class_count) of standardised images, float (N, H, W, C)."""
     parts = Parts(options, batch_normalization)
     inputs = keras.Input(shape, name="images")

@@ -11,13 +11,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from pipeline.params.model import Model
+from pipeline.params.model import FitModel
 
 LARGE_IMAGE_PX = 40
 MOMENTUM = 0.9
 DROPOUT_SEED = 1
 FEATURES = "features"
 """Name of the last layer of the part of a network that can have pretrained weights: the new classifier follows."""
+LOGITS = "logits"
+"""Name of the last layer, the linear classifier."""
 RISING_ACTIVATIONS = {"relu", "leaky_relu", "elu", "selu", "softplus", "tanh", "sigmoid"}
 
 BatchNormalization = Callable[..., keras.layers.Layer]
@@ -66,10 +68,18 @@ class FusedBatchNormalization(keras.layers.Layer):  # type: ignore[misc]  # Kera
         return outputs
 
 
+class FrozenBatchNormalization(FusedBatchNormalization):
+    """Batch normalisation by the moving statistics, which do not change, during training too: for fine-tuning on few images."""
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Inputs normalised by the moving statistics."""
+        return super().call(inputs, training=False)
+
+
 class Parts:
     """Building blocks of the project's own networks, according to the options in section `model`."""
 
-    def __init__(self, options: Model, batch_normalization: BatchNormalization) -> None:
+    def __init__(self, options: FitModel, batch_normalization: BatchNormalization) -> None:
         self._options = options
         self._batch_normalization = batch_normalization
 
@@ -173,7 +183,7 @@ def linear_classifier(features: Any, class_count: int, dropout: float) -> Any:
     """Logits (N, class_count) of features (N, F), with dropout during training."""
     if dropout:
         features = keras.layers.Dropout(dropout, seed=DROPOUT_SEED, name="dropout")(features)
-    return keras.layers.Dense(class_count, name="logits")(features)
+    return keras.layers.Dense(class_count, name=LOGITS)(features)
 
 
 def stage_count(shape: tuple[int, int, int]) -> int:

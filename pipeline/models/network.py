@@ -13,14 +13,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline.models.efficientnet_lite import STANDARDISATION
-from pipeline.models.layers import FEATURES, BatchNormalization, FusedBatchNormalization, copy_network
-from pipeline.params.model import EFFICIENTNETS_LITE, Model, module_name
+from pipeline.models.efficientnet_lite import LAST_STAGE, STANDARDISATION, stage_starts
+from pipeline.models.layers import FEATURES, BatchNormalization, FrozenBatchNormalization, FusedBatchNormalization, copy_network
+from pipeline.params.model import EFFICIENTNETS_LITE, FitModel, module_name
 
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def input_standardisation(images: np.ndarray, options: Model) -> tuple[list[float], list[float]]:
+def input_standardisation(images: np.ndarray, options: FitModel) -> tuple[list[float], list[float]]:
     """(scale, offset) per channel that convert images, uint8 (N, H, W, C), to the network's input.
 
     With pretrained weights always the same: to the range that EfficientNet-Lite was trained with, or to -1 … 1 for keras.applications (the
@@ -42,13 +42,24 @@ def split_head(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     return keras.Model(network.input, features, name="body"), keras.Model(features, network.output, name="head")
 
 
-def build_to_fit(shape: tuple[int, int, int], class_count: int, options: Model, dtype_policy: str) -> keras.Model:
+def build_to_fit(shape: tuple[int, int, int], class_count: int, options: FitModel, dtype_policy: str) -> keras.Model:
     """Logits of standardised images, in mixed precision, with fused batch normalisation."""
     with layers_in(dtype_policy):
         return _build(shape, class_count, options, FusedBatchNormalization)
 
 
-def build_to_keep(fitted: keras.Model, options: Model, scale: Sequence[float], offset: Sequence[float]) -> keras.Model:
+def build_last_stages(shape: tuple[int, int, int], class_count: int, options: FitModel, stages: int) -> tuple[keras.Model, keras.Model]:
+    """(network, its last stages), with the same variables, to fine-tune with frozen batch normalisation in float32.
+
+    network: logits of images (N, H, W, C), standardised. Its last stages: logits of what goes into the first of the last `stages`.
+    """
+    with layers_in("float32"):
+        network = _build(shape, class_count, options, FrozenBatchNormalization)
+        start = stage_starts(options.name)[LAST_STAGE + 1 - stages]
+        return network, keras.Model(network.get_layer(start).output, network.output, name="last_stages")
+
+
+def build_to_keep(fitted: keras.Model, options: FitModel, scale: Sequence[float], offset: Sequence[float]) -> keras.Model:
     """Probabilities float32 (N, K) of images uint8 (N, H, W, C): the fitted weights in Keras's own layers, float32.
 
     `scale` and `offset`, one per channel, standardise an image. With `options.flip_average` the probabilities are averaged over the
@@ -86,7 +97,7 @@ def to_bytes(model: keras.Model) -> bytes:
         return _without_traces(path.read_bytes())
 
 
-def _build(shape: tuple[int, int, int], class_count: int, options: Model, batch_normalization: BatchNormalization) -> keras.Model:
+def _build(shape: tuple[int, int, int], class_count: int, options: FitModel, batch_normalization: BatchNormalization) -> keras.Model:
     module = importlib.import_module(f"pipeline.models.{module_name(options.name)}")
     model = module.build(shape, class_count, options, batch_normalization)
     assert isinstance(model, keras.Model)

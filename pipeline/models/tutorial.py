@@ -3,10 +3,10 @@
 import keras
 
 from pipeline.models.layers import BatchNormalization, Parts, linear_classifier
-from pipeline.params.model import Model
+from pipeline.params.model import FitModel
 
 
-def build(shape: tuple[int, int, int], class_count: int, options: Model, batch_normalization: BatchNormalization) -> keras.Model:
+def build(shape: tuple[int, int, int], class_count: int, options: FitModel, batch_normalization: BatchNormalization) -> keras.Model:
     """Logits (N, class_count) of standardised images, float (N, H, W, C). `width` 1 is the tutorial's size."""
     parts = Parts(options, batch_normalization)
     inputs = keras.Input(shape, name="images")

@@ -40,3 +40,17 @@ class Augment(Section):
     """0 to 1: alpha of MixUp, which blends pairs of images and labels; 0.2 is common"""
     cutmix: Annotated[float, Field(ge=0, le=1)]
     """0 to 1: alpha of CutMix, which pastes part of another image; with mixup, each image gets one of the two"""
+
+
+OFF = Augment(
+    horizontal_flip=False,
+    fill="nearest",
+    **dict.fromkeys(
+        (
+            *("rotation_degrees", "shift_fraction", "shear_degrees", "zoom_fraction", "erase_fraction", "random_erase_fraction"),
+            *("brightness", "contrast", "saturation", "hue", "rand_augment", "mixup", "cutmix"),
+        ),
+        0.0,
+    ),
+)
+"""No augmentation."""

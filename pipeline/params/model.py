@@ -82,7 +82,14 @@ class Model(Section):
     """max or average: pooling between the stages and before the classifier"""
     kernel_size: Literal[3, 5]
     """3 or 5 px: side of the convolution kernels (convnext: always 7)"""
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    """0 up to 1: dropout rate before the classifier"""
+    dropout: Literal["auto"] | Annotated[float, Field(ge=0, lt=1)]
+    """auto (by what is fitted), or 0 up to 1: dropout rate before the classifier"""
     flip_average: bool
     """average the predictions for the image and its mirror image; doubles prediction time"""
+
+
+class FitModel(Model):
+    """The section without `auto`: for one network."""
+
+    weights: Literal["none", "imagenet"]
+    dropout: float

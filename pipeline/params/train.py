@@ -10,29 +10,32 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "gpu"]
 Optimizer = Literal["sgd", "rmsprop", "adam", "adamw", "nadam", "lion", "muon"]
 Schedule = Literal["linear", "cosine", "constant"]
+Auto = Literal["auto"]
 
 
 class Train(Section):
-    epochs: Annotated[int, Field(ge=1)]
-    """1 or more: passes over the training images"""
-    min_steps: Annotated[int, Field(ge=0)]
-    """0 or more: small data sets get more epochs, until they have at least this many steps"""
-    batch_size: Annotated[int, Field(ge=1)]
-    """1 or more images per step; halved for small data sets until an epoch has 32 steps"""
-    optimizer: Optimizer
-    """sgd, rmsprop, adam, adamw, nadam, lion or muon (docs/training.md)"""
-    learning_rate: Literal["auto"] | Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    fine_tune: Literal["auto", "none", "all"] | Annotated[int, Field(ge=1, le=2)]
+    """auto, none, 1, 2 or all: with pretrained weights, last stages to fit besides the classifier; auto: 2, if better on validation images"""
+    epochs: Auto | Annotated[int, Field(ge=1)]
+    """auto (by what is fitted), or 1 or more: passes over the training images"""
+    min_steps: Auto | Annotated[int, Field(ge=0)]
+    """auto, or 0 or more: small data sets get more epochs, until they have at least this many steps"""
+    batch_size: Auto | Annotated[int, Field(ge=1)]
+    """auto, or 1 or more images per step; halved for small data sets until an epoch has 32 steps"""
+    optimizer: Auto | Optimizer
+    """auto, sgd, rmsprop, adam, adamw, nadam, lion or muon (docs/training.md)"""
+    learning_rate: Auto | Annotated[float, Field(gt=0, allow_inf_nan=False)]
     """auto (by optimizer and network), or above 0: peak rate for a batch of 256; scales with the batch"""
-    schedule: Schedule
-    """linear, cosine or constant: decay of the learning rate to 1 % after the warm-up"""
-    warmup_fraction: Annotated[float, Field(ge=0, le=1)]
-    """0 to 1: fraction of the steps in which the learning rate rises"""
+    schedule: Auto | Schedule
+    """auto, linear, cosine or constant: decay of the learning rate to 1 % after the warm-up"""
+    warmup_fraction: Auto | Annotated[float, Field(ge=0, le=1)]
+    """auto, or 0 to 1: fraction of the steps in which the learning rate rises"""
     momentum: Annotated[float, Field(ge=0, lt=1)]
     """0 up to 1: for sgd (Nesterov), rmsprop and muon"""
-    weight_decay: Literal["auto"] | Annotated[float, Field(ge=0, le=1)]
+    weight_decay: Auto | Annotated[float, Field(ge=0, le=1)]
     """auto (by optimizer), or 0 to 1: multiplied by the learning rate at each step, kernels only"""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    """0 up to 1: values above 0 make the model underconfident"""
+    label_smoothing: Auto | Annotated[float, Field(ge=0, lt=1)]
+    """auto, or 0 up to 1: values above 0 make the model underconfident"""
     class_weights: Literal["none", "balanced"]
     """none, or balanced: weight classes inversely to their number of images"""
     early_stopping_epochs: Annotated[int, Field(ge=0)]

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from pipeline.dataset.arrays import TrainingSet, read_index, read_networks, read_training_set
+from pipeline.dataset.arrays import TrainingSet, read_index
 from pipeline.evaluation.metrics import cross_validation_summary, log_loss
-from pipeline.files import sha256_file, write_bytes, write_json, write_table
+from pipeline.files import read_json, sha256_file, write_bytes, write_json, write_table
 from pipeline.fitting.checkpoints import Checkpoints, fit_key
+from pipeline.fitting.choice import Choice
 from pipeline.fitting.device import choose_compute
-from pipeline.fitting.fit import fit_notice
 from pipeline.fitting.fit_state import Epoch
 from pipeline.fitting.folds import FoldJob, FoldResult, fit_fold, fit_folds_in_parallel, fold_rows
-from pipeline.fitting.plan import Plan, plan_fit
-from pipeline.params.recipe import resolved
+from pipeline.fitting.methods import method_notice, plan_method
+from pipeline.fitting.plan import Plan
+from pipeline.fitting.training_data import TrainingData
 from pipeline.paths import Paths
 from pipeline.progress import Progress
 from pipeline.tracking.lineage import FIT_TAG, FOLDS_TAG, finishing, log_epoch, log_fold_score, open_cross_validation, start_fold
@@ -37,26 +38,28 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
 
     After a kill the same call resumes at the last fold and epoch saved, in the same runs of the tracker.
     """
-    config = resolved(config, read_networks(paths.stage("preprocess"))[0])
     workers = config.cross_validate.workers
     compute = choose_compute(config.train.device, config.train.precision)
-    training = read_training_set(paths.stage("preprocess"))
+    opened = TrainingData(paths.stage("preprocess"), paths.scratch / "stage-rows")
+    choice = Choice.read(read_json(paths.stage("train") / "choice.json"))
+    training, data = opened.training, opened.data
     index = read_index(paths.stage("preprocess"), "train")
     folds = np.array(index["fold"])
     numbers = [int(fold) for fold in np.unique(folds)]
-    plans = {fold: plan_fit(len(fold_rows(training, folds, fold, config)[0]), config) for fold in numbers}
-    key = fit_key("cross_validate", config, f"{compute} {workers}", {"images": training.images, "labels": training.labels, "folds": folds})
+    sizes = {fold: len(fold_rows(training, folds, fold, config)[0]) for fold in numbers}
+    plans = {fold: plan_method(choice.method, size, config, data.views) for fold, size in sizes.items()}
+    arrays = {"images": training.images, "labels": training.labels, "folds": folds, "embeddings": data.embeddings}
+    key = fit_key("cross_validate", config, f"{compute} {workers} {choice.method} {choice.strength}", arrays)
     tags = {"device": compute.device, "precision": compute.precision, FIT_TAG: key}
     at_a_time = f", {workers} at a time" if workers > 1 else ""
-    print(fit_notice(f"cross_validate: {len(numbers)} folds{at_a_time}", plans[numbers[0]], compute), flush=True)
+    print(method_notice(f"cross_validate: {len(numbers)} folds{at_a_time}", choice.method, plans[numbers[0]], compute), flush=True)
     probabilities = np.zeros((len(folds), len(training.class_names)), np.float32)
     with (
         Checkpoints.open(paths.scratch, key) as checkpoints,
         open_cross_validation(tracker, config, paths, tags, checkpoints) as log,
         Progress("cross_validate", sum(plan.steps for plan in plans.values()), "steps") as progress,
     ):
-        images = paths.stage("preprocess")
-        jobs = [FoldJob(fold, folds, config, images, checkpoints.folder, workers) for fold in numbers]
+        jobs = [FoldJob(fold, folds, config, choice, opened, checkpoints.folder, workers) for fold in numbers]
         fit = _one_by_one if workers == 1 else _in_parallel
         for result in fit(jobs, training, plans, partial(start_fold, tracker, log, fit=key), progress):
             probabilities[folds == result.fold] = result.probabilities

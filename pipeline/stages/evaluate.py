@@ -22,7 +22,6 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.counts import count_hits, warnings
 from pipeline.files import read_json, sha256_file, write_bytes, write_json, write_table
 from pipeline.models.predict import load_model, predict
-from pipeline.params.recipe import resolved
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.reports import pictures
@@ -88,7 +87,6 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     model was fitted to other classes.
     """
     scored = score_test_split(paths, predict_images)
-    config = resolved(config, scored.spec["networks"][0])
     values = rounded(metrics.classification_metrics(scored.labels, scored.probabilities, scored.class_names, config.evaluate.top_k))
     report = build_report(config, paths, scored, values)
     folder = paths.stage("evaluate")

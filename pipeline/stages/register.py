@@ -17,12 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from pipeline.dataset.arrays import read_networks
 from pipeline.dataset.shards import read_encoded_images
 from pipeline.errors import TrackingError
 from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file, write_json
-from pipeline.params.recipe import resolved
 from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
 from pipeline.registry.alias import CHAMPION_TAG, NO_ALIAS, champion_of, got_alias_by_hand, is_champion, is_removed, lost_alias_by_hand
@@ -57,7 +55,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
 
     Raises TrackingError, before anything is decided, if the registry cannot be read or the champion cannot be loaded.
     """
-    log = pipeline_run(tracker, paths, resolved(config, read_networks(paths.stage("preprocess"))[0]))
+    log = pipeline_run(tracker, paths, config)
     tracker.log_model(log, [paths.stage("train") / "model.keras", paths.stage("preprocess") / "spec.json"])
     name = registered_name(config, paths)
     digest = sha256_file(paths.stage("train") / "model.keras")

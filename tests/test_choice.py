@@ -1,0 +1,185 @@
+"""Which methods are tried, cheapest first, and which is taken: the first of the most accurate on the validation images."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.dataset.arrays import write_array
+from pipeline.features.embeddings import EMBEDDINGS
+from pipeline.files import read_json, write_json
+from pipeline.fitting.choice import FEWEST_TO_COMPARE, NOTHING_TO_GAIN, Choice, Tried, choose, methods_to_try
+from pipeline.fitting.head import STRENGTHS
+from pipeline.params.recipe import CLASSIFIER_ALONE, Method
+from pipeline.paths import Paths
+from pipeline.stages import train
+from tests.fakes import FakeRun, FakeTracker
+from tests.fit_settings import parameters
+from tests.test_train import COUNT, make_workspace
+
+LITE = "efficientnet_lite0"
+CLASSIFIER, ONE_STAGE, TWO_STAGES, ALL_OF_LITE = Method(LITE, CLASSIFIER_ALONE), Method(LITE, 1), Method(LITE, 2), Method(LITE, None)
+RESNET = Method("resnet", None)
+
+
+@pytest.mark.parametrize(
+    ("networks", "fine_tune", "expected"),
+    [
+        ([LITE], "auto", [CLASSIFIER, TWO_STAGES]),
+        ([LITE], "none", [CLASSIFIER]),
+        ([LITE], 1, [ONE_STAGE]),
+        ([LITE], 2, [TWO_STAGES]),
+        ([LITE], "all", [ALL_OF_LITE]),
+        (["resnet", LITE], "auto", [CLASSIFIER, TWO_STAGES, RESNET]),  # small images
+        ([LITE, "resnet"], "auto", [CLASSIFIER, TWO_STAGES, RESNET]),  # grey images
+        ([LITE, "resnet"], "none", [CLASSIFIER, RESNET]),
+        ([LITE, "resnet"], "all", [ALL_OF_LITE, RESNET]),
+        (["resnet"], "auto", [RESNET]),
+        (["resnet"], 1, [RESNET]),
+        (["MobileNetV2"], "auto", [Method("MobileNetV2", None)]),
+    ],
+)
+def test_the_methods_depend_on_networks_and_fine_tuning_and_the_cheapest_comes_first(
+    networks: list[str], fine_tune: str | int, expected: list[Method]
+) -> None:
+    assert methods_to_try(parameters(train={"fine_tune": fine_tune}), networks, FEWEST_TO_COMPARE) == expected
+
+
+@pytest.mark.parametrize(("networks", "only"), [([LITE], CLASSIFIER), (["resnet", LITE], RESNET), ([LITE, "resnet"], CLASSIFIER)])
+def test_with_few_validation_images_only_the_first_network_is_tried_in_its_cheapest_way(networks: list[str], only: Method) -> None:
+    assert methods_to_try(parameters(), networks, FEWEST_TO_COMPARE - 1) == [only]
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "expected"),
+    [
+        (LITE, "none", [ALL_OF_LITE]),
+        (LITE, "imagenet", [CLASSIFIER, TWO_STAGES]),
+        ("MobileNetV2", "imagenet", [Method("MobileNetV2", None)]),
+    ],
+)
+def test_a_network_that_was_asked_for_is_fitted_by_what_its_weights_allow(name: str, weights: str, expected: list[Method]) -> None:
+    assert methods_to_try(parameters(model={"name": name, "weights": weights}), [name], 1000) == expected
+
+
+def tried(*accuracies: float) -> list[Tried]:
+    return [Tried(method, 1 - accuracy, accuracy) for method, accuracy in zip((CLASSIFIER, TWO_STAGES, RESNET), accuracies, strict=False)]
+
+
+STRENGTH_OF = {CLASSIFIER: 3.0, TWO_STAGES: 10.0, RESNET: None}
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        ((0.8, 0.9, 0.7), TWO_STAGES),
+        ((0.8, 0.7, 0.9), RESNET),
+        ((0.8, 0.8, 0.8), CLASSIFIER),
+        ((0.7, 0.8, 0.8), TWO_STAGES),
+        ((0.8,), CLASSIFIER),
+        ((math.nan,), CLASSIFIER),
+    ],
+)
+def test_the_most_accurate_is_taken_and_of_equals_the_first(accuracies: tuple[float, ...], expected: Method) -> None:
+    choice = choose(tried(*accuracies), STRENGTH_OF, "colour images")
+
+    assert (choice.method, choice.strength) == (expected, STRENGTH_OF[expected])
+    assert choice.tried == tuple(tried(*accuracies)) or math.isnan(accuracies[0])
+
+
+def test_the_reason_says_what_was_compared() -> None:
+    one, both = (choose(tried(*accuracies), STRENGTH_OF, "colour images") for accuracies in ((0.75,), (0.75, 0.875)))
+
+    assert one.reason == "colour images"
+    assert both.reason == (
+        "colour images; accuracy on the validation images: 0.7500 a classifier on the features of efficientnet_lite0; "
+        "0.8750 efficientnet_lite0, last 2 stages fine-tuned"
+    )
+
+
+@pytest.mark.parametrize("accuracies", [(0.75,), (0.75, 0.875), (0.5, 0.5, 0.625), (math.nan,)])
+def test_a_choice_is_read_as_it_was_written(accuracies: tuple[float, ...]) -> None:
+    choice = choose(tried(*accuracies), STRENGTH_OF, "colour images")
+
+    written = json.loads(json.dumps(choice.described(), allow_nan=False))
+
+    assert Choice.read(written) == Choice(choice.method, choice.strength, choice.reason)
+    assert written["tried"] == [
+        {"network": each.method.network, "stages": each.method.stages, "validation_accuracy": None if math.isnan(accuracy) else accuracy}
+        for each, accuracy in zip(choice.tried, accuracies, strict=True)
+    ]
+
+
+def test_the_name_of_a_method_is_a_part_of_a_files_name() -> None:
+    assert [method.name for method in (CLASSIFIER, TWO_STAGES, RESNET)] == ["efficientnet_lite0-0", "efficientnet_lite0-2", "resnet-images"]
+
+
+def run_train(root: Path, embeddings: np.ndarray, shown: int) -> tuple[Paths, FakeRun]:
+    """`train` with a classifier on these features and a network from scratch, which learns the two classes in an instant.
+
+    shown: how many of the images are for validation.
+    """
+    paths, tracker = make_workspace(root), FakeTracker()
+    folder = paths.stage("preprocess")
+    write_array(folder / "train" / EMBEDDINGS, embeddings)
+    write_array(folder / "train" / "validation.npy", np.arange(COUNT) < shown)
+    write_json(folder / "spec.json", {**read_json(folder / "spec.json"), "networks": [LITE, "tutorial"], "networks_reason": "grey images"})
+    train_options = {
+        "fine_tune": "none",
+        "epochs": 6,
+        "min_steps": 0,
+        "batch_size": 4,
+        "learning_rate": 6.0,
+        "device": "cpu",
+        "precision": "float32",
+    }
+    train.run(parameters(train=train_options, model={"width": 0.125}), paths, tracker)
+    (run,) = tracker.runs
+    return paths, run
+
+
+def features(informative: bool) -> np.ndarray:
+    """float32 (COUNT, 2, 1280), from which the label can be read or not."""
+    values = np.random.default_rng(0).normal(size=(COUNT, 2, 1280)).astype(np.float32)
+    return values + np.float32(3 * informative) * (np.arange(COUNT) % 2)[:, None, None]
+
+
+def test_train_takes_what_is_better_on_the_validation_images_and_logs_its_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.fitting.choice.FEWEST_TO_COMPARE", 20)
+    paths, run = run_train(tmp_path, features(informative=False), shown=20)
+    choice = read_json(paths.stage("train") / "choice.json")
+    printed = capsys.readouterr().out
+
+    assert Choice.read(choice).method == Method("tutorial", None)
+    assert [each["network"] for each in choice["tried"]] == [LITE, "tutorial"]
+    assert choice["tried"][0]["validation_accuracy"] < choice["tried"][1]["validation_accuracy"]
+    assert [step for step, _ in run.metrics["loss"]] == [1, 2, 3, 4, 5, 6]
+    assert run.params["chosen.method"] == "tutorial, fitted to images"
+    assert f"train: chosen: {choice['reason']}\n" in printed
+    assert choice["reason"].startswith("grey images; accuracy on the validation images: ")
+
+
+def test_train_tries_no_more_after_a_method_that_leaves_nothing_to_gain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.fitting.choice.FEWEST_TO_COMPARE", 20)
+    paths, run = run_train(tmp_path, features(informative=True), shown=20)
+    choice = read_json(paths.stage("train") / "choice.json")
+
+    assert Choice.read(choice).method == CLASSIFIER
+    assert choice["strength"] in STRENGTHS
+    (only,) = choice["tried"]
+    assert only["validation_accuracy"] >= NOTHING_TO_GAIN
+    assert run.params["chosen.strength"] == str(choice["strength"])
+    assert [step for step, _ in run.metrics["loss"]] == [1]
+    assert (paths.stage("train") / "model.keras").stat().st_size > 10_000_000
+
+
+def test_train_tries_one_method_with_few_validation_images(tmp_path: Path) -> None:
+    paths, _ = run_train(tmp_path, features(informative=False), shown=20)
+    choice = read_json(paths.stage("train") / "choice.json")
+
+    assert [each["network"] for each in choice["tried"]] == [LITE]
+    assert choice["reason"] == "grey images"
