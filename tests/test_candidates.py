@@ -9,7 +9,7 @@ import pytest
 from pipeline.backbone import candidates as rule
 from pipeline.backbone.candidates import candidates, pretrained
 from pipeline.params.reader import load_config
-from pipeline.params.recipe import resolved
+from pipeline.params.recipe import CHOSEN_BY_METHOD, Method, resolved
 
 CONFIG = load_config(Path(__file__).parent.parent / "params.yaml")
 LITE = "efficientnet_lite0"
@@ -78,15 +78,15 @@ def test_without_the_weights_a_network_is_trained_from_scratch_and_the_reason_sa
         ("auto", "auto", "resnet", ("resnet", "none")),
         ("auto", "auto", LITE, (LITE, "imagenet")),
         ("auto", "none", LITE, (LITE, "none")),
-        ("vgg", "auto", "resnet", ("vgg", "none")),
+        ("vgg", "auto", "vgg", ("vgg", "none")),
         ("MobileNetV2", "imagenet", "MobileNetV2", ("MobileNetV2", "imagenet")),
     ],
 )
 def test_a_recipe_has_a_network_and_weights(name: str, weights: str, network: str, expected: tuple[str, str]) -> None:
     config = CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"name": name, "weights": weights})})
 
-    recipe = resolved(config, network)
+    recipe = resolved(config, Method(network, None))
 
     assert (recipe.model.name, recipe.model.weights) == expected
-    assert resolved(recipe, network) == recipe
-    assert {key for key, value in recipe.flat().items() if value != config.flat()[key]} <= {"model.name", "model.weights"}
+    assert "auto" not in {value for key, value in recipe.train.model_dump().items() if key in CHOSEN_BY_METHOD}
+    assert recipe.model.dropout == 0.0

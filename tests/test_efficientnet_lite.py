@@ -15,18 +15,19 @@ from pipeline.fitting.fit import Fitter
 from pipeline.models.efficientnet_lite import stage_starts
 from pipeline.models.network import build_to_fit, build_to_keep, input_standardisation, split_head, to_bytes
 from pipeline.models.predict import load_model, predict
-from pipeline.params.model import EFFICIENTNETS_LITE, Model
+from pipeline.params.model import EFFICIENTNETS_LITE, FitModel
 from pipeline.params.reader import load_config
+from tests.fit_settings import whole
 from tests.test_fit import FLOAT32, configure, shapes
 from tests.test_models import assert_kept_as_fitted, choose, noise, standardise
 
 ROOT = Path(__file__).parent.parent
 LITE0 = EFFICIENTNETS_LITE[0]
 REFERENCE = np.load(Path(__file__).parent / "efficientnet_lite0_reference.npz")
-PRETRAINED: Model = choose(name=LITE0, weights="imagenet", flip_average=False)
+PRETRAINED: FitModel = choose(name=LITE0, weights="imagenet", flip_average=False)
 
 
-def build(shape: tuple[int, int, int], class_count: int = 3, options: Model = PRETRAINED) -> keras.Model:
+def build(shape: tuple[int, int, int], class_count: int = 3, options: FitModel = PRETRAINED) -> keras.Model:
     keras.utils.set_random_seed(1)
     return build_to_fit(shape, class_count, options, "float32")
 
@@ -115,9 +116,9 @@ def test_it_is_fine_tuned_in_two_phases() -> None:
     train = {"epochs": 10, "frozen_epochs": 9, "optimizer": "adam", "learning_rate": 0.02, "fine_tune_rate": 0.01}
     config = configure(train=train, model={"name": LITE0, "weights": "imagenet"})
 
-    fitted = Fitter((8, 8, 1), 2, config, FLOAT32).fit(images, labels, np.arange(32))
+    fitted = Fitter(whole((8, 8, 1), 2, config), 2, config, FLOAT32).fit(images, labels, np.arange(32))
 
-    body = fitted.model.get_layer(LITE0)
+    body = fitted.keep().get_layer(LITE0)
     stem, _ = load_weights(LITE0).convolution("_conv_stem", "_bn0")[:2]
     moved = np.abs(body.get_layer("stem_convolution").get_weights()[0] - stem.transpose(2, 3, 1, 0))
     assert 0 < moved.max() < 0.01
@@ -138,7 +139,7 @@ def test_params_name_it_with_and_without_weights(weights: str, tmp_path: Path) -
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     file = tmp_path / "params.yaml"
     file.write_text(
-        re.sub("weights: none", f"weights: {weights}", re.sub("name: resnet ", f"name: {LITE0} ", text, count=1), count=1), encoding="utf-8"
+        re.sub("weights: auto", f"weights: {weights}", re.sub("name: auto ", f"name: {LITE0} ", text, count=1), count=1), encoding="utf-8"
     )
 
     assert (load_config(file).model.name, load_config(file).model.weights) == (LITE0, weights)
@@ -146,7 +147,7 @@ def test_params_name_it_with_and_without_weights(weights: str, tmp_path: Path) -
 
 def test_a_misspelt_name_is_explained(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    (tmp_path / "params.yaml").write_text(re.sub("name: resnet ", "name: efficientnet_lite ", text, count=1), encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(re.sub("name: auto ", "name: efficientnet_lite ", text, count=1), encoding="utf-8")
 
     with pytest.raises(ConfigError, match=r"efficientnet_lite0, efficientnet_lite1, .*Did you mean efficientnet_lite[012]\?"):
         load_config(tmp_path / "params.yaml")
