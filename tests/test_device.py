@@ -86,6 +86,6 @@ def test_two_devices_share_each_step_also_in_float16_with_loss_scaling(expected:
 def test_one_device_in_float16_or_with_two_towers_fits_like_one_in_float32(
     compute: Compute, expected: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.fitting.trainer.SMALLEST_TOWER", 8)
+    monkeypatch.setattr("pipeline.fitting.part.WholeNetwork.smallest_tower", 8)
 
     assert losses(fit(TUTORIAL, *shapes(), compute)) == pytest.approx(expected, abs=2e-3)

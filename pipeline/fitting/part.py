@@ -19,12 +19,16 @@ Scaling = tuple[list[float], list[float]]
 
 
 class Part(Protocol):
-    """What is fitted. shape: (H, W, C) of its input. dtype: of the values before scaling. score_batch_size: how many rows are scored at a time."""
+    """What is fitted. shape: (H, W, C) of its input. dtype: of the values before scaling.
+
+    score_batch_size: how many rows are scored at a time. smallest_tower: the fewest rows of a batch that are worth a tower of their own.
+    """
 
     shape: tuple[int, int, int]
     dtype: str
     augment: Augment
     score_batch_size: int
+    smallest_tower: int
 
     def build(self, dtype_policy: str) -> keras.Model:
         """Logits (N, K) of inputs (N, H, W, C) float32, to fit."""
@@ -47,6 +51,7 @@ class WholeNetwork:
 
     dtype = "uint8"
     score_batch_size = 1000
+    smallest_tower = 32
 
     def __init__(self, shape: tuple[int, int, int], class_count: int, options: FitModel, augment: Augment) -> None:
         self.shape, self.augment = shape, augment
@@ -74,6 +79,7 @@ class LastStages:
     dtype = "float16"
     augment = OFF
     score_batch_size = 64
+    smallest_tower = 8
 
     def __init__(self, image_shape: tuple[int, int, int], class_count: int, options: FitModel, stages: int) -> None:
         self.head: Head | None = None

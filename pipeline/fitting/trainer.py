@@ -24,7 +24,6 @@ from pipeline.fitting.plan import Plan
 if TYPE_CHECKING:
     from pipeline.params.recipe import FitConfig
 
-SMALLEST_TOWER = 32
 
 
 class Trainer:
@@ -80,7 +79,7 @@ class Trainer:
         step_count = batches[-1].shape[0]
         rates = plan.learning_rates(first_step, step_count)
         frozen = first_step < plan.frozen_epochs * plan.steps_per_epoch
-        towers = self._towers if plan.batch_size >= self._towers * SMALLEST_TOWER else 1
+        towers = self._towers if plan.batch_size >= self._towers * self._part.smallest_tower else 1
         run = self._graph(len(batches) == 3, frozen, towers)
         try:
             sums: np.ndarray = run(*batches, draws, rates).numpy()
