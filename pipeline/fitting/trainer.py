@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pipeline.params.recipe import FitConfig
 
 
-
 class Trainer:
     """Trains one network, or a part of it, to `class_count` logits, as often as it is `reset`; each graph function is traced once."""
 

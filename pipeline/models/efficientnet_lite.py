@@ -21,7 +21,7 @@ from pipeline.backbone.architecture import (
     enlargement,
 )
 from pipeline.backbone.weights import Weights, load_weights
-from pipeline.models.layers import FEATURES, MOMENTUM, BatchNormalization, GroupedDepthwiseConv2D, linear_classifier
+from pipeline.models.layers import FEATURES, MOMENTUM, BatchNormalization, linear_classifier
 from pipeline.params.model import FitModel
 
 LAST_STAGE = 7
@@ -97,7 +97,7 @@ class _Parts:
         if filters:
             x = keras.layers.Conv2D(filters, kernel, kernel_initializer="he_normal", **arguments)(x)
         else:
-            x = GroupedDepthwiseConv2D(kernel, depthwise_initializer="he_normal", **arguments)(x)
+            x = keras.layers.DepthwiseConv2D(kernel, depthwise_initializer="he_normal", **arguments)(x)
         x = self._batch_normalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}_normalization")(x)
         self._sources[name] = source
         return keras.layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x

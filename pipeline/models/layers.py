@@ -76,17 +76,6 @@ class FrozenBatchNormalization(FusedBatchNormalization):
         return super().call(inputs, training=False)
 
 
-class GroupedDepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
-    """A depthwise convolution, computed on CPUs as a convolution in groups of one channel: the same numbers, but its gradients are faster."""
-
-    def call(self, inputs: Any) -> Any:
-        """Inputs (N, H, W, C) to (N, H / strides, W / strides, C)."""
-        if tf.config.get_visible_devices("GPU"):
-            return super().call(inputs)
-        kernel = keras.ops.transpose(self.kernel, (0, 1, 3, 2))
-        return tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper())
-
-
 class Parts:
     """Building blocks of the project's own networks, according to the options in section `model`."""
 

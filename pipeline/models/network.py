@@ -14,14 +14,7 @@ import keras
 import numpy as np
 
 from pipeline.models.efficientnet_lite import LAST_STAGE, STANDARDISATION, stage_starts
-from pipeline.models.layers import (
-    FEATURES,
-    BatchNormalization,
-    FrozenBatchNormalization,
-    FusedBatchNormalization,
-    GroupedDepthwiseConv2D,
-    copy_network,
-)
+from pipeline.models.layers import FEATURES, BatchNormalization, FrozenBatchNormalization, FusedBatchNormalization, copy_network
 from pipeline.params.model import EFFICIENTNETS_LITE, FitModel, module_name
 
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
@@ -93,8 +86,6 @@ def _as_kept(layer: keras.layers.Layer) -> keras.layers.Layer:
     """The layer in the current dtype policy, of one of Keras's own classes."""
     if isinstance(layer, FusedBatchNormalization):
         return keras.layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, name=layer.name)
-    if isinstance(layer, GroupedDepthwiseConv2D):
-        return keras.layers.DepthwiseConv2D.from_config(layer.get_config() | {"dtype": keras.config.dtype_policy()})
     return type(layer).from_config(layer.get_config() | {"dtype": keras.config.dtype_policy()})
 
 

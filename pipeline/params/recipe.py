@@ -76,7 +76,7 @@ OF_LAST_STAGES = {
     "schedule": "cosine",
     "warmup_fraction": 0.05,
     "label_smoothing": 0.1,
-    "most_images": 12_000,
+    "most_images": 10_500,
 }
 """A view of an image counts as an image."""
 DROPOUT = {"images": 0.0, "last_stages": 0.2}
