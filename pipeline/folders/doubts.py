@@ -1,6 +1,5 @@
 """Folders that can be read in two ways: each doubt is an error that shows both, with the parameters that choose."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -8,11 +7,14 @@ from pathlib import Path
 
 from pipeline.errors import SourceError
 from pipeline.folders.doubtful_names import has_date, has_word, why_no_classes, without_date, word_lists
+from pipeline.folders.path_patterns import path_pattern
 from pipeline.folders.relations import few, innermost
 from pipeline.folders.tree import Node
 from pipeline.listing.split_words import WORDS, split_in_name, split_of_name, words_of
-from pipeline.two_readings import Way, classes, listed, two_readings
+from pipeline.two_readings import classes, listed, two_readings
+from pipeline.ways_out import Way, exactly, undecided
 
+SIGNS = "_-. "  # between class and split
 VERSIONS = ("v", "ver", "version", "rev")
 
 
@@ -24,13 +26,12 @@ def refuse_wrapper_or_class(source: Path, node: Node, carriers: Sequence[Node]) 
         return
     pictures = sum(child.total for child in others)
     if pictures <= min(few(node), deep[0].total / 2) and not split_in_name(deep[0].name):
-        ignored = ", ".join(f'"{child.path}"' for child in others)
         raise two_readings(
             source,
             f"{deep[0].path}/ has folders of images in it, and {listed([child.name for child in others])} beside it {pictures} pictures",
             [
-                Way(classes({child.name for child in deep[0].carriers()}), f"ingest.ignore: [{ignored}]"),
-                Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
+                Way(classes({child.name for child in deep[0].carriers()}), {"ignore": exactly([child.path for child in others])}),
+                Way(classes({child.name for child in carriers}), {"class_from": "first_folder"}),
             ],
         )
 
@@ -46,13 +47,31 @@ def refuse_class_and_split_in_one_name(
             source,
             f"its folders are called {listed([child.name for child in carriers])}",
             [
-                Way(
-                    f"classes and splits in one name, {listed(names)}",
-                    'ingest.class_from: "{class}_{split}/*" (write the names as they are)',
-                ),
-                Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
+                _class_and_split(carriers, by_rest, names),
+                Way(classes({child.name for child in carriers}), {"class_from": "first_folder"}),
             ],
         )
+
+
+def _class_and_split(carriers: Sequence[Node], by_rest: Mapping[tuple[str, ...], Mapping[str, str]], names: Sequence[str]) -> Way:
+    """The pattern that takes apart the names of folders such as cat_train, or else where to move their images."""
+    what = f"classes and splits in one name, {listed(names)}"
+    members = {name: (rest, split) for rest, of_class in by_rest.items() if rest for name, split in of_class.items()}
+    inside = "**" if any(child.carriers() for child in carriers) else "*"
+    for sign in SIGNS:
+        for form in (f"{{class}}{sign}{{split}}/{inside}", f"{{split}}{sign}{{class}}/{inside}"):
+            if all(_is_told(form, name) for name in members):
+                return Way(what, {"class_from": form})
+    name, (rest, split) = min(members.items())
+    return Way(f"{what}, if the images of each folder are moved, such as those of {name}/ into {split}/{'_'.join(rest)}/")
+
+
+def _is_told(pattern: str, folder: str) -> bool:
+    """Whether a pattern tells a class and a split from the name of a folder."""
+    try:
+        return path_pattern(pattern).place(f"{folder}/image") is not None
+    except SourceError:
+        return False
 
 
 def refuse_without_train(source: Path, base: Node, carriers: Sequence[Node], splits: Mapping[str, str], class_from: str) -> None:
@@ -63,22 +82,25 @@ def refuse_without_train(source: Path, base: Node, carriers: Sequence[Node], spl
     if len(splits) == len(carriers):
         if class_from != "auto" and not all(child.carriers() for child in carriers):
             return
-        raise SourceError(
-            f"ingest.source: {inside} has {listed([f'{name}/' for name in splits])}, but no train/. Add train/ with the training images, "
-            f"move the class folders out of {min(splits)}/ to have them split by ingest.test_fraction, or set ingest.class_from: "
-            f"first_folder if {min(splits)} is a class."
+        raise undecided(
+            f"ingest.source: {inside} has {listed([f'{name}/' for name in splits])}, but no train/.",
+            [
+                Way("add train/ with the training images"),
+                Way(f"move the class folders out of {min(splits)}/ to have them split by ingest.test_fraction"),
+                Way(f"take {min(splits)} for a class", {"class_from": "first_folder"}),
+            ],
         )
     others = [child.name for child in carriers if child.name not in splits]
-    ignored = ", ".join(f'"{"/".join((*base.parts, name))}"' for name in splits)
     raise two_readings(
         source,
         f"{inside} has {listed([f'{name}/' for name in splits])} beside {listed(others)}, and no train/",
         [
             Way(
                 f"{listed(others)} without {listed(splits)}",
-                f"ingest.ignore: [{ignored}] (or move the other folders into train/)",
+                {"ignore": exactly(["/".join((*base.parts, name)) for name in splits])},
+                "or move the other folders into train/",
             ),
-            Way(classes([child.name for child in carriers]), "ingest.class_from: first_folder"),
+            Way(classes([child.name for child in carriers]), {"class_from": "first_folder"}),
         ],
     )
 
@@ -95,8 +117,8 @@ def refuse_copies(source: Path, nodes: Sequence[Node]) -> None:
                     source,
                     f"{child.path}/ holds folders with the names of those beside it, {listed(inside & others)}, as if it repeated them",
                     [
-                        Way(f"{classes(others)}, without {child.name}", f'ingest.ignore: ["{child.path}"]'),
-                        Way(f"{classes(names)}", "ingest.class_from: first_folder"),
+                        Way(f"{classes(others)}, without {child.name}", {"ignore": exactly([child.path])}),
+                        Way(f"{classes(names)}", {"class_from": "first_folder"}),
                     ],
                 )
 
@@ -130,20 +152,17 @@ def refuse_crossed(source: Path, nodes: Sequence[Node]) -> None:
         return
     last = {folder.name for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
     depths = {len(folder.parts) - len(child.parts) for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
-    first = "ingest.class_from: first_folder"
     ways = [
-        Way(
-            classes(below),
-            f'{first}, or "{{class}}/{{group}}/*" to keep the images of one folder below in one split' if depths == {1} else first,
-        )
+        Way(classes(below), {"class_from": "first_folder"}),
+        Way(f"{classes(last)}, without regard to the folders above", {"class_from": "last_folder"}),
     ]
-    ways.append(Way(f"{classes(last)}, without regard to the folders above", "ingest.class_from: last_folder"))
     if depths == {1}:
+        ways.insert(
+            1,
+            Way(f"{classes(below)}, where the images of one folder below stay together in one split", {"class_from": "{class}/{group}/*"}),
+        )
         ways.append(
-            Way(
-                f"{classes(last)}, where the images of one folder above stay together in one split",
-                'ingest.class_from: "{group}/{class}/*"',
-            )
+            Way(f"{classes(last)}, where the images of one folder above stay together in one split", {"class_from": "{group}/{class}/*"})
         )
     raise two_readings(source, seen, ways)
 
@@ -157,8 +176,8 @@ def refuse_folders_of_other_things(source: Path, folders: Mapping[str, Sequence[
             source,
             f"{listed(odd)} beside {listed(names - odd)} can hold images of no class of its own",
             [
-                Way(f"{listed(names - odd)} without {listed(odd)}", f"ingest.ignore: {_paths(folders, odd)}"),
-                Way(classes(names), "ingest.class_from: first_folder"),
+                Way(f"{listed(names - odd)} without {listed(odd)}", {"ignore": exactly(_paths(folders, odd))}),
+                Way(classes(names), {"class_from": "first_folder"}),
             ],
         )
 
@@ -175,8 +194,8 @@ def refuse_inner_sets(source: Path, nodes: Sequence[Node]) -> None:
                 f"{listed([child.path for child in sets])} holds folders of splits, {listed([below.name for below in innermost(sets[0]).carriers()])}, "
                 f"unlike {listed(others)} beside it",
                 [
-                    Way(f"{listed(others)} without it", f"ingest.ignore: {json.dumps([child.path for child in sets], ensure_ascii=False)}"),
-                    Way("only that data set", f"ingest.source: {source / sets[0].path}"),
+                    Way(f"{listed(others)} without it", {"ignore": exactly([child.path for child in sets])}),
+                    Way("only that data set", {"source": str(source / sets[0].path)}),
                 ],
             )
 
@@ -192,16 +211,16 @@ def refuse_repeated_splits(source: Path, members: Collection[str], others: Seque
         inside = {below.name for below in innermost(child).carriers()}
         again = {name for name in inside if name in training or split_of_name(name)}
         if len(again) * 2 > len(inside) > 0:
-            raise SourceError(
+            raise undecided(
                 f"ingest.source: {source}: {child.path}/ beside {listed(members)} holds folders of the same kind again, "
-                f"{listed(again)}: a copy, or more images. Leave it out with ingest.ignore: {json.dumps([child.path], ensure_ascii=False)}, "
-                "or move its images into the folders of the splits."
+                f"{listed(again)}: a copy, or more images.",
+                [Way("leave it out", {"ignore": exactly([child.path])}), Way("move its images into the folders of the splits")],
             )
 
 
-def _paths(folders: Mapping[str, Sequence[str]], names: Collection[str]) -> str:
-    """The folders of classes as a list for params.yaml."""
-    return json.dumps(sorted({path for name in names for path in folders[name]}), ensure_ascii=False)
+def _paths(folders: Mapping[str, Sequence[str]], names: Collection[str]) -> list[str]:
+    """The folders of classes, to be ignored."""
+    return sorted({path for name in names for path in folders[name]})
 
 
 def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) -> None:
@@ -220,9 +239,10 @@ def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) ->
             [
                 Way(
                     f"{listed(names - seconds.keys())} without {listed(seconds)}",
-                    f"ingest.ignore: {_paths(folders, seconds)} (or move its images into {first}/, or into a folder of the split)",
+                    {"ignore": exactly(_paths(folders, seconds))},
+                    f"or move its images into {first}/, or into a folder of the split",
                 ),
-                Way(classes(names), "ingest.class_from: first_folder"),
+                Way(classes(names), {"class_from": "first_folder"}),
             ],
         )
     dated = Counter(without_date(name) for name in names if has_date(name) and without_date(name))
@@ -236,9 +256,11 @@ def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) ->
             [
                 Way(
                     classes(dated),
-                    f'ingest.class_from: "{{class}}{sign}*/*"' if sign else "one folder for each class, by moving the images",
-                ),
-                Way(classes(names), "ingest.class_from: first_folder"),
+                    {"class_from": f"{{class}}{sign}*/*"},
+                )
+                if sign
+                else Way(f"{classes(dated)}, by moving the images of each into one folder"),
+                Way(classes(names), {"class_from": "first_folder"}),
             ],
         )
 

@@ -1,7 +1,6 @@
 """What the folders of a source are: the place of each, and the errors for classes that would be lost or never seen in training."""
 
 import difflib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,10 @@ from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Folders
 from pipeline.quality.class_names import similar_names
 from pipeline.two_readings import listed
+from pipeline.ways_out import Undecided, Way, exactly, undecided
 
 
-class NoClassFolders(SourceError):  # noqa: N818 - says what is not there
+class NoClassFolders(Undecided):
     """A source has no images in class folders."""
 
 
@@ -51,13 +51,11 @@ def lost_classes(formats: Mapping[str, Mapping[Format, int]], source: Path | Non
         if source
         else f"the {'classes' if len(formats) > 1 else 'class'} {listed(formats)} would be lost"
     )
-    ignored = (
-        ""
+    seen = f"ingest.source: {whose}: its files are {told}, for example in {min(formats)}.{' ' + advice + '.' if advice else ''}"
+    return (
+        SourceError(seen)
         if source
-        else f" Or leave out what is no class with ingest.ignore: [{', '.join(json.dumps(name, ensure_ascii=False) for name in sorted(formats))}]."
-    )
-    return SourceError(
-        f"ingest.source: {whose}: its files are {told}, for example in {min(formats)}. {advice + '.' if advice else ''}{ignored}"
+        else undecided(seen, [Way("leave out what is no class", {"ignore": [f"*/{name}" for name in exactly(sorted(formats))]})])
     )
 
 

@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.errors import SourceError
 from pipeline.folders.doubtful_names import has_word, why_no_classes, why_not_beside
 from pipeline.folders.doubts import (
     refuse_class_and_split_in_one_name,
@@ -26,7 +25,12 @@ from pipeline.folders.tree import Node
 from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Folders
 from pipeline.listing.split_words import SplitName, split_in_name, split_of_name, words_of
-from pipeline.two_readings import Way, classes, listed, two_readings
+from pipeline.two_readings import classes, listed, two_readings
+from pipeline.ways_out import Value, Way, exactly, undecided
+
+WHERE_CLASSES_STAND = (
+    "say where the class stands: in a table with ingest.columns, or in the paths with a pattern of ingest.class_from (docs/data.md)"
+)
 
 
 def plan_folders(root: Node, source: Path, class_from: str) -> FolderPlan:
@@ -136,13 +140,12 @@ class _Planning:
         if self.class_from == "last_folder":
             return True
         inside = {child.name for node in train for child in innermost(node).carriers()}
-        ignored = ", ".join(f'"{child.path}"' for child in others)
         raise two_readings(
             self.source,
             f"{listed(members)} has folders of images in it, and {listed([child.name for child in others])} beside it",
             [
-                Way(classes(inside), f"ingest.ignore: [{ignored}]"),
-                Way(classes({*members, *(child.name for child in others)}), "ingest.class_from: first_folder"),
+                Way(classes(inside), {"ignore": exactly([child.path for child in others])}),
+                Way(classes({*members, *(child.name for child in others)}), {"class_from": "first_folder"}),
             ],
         )
 
@@ -199,10 +202,12 @@ class _Planning:
         """The plan for cat/train, cat/test, dog/train, dog/test."""
         places: dict[Folders, Place] = {}
         deeper: set[str] = set()
+        outside: set[str] = set()
         for child in base.carriers():
             level = innermost(child)
             for part in level.carriers():
                 if part.name not in splits:
+                    outside.add(part.name)
                     self._leave_out(part, "stray", f"outside {listed([f'{name}/' for name in splits])}")
                     continue
                 deeper |= {below.name for below in part.carriers()}
@@ -212,12 +217,14 @@ class _Planning:
                 if folder.own:
                     self.left_out[folder.parts] = ("stray", f"outside {listed([f'{name}/' for name in splits])}")
         if len(deeper) > 1:
+            above = "".join(f"{part}/" for part in base.parts)
+            ignored: dict[str, Value] = {"ignore": [f"*/{name}" for name in exactly(sorted(outside))]} if outside else {}
             raise two_readings(
                 self.source,
                 f"{listed([child.name for child in base.carriers()])} hold {listed([f'{name}/' for name in splits])}, and these hold {listed(deeper)}",
                 [
-                    Way(classes([child.name for child in base.carriers()]), 'ingest.class_from: "{class}/{split}/**"'),
-                    Way(classes(deeper), 'ingest.class_from: "{group}/{split}/{class}/*"'),
+                    Way(classes([child.name for child in base.carriers()]), {"class_from": f"{above}{{class}}/{{split}}/**", **ignored}),
+                    Way(classes(deeper), {"class_from": f"{above}{{group}}/{{split}}/{{class}}/*", **ignored}),
                 ],
             )
         self._check(places, {})
@@ -227,10 +234,9 @@ class _Planning:
         """Raise SourceError if the folders' names are no names of classes, or if a class has no training images."""
         names = {place.label for place in places.values()}
         if self.class_from == "auto" and (why := why_no_classes(names) or why_not_beside(names)) and len(names) > 1:
-            raise SourceError(
-                f"ingest.source: {self.source}: the folders {listed(names)} look like {why}, not like classes. If they are classes, set "
-                "ingest.class_from: first_folder. Otherwise say where the class stands: in a table with ingest.columns, or in the paths with a pattern of "
-                "ingest.class_from (docs/data.md)."
+            raise undecided(
+                f"ingest.source: {self.source}: the folders {listed(names)} look like {why}, not like classes.",
+                [Way("take them for classes all the same", {"class_from": "first_folder"}), Way(WHERE_CLASSES_STAND)],
             )
         if self.class_from == "auto":
             refuse_folders_of_other_things(self.source, folders_of(places))

@@ -4,7 +4,7 @@ Names are normalised and sorted, so that the same data are listed alike as a fol
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -90,17 +90,49 @@ class Listing:
         *parts, name = path.split("/")
         self.folders[tuple(parts)].others.pop(name, None)
 
+    def without(self, ignored: Iterable[str]) -> "Listing":
+        """A copy of the list, without what globs of `ingest.ignore` match."""
+        patterns = [_ways_of(pattern) for pattern in ignored]
+
+        def is_kept(path: str) -> bool:
+            return not any(_matches(path, ways) for ways in patterns)
+
+        kept = {
+            parts: replace(
+                folder,
+                names=[name for name in folder.names if not patterns or is_kept(folder.below(name))],
+                others={name: found for name, found in folder.others.items() if not patterns or is_kept(folder.below(name))},
+            )
+            for parts, folder in self.folders.items()
+        }
+        with_files = {parts[:i] for parts, folder in kept.items() if folder.names or folder.others for i in range(len(parts) + 1)}
+        return replace(
+            self,
+            folders={parts: folder for parts, folder in kept.items() if folder.names or folder.others},
+            empty=[parts for parts in sorted({*self.empty, *kept} - with_files) if parts and is_kept("/".join(parts))],
+            left_out=[fault for fault in self.left_out if is_kept(fault.path)],
+        )
+
     def content(self, path: str) -> Content:
         """How the file at a path is read."""
         *parts, name = path.split("/")
         return self.folders[tuple(parts)].content(name)
 
 
+def _ways_of(pattern: str) -> tuple[str, ...]:
+    """The globs of paths that a glob of `ingest.ignore` stands for: what it names, and what is below."""
+    return pattern, f"{pattern.rstrip('/')}/*", re.sub(r"^\*\*/", "*/", pattern)
+
+
+def _matches(path: str, ways: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(path, way) or fnmatchcase(f"/{path}", way) for way in ways)
+
+
 class Collector:
     """Builds a listing from the files of folders and archives."""
 
     def __init__(self, ignore: tuple[str, ...] = ()) -> None:
-        self._ignore = {pattern: (pattern, f"{pattern.rstrip('/')}/*", re.sub(r"^\*\*/", "*/", pattern)) for pattern in ignore}
+        self._ignore = {pattern: _ways_of(pattern) for pattern in ignore}
         self._unused = dict.fromkeys(ignore)
         self._ignored: set[str] = set()
         self._found: dict[Folders, dict[str, Content | None]] = {}
@@ -129,9 +161,7 @@ class Collector:
 
     def _ignoring(self, path: str) -> list[str]:
         """The globs of `ingest.ignore` that a path matches."""
-        return [
-            pattern for pattern, ways in self._ignore.items() if any(fnmatchcase(path, way) or fnmatchcase(f"/{path}", way) for way in ways)
-        ]
+        return [pattern for pattern, ways in self._ignore.items() if _matches(path, ways)]
 
     def with_ignored(self, listing: Listing) -> Listing:
         """The listing with the number of what `ingest.ignore` leaves out, and its globs that match nothing."""

@@ -20,6 +20,7 @@ from pipeline.tables.columns import Understood
 from pipeline.tables.opening import is_loose
 from pipeline.tables.said import Labels
 from pipeline.two_readings import listed
+from pipeline.ways_out import Way, undecided
 
 ADVICE = {
     "link": "Is a drive not mounted? Otherwise replace links by what they lead to (`cp -rL`), or follow them with ingest.follow_links: true",
@@ -50,7 +51,7 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
         files = _split_by_lists(listing, choice, plan, labels)
     assigned = Assigned(plan.places, files, elsewhere)
     refuse_lost_links(listing, plan, choice.path)
-    if choice.settings.class_from == "auto":
+    if choice.settings.class_from == "auto" or choice.is_trial:
         refuse_repeated_classes(listing, assigned, choice.path)
     origin = _origin(plan, choice.settings.class_from, labels)
     return reading_of(listing, assigned, "class folders", "" if files else plan.settings, notes, choice.path, origin)
@@ -85,10 +86,13 @@ def _split_by_lists(listing: Listing, choice: Choice, plan: FolderPlan, labels: 
     count = sum(len(folder.names) for folder in listing.folders.values() if folder.parts in plan.places)
     listed_ones = sum(path in labels.splits for path in files)
     if listed_ones and listed_ones < COVERED * count and not any(place.split for place in plan.places.values()):
-        raise SourceError(
-            f"ingest.source: {choice.path} has lists of splits that name {listed_ones:,} of {count:,} images. Complete them, "
-            "go by the folders alone with ingest.format: folders, or leave the lists out with ingest.ignore to have the images split "
-            "by ingest.test_fraction."
+        raise undecided(
+            f"ingest.source: {choice.path} has lists of splits that name {listed_ones:,} of {count:,} images.",
+            [
+                Way("complete them"),
+                Way("go by the folders alone", {"format": "folders"}),
+                Way("leave the lists out with ingest.ignore to have the images split by ingest.test_fraction"),
+            ],
         )
     return files
 

@@ -1,13 +1,10 @@
 """What the user set about a source, and what errors show of it."""
 
-import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import SourceError
 from pipeline.folders.path_patterns import pattern_of_names
 from pipeline.folders.tree import UNKNOWN
 from pipeline.images.format_marks import Format
@@ -20,34 +17,40 @@ from pipeline.tables.cells import LABEL
 from pipeline.tables.columns import Understood
 from pipeline.tables.profiles import Profile, says_class
 from pipeline.two_readings import listed
-
-YAML_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "auto"}  # text only in quotes, in one version of YAML or another
+from pipeline.ways_out import Undecided, Way, undecided
 
 
 class Choice(NamedTuple):
-    """What the user set: the source, section `ingest`, and the table if the source is one."""
+    """What the user set: the source, section `ingest`, and the table if the source is one.
+
+    `is_trial`: settings that are tried before they are advised, which must not lead to an error later on.
+    """
 
     path: Path
     settings: Ingest
     table: str = ""
+    is_trial: bool = False
 
     @property
     def columns(self) -> dict[str, str]:
         return {role: name for role, name in self.settings.columns.model_dump().items() if name != "auto"}
 
 
-def other_task(choice: Choice, listing: Listing, sign: str, seen: str, tables: Sequence[Understood] = ()) -> SourceError:
+def other_task(choice: Choice, listing: Listing, sign: str, seen: str, tables: Sequence[Understood] = ()) -> Undecided:
     """The error for a source that is labelled for detection or segmentation. `tables` may have classes."""
-    line = columns_to_write(tables) if len(tables) == 1 else ""
-    columns = f"name the columns of a table with {line}" if line else "add a table of paths and labels"
-    return SourceError(
+    columns = columns_of(tables) if len(tables) == 1 else {}
+    return undecided(
         f"ingest.source: {choice.path} is labelled for another task, as for detection or segmentation: {sign}; {seen}. "
-        f"A classifier needs one class for each image: {columns}, or {class_from_paths(listing)} (docs/data.md)."
+        "A classifier needs one class for each image.",
+        [
+            Way("name the columns of a table", {"columns": columns}) if columns else Way("add a table of paths and labels"),
+            *class_from_paths(listing),
+        ],
     )
 
 
-def columns_to_write(tables: Sequence[Understood]) -> str:
-    """What to write in params.yaml to take the labels from the first table that can have them: `ingest.columns: {path: file, label: species}`."""
+def columns_of(tables: Sequence[Understood]) -> dict[str, str]:
+    """The columns of path and label in the first table that can have labels, as for `ingest.columns`: {path: file, label: species}."""
     for understood in tables:
         profiles, columns = understood.profiles.values(), understood.columns
         path = columns.path if columns else max(profiles, key=lambda profile: len(profile.images), default=Profile("")).name
@@ -59,8 +62,8 @@ def columns_to_write(tables: Sequence[Understood]) -> str:
         named = [*([columns.label] if columns and columns.label else []), *understood.candidates]
         others.sort(key=lambda profile: (profile.word not in LABEL, not says_class(profile.name), profile.name not in named))
         if others:
-            return f"ingest.columns: {{path: {in_yaml(path)}, label: {in_yaml(others[0].name)}}}"
-    return ""
+            return {"path": path, "label": others[0].name}
+    return {}
 
 
 def _can_be_label(profile: Profile, path: Profile) -> bool:
@@ -69,17 +72,12 @@ def _can_be_label(profile: Profile, path: Profile) -> bool:
     return is_of_classes and not (profile.fractions or profile.lists or profile.is_of_objects)
 
 
-def in_yaml(name: str) -> str:
-    """A name as a value within the braces of YAML; in quotes where it would be something else than this text."""
-    is_plain = re.fullmatch(r"[^\W\d](?:[\w -]*\w)?", name) and name.lower() not in YAML_WORDS
-    return name if is_plain else json.dumps(name, ensure_ascii=False)
-
-
-def among_images(choice: Choice, masks: Masks) -> SourceError:
+def among_images(choice: Choice, masks: Masks) -> Undecided:
     """The error for masks that would count as images."""
-    return SourceError(
-        f"ingest.source: {choice.path} has {masks.seen}, as for segmentation. A mask is no image of a class: leave the masks out with "
-        f"ingest.ignore: {json.dumps(masks.globs, ensure_ascii=False)}. If they are images, set ingest.class_from."
+    return undecided(
+        f"ingest.source: {choice.path} has {masks.seen}, as for segmentation. A mask is no image of a class.",
+        [Way("leave the masks out", {"ignore": masks.globs})],
+        "If they are images, set ingest.class_from.",
     )
 
 
@@ -95,11 +93,12 @@ def pattern_like(listing: Listing) -> tuple[str, list[str]] | None:
     return start + told[0], told[1]
 
 
-def class_from_paths(listing: Listing) -> str:
+def class_from_paths(listing: Listing) -> list[Way]:
     """How to say where the class stands in the paths, with a pattern if one fits."""
+    where = Way("say where the class stands in the paths with ingest.class_from (docs/data.md)")
     if told := pattern_like(listing):
-        return f"if {listed(told[1])}, in the names of the files, are the classes, set ingest.class_from: {json.dumps(told[0], ensure_ascii=False)}"
-    return "say where the class stands in the paths with ingest.class_from"
+        return [Way(f"if {listed(told[1])}, in the names of the files, are the classes, say so", {"class_from": told[0]}), where]
+    return [where]
 
 
 def image_folders(listing: Listing) -> str:

@@ -97,7 +97,7 @@ def _differ(choice: Choice, plan: FolderPlan, labels: Labels, said: Mapping[str,
         choice.path,
         seen,
         [
-            Way(f"by the table {listed(labels.tables)}, {classes({row.label for row in said.values()})}", "ingest.format: table"),
-            Way(f"by the folders, {classes(plan.class_names())}", "ingest.format: folders"),
+            Way(f"by the table {listed(labels.tables)}, {classes({row.label for row in said.values()})}", {"format": "table"}),
+            Way(f"by the folders, {classes(plan.class_names())}", {"format": "folders"}),
         ],
     )

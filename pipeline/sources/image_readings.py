@@ -11,8 +11,9 @@ from pipeline.folders.path_patterns import class_in_name, classes_in_names
 from pipeline.folders.places import FolderPlan, NoClassFolders, Place
 from pipeline.folders.planning import plan_folders
 from pipeline.folders.tree import tree_of
-from pipeline.listing.listing import Folder, Listing
+from pipeline.listing.listing import Listing
 from pipeline.listing.records import Origin, Reading
+from pipeline.listing.split_words import split_of_name
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.by_folders import COVERED, by_folders, has_training
 from pipeline.sources.by_names import by_names, class_names_in_flat, origin_of_names
@@ -28,6 +29,7 @@ from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.joined_tables import add_splits_by_number
 from pipeline.tables.labels import by_path, read_labels
 from pipeline.tables.said import Labels
+from pipeline.ways_out import Way, in_a_sentence
 
 
 def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
@@ -112,12 +114,15 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
         raise other_task(choice, listing, sign, "no classes found")
     if not listing.images:
         raise SourceError(f"ingest.source: {choice.path} has no images that are read here. Found: {files_found(listing)}.")
-    raise NoClassFolders(
+    seen = (
         f"ingest.source: {choice.path}: no classes found: {listing.images:,} images in {image_folders(listing)}, for example "
-        f"{example_of(listing)}{seen_beside(listing, tables)}. Put the images of each class into a folder of its own, add a table of paths and labels, "
-        f"or {class_from_paths(listing)} (docs/data.md).{_or_folders(folders)}"
+        f"{example_of(listing)}{seen_beside(listing, tables)}."
     )
-
-
-def _or_folders(folders: Sequence[Folder]) -> str:
-    return " If the folders are the classes, set ingest.class_from: first_folder." if len(folders) > 1 else ""
+    ways = [
+        Way("put the images of each class into a folder of its own"),
+        Way("add a table of paths and labels"),
+        *class_from_paths(listing),
+    ]
+    if len(folders) > 1 and not all(folder.parts and split_of_name(folder.parts[-1]) for folder in folders):
+        ways.append(Way("take the folders for classes", {"class_from": "first_folder"}))
+    raise NoClassFolders(ways, lambda left: f"{seen} {in_a_sentence(left)}")

@@ -6,6 +6,7 @@ out. Then one rule chooses; where two readings differ, it is an error that shows
 
 import shutil
 import tempfile
+import time
 import uuid
 import weakref
 from collections import Counter
@@ -24,9 +25,11 @@ from pipeline.params.ingest import Ingest
 from pipeline.quality.class_names import not_labelled
 from pipeline.sources.choice import Choice
 from pipeline.sources.image_readings import read_images
+from pipeline.sources.trials import Counts, refuse_too_many_left_out, with_ways_that_work
 from pipeline.tables.label_checks import refuse_no_classes, refuse_placeholders
 from pipeline.tables.opening import is_table_name
-from pipeline.two_readings import Way, classes, listed, two_readings
+from pipeline.two_readings import classes, listed, two_readings
+from pipeline.ways_out import Undecided, Way
 
 __all__ = ["FORMATS", "LAYOUTS", "open_source", "source_name"]
 FEW_BESIDE = 5  # images beside arrays: examples
@@ -66,17 +69,39 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
         raise SourceError(f"ingest.source: {path} is neither a folder nor a regular file.")
     own = _Temporary(Path(tempfile.gettempdir()) / f"unpacked-{uuid.uuid4().hex}")
     try:
-        reading = _read(path, settings, (scratch or own.folder) / "unpacked")
+        reading = _read_or_advise(path, settings, (scratch or own.folder) / "unpacked")
     except SourceError as error:
         if str(error).isprintable():
             raise
-        raise type(error)(
+        raise SourceError(
             "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(error))
         ) from None  # names may have line feeds
     except PermissionError as error:
         raise SourceError(
             f"ingest.source: {error.filename or path} cannot be read: permission denied. Give yourself read access."
         ) from None
+    return _as_source(path, reading, own)
+
+
+def _read_or_advise(path: Path, settings: Ingest, scratch: Path) -> Reading:
+    """The reading of a source with labels of several classes. A stop has only ways out that were tried, if that does not take long."""
+    lists, started = _Lists(scratch), time.monotonic()
+    try:
+        return _checked(_read(Choice(path, settings), lists), path, settings)
+    except Undecided as stop:
+
+        def attempt(changed: Ingest) -> Counts:
+            source = path if changed.source == settings.source else Path(changed.source)
+            reading = _checked(_read(Choice(source, changed, is_trial=True), lists), source, changed)
+            refuse_too_many_left_out(reading, changed)
+            return reading.counts
+
+        seconds = time.monotonic() - started - lists.seconds
+        raise with_ways_that_work(stop, settings, attempt, seconds) from None
+
+
+def _checked(reading: Reading, path: Path, settings: Ingest) -> Reading:
+    """The reading, without labels such as TODO. Raises SourceError if its labels are no classes, or not several."""
     if settings.class_from == "auto":
         reading = _without_placeholders(reading, settings.placeholder, path)
     labels = {label for _, label in reading.counts}
@@ -88,7 +113,7 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
             else f"{path} has no images with a label"
         )
         raise SourceError(f"ingest.source: {found}. At least two classes are needed, each in a folder of its own.")
-    return _as_source(path, reading, own)
+    return reading
 
 
 def _without_placeholders(reading: Reading, placeholder: str, path: Path) -> Reading:
@@ -137,17 +162,38 @@ def _as_source(path: Path, reading: Reading, copies: _Temporary) -> Source:
     return Source(source_name(path), reading.class_names, records(copies), sum(reading.counts.values()), left_out, reading, copies)
 
 
-def _read(path: Path, settings: Ingest, scratch: Path) -> Reading:
-    options = Options(settings.follow_links, tuple(settings.ignore), settings.name_encoding)
-    choice = Choice(path, settings)
+class _Lists:
+    """What is in a source, listed once for all readings of it. `seconds`: what that took. Copies of members of archives are kept in `scratch`."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        self.seconds = 0.0
+        self._listed: dict[tuple[Path, Options], Listing] = {}
+
+    def of(self, path: Path, settings: Ingest) -> Listing:
+        """A list for one reading, which may change it."""
+        options = Options(settings.follow_links, tuple(settings.ignore), settings.name_encoding)
+        for (listed_path, listed_options), listing in self._listed.items():
+            is_same = listed_path == path and listed_options._replace(ignore=options.ignore) == options
+            if is_same and set(listed_options.ignore) <= set(options.ignore):
+                return listing.without(glob for glob in options.ignore if glob not in listed_options.ignore)
+        started = time.monotonic()
+        listing = list_source(path, options, self.scratch)
+        self.seconds += time.monotonic() - started
+        self._listed[path, options] = listing
+        return listing.without(())
+
+
+def _read(choice: Choice, lists: _Lists) -> Reading:
+    path, settings, scratch = choice.path, choice.settings, lists.scratch
     if path.is_dir() or (is_archive(path) and not _is_container(path.name)):
-        listing = list_source(path, options, scratch)
+        listing = lists.of(path, settings)
         return replace(_choose(listing, choice, scratch), ignored=listing.ignored)
     for name, container in CONTAINERS.items():
         if container.candidates([path.name]) and (reading := container.read({path.name: path}, choice.columns.get("label"))):
             return _of_format(name, reading, choice)
     if is_table_name(path.name) and settings.format in ("auto", "table"):
-        listing = list_source(path.parent, options, scratch)
+        listing = lists.of(path.parent, settings)
         return replace(read_images(listing, choice._replace(table=path.name), scratch), ignored=listing.ignored)
     if is_table_name(path.name):
         raise SourceError(f"ingest.source: {path} is a table, but ingest.format is {settings.format}. Set it to auto.")
@@ -171,7 +217,7 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     wanted = choice.settings.format
     found = _containers(listing, choice, scratch) if wanted not in ("folders", "table", "webdataset") else {}
     if len(found) > 1:
-        ways = [Way(f"{reading.how}, {_told(reading)}", f"ingest.format: {name}") for name, reading in found.items()]
+        ways = [Way(f"{reading.how}, {_told(reading)}", {"format": name}) for name, reading in found.items()]
         raise two_readings(choice.path, f"it has {listed([reading.how for reading in found.values()])}", ways)
     if found:
         name, reading = next(iter(found.items()))
@@ -180,8 +226,9 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
                 choice.path,
                 f"it has {reading.how} and {listing.images:,} image files",
                 [
-                    Way(f"{reading.how}, {_told(reading)}", f"ingest.format: {name}"),
-                    Way("the image files", "ingest.format: folders, or table"),
+                    Way(f"{reading.how}, {_told(reading)}", {"format": name}),
+                    Way("the image files, by their folders", {"format": "folders"}),
+                    Way("the image files, by a table", {"format": "table"}),
                 ],
             )
         beside = [

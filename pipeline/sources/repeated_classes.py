@@ -1,16 +1,16 @@
 """Classes that are copies of other classes: the same files under the same names, as in `all/` beside the classes. Found by a few samples."""
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.errors import ImageError, SourceError
+from pipeline.errors import ImageError
 from pipeline.listing.listing import Folder, Listing
 from pipeline.listing.split_words import words_of
 from pipeline.sources.assigned import Assigned
 from pipeline.two_readings import listed
+from pipeline.ways_out import Way, exactly, undecided
 
 SAMPLES = 8
 
@@ -30,10 +30,11 @@ def refuse_repeated_classes(listing: Listing, assigned: Assigned, source: Path) 
         copies = set.intersection(*(_same(holders[name], name, label) for name in names))
         if copies:
             folders = sorted({folder.path for name in names for folder in holders[name][label]})
-            raise SourceError(
+            raise undecided(
                 f"ingest.source: {source}: the class {label} repeats images of {listed(copies)}: all of {len(names)} files that were compared "
-                f"are there, too. If it is a copy, leave it out with ingest.ignore: {json.dumps(folders[:3], ensure_ascii=False)}. If images belong "
-                "to several classes, choose one class for each."
+                "are there, too.",
+                [Way("leave it out if it is a copy,", {"ignore": exactly(folders)})],
+                "If images belong to several classes, choose one class for each.",
             )
 
 

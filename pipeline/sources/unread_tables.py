@@ -11,7 +11,7 @@ from pipeline.folders.places import FolderPlan
 from pipeline.listing.listing import Listing, extracted
 from pipeline.listing.records import LeftOut
 from pipeline.sources.by_folders import has_training
-from pipeline.sources.choice import Choice, columns_to_write, example_of, image_folders, other_task
+from pipeline.sources.choice import Choice, columns_of, example_of, image_folders, other_task
 from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.tables.cells import LABEL, PATH, find_column
 from pipeline.tables.columns import Understood, refuse_unknown_columns, understand
@@ -21,6 +21,7 @@ from pipeline.tables.labels import is_submission, labelled_tables, says_more, wh
 from pipeline.tables.opening import is_loose, may_be_table, open_table
 from pipeline.tables.rows import split_of_table
 from pipeline.two_readings import listed
+from pipeline.ways_out import Undecided, Way, exactly, undecided
 
 LOCK_FILE = "~$"  # Excel's, beside a workbook that is open
 
@@ -108,7 +109,7 @@ def _refuse_labels_beside_doubts(listing: Listing, choice: Choice, tables: Seque
             f"{name} of {understood.table.path}" for understood in labelled if understood.columns and (name := understood.columns.label)
         ]
         has = f"may have its labels in {listed(columns)}, but also has" if columns and not is_strong else "has"
-        raise _cannot_be_told(listing, choice, doubtful, [], has, "", labelled)
+        raise _cannot_be_told(listing, choice, doubtful, [], has, labelled)
 
 
 def refuse_unread_tables(listing: Listing, choice: Choice, tables: Sequence[Understood], plan: FolderPlan | None) -> None:
@@ -124,8 +125,7 @@ def refuse_unread_tables(listing: Listing, choice: Choice, tables: Sequence[Unde
         and not _is_about_others(listing, understood)
     ]
     if doubtful or unmatched:
-        by_folders = ", go by the folders with ingest.format: folders" if has_classes else ""
-        raise _cannot_be_told(listing, choice, doubtful, unmatched, "has", by_folders)
+        raise _cannot_be_told(listing, choice, doubtful, unmatched, "has")
     for understood in tables:
         path = understood.table.path
         if says_more(understood):
@@ -141,9 +141,8 @@ def _cannot_be_told(
     doubtful: Sequence[Understood],
     unmatched: Sequence[Understood],
     has: str,
-    by_folders: str,
     labelled: Sequence[Understood] = (),
-) -> SourceError:
+) -> Undecided:
     """The error for tables that may be about the images."""
     told = [f"{understood.table.path}, whose {_in_doubt(understood)} cannot be told: {understood.why}" for understood in doubtful]
     told += [
@@ -154,16 +153,19 @@ def _cannot_be_told(
         f"{understood.table.path}: {listed([profile.called for profile in understood.profiles.values()], 12)}"
         for understood in [*doubtful[:3], *unmatched[:3], *labelled[:3]]
     )
-    ignored = ", ".join(f'"{understood.table.path}"' for understood in [*doubtful, *unmatched])
     more = f" (and {len(told) - 3} more tables)" if len(told) > 3 else ""
     s, it = ("", "it") if len(told) == 1 else ("s", "them")
-    line = columns_to_write([*doubtful, *unmatched])
-    other = ", or another column as the label" if line and any(len(understood.candidates) > 1 for understood in doubtful) else ""
-    name = f"Name the columns with {line}{other}, leave" if line else "Leave"
-    return SourceError(
-        f"ingest.source: {choice.path} {has} the table{s} {'; and '.join(told[:3])}{more}. Columns of {columns}. "
-        f"{name} {it} out with ingest.ignore: [{ignored}]{by_folders}, or take the class "
-        f"from the paths, such as {example_of(listing)}, with ingest.class_from (docs/data.md). Images are in {image_folders(listing)}."
+    named = columns_of([*doubtful, *unmatched])
+    other = "or another column as the label" if any(len(understood.candidates) > 1 for understood in doubtful) else ""
+    return undecided(
+        f"ingest.source: {choice.path} {has} the table{s} {'; and '.join(told[:3])}{more}. Columns of {columns}.",
+        [
+            *([Way("name the columns", {"columns": named}, other)] if named else []),
+            Way(f"leave {it} out", {"ignore": exactly([understood.table.path for understood in [*doubtful, *unmatched]])}),
+            Way("go by the folders", {"format": "folders"}),
+            Way(f"take the class from the paths, such as {example_of(listing)}, with ingest.class_from (docs/data.md)"),
+        ],
+        f"Images are in {image_folders(listing)}.",
     )
 
 
@@ -181,21 +183,19 @@ def _is_about_others(listing: Listing, understood: Understood) -> bool:
     )
 
 
-def no_table(choice: Choice, tables: Sequence[Understood]) -> SourceError:
+def no_table(choice: Choice, tables: Sequence[Understood]) -> Undecided:
     """The error where tables were asked for, and none gives labels."""
     reasons = "; ".join(f"{understood.table.path}: {understood.why or 'no column of labels'}" for understood in tables)
     columns = "; ".join(f"{understood.table.path} has {', '.join(understood.profiles)}" for understood in tables)
-    line = columns_to_write(tables)
-    advice = (
-        f"Name the columns with {line}"
-        if line
-        else "Write the paths of the images into a column"
-        if tables
-        else "Set ingest.format to auto"
+    named = columns_of(tables)
+    way = (
+        Way("name the columns", {"columns": named})
+        if named
+        else Way("write the paths of the images into a column" if tables else "set ingest.format to auto")
     )
-    return SourceError(
-        f"ingest.source: {choice.path}: no table gives labels to images. {reasons or 'There is no table'}. "
-        f"{columns + '. ' if columns else ''}{advice}."
+    return undecided(
+        f"ingest.source: {choice.path}: no table gives labels to images. {reasons or 'There is no table'}.{' ' + columns + '.' if columns else ''}",
+        [way],
     )
 
 
@@ -204,7 +204,7 @@ def refuse_absent_images(tables: Sequence[Understood]) -> None:
     for understood in tables:
         path, label = find_column(understood.profiles, PATH), find_column(understood.profiles, LABEL)
         if understood.kind == "no images" and not is_loose(understood.table.name) and understood.rows and path and label and path != label:
-            raise SourceError(
-                f"ingest.source: none of the files that {understood.table.path} lists is there, for example {min(understood.profiles[path].values)}. "
-                f'Add them, or leave the table out with ingest.ignore: ["{understood.table.path}"].'
+            raise undecided(
+                f"ingest.source: none of the files that {understood.table.path} lists is there, for example {min(understood.profiles[path].values)}.",
+                [Way("add them"), Way("leave the table out", {"ignore": exactly([understood.table.path])})],
             )

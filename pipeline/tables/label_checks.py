@@ -13,8 +13,10 @@ from pipeline.quality.kinds import counted
 from pipeline.tables.cells import column_word
 from pipeline.tables.columns import Understood
 from pipeline.tables.profiles import NUMBER
+from pipeline.tables.rows import ANOTHER_COLUMN, COMBINED
 from pipeline.tables.said import Labels
-from pipeline.two_readings import Way, classes, listed, two_readings
+from pipeline.two_readings import classes, listed, two_readings
+from pipeline.ways_out import Way, exactly, undecided
 
 Value = TypeVar("Value")
 SEPARATORS = re.compile(r"\s*[|;,+&/]\s*|[\s_-]+and[\s_-]+", re.IGNORECASE)
@@ -40,10 +42,10 @@ def check_labels(labels: Labels, tables: Sequence[Understood], multi_label: str)
     if multi_label == "fail" and (combined := combined_labels(counts, of_tags=column_word(column or "") in ("tags", "tag", "keywords"))):
         label, parts = next(iter(combined.items()))
         examples = listed([repr(name) for name in combined], 3)
-        raise SourceError(
+        raise undecided(
             f"ingest.source: {where}: {len(combined):,} of {len(counts):,} labels in the column {column} are made of others, such as "
-            f"{examples} ({label!r} of {listed(parts)}): several labels for one image. An image has one class here: "
-            "set ingest.multi_label: combine to make each combination a class of its own, or name another column in ingest.columns.label."
+            f"{examples} ({label!r} of {listed(parts)}): several labels for one image. An image has one class here.",
+            [COMBINED, ANOTHER_COLUMN],
         )
 
 
@@ -71,8 +73,8 @@ def refuse_placeholders(counts: Mapping[str, int], source: Path) -> None:
             if len(found) == 1
             else f"the labels {have} may say that an image has none yet",
             [
-                Way(f"{classes(rest)}, without these images", "ingest.placeholder: reject"),
-                Way(classes(counts), "ingest.placeholder: keep"),
+                Way(f"{classes(rest)}, without these images", {"placeholder": "reject"}),
+                Way(classes(counts), {"placeholder": "keep"}),
             ],
         )
 
@@ -132,11 +134,13 @@ def refuse_contradictions(
                 for path, value in by_table[table].items():
                     kept.setdefault(path, (value, table))
     if contradicting:
-        ignored = ", ".join(f'"{table}"' for table in contradicting)
         several = "two" if len(by_table) == 2 else "several"
-        raise SourceError(
-            f"ingest.source: {several} tables give {seen}. To go by {listed(kept_tables)}, set ingest.ignore: [{ignored}]; "
-            "to go by others, leave these out instead. Or go by the folders with ingest.format: folders."
+        raise undecided(
+            f"ingest.source: {several} tables give {seen}.",
+            [
+                Way(f"go by {listed(kept_tables)}", {"ignore": exactly(contradicting)}, "or go by others, and leave these out instead"),
+                Way("go by the folders", {"format": "folders"}),
+            ],
         )
 
 

@@ -8,6 +8,10 @@ from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.tables.cells import only_value, split_of, structured, text_of
 from pipeline.tables.columns import Columns, Understood
 from pipeline.two_readings import listed
+from pipeline.ways_out import Way, undecided
+
+COMBINED = Way("make each combination a class of its own", {"multi_label": "combine"})
+ANOTHER_COLUMN = Way("name another column in ingest.columns.label")
 
 
 class TableRow(NamedTuple):
@@ -67,9 +71,9 @@ def label_of(row: TableRow, where: str, multi_label: str) -> str:
             return ""
         if multi_label == "combine":
             return "|".join(text_of(label, where) for label in row.label)
-        raise SourceError(
-            f"ingest.source: {where}: several labels for one image, {listed([str(label) for label in row.label])}. An image has one class here: "
-            "set ingest.multi_label: combine to make each combination a class, or name another column in ingest.columns.label."
+        raise undecided(
+            f"ingest.source: {where}: several labels for one image, {listed([str(label) for label in row.label])}. An image has one class here.",
+            [COMBINED, ANOTHER_COLUMN],
         )
     return text_of(row.label, where)
 

@@ -1,0 +1,116 @@
+"""Ways out of a stop, tried before they are shown: those that would not be read are not advised."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from pipeline.errors import PipelineError, SourceError
+from pipeline.listing.records import LeftOut, Reading
+from pipeline.params.ingest import Ingest
+from pipeline.quality.findings import BESIDE, NOTES
+from pipeline.ways_out import Undecided, Value, Way
+
+MOST_TRIALS = 24
+MOST_SETTINGS = 3  # of one way
+SECONDS = 2.0  # for all trials
+SECONDS_FOR_RECORDS = 0.2  # in one trial
+Counts: TypeAlias = Mapping[tuple[str | None, str], int]  # of images, by split and label
+Attempt: TypeAlias = Callable[[Ingest], Counts]
+
+
+def with_ways_that_work(stop: Undecided, settings: Ingest, attempt: Attempt, seconds: float) -> Undecided:
+    """The stop with those of its ways that lead to a reading, with all parameters that it takes; those without parameters are kept.
+
+    `attempt` reads the source, and raises PipelineError if it cannot. `seconds`: what a reading takes; where that is too long, nothing is tried.
+    Where a way leads to another stop, what that one advises is tried together with it. A stop within a trial is not tried itself.
+    """
+    trials = _Trials(settings, attempt, seconds)
+    kept: dict[str, tuple[int, Way]] = {}
+    waiting = deque((i, _with_ignored(way, settings)) for i, way in enumerate(stop.ways))
+    while waiting:
+        i, way = waiting.popleft()
+        if not way.settings or (trials.is_over() and way.settings.keys() == stop.ways[i].settings.keys()):
+            kept.setdefault(way.written or way.what, (i, way))
+        elif not trials.is_over():
+            outcome = trials.outcome(way)
+            if isinstance(outcome, Undecided):
+                waiting += [(i, joined) for further in outcome.ways if (joined := _joined(way, further))]
+            elif not isinstance(outcome, PipelineError):
+                found = trials.shortest(way, outcome) if way.settings.keys() != stop.ways[i].settings.keys() else way
+                kept.setdefault(found.written, (i, found))
+    return stop.with_ways([way for _, way in sorted(kept.values(), key=lambda item: item[0])])
+
+
+class _Trials:
+    def __init__(self, settings: Ingest, attempt: Attempt, seconds: float) -> None:
+        self.settings = settings
+        self.attempt = attempt
+        self.left = MOST_TRIALS
+        self.seconds = seconds
+        self.end = time.monotonic() + SECONDS
+
+    def is_over(self) -> bool:
+        """Whether another trial would take too long."""
+        return self.left <= 0 or time.monotonic() + self.seconds > self.end
+
+    def outcome(self, way: Way) -> Counts | PipelineError:
+        """What is read, or why it is not."""
+        self.left -= 1
+        try:
+            return self.attempt(with_settings(self.settings, way.settings))
+        except PipelineError as error:
+            return error
+
+    def shortest(self, way: Way, counts: Counts) -> Way:
+        """The way without the parameters that change nothing."""
+        for key in list(way.settings)[:-1]:
+            shorter = Way("", {other: value for other, value in way.settings.items() if other != key}, way.remark)
+            if not self.is_over() and self.outcome(shorter) == counts:
+                way = shorter
+        return way
+
+
+def _with_ignored(way: Way, settings: Ingest) -> Way:
+    """The way with what is ignored already, so that it can be written as it stands."""
+    new = way.settings.get("ignore")
+    if not isinstance(new, list):
+        return way
+    return way._replace(settings={**way.settings, "ignore": [*dict.fromkeys([*settings.ignore, *new])]})
+
+
+def refuse_too_many_left_out(reading: Reading, settings: Ingest) -> None:
+    """Raise SourceError if a run would stop since files are lost. Images are looked for, as long as that does not take long, but not read."""
+    left_out: list[LeftOut] = [*reading.left_out]
+    end, images = time.monotonic() + SECONDS_FOR_RECORDS, 0
+    for _ in reading.records(left_out):
+        images += 1
+        if time.monotonic() > end:
+            return
+    lost = sum(fault.finding not in BESIDE | NOTES for fault in left_out)
+    if lost > settings.max_rejected_fraction * (images + lost) or (lost and settings.unusable == "fail"):
+        raise SourceError(f"ingest.source: {lost:,} of {images + lost:,} files would be left out.")
+
+
+def with_settings(settings: Ingest, changed: Mapping[str, Value]) -> Ingest:
+    """The parameters with some of them changed; columns that are not named stay as they are."""
+    values = settings.model_dump()
+    for key, value in changed.items():
+        values[key] = {**values[key], **value} if isinstance(value, Mapping) else value
+    return Ingest(**values)
+
+
+def _joined(way: Way, further: Way) -> Way | None:
+    """Both ways at once; None if the further one sets nothing more, or something else instead."""
+    settings = dict(way.settings)
+    for key, value in further.settings.items():
+        before = settings.get(key)
+        if isinstance(before, list) and isinstance(value, list):
+            settings[key] = [*dict.fromkeys([*before, *value])]
+        elif before is not None and before != value:
+            return None
+        else:
+            settings[key] = value
+    if settings == way.settings or len(settings) > MOST_SETTINGS:
+        return None
+    return Way(way.what, settings, "; ".join(filter(None, [way.remark, further.what, further.remark])))
