@@ -64,7 +64,7 @@ def undecided(seen: str, ways: Sequence[Way], last: str = "") -> Undecided:
 def in_a_sentence(ways: Sequence[Way]) -> str:
     """The ways as a sentence; without any, what to change in the data."""
     parts = [way.sentence for way in ways] or [IN_THE_DATA]
-    sentence = " or ".join([", ".join(parts[:-1]) + ("," if len(parts) > 2 else ""), parts[-1]]) if len(parts) > 1 else parts[0]
+    sentence = ", or ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 

@@ -315,7 +315,7 @@ def test_a_run_that_would_stop_is_a_line_of_the_table(tree: Tree, project: Path)
     fixes = [line for line in output.splitlines() if line.startswith("Fix: ")]
     assert code == 2
     assert "! source      a run would stop\n" in output
-    assert [line.startswith(f"Fix: ingest.source: {tree.root} can be read in 3 ways: ") for line in fixes] == [True]
+    assert [line.startswith(f"Fix: ingest.source: {tree.root} can be read in 4 ways: ") for line in fixes] == [True]
     assert "What a run reads" not in output
 
 

@@ -6,7 +6,7 @@ Names are normalised and sorted, so that the same data are listed alike as a fol
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -92,24 +92,25 @@ class Listing:
 
     def without(self, ignored: Iterable[str]) -> "Listing":
         """A copy of the list, without what globs of `ingest.ignore` match."""
-        patterns = [_ways_of(pattern) for pattern in ignored]
+        patterns = re.compile("|".join(translate(way) for pattern in ignored for way in _ways_of(pattern)) or "(?!)")
 
         def is_kept(path: str) -> bool:
-            return not any(_matches(path, ways) for ways in patterns)
+            return not (patterns.match(path) or patterns.match(f"/{path}"))
 
         kept = {
             parts: replace(
                 folder,
-                names=[name for name in folder.names if not patterns or is_kept(folder.below(name))],
-                others={name: found for name, found in folder.others.items() if not patterns or is_kept(folder.below(name))},
+                names=[name for name in folder.names if is_kept(folder.below(name))],
+                others={name: found for name, found in folder.others.items() if is_kept(folder.below(name))},
             )
             for parts, folder in self.folders.items()
         }
+        known = {*self.empty, *(parts[:i] for parts in kept for i in range(len(parts) + 1))}
         with_files = {parts[:i] for parts, folder in kept.items() if folder.names or folder.others for i in range(len(parts) + 1)}
         return replace(
             self,
             folders={parts: folder for parts, folder in kept.items() if folder.names or folder.others},
-            empty=[parts for parts in sorted({*self.empty, *kept} - with_files) if parts and is_kept("/".join(parts))],
+            empty=[parts for parts in sorted(known - with_files) if parts and is_kept("/".join(parts))],
             left_out=[fault for fault in self.left_out if is_kept(fault.path)],
         )
 

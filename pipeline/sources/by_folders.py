@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan, Place
+from pipeline.folders.series import series_in
 from pipeline.listing.listing import Listing
 from pipeline.listing.records import LeftOut, Origin, Reading
 from pipeline.listing.split_words import split_in_name, split_of_name
@@ -15,17 +15,20 @@ from pipeline.sources.choice import Choice, among_images
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.sources.repeated_classes import refuse_repeated_classes
-from pipeline.sources.series import series_in
 from pipeline.tables.columns import Understood
 from pipeline.tables.opening import is_loose
 from pipeline.tables.said import Labels
 from pipeline.two_readings import listed
-from pipeline.ways_out import Way, undecided
+from pipeline.ways_out import Way, exactly, undecided
 
 ADVICE = {
-    "link": "Is a drive not mounted? Otherwise replace links by what they lead to (`cp -rL`), or follow them with ingest.follow_links: true",
-    "encrypted": "Make the archive again without a password",
-    "unreadable": "Give yourself read access",
+    "link": (
+        Way("mount the drive, if one is not"),
+        Way("replace links by what they lead to (`cp -rL`)"),
+        Way("follow the links", {"follow_links": True}),
+    ),
+    "encrypted": (Way("make the archive again without a password"),),
+    "unreadable": (Way("give yourself read access"),),
 }
 COVERED = 0.9  # a list of splits, or a table, covers the images if it has this share of them
 
@@ -131,7 +134,10 @@ def refuse_lost_links(listing: Listing, plan: FolderPlan, source: Path) -> None:
                 lost[parts[len(level)]].append(fault)
     for label, faults in sorted(lost.items()):
         files = f"{len(faults):,} files, such as {faults[0].path}" if len(faults) > 1 else faults[0].path
-        raise SourceError(
-            f"ingest.source: {source}: the class {label} would be lost: {files}: {faults[0].reason}. {ADVICE.get(faults[0].finding, 'Mend them')}, "
-            "or leave the class out with ingest.ignore."
+        raise undecided(
+            f"ingest.source: {source}: the class {label} would be lost: {files}: {faults[0].reason}.",
+            [
+                *ADVICE.get(faults[0].finding, (Way("replace them by files"),)),
+                Way("leave the class out", {"ignore": [f"*/{name}" for name in exactly([label])]}),
+            ],
         )

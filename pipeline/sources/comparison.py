@@ -88,7 +88,7 @@ def _agreeing(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels
     for path, row in said.items():
         place = plan.places.get(tuple(path.split("/")[:-1]))
         if place and place.split and row.split and "test" in (place.split, row.split) and place.split != row.split:
-            raise _differ(choice, plan, labels, said, f"{path} is in {place.split} by its folder, and in {row.split} by the table")
+            raise _differ(choice, plan, labels, said, f"{path} is in {place.split} by its folder, and in {row.split} by {row.place}")
     return by_table(listing, choice, labels, plan, names)
 
 

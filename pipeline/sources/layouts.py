@@ -25,7 +25,7 @@ from pipeline.params.ingest import Ingest
 from pipeline.quality.class_names import not_labelled
 from pipeline.sources.choice import Choice
 from pipeline.sources.image_readings import read_images
-from pipeline.sources.trials import Counts, refuse_too_many_left_out, with_ways_that_work
+from pipeline.sources.trials import Outcome, refuse_too_many_left_out, with_ways_that_work
 from pipeline.tables.label_checks import refuse_no_classes, refuse_placeholders
 from pipeline.tables.opening import is_table_name
 from pipeline.two_readings import classes, listed, two_readings
@@ -90,11 +90,11 @@ def _read_or_advise(path: Path, settings: Ingest, scratch: Path) -> Reading:
         return _checked(_read(Choice(path, settings), lists), path, settings)
     except Undecided as stop:
 
-        def attempt(changed: Ingest) -> Counts:
+        def attempt(changed: Ingest) -> Outcome:
             source = path if changed.source == settings.source else Path(changed.source)
             reading = _checked(_read(Choice(source, changed, is_trial=True), lists), source, changed)
             refuse_too_many_left_out(reading, changed)
-            return reading.counts
+            return dict(reading.counts), reading.origin.groups
 
         seconds = time.monotonic() - started - lists.seconds
         raise with_ways_that_work(stop, settings, attempt, seconds) from None

@@ -33,7 +33,7 @@ def refuse_repeated_classes(listing: Listing, assigned: Assigned, source: Path) 
             raise undecided(
                 f"ingest.source: {source}: the class {label} repeats images of {listed(copies)}: all of {len(names)} files that were compared "
                 "are there, too.",
-                [Way("leave it out if it is a copy,", {"ignore": exactly(folders)})],
+                [Way("leave out the copy", {"ignore": exactly(folders)})],
                 "If images belong to several classes, choose one class for each.",
             )
 

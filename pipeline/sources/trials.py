@@ -12,34 +12,38 @@ from pipeline.quality.findings import BESIDE, NOTES
 from pipeline.ways_out import Undecided, Value, Way
 
 MOST_TRIALS = 24
-MOST_SETTINGS = 3  # of one way
+MOST_STEPS = 3  # from one stop to the next
 SECONDS = 2.0  # for all trials
 SECONDS_FOR_RECORDS = 0.2  # in one trial
-Counts: TypeAlias = Mapping[tuple[str | None, str], int]  # of images, by split and label
-Attempt: TypeAlias = Callable[[Ingest], Counts]
+Outcome: TypeAlias = tuple[Mapping[tuple[str | None, str], int], str]  # images by split and label; where groups come from
+Attempt: TypeAlias = Callable[[Ingest], Outcome]
 
 
 def with_ways_that_work(stop: Undecided, settings: Ingest, attempt: Attempt, seconds: float) -> Undecided:
     """The stop with those of its ways that lead to a reading, with all parameters that it takes; those without parameters are kept.
 
     `attempt` reads the source, and raises PipelineError if it cannot. `seconds`: what a reading takes; where that is too long, nothing is tried.
-    Where a way leads to another stop, what that one advises is tried together with it. A stop within a trial is not tried itself.
+    Where a way leads to another stop, what that one advises is tried together with it, unless the outcome is there already. A stop within a trial
+    is not tried itself.
     """
     trials = _Trials(settings, attempt, seconds)
-    kept: dict[str, tuple[int, Way]] = {}
-    waiting = deque((i, _with_ignored(way, settings)) for i, way in enumerate(stop.ways))
-    while waiting:
-        i, way = waiting.popleft()
-        if not way.settings or (trials.is_over() and way.settings.keys() == stop.ways[i].settings.keys()):
-            kept.setdefault(way.written or way.what, (i, way))
-        elif not trials.is_over():
-            outcome = trials.outcome(way)
-            if isinstance(outcome, Undecided):
-                waiting += [(i, joined) for further in outcome.ways if (joined := _joined(way, further))]
-            elif not isinstance(outcome, PipelineError):
-                found = trials.shortest(way, outcome) if way.settings.keys() != stop.ways[i].settings.keys() else way
-                kept.setdefault(found.written, (i, found))
-    return stop.with_ways([way for _, way in sorted(kept.values(), key=lambda item: item[0])])
+    kept: list[tuple[int, Way]] = []
+    outcomes: list[Outcome] = []
+    waiting = deque((i, 1, _with_ignored(way, settings)) for i, way in enumerate(stop.ways))
+    while waiting:  # all ways by themselves first
+        i, steps, way = waiting.popleft()
+        if not way.settings or trials.is_over():
+            if steps == 1:
+                kept.append((i, way))
+            continue
+        outcome = trials.outcome(way)
+        if isinstance(outcome, Undecided):
+            alone = way._replace(remark="") if steps == 1 else way
+            waiting += [(i, steps + 1, joined) for further in outcome.ways if steps < MOST_STEPS and (joined := _joined(alone, further))]
+        elif not isinstance(outcome, Exception) and (steps == 1 or outcome not in outcomes):
+            kept.append((i, trials.shortest(way, outcome) if steps > 1 else way))
+            outcomes.append(outcome)
+    return stop.with_ways([way for _, way in sorted(kept, key=lambda item: item[0])])
 
 
 class _Trials:
@@ -54,19 +58,19 @@ class _Trials:
         """Whether another trial would take too long."""
         return self.left <= 0 or time.monotonic() + self.seconds > self.end
 
-    def outcome(self, way: Way) -> Counts | PipelineError:
+    def outcome(self, way: Way) -> Outcome | Exception:
         """What is read, or why it is not."""
         self.left -= 1
         try:
             return self.attempt(with_settings(self.settings, way.settings))
-        except PipelineError as error:
+        except (PipelineError, OSError, ValueError) as error:  # ValueError: a name is no value of a parameter
             return error
 
-    def shortest(self, way: Way, counts: Counts) -> Way:
+    def shortest(self, way: Way, outcome: Outcome) -> Way:
         """The way without the parameters that change nothing."""
         for key in list(way.settings)[:-1]:
             shorter = Way("", {other: value for other, value in way.settings.items() if other != key}, way.remark)
-            if not self.is_over() and self.outcome(shorter) == counts:
+            if not self.is_over() and self.outcome(shorter) == outcome:
                 way = shorter
         return way
 
@@ -111,6 +115,6 @@ def _joined(way: Way, further: Way) -> Way | None:
             return None
         else:
             settings[key] = value
-    if settings == way.settings or len(settings) > MOST_SETTINGS:
+    if settings == way.settings:
         return None
     return Way(way.what, settings, "; ".join(filter(None, [way.remark, further.what, further.remark])))

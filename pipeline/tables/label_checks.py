@@ -138,7 +138,7 @@ def refuse_contradictions(
         raise undecided(
             f"ingest.source: {several} tables give {seen}.",
             [
-                Way(f"go by {listed(kept_tables)}", {"ignore": exactly(contradicting)}, "or go by others, and leave these out instead"),
+                Way(f"go by {listed(kept_tables)}", {"ignore": exactly(contradicting)}, "to go by others, leave these out instead"),
                 Way("go by the folders", {"format": "folders"}),
             ],
         )

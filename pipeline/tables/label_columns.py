@@ -8,6 +8,7 @@ from pipeline.tables.profiles import BOX_COLUMNS, DESCRIPTIONS, Profile, asks, s
 from pipeline.tables.table import Table
 from pipeline.two_readings import LONGEST, listed
 
+SEVERAL_ONES = "several are 1 for one image"
 MOST_CLASSES = 5000
 MOST_WORDS = 20
 UNNAMED = "column "  # the names of columns of a table without a header
@@ -47,11 +48,7 @@ def label_columns(
             return Found(one_hot=tuple(profile.name for profile in flags))
         if len(flags) > 2 or max(sums) > 1:
             names = listed([profile.called for profile in flags])
-            several = (
-                "several are 1 for one image (ingest.multi_label: combine makes each combination a class)"
-                if max(sums) > 1
-                else ("none is 1 for some images")
-            )
+            several = SEVERAL_ONES if max(sums) > 1 else "none is 1 for some images"
             return _in_doubt(f"its columns {names} have 0 and 1, as for one class each, but {several}", flags)
     signs = [profile for profile in others if profile.filled and profile.signs == profile.filled and profile not in flags]
     if len(signs) > 2:
