@@ -73,7 +73,7 @@ def test_images_in_no_class_or_split_are_left_out_by_name(tmp_path: Path, names:
         ("val/cat/a.jpg val/dog/a.jpg test/cat/b.jpg", "set has test/ and val/, but no train/. Add train/ … out of test/ to have"),
         ("test/cat/a.jpg test/dog/a.jpg README.md poster.png", "set has test/, but no train/"),
         ("set/Valid/cat/deep/a.jpg set/notes/x.txt", "set/set has Valid/, but no train/"),
-        ("test/a.jpg val/b.jpg", "set has test/ and val/, but no train/ … if test is a class, say so with ingest.class_from: first_folder"),
+        ("test/a.jpg val/b.jpg", "set has test/ and val/, but no train/ … or take test for a class with ingest.class_from: first_folder"),
         ("cat/a.jpg dog/b.jpg test/cat/c.jpg test/dog/d.jpg", 'set has test/ beside cat and dog, and no train/ … ingest.ignore: ["test"]'),
         ("x/cat/a.jpg x/dog/b.jpg x/Val/dog/d.jpg", 'set/x has Val/ beside cat and dog … ingest.ignore: ["x/Val"]'),
         ("test/a.jpg dog/b.jpg", "set has test/ beside dog … 2 classes, dog and test"),

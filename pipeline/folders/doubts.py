@@ -87,7 +87,7 @@ def refuse_without_train(source: Path, base: Node, carriers: Sequence[Node], spl
             [
                 Way("add train/ with the training images"),
                 Way(f"move the class folders out of {min(splits)}/ to have them split by ingest.test_fraction"),
-                Way(f"if {min(splits)} is a class, say so", {"class_from": "first_folder"}),
+                Way(f"take {min(splits)} for a class", {"class_from": "first_folder"}),
             ],
         )
     others = [child.name for child in carriers if child.name not in splits]

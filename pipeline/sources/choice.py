@@ -97,7 +97,7 @@ def class_from_paths(listing: Listing) -> list[Way]:
     """How to say where the class stands in the paths, with a pattern if one fits."""
     where = Way("say where the class stands in the paths with ingest.class_from (docs/data.md)")
     if told := pattern_like(listing):
-        return [Way(f"if {listed(told[1])}, in the names of the files, are the classes, say so", {"class_from": told[0]}), where]
+        return [Way(f"take {listed(told[1])}, in the names of the files, for the classes", {"class_from": told[0]}), where]
     return [where]
 
 
