@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.folders.path_patterns import pattern_of_names
+from pipeline.folders.path_patterns import class_in_name, numbered_classes, pattern_of_names, pattern_with_numbers
 from pipeline.folders.tree import UNKNOWN
 from pipeline.images.format_marks import Format
 from pipeline.images.formats import describe_formats
-from pipeline.listing.listing import Listing
+from pipeline.listing.listing import Folder, Listing
 from pipeline.listing.split_words import split_of_name
 from pipeline.params.ingest import Ingest
 from pipeline.sources.masks import Masks, masks_of
@@ -85,8 +85,8 @@ def pattern_like(listing: Listing) -> tuple[str, list[str]] | None:
     """(pattern for the names in the folder with most images, but for masks, the classes that it gives): `images/{class}_*.jpg`; None if none fits."""
     masks = masks_of(listing)
     folders = [folder for folder in listing.folders.values() if folder.names and not (masks and folder.parts in masks.folders)]
-    folder = max(folders, key=lambda found: len(found.names), default=None)
-    told = pattern_of_names(folder.names) if folder else None
+    folder = max(folders, key=_images_in, default=None)
+    told = (pattern_with_numbers(folder.names) if numbered_classes(folder.names) else pattern_of_names(folder.names)) if folder else None
     if folder is None or told is None:
         return None
     start = f"{folder.parts[-1]}/" if len(folders) > 1 and folder.parts and not split_of_name(folder.parts[-1]) else ""
@@ -96,9 +96,24 @@ def pattern_like(listing: Listing) -> tuple[str, list[str]] | None:
 def class_from_paths(listing: Listing) -> list[Way]:
     """How to say where the class stands in the paths, with a pattern if one fits."""
     where = Way("say where the class stands in the paths with ingest.class_from (docs/data.md)")
+    main = max(listing.folders.values(), key=_images_in, default=None)
+    if main and (numbered := numbered_classes(main.names)):
+        words, numbers = min(numbered.items())
+        said = listed([f"{words} {number}".strip() for number in numbers])
+        alone = {class_in_name(name) for name in main.names} - {""}
+        told = pattern_like(listing)
+        return [
+            *([Way(f"take {listed(told[1])}, with the first number, for the classes", {"class_from": told[0]})] if told else []),
+            Way(f"take {listed(alone)}, the words alone, for the classes, {said} being one", {"class_from": "file_name"}),
+            where,
+        ]
     if told := pattern_like(listing):
         return [Way(f"take {listed(told[1])}, in the names of the files, for the classes", {"class_from": told[0]}), where]
     return [where]
+
+
+def _images_in(folder: Folder) -> int:
+    return len(folder.names)
 
 
 def image_folders(listing: Listing) -> str:

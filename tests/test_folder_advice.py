@@ -1,0 +1,80 @@
+"""Folders and names of files that say no class by themselves: the stop shows what may be meant, and each way out gives what it says."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.layout_trees import Tree, each
+from tests.test_layouts import counts, read, stop_of
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    tree = Tree(tmp_path / "set")
+    tree.root.mkdir()
+    return tree
+
+
+def pictures(tree: Tree, *paths: str) -> None:
+    """A picture at each path, of which nothing is said."""
+    for path in paths:
+        tree.picture(path, None)
+
+
+def advised(message: str, setting: str) -> list[Any]:
+    """The values that a message advises for a parameter."""
+    written = re.findall(rf"ingest\.{setting}: (\[[^]]*\]|\"[^\"]*\"|\w+)", message)
+    return [YAML(typ="safe").load(value) for value in written]
+
+
+def labels(tree: Tree, **settings: Any) -> dict[str, int]:
+    """Images by class, whatever their split."""
+    found: dict[str, int] = {}
+    for of_split in counts(list(read(tree.root, **settings).records)).values():
+        for label, count in of_split.items():
+            found[label] = found.get(label, 0) + count
+    return found
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "alone"),
+    [
+        (("stage1_{i:03}.png", "stage2_{i:03}.png", "healthy_{i:03}.png"), ("stage1", "stage2", "healthy"), ("healthy", "stage")),
+        (("type_1_{i:03}.png", "type_2_{i:03}.png", "normal_{i:03}.png"), ("type_1", "type_2", "normal"), ("normal", "type")),
+        (("grade 1 ({i}).png", "grade 2 ({i}).png", "none ({i}).png"), ("grade 1", "grade 2", "none"), ("grade", "none")),
+        (("rust_{i:03}.png", "rust2_{i:03}.png", "good_{i:03}.png"), ("rust", "rust2", "good"), ("good", "rust")),
+        (("class1-{i}.png", "class2-{i}.png"), ("class1", "class2"), ()),
+    ],
+    ids=["stages", "with a sign", "in brackets", "with and without a number", "numbers alone"],
+)
+def test_a_few_numbers_before_another_one_may_be_part_of_the_class(
+    tree: Tree, names: Sequence[str], first: Sequence[str], alone: Sequence[str]
+) -> None:
+    pictures(tree, *(name.format(i=i) for name in names for i in range(1, 7)))
+
+    message = stop_of(tree.root)
+
+    ways = [labels(tree, class_from=text) for text in advised(message, "class_from")]
+    assert each(6, *first) in ways, message
+    assert not alone or alone == tuple(sorted(ways[-1])), message
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("covid19_{i:03}.png", "normal_{i:03}.png"),
+        ("cat_{i:03}_1.png", "cat_{i:03}_2.png", "dog_{i:03}_1.png"),
+        ("cat_2024-01-01_{i}.png", "cat_2024-01-02_{i}.png", "dog_2024-01-01_{i}.png"),
+        ("cat{i}.png", "cat{i} (1).png", "dog{i}.png"),
+        ("cat_2023_{i}.png", "cat_2024_{i}.png", "dog_2023_{i}.png"),
+    ],
+    ids=["one number", "views of many", "dates", "copies", "years"],
+)
+def test_other_numbers_are_no_part_of_the_class(tree: Tree, names: Sequence[str]) -> None:
+    pictures(tree, *(name.format(i=i) for name in names for i in range(1, 9)))
+
+    assert set(labels(tree)) == {re.split(r"[^a-z]", name)[0] for name in names}
