@@ -78,3 +78,42 @@ def test_other_numbers_are_no_part_of_the_class(tree: Tree, names: Sequence[str]
     pictures(tree, *(name.format(i=i) for name in names for i in range(1, 9)))
 
     assert set(labels(tree)) == {re.split(r"[^a-z]", name)[0] for name in names}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "aussortiert",
+        "à trier",
+        "löschen",
+        "delete",
+        "not sure",
+        "doubtful",
+        "blurry",
+        "misc",
+        "ToDelete",
+        "_to delete_",
+        "Not_Sure",
+        "unscharf",
+        "por clasificar",
+        "00_zu prüfen",
+        "maybe 2",
+    ],
+)
+def test_a_folder_of_what_is_not_sorted_or_no_good_is_no_class_without_a_word(tree: Tree, odd: str) -> None:
+    pictures(tree, *(f"{name}/{i}.jpg" for name in ("cat", "dog", odd) for i in range(6)))
+
+    message = stop_of(tree.root)
+
+    assert odd in message
+    assert labels(tree, ignore=advised(message, "ignore")[0]) == each(6, "cat", "dog")
+    assert labels(tree, class_from="first_folder") == each(6, "cat", "dog", odd)
+
+
+@pytest.mark.parametrize(
+    "names", [("blurry", "sharp"), ("defocused_blurred", "motion_blurred", "sharp"), ("good", "blurry", "dark"), ("nothing", "space", "A")]
+)
+def test_folders_that_say_how_good_pictures_are_can_be_classes(tree: Tree, names: Sequence[str]) -> None:
+    pictures(tree, *(f"{name}/{i}.jpg" for name in names for i in range(6)))
+
+    assert labels(tree) == each(6, *names)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.folders.doubtful_names import has_date, has_word, why_no_classes, without_date, word_lists
+from pipeline.folders.doubtful_names import has_date, says_nothing, why_no_classes, without_date, word_lists
 from pipeline.folders.path_patterns import path_pattern
 from pipeline.folders.relations import few, innermost
 from pipeline.folders.tree import Node
@@ -168,9 +168,9 @@ def refuse_crossed(source: Path, nodes: Sequence[Node]) -> None:
 
 
 def refuse_folders_of_other_things(source: Path, folders: Mapping[str, Sequence[str]]) -> None:
-    """Raise SourceError if a few of the folders are called `images` or `unlabeled`, unlike the classes beside them. folders: paths by class."""
+    """Raise SourceError if a few folders are called `images`, `unlabeled` or `to delete`, unlike the classes beside them. folders: paths by class."""
     names = folders.keys()
-    odd = {name for name in names if has_word(name, "never")}
+    odd = {name for name in names if says_nothing(name, names)}
     if odd and len(names) > 1:
         raise two_readings(
             source,
