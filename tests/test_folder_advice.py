@@ -117,3 +117,41 @@ def test_folders_that_say_how_good_pictures_are_can_be_classes(tree: Tree, names
     pictures(tree, *(f"{name}/{i}.jpg" for name in names for i in range(6)))
 
     assert labels(tree) == each(6, *names)
+
+
+@pytest.mark.parametrize("version", ["thumbs", "Thumbnails", "CROPPED", "preview", "verkleinert", "augmented"])
+@pytest.mark.parametrize("where", ["{label}/", "train/{label}/", "{label}/{label}/"], ids=["in the class", "in splits", "doubled"])
+def test_versions_of_the_images_of_a_class_in_a_folder_below_it_stop(tree: Tree, version: str, where: str) -> None:
+    folders = [where.format(label=label) for label in ("cat", "dog")]
+    pictures(
+        tree,
+        *(f"{folder}{i}.jpg" for folder in folders for i in range(6)),
+        *(f"{folder}{version}/{i}.jpg" for folder in folders for i in range(6)),
+    )
+
+    message = stop_of(tree.root)
+
+    assert f"hold {version}/" in message
+    assert labels(tree, ignore=advised(message, "ignore")[0]) == each(6, "cat", "dog")
+    assert labels(tree, class_from="first_folder") == each(12, "cat", "dog")
+
+
+def test_two_versions_below_the_classes_stop_and_one_can_be_chosen(tree: Tree) -> None:
+    pictures(tree, *(f"{label}/{version}/{i}.jpg" for label in ("cat", "dog") for version in ("original", "resized") for i in range(6)))
+
+    message = stop_of(tree.root)
+
+    assert advised(message, "ignore") == [["*/resized"], ["*/original"]]
+    assert labels(tree, ignore=["*/resized"]) == each(6, "cat", "dog")
+
+
+def test_classes_of_one_version_only_are_read(tree: Tree) -> None:
+    pictures(tree, *(f"{label}/cropped/{i}.jpg" for label in ("cat", "dog") for i in range(6)))
+
+    assert labels(tree) == each(6, "cat", "dog")
+
+
+def test_a_folder_of_the_same_name_in_that_of_a_class_is_no_other_class(tree: Tree) -> None:
+    pictures(tree, *(f"{label}/{label}/{i}.jpg" for label in ("cat", "dog") for i in range(6)))
+
+    assert labels(tree) == each(6, "cat", "dog")

@@ -1,20 +1,21 @@
 """Folders that can be read in two ways: each doubt is an error that shows both, with the parameters that choose."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.folders.doubtful_names import has_date, says_nothing, why_no_classes, without_date, word_lists
+from pipeline.folders.doubtful_names import has_date, has_word, says_nothing, why_no_classes, without_date, word_lists
 from pipeline.folders.path_patterns import path_pattern
 from pipeline.folders.relations import few, innermost
 from pipeline.folders.tree import Node
 from pipeline.listing.split_words import WORDS, split_in_name, split_of_name, words_of
 from pipeline.two_readings import classes, listed, two_readings
-from pipeline.ways_out import Way, exactly, undecided
+from pipeline.ways_out import Undecided, Way, exactly, undecided
 
 SIGNS = "_-. "  # between class and split
+MOST_VERSIONS = 3  # shown by themselves
 VERSIONS = ("v", "ver", "version", "rev")
 
 
@@ -132,9 +133,9 @@ def refuse_crossed(source: Path, nodes: Sequence[Node]) -> None:
     below: dict[str, set[str]] = {}
     for node in nodes:
         for child in node.carriers():
-            inside = {folder.name for folder in child.walk() if folder is not child and folder.own} | {
-                grandchild.name for grandchild in innermost(child).carriers()
-            }
+            inside = {folder.name for folder in child.walk() if folder is not child and folder.own}
+            inside |= {grandchild.name for grandchild in innermost(child).carriers()}
+            inside = {name for name in inside if name.casefold() != child.name.casefold()}  # cat/cat/1.jpg
             below[child.name] = below.get(child.name, set()) | inside
     parted = {name: inside for name, inside in below.items() if inside}
     counts = Counter(name for inside in parted.values() for name in inside)
@@ -165,6 +166,48 @@ def refuse_crossed(source: Path, nodes: Sequence[Node]) -> None:
             Way(f"{classes(last)}, where the images of one folder above stay together in one split", {"class_from": "{group}/{class}/*"})
         )
     raise two_readings(source, seen, ways)
+
+
+def refuse_versions(source: Path, nodes: Sequence[Node]) -> None:
+    """Raise SourceError for folders below the classes, beside their images, that are called after versions of these: `thumbs`, `cropped`."""
+    below: defaultdict[str, list[Node]] = defaultdict(list)
+    labels, with_others = {child.name for node in nodes for child in node.carriers()}, False
+    for node in nodes:
+        for child in node.carriers():
+            inside = [folder for folder in child.walk() if folder.own]
+            versions = [folder for folder in inside if folder is not child and _version_in(folder, child)]
+            names = {_version_in(folder, child) for folder in versions}
+            if len(names) > 1 or 0 < len(versions) < len(inside):
+                with_others |= len(versions) < len(inside)
+                for folder in versions:
+                    below[_version_in(folder, child)].append(folder)
+    if below:
+        example = next(iter(below.values()))[0]
+        raise versions_below(source, labels, list(below), example.path, with_others=with_others)
+
+
+def _version_in(folder: Node, label: Node) -> str:
+    """The folder between that of the class and this one that is called after a version; empty if none is."""
+    return next((part for part in folder.parts[len(label.parts) :] if has_word(part, "versions_below")), "")
+
+
+def versions_below(source: Path, labels: Collection[str], names: Collection[str], example: str, *, with_others: bool) -> Undecided:
+    """The error for folders below those of the classes that hold other versions of the same pictures. `with_others`: beside images in no such folder."""
+    ways = []
+    if with_others:
+        ways.append(Way(f"{classes(labels)}, without {listed(names)}", {"ignore": [f"*/{name}" for name in exactly(sorted(names))]}))
+    elif len(names) > 1:
+        for name in sorted(names)[:MOST_VERSIONS]:
+            others = [f"*/{other}" for other in exactly(sorted({*names} - {name}))]
+            ways.append(Way(f"{classes(labels)}, of the images in {name} alone", {"ignore": others}))
+    everything = Way(
+        f"all images for {classes(labels)}, so that two versions of a picture may be in train and in test", {"class_from": "first_folder"}
+    )
+    return two_readings(
+        source,
+        f"the folders of the classes hold {listed([f'{name}/' for name in names])}, as in {example}/, which may repeat the same pictures in another version",
+        [*ways, everything],
+    )
 
 
 def refuse_folders_of_other_things(source: Path, folders: Mapping[str, Sequence[str]]) -> None:

@@ -16,6 +16,7 @@ from pipeline.folders.doubts import (
     refuse_inner_sets,
     refuse_repeated_splits,
     refuse_second_folders,
+    refuse_versions,
     refuse_without_train,
     refuse_wrapper_or_class,
 )
@@ -161,6 +162,7 @@ class _Planning:
         if self.class_from == "auto":
             refuse_copies(self.source, [node for _, node in with_classes])
             refuse_inner_sets(self.source, [node for _, node in with_classes])
+            refuse_versions(self.source, [node for _, node in with_classes])
             refuse_crossed(self.source, [node for _, node in with_classes])
         places: dict[Folders, Place] = {}
         for split, node in with_classes:
