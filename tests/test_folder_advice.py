@@ -1,11 +1,13 @@
 """Folders and names of files that say no class by themselves: the stop shows what may be meant, and each way out gives what it says."""
 
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 
 from tests.layout_trees import Tree, each
@@ -155,3 +157,33 @@ def test_a_folder_of_the_same_name_in_that_of_a_class_is_no_other_class(tree: Tr
     pictures(tree, *(f"{label}/{label}/{i}.jpg" for label in ("cat", "dog") for i in range(6)))
 
     assert labels(tree) == each(6, "cat", "dog")
+
+
+def scenes(tree: Tree, where: str, version: str) -> None:
+    """Pictures of a few areas of grey, and smaller ones of the same."""
+    for label in ("cat", "dog"):
+        for i in range(6):
+            picture = Image.open(io.BytesIO(tree.draw())).resize((4, 4)).resize((40, 40), Image.Resampling.BICUBIC)
+            for path, side in ((where, 40), (version, 12)):
+                buffer = io.BytesIO()
+                picture.resize((side, side)).save(buffer, "PNG")
+                tree.put(path.format(label=label, i=i), buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["{label}/web/{label}_{i}.png", "{label}/{label}_{i}_small.png", "{label}/{label}_{i}-thumb.png"],
+)
+def test_smaller_versions_of_the_images_are_found_by_their_names_and_looks(tree: Tree, version: str) -> None:
+    scenes(tree, "{label}/{label}_{i}.png", version)
+
+    message = stop_of(tree.root)
+
+    assert labels(tree, ignore=advised(message, "ignore")[0]) == each(6, "cat", "dog"), message
+
+
+@pytest.mark.parametrize("other", ["{label}/web/{i}.png", "{label}/{i}_small.png"])
+def test_other_images_with_such_names_are_images(tree: Tree, other: str) -> None:
+    pictures(tree, *(path.format(label=label, i=i) for label in ("cat", "dog") for i in range(6) for path in ("{label}/{i}.png", other)))
+
+    assert labels(tree) == each(12, "cat", "dog")

@@ -205,7 +205,7 @@ def versions_below(source: Path, labels: Collection[str], names: Collection[str]
     )
     return two_readings(
         source,
-        f"the folders of the classes hold {listed([f'{name}/' for name in names])}, as in {example}/, which may repeat the same pictures in another version",
+        f"the folders of the classes hold {listed([f'{name}/' for name in names])}, as in {example}/, perhaps other versions of the same pictures",
         [*ways, everything],
     )
 

@@ -14,7 +14,7 @@ from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice, among_images
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
-from pipeline.sources.repeated_classes import refuse_repeated_classes
+from pipeline.sources.repeated_images import refuse_repeated_classes, refuse_versions_of_images
 from pipeline.tables.columns import Understood
 from pipeline.tables.opening import is_loose
 from pipeline.tables.said import Labels
@@ -43,6 +43,8 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
     masks = masks_of(listing) if choice.settings.class_from == "auto" else None
     if masks and masks.folders & plan.places.keys():
         raise among_images(choice, masks)
+    if choice.settings.class_from == "auto":
+        refuse_versions_of_images(listing, plan, choice.path)
     elsewhere = dict(plan.left_out) | {
         parts: ("unlabelled", f"images without a label, in {'/'.join(parts) or 'the source itself'}") for parts in plan.flat
     }
