@@ -187,3 +187,56 @@ def test_other_images_with_such_names_are_images(tree: Tree, other: str) -> None
     pictures(tree, *(path.format(label=label, i=i) for label in ("cat", "dog") for i in range(6) for path in ("{label}/{i}.png", other)))
 
     assert labels(tree) == each(12, "cat", "dog")
+
+
+def test_no_class_is_made_of_a_folder_that_only_holds_images(tree: Tree) -> None:
+    pictures(tree, *(f"one/one/JPEGImages/{i}.jpg" for i in range(6)))
+    pictures(
+        tree,
+        *(
+            f"two/images/{split}/{label}/{i}.jpg"
+            for split in ("TRAIN", "TEST", "TEST_SIMPLE")
+            for label in ("cat", "dog")
+            for i in range(3)
+        ),
+    )
+
+    message = stop_of(tree.root)
+
+    assert "last_folder" not in message
+    assert f'ingest.source: "{tree.root}/two"' in message
+
+
+def test_folders_of_a_set_with_a_split_in_their_names_are_not_advised_as_classes(tree: Tree) -> None:
+    pictures(
+        tree, *(f"{name}/{person:04}_c1s{i}_00.jpg" for name in ("box_train", "box_test", "query") for person in (2, 7) for i in range(4))
+    )
+
+    assert "first_folder" not in stop_of(tree.root)
+
+
+def test_classes_of_two_levels_show_which_of_them_would_be_merged(tree: Tree) -> None:
+    folders = ("a/abbey", "a/apse/indoor", "b/bakery/shop", "c/church/indoor", "c/church/outdoor")
+    pictures(tree, *(f"SUN397/{folder}/{i}.jpg" for folder in folders for i in range(4)))
+
+    message = stop_of(tree.root)
+
+    assert "indoor is then one class of a/apse/indoor and c/church/indoor" in message
+    assert {"abbey": 4, "apse": 4, "bakery": 4, "church": 8} in [labels(tree, class_from=text) for text in advised(message, "class_from")]
+
+
+def test_studies_with_a_number_are_no_classes_and_patients_stay_together(tree: Tree) -> None:
+    for split in ("train", "valid"):
+        for part in ("XR_ELBOW", "XR_HAND"):
+            for person in range(4):
+                sign = ("negative", "positive")[person % 2]
+                study = f"MURA/{split}/{part}/patient{person + 10 * (split == 'valid'):05}/study{1 + person // 2}_{sign}"
+                pictures(tree, *(f"{study}/image{i}.png" for i in range(2)))
+
+    message = stop_of(tree.root)
+
+    assert "last_folder" not in message
+    records = list(read(tree.root, class_from=advised(message, "class_from")[-1]).records)
+    assert {record.label for record in records} == {"negative", "positive"}
+    assert len({record.group for record in records}) == 8
+    assert {record.split for record in records} == {None, "validation"}

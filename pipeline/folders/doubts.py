@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
@@ -10,11 +10,14 @@ from pipeline.folders.doubtful_names import has_date, has_word, says_nothing, wh
 from pipeline.folders.path_patterns import path_pattern
 from pipeline.folders.relations import few, innermost
 from pipeline.folders.tree import Node
+from pipeline.listing.listing import Folders
 from pipeline.listing.split_words import WORDS, split_in_name, split_of_name, words_of
+from pipeline.quality.class_names import are_codes
 from pipeline.two_readings import classes, listed, two_readings
 from pipeline.ways_out import Undecided, Way, exactly, undecided
 
 SIGNS = "_-. "  # between class and split
+NUMBERED_PART = re.compile(r"(?P<word>[^\W\d_]+)\d+(?P<sign>[_ .-])(?P<rest>\D*[^\W\d_])")  # study1_positive
 MOST_VERSIONS = 3  # shown by themselves
 VERSIONS = ("v", "ver", "version", "rev")
 
@@ -151,21 +154,72 @@ def refuse_crossed(source: Path, nodes: Sequence[Node]) -> None:
         seen = f"each of {listed(parted)} holds folders of its own, {listed(counts)}, as in {example}/"
     else:
         return
-    last = {folder.name for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
-    depths = {len(folder.parts) - len(child.parts) for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
-    ways = [
-        Way(classes(below), {"class_from": "first_folder"}),
-        Way(f"{classes(last)}, without regard to the folders above", {"class_from": "last_folder"}),
-    ]
-    if depths == {1}:
-        ways.insert(
-            1,
-            Way(f"{classes(below)}, where the images of one folder below stay together in one split", {"class_from": "{class}/{group}/*"}),
-        )
+    ways = [Way(classes(below), {"class_from": "first_folder"})]
+    if _depths(nodes) == {1}:
         ways.append(
-            Way(f"{classes(last)}, where the images of one folder above stay together in one split", {"class_from": "{group}/{class}/*"})
+            Way(f"{classes(below)}, where the images of one folder below stay together in one split", {"class_from": "{class}/{group}/*"})
         )
-    raise two_readings(source, seen, ways)
+    raise two_readings(source, seen, [*ways, *_by_last_folder(nodes, is_of_families=len(shared) < 2 or bool(why_no_classes(shared)))])
+
+
+def _by_last_folder(nodes: Sequence[Node], *, is_of_families: bool) -> Iterator[Way]:
+    """The ways to take folders below the first ones for the classes, but for those that would make classes of parts or versions."""
+    lasts = [folder for node in nodes for child in node.carriers() for folder in child.walk() if folder.own]
+    names = {folder.name for folder in lasts}
+    above = {folder.parts[-2] for folder in lasts if len(folder.parts) > 1}
+    together = "where the images of one folder above stay together in one split"
+    if is_of_families and _depths(nodes) > {2} and (start := _start_of_pattern(nodes)) is not None:
+        second = {folder.name for node in nodes for child in node.carriers() for folder in child.carriers()}
+        yield Way(f"{classes(second)}, of the second folder", {"class_from": f"{start}*/{{class}}/**"})
+    if any(has_word(name, "structure") or has_word(name, "versions_below") for name in names):
+        return
+    parted = [NUMBERED_PART.fullmatch(name) for name in names]
+    if len(names) > 1 and all(parted) and len({(found["word"], found["sign"]) for found in parted if found}) == 1:
+        found = next(found for found in parted if found)
+        told = {found["rest"] for found in parted if found}
+        pattern = f"{found['word']}*{found['sign']}{{class}}/*"
+        if are_codes(above):
+            yield Way(f"{classes(told)}, {together}", {"class_from": f"{{group}}/{pattern}"})
+        else:
+            yield Way(classes(told), {"class_from": pattern})
+        return
+    places: defaultdict[str, set[Folders]] = defaultdict(set)
+    for node in nodes:
+        for child in node.carriers():
+            for folder in child.walk():
+                if folder.own:
+                    places[folder.name].add(folder.parts[len(node.parts) :])
+    merged = next(
+        (
+            f"{name} is then one class of {listed(['/'.join(path) for path in paths], 2)}"
+            for name, paths in sorted(places.items())
+            if len(paths) > 1
+        ),
+        "",
+    )
+    remark = f"; {merged}" if is_of_families and merged else ""
+    yield Way(f"{classes(names)}, without regard to the folders above{remark}", {"class_from": "last_folder"})
+    has_numbers = any(sign.isdigit() for name in names for sign in name)  # sizes and zooms below patients
+    if _depths(nodes) == {1} or (are_codes(above) and not has_numbers):
+        yield Way(f"{classes(names)}, {together}", {"class_from": "{group}/{class}/*"})
+
+
+def _depths(nodes: Sequence[Node]) -> set[int]:
+    """How far below the first folders the images are."""
+    return {len(folder.parts) - len(child.parts) for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
+
+
+def _start_of_pattern(nodes: Sequence[Node]) -> str | None:
+    """How a pattern begins that goes from the source to these folders, with {split} where they differ; None if there is no such beginning."""
+    parts = list(nodes[0].parts)
+    if any(set("*?{}") & set(part) for node in nodes for part in node.parts) or len({len(node.parts) for node in nodes}) > 1:
+        return None
+    for i, names in enumerate(zip(*(node.parts for node in nodes), strict=True)):
+        if len({*names}) > 1:
+            if "{split}" in parts or not all(map(split_of_name, names)):
+                return None
+            parts[i] = "{split}"
+    return "".join(f"{part}/" for part in parts)
 
 
 def refuse_versions(source: Path, nodes: Sequence[Node]) -> None:
@@ -244,7 +298,7 @@ def refuse_inner_sets(source: Path, nodes: Sequence[Node]) -> None:
 
 
 def _holds_splits(folder: Node) -> bool:
-    splits = {split_of_name(below.name) for below in innermost(folder).carriers()}
+    splits = {found.split if (found := split_in_name(below.name)) else None for below in innermost(folder).carriers()}
     return len(splits) > 1 and None not in splits
 
 

@@ -13,7 +13,7 @@ from pipeline.folders.planning import plan_folders
 from pipeline.folders.tree import tree_of
 from pipeline.listing.listing import Listing
 from pipeline.listing.records import Origin, Reading
-from pipeline.listing.split_words import split_of_name
+from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.by_folders import COVERED, by_folders, has_training
 from pipeline.sources.by_names import by_names, class_names_in_flat, origin_of_names
@@ -123,6 +123,8 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
         Way("add a table of paths and labels"),
         *class_from_paths(listing),
     ]
-    if len(folders) > 1 and not all(folder.parts and split_of_name(folder.parts[-1]) for folder in folders):
+    names = [folder.parts[-1] if folder.parts else "" for folder in folders]
+    splits = {found.split for name in names if (found := split_in_name(name))}
+    if len(folders) > 1 and len(splits) < 2 and not all(map(split_of_name, names)):
         ways.append(Way("take the folders for classes", {"class_from": "first_folder"}))
     raise NoClassFolders(ways, lambda left: f"{seen} {in_a_sentence(left)}")
