@@ -22,7 +22,14 @@ from pipeline.sources.choice import Choice, among_images, class_from_paths, exam
 from pipeline.sources.comparison import compare_readings
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
-from pipeline.sources.unread_tables import no_table, read_tables, refuse_absent_images, refuse_other_task, refuse_unread_tables
+from pipeline.sources.unread_tables import (
+    no_table,
+    note_tables_not_wanted,
+    read_tables,
+    refuse_absent_images,
+    refuse_other_task,
+    refuse_unread_tables,
+)
 from pipeline.sources.webdataset import read_samples
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex
@@ -42,6 +49,8 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
         raise SourceError(
             f"ingest.source: {choice.path} has no .cls or .json files with labels beside its images, as ingest.format: webdataset expects."
         )
+    if class_from != "auto" or wanted == "folders":
+        note_tables_not_wanted(listing, choice)
     if class_from not in ("auto", "first_folder", "last_folder"):
         return by_names(listing, choice)
     if class_from != "auto" or wanted == "folders":

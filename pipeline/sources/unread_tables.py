@@ -71,6 +71,18 @@ def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Pa
     return with_numbers_told(found)
 
 
+def note_tables_not_wanted(listing: Listing, choice: Choice) -> None:
+    """Note the tables that are not read as the user set that folders or paths say the classes, so that none is passed over without a word."""
+    way = f"ingest.class_from is {choice.settings.class_from}" if choice.settings.class_from != "auto" else "ingest.format is folders"
+    for folder in listing.folders.values():
+        stems = {name.rpartition(".")[0] for name in folder.names} | set(folder.names)
+        for name in list(folder.others):
+            is_table = may_be_table(name, folder.others[name]) and not is_loose(name) and not name.startswith(LOCK_FILE)
+            if is_table and name.rpartition(".")[0] not in stems:
+                listing.left_out.append(LeftOut(folder.below(name), "unused_table", f"a table that was not read, since {way}"))
+                listing.forget(folder.below(name))
+
+
 def _is_about_images(listing: Listing, understood: Understood) -> bool:
     """Whether a table names images on purpose: of text or JSON with bare numbers, only if it names half of the images, or of those of a folder."""
     columns = understood.columns
