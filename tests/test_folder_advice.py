@@ -254,3 +254,13 @@ def test_a_table_that_is_not_read_since_folders_are_wanted_is_a_finding(tree: Tr
 
     assert notes.keys() == {"x/studies.csv", "sizes.tsv"}
     assert all(str(value) in notes["sizes.tsv"] for value in settings.values())
+
+
+def test_groups_by_the_names_of_roboflow_are_named_and_advise_no_others(tree: Tree) -> None:
+    names = [f"{label}/{label}-{i}_jpg.rf.{i:08x}{copy:08x}.jpg" for label in ("ripe", "unripe") for i in range(4) for copy in range(3)]
+    pictures(tree, *(f"train/{name}" for name in names))
+    source = read(tree.root)
+
+    assert len({record.group for record in source.records}) == 8
+    assert source.reading and "groups from the names of the files" in source.reading.origin_of_all(0.2)
+    assert not [fault for fault in source.left_out if fault.finding == "series"]

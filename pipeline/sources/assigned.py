@@ -53,6 +53,8 @@ def reading_of(
         for name in folder.names:
             if place := assigned.place(folder, folder.below(name)):
                 counts[place.split, place.label] += 1
+                if not (origin.groups or place.group) and original_of(name):
+                    origin = origin._replace(groups="the names of the files, where Roboflow's copies of one picture are alike")
                 if place.label not in readable:
                     found = identify(folder.content(name).start(SNIFF_BYTES), name) or UNKNOWN
                     if found.kind == "image":
@@ -117,6 +119,11 @@ def not_read(found: Format | None) -> str:
     if found is None:
         return "of an unknown format"
     return f"{found.name} is not read here" + (f": {found.advice}" if found.advice else "")
+
+
+def has_roboflow_copies(listing: Listing) -> bool:
+    """Whether a set was exported by Roboflow, so that the names of its images say their groups."""
+    return any(original_of(name) for folder in listing.folders.values() for name in folder.names[:1])
 
 
 def original_of(name: str) -> str | None:

@@ -10,7 +10,7 @@ from pipeline.listing.listing import Listing
 from pipeline.listing.records import LeftOut, Origin, Reading
 from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.listing.walk import CIRCLE
-from pipeline.sources.assigned import Assigned, reading_of
+from pipeline.sources.assigned import Assigned, has_roboflow_copies, reading_of
 from pipeline.sources.choice import Choice, among_images
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
@@ -49,7 +49,7 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
         parts: ("unlabelled", f"images without a label, in {'/'.join(parts) or 'the source itself'}") for parts in plan.flat
     }
     notes = _notes(listing, plan, tables)
-    if not labels.groups and (series := series_in(listing, plan)):
+    if not labels.groups and not has_roboflow_copies(listing) and (series := series_in(listing, plan)):
         notes.append(series)
     files: dict[str, Place] = {}
     if labels.splits or labels.groups:
