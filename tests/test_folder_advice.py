@@ -262,5 +262,26 @@ def test_groups_by_the_names_of_roboflow_are_named_and_advise_no_others(tree: Tr
     source = read(tree.root)
 
     assert len({record.group for record in source.records}) == 8
-    assert source.reading and "groups from the names of the files" in source.reading.origin_of_all(0.2)
+    assert source.reading
+    assert "groups from the names of the files" in source.reading.origin_of_all(0.2)
     assert not [fault for fault in source.left_out if fault.finding == "series"]
+
+
+def test_a_few_pictures_in_a_folder_called_docs_are_named_and_can_be_a_class(tree: Tree) -> None:
+    pictures(
+        tree, *(f"{label}/{label}_{i}.jpg" for label in ("invoice", "letter") for i in range(30)), *(f"docs/{i}.jpg" for i in range(4))
+    )
+    source = read(tree.root)
+    list(source.records)
+
+    reasons = {fault.reason for fault in source.left_out if fault.path.startswith("docs/")}
+
+    assert len(reasons) == 1
+    assert "docs/" in min(reasons)
+    assert labels(tree, class_from=advised(min(reasons), "class_from")[0]) == {"invoice": 30, "letter": 30, "docs": 4}
+
+
+def test_a_hidden_folder_is_named_with_what_to_do_if_it_is_a_class(tree: Tree) -> None:
+    pictures(tree, *(f"{label}/{i}.jpg" for label in ("java", "rust", ".net") for i in range(3)))
+
+    assert [fault for fault in read(tree.root).left_out if fault.path == ".net" and "rename it if it is a class" in fault.reason]

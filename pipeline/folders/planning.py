@@ -29,6 +29,7 @@ from pipeline.listing.split_words import SplitName, split_in_name, split_of_name
 from pipeline.two_readings import classes, listed, two_readings
 from pipeline.ways_out import Value, Way, exactly, undecided
 
+IF_A_CLASS = 'If it is a class, set ingest.class_from: "{class}/*", or rename it'
 WHERE_CLASSES_STAND = (
     "say where the class stands: in a table with ingest.columns, or in the paths with a pattern of ingest.class_from (docs/data.md)"
 )
@@ -77,7 +78,8 @@ class _Planning:
         rest = [child for child in carriers if child not in strays]
         if strays and rest:
             for child in strays:
-                self._leave_out(child, "stray", "a few pictures beside the classes, in a folder whose name suggests documents or results")
+                reason = f"a few pictures beside the classes, in {child.name}/, whose name suggests documents or results. {IF_A_CLASS}"
+                self._leave_out(child, "stray", reason)
             return rest
         return carriers
 

@@ -153,7 +153,9 @@ class Collector:
             self._unused.pop(pattern, None)
         if name.startswith((".", "~$")) or is_system(name):
             if folder and name not in REPOSITORY:
-                self.left_out.append(LeftOut(path, "system", "a hidden folder, or one that a system or a tool made"))
+                is_hidden = name.startswith(".") and not is_system(name)
+                reason = "a hidden folder: rename it if it is a class" if is_hidden else "a folder that a system or a tool made"
+                self.left_out.append(LeftOut(path, "system", reason))
             return not folder and name.endswith(ICLOUD)
         if ignoring:
             parts = path.split("/")
