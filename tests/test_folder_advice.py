@@ -285,3 +285,32 @@ def test_a_hidden_folder_is_named_with_what_to_do_if_it_is_a_class(tree: Tree) -
     pictures(tree, *(f"{label}/{i}.jpg" for label in ("java", "rust", ".net") for i in range(3)))
 
     assert [fault for fault in read(tree.root).left_out if fault.path == ".net" and "rename it if it is a class" in fault.reason]
+
+
+def test_a_split_with_classes_of_its_own_can_be_read_alone(tree: Tree) -> None:
+    pictures(tree, *(f"bottle/train/good/{i}.png" for i in range(6)))
+    pictures(tree, *(f"bottle/test/{label}/{i}.png" for label in ("good", "broken", "dirty") for i in range(4)))
+
+    message = stop_of(tree.root)
+
+    assert 'ingest.source: "SOURCE/bottle/test"' in message
+    assert counts(list(read(tree.root / "bottle" / "test").records)) == {"none": each(4, "good", "broken", "dirty")}
+
+
+def test_classes_without_training_images_are_all_named_to_be_left_out(tree: Tree) -> None:
+    pictures(tree, *(f"train/{label}/{i}.png" for label in ("cat", "dog") for i in range(6)))
+    pictures(tree, *(f"test/{label}/{i}.png" for label in ("cat", "dog", "elk", "fox") for i in range(2)))
+
+    message = stop_of(tree.root)
+
+    assert advised(message, "ignore") == [["test/elk", "test/fox"]]
+    assert labels(tree, ignore=["test/elk", "test/fox"]) == each(8, "cat", "dog")
+
+
+def test_tables_with_classes_of_one_split_say_how_to_split_anew(tree: Tree) -> None:
+    for split, names in (("train", ("cat", "dog")), ("test", ("elk", "fox"))):
+        rows = [(f"{name}{i}.jpg", name) for name in names for i in range(4)]
+        pictures(tree, *(f"images/{path}" for path, _ in rows))
+        tree.table(f"{split}.csv", "filename,label", rows)
+
+    assert "in one whose name says no split" in stop_of(tree.root)

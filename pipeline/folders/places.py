@@ -2,7 +2,7 @@
 
 import difflib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -59,20 +59,20 @@ def lost_classes(formats: Mapping[str, Mapping[Format, int]], source: Path | Non
     )
 
 
-def unseen_class(name: str, split: str | None, training: Iterable[str]) -> SourceError:
-    """The error for a class that has no training images, with the class that may be meant."""
+def unseen_class(name: str, split: str | None, training: Iterable[str], ways: Sequence[Way] = ()) -> SourceError:
+    """The error for a class that has no training images, with the class that may be meant. `ways`: to drop the class, or its split."""
     names = sorted(training)
     if not names:
-        return SourceError(
-            f"ingest.source: no class has training images: those of {name}, for example, are all in {split}. Add training images with their labels, or "
-            "mark them as train in the table or by their folder."
+        return undecided(
+            f"ingest.source: no class has training images: those of {name}, for example, are all in {split}.",
+            [Way("add training images with their labels"), Way("mark them as train in the table or by their folder"), *ways],
         )
     close = [one if other == name else other for one, other in similar_names([*names, name]) if name in (one, other)]
     close = close or difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
-    return SourceError(
-        f"ingest.source: the class {name} has {split} images but no training images; there are some of {listed(names)}.{hint} Rename its folder "
-        "or label, add training images, or leave it out with ingest.ignore."
+    return undecided(
+        f"ingest.source: the class {name} has {split} images but no training images; there are some of {listed(names)}.{hint}",
+        [Way("rename its folder or label"), Way("add training images"), *ways],
     )
 
 

@@ -4,7 +4,7 @@ A layout that can be read in two ways is an error with both. Files are not looke
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.folders.doubtful_names import has_word, why_no_classes, why_not_beside
@@ -249,7 +249,17 @@ class _Planning:
         if training or not flat:
             for place in places.values():
                 if place.label not in training:
-                    raise unseen_class(place.label, place.split, training)
+                    raise unseen_class(place.label, place.split, training, self._without_split(places, training))
+
+    def _without_split(self, places: Mapping[Folders, Place], training: Collection[str]) -> list[Way]:
+        """The ways to drop classes without training images, or the splits: to read the folder of such a split by itself."""
+        unseen = {parts: place for parts, place in places.items() if place.label not in training}
+        ignored = sorted({path for paths in folders_of(unseen).values() for path in paths})
+        ways = [Way(f"leave out {listed({place.label for place in unseen.values()})}", {"ignore": exactly(ignored)})]
+        above = {parts[: parts.index(place.label)] for parts, place in unseen.items() if place.label in parts}
+        if len(above) == 1 and (path := "/".join(min(above))):
+            ways.append(Way(f"read {path}/ alone, and have its images split anew", {"source": str(self.source / path)}))
+        return ways
 
     def _leave_out(self, node: Node, finding: str, reason: str) -> None:
         for folder in node.walk():

@@ -12,8 +12,14 @@ from pipeline.sources.choice import Choice
 from pipeline.tables.labels import by_path
 from pipeline.tables.said import Labels, Said
 from pipeline.two_readings import listed
+from pipeline.ways_out import Way
 
 OF_IMAGES = ("unlabelled", "conflict", "name_clash")  # said of images that are there, which are left out
+
+SPLIT_ANEW = (
+    Way("leave its rows out of the table"),
+    Way("have all images split anew, without the column of splits, or with the rows of all tables in one whose name says no split"),
+)
 
 
 def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:
@@ -34,7 +40,7 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
     training = {place.label for place in files.values() if place.split in (None, "train")}
     for place in files.values():
         if place.label not in training:
-            raise unseen_class(place.label, place.split, training)
+            raise unseen_class(place.label, place.split, training, SPLIT_ANEW)
     gone = {fault.path for fault in labels.left_out}
     missing = [fault for fault in labels.left_out if fault.finding == "missing"]
     if len(missing) == labels.rows:

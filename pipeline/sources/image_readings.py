@@ -132,8 +132,7 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
         Way("add a table of paths and labels"),
         *class_from_paths(listing),
     ]
-    names = [folder.parts[-1] if folder.parts else "" for folder in folders]
-    splits = {said.split for name in names if (said := split_in_name(name))}
-    if len(folders) > 1 and len(splits) < 2 and not all(map(split_of_name, names)):
+    splits = {said.split for folder in folders for name in folder.parts if (said := split_in_name(name))}
+    if len(folders) > 1 and len(splits) < 2 and not all(folder.parts and split_of_name(folder.parts[-1]) for folder in folders):
         ways.append(Way("take the folders for classes", {"class_from": "first_folder"}))
     raise NoClassFolders(ways, lambda left: f"{seen} {in_a_sentence(left)}")

@@ -55,7 +55,7 @@ def split_of(text: str, where: str) -> str | None:
     if text and not split:
         raise SourceError(
             f"ingest.source: {where}: {text!r} is not a split. Expected train, validation or test, or a word like them, or nothing. "
-            "Rename the column if it says something else."
+            "Write such a word for each value, or rename the column if it says something else, to have the images split anew."
         )
     return split
 
