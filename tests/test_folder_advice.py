@@ -314,3 +314,20 @@ def test_tables_with_classes_of_one_split_say_how_to_split_anew(tree: Tree) -> N
         tree.table(f"{split}.csv", "filename,label", rows)
 
     assert "in one whose name says no split" in stop_of(tree.root)
+
+
+def test_images_on_which_two_people_disagree_can_be_left_out(tree: Tree) -> None:
+    tasks = []
+    for i in range(16):
+        pictures(tree, f"images/IMG_{i}.jpg")
+        said = [("cat", "dog")[i % 2], ("cat", "dog")[(i + (i in (5, 8))) % 2]]
+        results = [
+            {"id": k, "result": [{"value": {"choices": [label]}, "type": "choices", "from_name": "choice"}]} for k, label in enumerate(said)
+        ]
+        tasks.append({"id": i, "annotations": results, "data": {"image": f"/data/upload/1/IMG_{i}.jpg"}})
+    tree.json("project.json", tasks)
+
+    message = stop_of(tree.root)
+
+    assert "and for 1 more image." in message
+    assert labels(tree, ignore=advised(message, "ignore")[0]) == each(7, "cat", "dog")

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import SourceError
 from pipeline.listing.split_words import split_in_name, split_of_name
+from pipeline.quality.kinds import counted
 from pipeline.tables.cells import only_value, split_of, structured, text_of
 from pipeline.tables.columns import Columns, Understood
 from pipeline.two_readings import listed
-from pipeline.ways_out import Way, undecided
+from pipeline.ways_out import Undecided, Way, undecided
 
 COMBINED = Way("make each combination a class of its own", {"multi_label": "combine"})
 ANOTHER_COLUMN = Way("name another column in ingest.columns.label")
@@ -71,11 +72,22 @@ def label_of(row: TableRow, where: str, multi_label: str) -> str:
             return ""
         if multi_label == "combine":
             return "|".join(text_of(label, where) for label in row.label)
-        raise undecided(
-            f"ingest.source: {where}: several labels for one image, {listed([str(label) for label in row.label])}. An image has one class here.",
-            [COMBINED, ANOTHER_COLUMN],
-        )
+        raise several_labels(where, row.label)
     return text_of(row.label, where)
+
+
+def has_several_labels(row: TableRow) -> bool:
+    """Whether a row has a list of labels."""
+    return isinstance(row.label, list | tuple) and len(row.label) > 1
+
+
+def several_labels(where: str, labels: Sequence[object], ways: Sequence[Way] = (), more: int = 0) -> Undecided:
+    """The error for an image with several labels, and `more` like it."""
+    also = f", and for {counted(more, 'more image', 'more images')}" if more else ""
+    return undecided(
+        f"ingest.source: {where}: several labels for one image, {listed([str(label) for label in labels])}{also}. An image has one class here.",
+        [*ways, COMBINED, ANOTHER_COLUMN],
+    )
 
 
 def one_image(found: Sequence[str], split: str | None, label: str, cell: str, where: str) -> str | None:
