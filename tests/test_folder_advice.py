@@ -11,7 +11,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from tests.layout_trees import Tree, each
-from tests.test_layouts import counts, read, stop_of
+from tests.test_layouts import counts, ingest, read, stop_of
 
 
 @pytest.fixture
@@ -331,3 +331,64 @@ def test_images_on_which_two_people_disagree_can_be_left_out(tree: Tree) -> None
 
     assert "and for 1 more image." in message
     assert labels(tree, ignore=advised(message, "ignore")[0]) == each(7, "cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("lastfolder", "last_folder"),
+        ("first folder", "first_folder"),
+        ("filename", "file_name"),
+        ("{clas}/*", "{class}"),
+        ("{splt}/{class}/*", "{split}"),
+    ],
+)
+def test_a_wrong_class_from_says_what_may_be_meant(written: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"did you mean {meant}?")):
+        ingest("x", class_from=written)
+
+
+def test_numbered_folders_called_after_their_classes_are_no_classes(tree: Tree) -> None:
+    pictures(tree, *(f"{label}/v_{label}_g{i:02}_c01/frame{k}.jpg" for label in ("running", "walking") for i in range(3) for k in range(3)))
+
+    assert advised(stop_of(tree.root), "class_from") == ["first_folder", "{class}/{group}/*"]
+
+
+def test_a_set_that_is_there_twice_in_other_case_can_be_read_once(tree: Tree) -> None:
+    for top in ("DATASET", "dataset/DATASET"):
+        pictures(tree, *(f"{top}/{split}/{label}/{i}.jpg" for split in ("TRAIN", "TEST") for label in "OR" for i in range(4)))
+
+    message = stop_of(tree.root)
+
+    assert "{group}" not in message
+    assert labels(tree, ignore=advised(message, "ignore")[0]) == each(8, "O", "R")
+
+
+def test_images_that_are_there_twice_can_be_taken_from_one_folder(tree: Tree) -> None:
+    rows = [(f"ISIC_{i}", ("nv", "mel")[i % 2]) for i in range(12)]
+    for start in ("HAM", "ham"):
+        pictures(tree, *(f"{start}_images/{name}.jpg" for name, _ in rows))
+    tree.table("metadata.csv", "image_id,dx", rows)
+
+    message = stop_of(tree.root)
+
+    assert advised(message, "ignore") == [["ham_images"], ["HAM_images"]]
+    assert labels(tree, ignore=["ham_images"]) == each(6, "nv", "mel")
+
+
+def test_a_stop_says_what_is_beside_the_images_once_and_in_the_right_number(tree: Tree) -> None:
+    pictures(tree, *(f"train/{i}.png" for i in range(6)))
+    tree.put("train/digitStruct.mat", b"MATLAB 7.3 MAT-file" + bytes(300))
+    tree.put("train/about.xyz", b"about")
+
+    message = stop_of(tree.root)
+
+    assert "1 .xyz file" in message
+    assert "1 .xyz files" not in message
+    assert message.count(".mat") == 1
+
+
+def test_several_second_folders_of_classes_are_not_all_moved_into_one(tree: Tree) -> None:
+    pictures(tree, *(f"{label}/{i}.jpg" for label in ("Hund", "Katze", "Hund (2)", "Katze - Kopie") for i in range(3)))
+
+    assert "move the images of each into the folder of its class" in stop_of(tree.root)

@@ -82,12 +82,12 @@ def refuse_without_train(source: Path, base: Node, carriers: Sequence[Node], spl
     """Raise SourceError for folders called test and val where no folder is called train."""
     if not splits or (class_from != "auto" and len(splits) < len(carriers)):
         return
-    inside = "/".join((str(source), *base.parts))
+    inside = base.path or "it"
     if len(splits) == len(carriers):
         if class_from != "auto" and not all(child.carriers() for child in carriers):
             return
         raise undecided(
-            f"ingest.source: {inside} has {listed([f'{name}/' for name in splits])}, but no train/.",
+            f"ingest.source: {'/'.join((str(source), *base.parts))} has {listed([f'{name}/' for name in splits])}, but no train/.",
             [
                 Way("add train/ with the training images"),
                 Way(f"move the class folders out of {min(splits)}/ to have them split by ingest.test_fraction"),
@@ -171,7 +171,7 @@ def _by_last_folder(nodes: Sequence[Node], *, is_of_families: bool) -> Iterator[
     if is_of_families and _depths(nodes) > {2} and (start := _start_of_pattern(nodes)) is not None:
         second = {folder.name for node in nodes for child in node.carriers() for folder in child.carriers()}
         yield Way(f"{classes(second)}, of the second folder", {"class_from": f"{start}*/{{class}}/**"})
-    if any(has_word(name, "structure") or has_word(name, "versions_below") for name in names):
+    if any(has_word(name, "structure") or has_word(name, "versions_below") for name in names) or _are_called_after_classes(nodes):
         return
     parted = [NUMBERED_PART.fullmatch(name) for name in names]
     if len(names) > 1 and all(parted) and len({(found["word"], found["sign"]) for found in parted if found}) == 1:
@@ -202,6 +202,16 @@ def _by_last_folder(nodes: Sequence[Node], *, is_of_families: bool) -> Iterator[
     has_numbers = any(sign.isdigit() for name in names for sign in name)  # sizes and zooms below patients
     if _depths(nodes) == {1} or (are_codes(above) and not has_numbers):
         yield Way(f"{classes(names)}, {together}", {"class_from": "{group}/{class}/*"})
+
+
+def _are_called_after_classes(nodes: Sequence[Node]) -> bool:
+    """Whether folders below are numbered and called after those above: running/v_running_g00, so that they are parts of these."""
+    pairs = [
+        (child, folder) for node in nodes for child in node.carriers() for folder in child.walk() if folder.own and folder is not child
+    ]
+    return all(
+        set(words_of(child.name)) <= set(words_of(folder.name)) and any(sign.isdigit() for sign in folder.name) for child, folder in pairs
+    )
 
 
 def _depths(nodes: Sequence[Node]) -> set[int]:
@@ -337,7 +347,9 @@ def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) ->
                 Way(
                     f"{listed(names - seconds.keys())} without {listed(seconds)}",
                     {"ignore": exactly(_paths(folders, seconds))},
-                    f"or move its images into {first}/, or into a folder of the split",
+                    f"or move its images into {first}/, or into a folder of the split"
+                    if len(seconds) == 1
+                    else "or move the images of each into the folder of its class, or of the split",
                 ),
                 Way(classes(names), {"class_from": "first_folder"}),
             ],

@@ -47,11 +47,11 @@ def lost_classes(formats: Mapping[str, Mapping[Format, int]], source: Path | Non
     told = describe_formats({found.name: count for found, count in total.items()})
     advice = "; ".join(f"{found.name}: {found.advice}" for found in total if found.advice)
     whose = (
-        f"{source} has no images that are read here"
+        f"{'its classes have' if source == Path() else f'{source} has'} no images that are read here"
         if source
         else f"the {'classes' if len(formats) > 1 else 'class'} {listed(formats)} would be lost"
     )
-    seen = f"ingest.source: {whose}: its files are {told}, for example in {min(formats)}.{' ' + advice + '.' if advice else ''}"
+    seen = f"ingest.source: {whose}: its files are {told}, for example those of the class {min(formats)}.{' ' + advice + '.' if advice else ''}"
     return (
         SourceError(seen)
         if source

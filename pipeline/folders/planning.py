@@ -228,7 +228,8 @@ class _Planning:
                 f"{listed([child.name for child in base.carriers()])} hold {listed([f'{name}/' for name in splits])}, and these hold {listed(deeper)}",
                 [
                     Way(classes([child.name for child in base.carriers()]), {"class_from": f"{above}{{class}}/{{split}}/**", **ignored}),
-                    Way(classes(deeper), {"class_from": f"{above}{{group}}/{{split}}/{{class}}/*", **ignored}),
+                    *_without_copies(base),
+                    Way(classes(deeper), {"class_from": f"{above}*/{{split}}/{{class}}/*", **ignored}),
                 ],
             )
         self._check(places, {})
@@ -265,6 +266,14 @@ class _Planning:
         for folder in node.walk():
             if folder.own:
                 self.left_out[folder.parts] = (finding, reason)
+
+
+def _without_copies(base: Node) -> list[Way]:
+    """The way to read one of several folders whose names differ in upper and lower case alone, as in sets that were unpacked twice."""
+    first, *others = sorted(base.carriers(), key=lambda child: child.name)
+    if any(child.name.casefold() != first.name.casefold() for child in others):
+        return []
+    return [Way(f"{first.name} alone, without the same set again", {"ignore": exactly([child.path for child in others])})]
 
 
 def _only_wraps(split: Node, only: Node) -> bool:

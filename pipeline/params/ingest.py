@@ -1,6 +1,7 @@
 """Section `ingest`: where the images are, and how problems with them are treated."""
 
 import codecs
+import difflib
 import os
 import re
 from typing import Annotated, Literal
@@ -13,6 +14,7 @@ from pipeline.params.section import Section
 SECRET_IN_QUERY = re.compile(r"signature|token|\bsig=|password|secret", re.IGNORECASE)
 Format = Literal["auto", "folders", "table", "webdataset", "parquet", "idx", "npz", "cifar", "tfrecord", "pixels"]
 Policy = Literal["reject", "keep", "fail"]
+NAMED = ("class", "split", "group")
 MOST_FOR_TEST = 0.9
 
 
@@ -44,10 +46,13 @@ def _class_from(text: str) -> str:
     if text in ("auto", "first_folder", "last_folder", "file_name"):
         return text
     named = re.findall(r"\{(.*?)\}", text)
-    if "class" not in named or len(set(named)) < len(named) or not set(named) <= {"class", "split", "group"}:
+    unknown = {name: near[0] for name in named if name not in NAMED and (near := difflib.get_close_matches(name.lower(), NAMED, n=1))}
+    near = difflib.get_close_matches(text.lower(), ("first_folder", "last_folder", "file_name"), n=1)
+    meant = ", ".join(f"{{{name}}}" for name in unknown.values()) or (near[0] if near else "")
+    if "class" not in named or len(set(named)) < len(named) or not set(named) <= {*NAMED}:
         raise ValueError(
             "should be auto, first_folder, last_folder, file_name, or a pattern with {class}, and {split} and {group} where they are, "
-            'as in "{split}/{class}/*.jpg"'
+            'as in "{split}/{class}/*.jpg"' + (f"; did you mean {meant}?" if meant else "")
         )
     return text
 

@@ -12,6 +12,7 @@ from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Folder, Listing
 from pipeline.listing.split_words import split_of_name
 from pipeline.params.ingest import Ingest
+from pipeline.quality.kinds import counted
 from pipeline.sources.masks import Masks, masks_of
 from pipeline.tables.cells import LABEL
 from pipeline.tables.columns import Understood
@@ -148,8 +149,9 @@ def seen_beside(listing: Listing, tables: Sequence[Understood]) -> str:
         for understood in tables[:3]
     ]
     read = {understood.table.path for understood in tables}
-    suffixes = Counter(other.path.rpartition("/")[2].rpartition(".")[2] for other in listing.others() if other.path not in read)
-    told += [f"{count:,} .{suffix} files" for suffix, count in suffixes.most_common(3)] if suffixes else []
     files = [other.path for other in listing.others() if other.path not in read and other.format and other.format.kind == "container"]
+    told_below = {*read, *files}
+    suffixes = Counter(other.path.rpartition("/")[2].rpartition(".")[2] for other in listing.others() if other.path not in told_below)
+    told += [counted(count, f".{suffix} file", f".{suffix} files") for suffix, count in suffixes.most_common(3)]
     told += [f"{listed(files, 3)}, which are not read beside images"] if files else []
     return f"; beside them {'; '.join(told)}" if told else ""

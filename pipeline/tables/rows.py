@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.errors import SourceError
 from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.quality.kinds import counted
 from pipeline.tables.cells import only_value, split_of, structured, text_of
 from pipeline.tables.columns import Columns, Understood
 from pipeline.two_readings import listed
-from pipeline.ways_out import Undecided, Way, undecided
+from pipeline.ways_out import Undecided, Way, exactly, undecided
 
 COMBINED = Way("make each combination a class of its own", {"multi_label": "combine"})
+MOST_FOLDERS = 3
 ANOTHER_COLUMN = Way("name another column in ingest.columns.label")
 
 
@@ -97,8 +97,19 @@ def one_image(found: Sequence[str], split: str | None, label: str, cell: str, wh
     if len(found) > 1 and label:
         found = [path for path in found if label in path.split("/")[:-1]] or found
     if len(found) > 1:
-        raise SourceError(
-            f"ingest.source: {where}: {cell} can be {listed(found, 3)}. Write the folder before the name in the table, "
-            "leave some of them out with ingest.ignore, or give the folders' classes with ingest.class_from."
+        folders = [path.rpartition("/")[0] for path in found]
+        one_each = [
+            Way(f"take those of {folder}", {"ignore": exactly([other for other in folders if other != folder])})
+            for folder in folders[:MOST_FOLDERS]
+            if len({*folders}) == len(folders) and all(folders)
+        ]
+        raise undecided(
+            f"ingest.source: {where}: {cell} can be {listed(found, 3)}.",
+            [
+                Way("write the folder before the name in the table"),
+                *one_each,
+                Way("leave some of them out with ingest.ignore"),
+                Way("give the folders' classes with ingest.class_from"),
+            ],
         )
     return found[0] if found else None
