@@ -74,9 +74,9 @@ def test_images_in_no_class_or_split_are_left_out_by_name(tmp_path: Path, names:
         ("test/cat/a.jpg test/dog/a.jpg README.md poster.png", "set has test/, but no train/"),
         ("set/Valid/cat/deep/a.jpg set/notes/x.txt", "set/set has Valid/, but no train/"),
         ("test/a.jpg val/b.jpg", "set has test/ and val/, but no train/ … or take test for a class with ingest.class_from: first_folder"),
-        ("cat/a.jpg dog/b.jpg test/cat/c.jpg test/dog/d.jpg", 'set has test/ beside cat and dog, and no train/ … ingest.ignore: ["test"]'),
-        ("x/cat/a.jpg x/dog/b.jpg x/Val/dog/d.jpg", 'set/x has Val/ beside cat and dog … ingest.ignore: ["x/Val"]'),
-        ("test/a.jpg dog/b.jpg", "set has test/ beside dog … 2 classes, dog and test"),
+        ("cat/a.jpg dog/b.jpg test/cat/c.jpg test/dog/d.jpg", 'it has test/ beside cat and dog, and no train/ … ingest.ignore: ["test"]'),
+        ("x/cat/a.jpg x/dog/b.jpg x/Val/dog/d.jpg", 'x has Val/ beside cat and dog … ingest.ignore: ["x/Val"]'),
+        ("test/a.jpg dog/b.jpg", "it has test/ beside dog … 2 classes, dog and test"),
         ("train/cat/a.jpg train/dog/a.jpg val/cat/a.jpg val/fox/a.jpg", "the class fox has validation images but no training images"),
     ],
 )
