@@ -115,7 +115,7 @@ def refuse_contradictions(
     sets: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for table in by_table:
         sets[_name_without_split(table)].append(table)
-    kept: dict[str, tuple[Value, str]] = {}
+    kept: defaultdict[str, list[tuple[Value, str]]] = defaultdict(list)  # all: one without a split contradicts no other
     kept_tables: list[str] = []
     contradicting: list[str] = []
     seen = ""
@@ -132,7 +132,7 @@ def refuse_contradictions(
             else:
                 kept_tables.append(table)
                 for path, value in by_table[table].items():
-                    kept.setdefault(path, (value, table))
+                    kept[path].append((value, table))
     if contradicting:
         several = "two" if len(by_table) == 2 else "several"
         raise undecided(
@@ -145,7 +145,7 @@ def refuse_contradictions(
 
 
 def _clash(
-    kept: Mapping[str, tuple[Value, str]],
+    kept: Mapping[str, Sequence[tuple[Value, str]]],
     table: str,
     values: Mapping[str, Value],
     differ: Callable[[Value, Value], str],
@@ -153,8 +153,9 @@ def _clash(
 ) -> str:
     """The first image of which a table says something else than those that are kept, in words; empty if there is none."""
     for path, value in values.items():
-        if (earlier := kept.get(path)) and (what := differ(earlier[0], value)):
-            return f"{path} different {what}: {told(*earlier)} and {told(value, table)}"
+        for earlier in kept.get(path, ()):
+            if what := differ(earlier[0], value):
+                return f"{path} different {what}: {told(*earlier)} and {told(value, table)}"
     return ""
 
 
