@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.layout_trees import Tree, each
-from tests.test_layouts import counts, read, stop_of
 from tests.test_label_columns import advised
+from tests.test_layouts import counts, read, stop_of
 
 CATS = each(12, "cat", "dog")
 
@@ -132,7 +132,9 @@ def test_a_column_of_splits_against_flat_split_folders_stops(
 
     message = stop_of(tree.root, columns=columns)
 
-    assert f"{2 * len(moved)} images are in another split by labels.csv than by the folders, such as {moved[-1]}/{moved[-1]}0.jpg" in message
+    assert (
+        f"{2 * len(moved)} images are in another split by labels.csv than by the folders, such as {moved[-1]}/{moved[-1]}0.jpg" in message
+    )
     assert "ingest.format: table" in message
     assert sum(counts(list(read(tree.root, columns=columns, format="table").records))["test"].values()) == 12 + 2 * (
         ("train" in moved) - ("test" in moved)

@@ -61,8 +61,8 @@ def refuse_other_splits(choice: Choice, labels: Labels) -> None:
     path, (split, row) = min(odd.items())
     raise two_readings(
         choice.path,
-        f"{counted(len(odd), 'image is', 'images are')} in another split by {listed(labels.tables)} than by the folders, such as {path}, which is in {split} by "
-        f"its folder, and in {row.split} by {labels.splits_from or row.place}",
+        f"{counted(len(odd), 'image is', 'images are')} in another split by {listed(labels.tables)} than by the folders, such as {path}, "
+        f"which is in {split} by its folder, and in {row.split} by {labels.splits_from or row.place}",
         [
             Way(f"the splits of {labels.splits_from or 'the tables'}", {"format": "table"}),
             Way("the folders alone", {"format": "folders"}),

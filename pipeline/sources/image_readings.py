@@ -19,7 +19,7 @@ from pipeline.sources.by_folders import COVERED, by_folders, has_training
 from pipeline.sources.by_names import by_names, class_names_in_flat, origin_of_names
 from pipeline.sources.by_tables import by_table
 from pipeline.sources.choice import Choice, among_images, class_from_paths, example_of, files_found, image_folders, other_task, seen_beside
-from pipeline.sources.comparison import compare_readings
+from pipeline.sources.comparison import compare_readings, refuse_other_splits
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.sources.unread_tables import no_table, read_tables, refuse_absent_images, refuse_other_task, refuse_unread_tables
@@ -56,6 +56,8 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             raise among_images(choice, masks) from None
         raise
     add_splits_by_number(tables, index, labels)
+    if wanted != "table" and not choice.table and "split" not in choice.columns:
+        refuse_other_splits(choice, labels)
     if wanted == "table" or choice.table or choice.columns.keys() & {"path", "label"}:
         if not labels.said:
             raise no_table(choice, tables)

@@ -42,8 +42,9 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
         check_labels(labels, labelled, multi_label)
     others = [understood for understood in tables if understood.columns and understood not in labelled]
     splits = {understood.table.path: _splits_and_groups(understood, index, labels) for understood in others}
-    splits_of_labels = {table: {path: row.split for path, row in rows.items() if row.split} for table, rows in said.items()}
-    refuse_contradictions({**splits_of_labels, **splits}, _differ_in_test, lambda split, table: f"{split} ({table})")
+    own = {table: {path: row.split for path, row in rows.items() if row.split} for table, rows in said.items()}
+    all_splits = {table: found for table, found in {**own, **splits}.items() if found}
+    refuse_contradictions(all_splits, _differ_in_test, lambda split, table: f"{split} ({table})")
     for table in splits.values():
         for path, split in table.items():
             labels.splits[path] = _later_split(split, labels.splits.get(path)) or split
