@@ -20,6 +20,7 @@ from pipeline.ways_out import Way, exactly, undecided
 
 Value = TypeVar("Value")
 SEPARATORS = re.compile(r"\s*[|;,+&/]\s*|[\s_-]+and[\s_-]+", re.IGNORECASE)
+BETWEEN_LABELS = re.compile(r"\w[\w ().'-]*(\s*[|;]\s*\w[\w ().'-]*)+")  # not the signs of a name such as a|b*c
 MOST_LIKE_NAMES = 0.9  # of as many classes as images
 
 
@@ -82,6 +83,7 @@ def refuse_placeholders(counts: Mapping[str, int], source: Path) -> None:
 def combined_labels(names: Iterable[str], *, of_tags: bool = False) -> dict[str, list[str]]:
     """The labels that are made of other labels, as `scab rust`, `A|B` and `3 17`, with their parts.
 
+    The signs | and ; stand between labels also where no other label has the parts, unlike those in names: `goldfish, Carassius auratus`.
     Words are parts only where the labels tell: all are labels themselves, or several labels add words to others. `of_tags`: words are tags.
     """
     names = set(names)
@@ -90,7 +92,11 @@ def combined_labels(names: Iterable[str], *, of_tags: bool = False) -> dict[str,
     for name in names:
         for part in signs.get(name, [name]):
             uses[part].add(name)
-    found = {name: parts for name, parts in signs.items() if len(parts) > 1 and all(parts) and any(len(uses[part]) > 1 for part in parts)}
+    found = {
+        name: parts
+        for name, parts in signs.items()
+        if len(parts) > 1 and all(parts) and (BETWEEN_LABELS.fullmatch(name.strip()) or any(len(uses[part]) > 1 for part in parts))
+    }
     words = {name: parts for name in names - signs.keys() if len(parts := name.split()) > 1}
     joined = {name: parts for name in names - signs.keys() if len(parts := name.split("_")) > 1 and all(part.isalpha() for part in parts)}
     found |= {name: parts for name, parts in words.items() if all(part in names or part.isdigit() for part in parts)}
