@@ -303,8 +303,8 @@ def test_the_tables_of_numbered_images_are_not_named_if_they_gave_the_splits(tmp
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("labels.csv", "file,kind,fold\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "splits cannot be told: fold"),
-        ("labels.csv", "file,kind,partition\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "splits cannot be told: partition"),
+        ("labels.csv", "file,kind,fold\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "split column is unclear: fold"),
+        ("labels.csv", "file,kind,partition\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "split column is unclear: partition"),
         ("eval_partition.txt", "a.png 0\nb.png 1\nc.png 1\nd.png 0\n", "column 2 may say the split, but 0 and 1 are no words"),
         ("folds.tsv", "a.png\t0\nb.png\t1\nc.png\t1\nd.png\t0\n", "column 2 may say the split"),
     ],

@@ -1,6 +1,7 @@
 """Section `ingest`: where the images are, and how problems with them are treated."""
 
 import codecs
+import difflib
 import os
 import re
 from typing import Annotated, Literal
@@ -44,10 +45,17 @@ def _class_from(text: str) -> str:
     if text in ("auto", "first_folder", "last_folder", "file_name"):
         return text
     named = re.findall(r"\{(.*?)\}", text)
+    meant = text
+    for part in named:
+        near = difflib.get_close_matches(part.lower(), ["class", "split", "group"], n=1)
+        meant = meant.replace(f"{{{part}}}", f"{{{near[0]}}}") if near else meant
+    if not named:
+        meant = next(iter(difflib.get_close_matches(text.lower(), ["first_folder", "last_folder", "file_name"], n=1)), text)
+    hint = f". Did you mean {meant}?" if meant != text and ("{class}" in meant or not named) else ""
     if "class" not in named or len(set(named)) < len(named) or not set(named) <= {"class", "split", "group"}:
         raise ValueError(
             "should be auto, first_folder, last_folder, file_name, or a pattern with {class}, and {split} and {group} where they are, "
-            'as in "{split}/{class}/*.jpg"'
+            f'as in "{{split}}/{{class}}/*.jpg"{hint}'
         )
     return text
 

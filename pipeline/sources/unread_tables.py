@@ -145,7 +145,7 @@ def _cannot_be_told(
     labelled: Sequence[Understood] = (),
 ) -> Undecided:
     """The error for tables that may be about the images."""
-    told = [f"{understood.table.path}, whose {_in_doubt(understood)} cannot be told: {understood.why}" for understood in doubtful]
+    told = [f"{understood.table.path}, whose {_in_doubt(understood)} column is unclear: {understood.why}" for understood in doubtful]
     told += [
         f"{understood.table.path}, with {understood.rows:,} rows that cannot be matched with the images: {understood.why}"
         for understood in unmatched
@@ -173,7 +173,7 @@ def _cannot_be_told(
 
 def _in_doubt(understood: Understood) -> str:
     columns = understood.columns
-    return "splits" if understood.is_unknown_split and columns and (columns.label or columns.one_hot) else "labels"
+    return "split" if understood.is_unknown_split and columns and (columns.label or columns.one_hot) else "label"
 
 
 def _is_about_others(listing: Listing, understood: Understood) -> bool:

@@ -95,6 +95,14 @@ def _of_objects(profile: Profile) -> str:
     return f"{profile.name} has objects of {'several values' if profile.objects else 'different keys'}, such as {example[:LONGEST]}, which are no classes"
 
 
+def _columns(profiles: Sequence[Profile]) -> str:
+    """Columns for a message: the column mag, or the columns mag and site; those without a name as they are called."""
+    named = [profile.called for profile in profiles]
+    if any(not profile.name or profile.name.startswith(UNNAMED) for profile in profiles):
+        return listed(named)
+    return f"the column{'s' if len(named) > 1 else ''} {listed(named)}"
+
+
 def _in_doubt(why: str, candidates: Sequence[Profile]) -> Found:
     return Found(why=why, candidates=tuple(profile.name for profile in candidates))
 
@@ -110,7 +118,7 @@ def _weak_label(table: Table, others: Sequence[Profile], path: Profile, folders:
     if len(weak) == 1 and _has_classes(table, weak[0], others, folders):
         return Found(weak[0].name)
     if weak:
-        return _in_doubt(f"its labels may be in {listed([profile.called for profile in weak])}", weak)
+        return _in_doubt(f"the labels may be in {_columns(weak)}", weak)
     if objects := [profile for profile in others if profile.is_of_objects and profile.word not in BOX_COLUMNS]:
         return Found(why=_of_objects(objects[0]))
     varying = [
@@ -193,7 +201,7 @@ def _one_of(table: Table, named: Sequence[Profile], others: Sequence[Profile]) -
     """The first of columns that are called as labels are, if the others say the same in other words; else why it cannot be told."""
     first = named[0]
     if not all(_say_the_same(table, first, other) for other in named[1:]):
-        return _in_doubt(f"its labels may be in {listed([profile.called for profile in named])}, which differ", named)
+        return _in_doubt(f"the labels may be in {_columns(named)}, which differ", named)
     return _numbered_beside(table, first, others) or Found(first.name)
 
 

@@ -143,6 +143,16 @@ def says_class(name: str) -> bool:
     return is_called_so and not lists["descriptions"] & set(words)
 
 
+def may_say_class(name: str) -> bool:
+    """Whether the name of a column says a judgement, which may be the class: `Ergebnis`, `quality`."""
+    return bool(_word_lists()["judgements"] & set(_words(name)))
+
+
+def describes(name: str) -> bool:
+    """Whether the name of a column says how or by whom a picture was made, or another thing that is no class."""
+    return column_word(name) in DESCRIPTIONS or bool(_word_lists()["descriptions"] & set(_words(name)))
+
+
 def asks(name: str) -> bool:
     """Whether the name of a column asks for something in the picture: `has_cactus`; not `is_reviewed`."""
     words = _words(name)
