@@ -26,7 +26,7 @@ from pipeline.sources.unread_tables import no_table, read_tables, refuse_absent_
 from pipeline.sources.webdataset import read_samples
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex
-from pipeline.tables.joined_tables import add_splits_by_number
+from pipeline.tables.joined_tables import add_splits_by_number, with_labels_in_names
 from pipeline.tables.labels import by_path, read_labels
 from pipeline.tables.said import Labels
 from pipeline.ways_out import Way, in_a_sentence
@@ -49,6 +49,9 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     index = ImageIndex(listing)
     tables = read_tables(listing, index, choice, scratch)
     refuse_other_task(listing, choice, tables)
+    with_names = with_labels_in_names(tables, listing.images)
+    if with_names != tables and not choice.columns and not ((plan := _try_plan(listing, choice)[0]) and has_training(plan)):
+        tables = with_names
     try:
         labels = read_labels(tables, index, choice.settings.multi_label, choice.settings.placeholder)
     except SourceError:

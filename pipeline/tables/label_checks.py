@@ -20,7 +20,7 @@ from pipeline.ways_out import Way, exactly, undecided
 
 Value = TypeVar("Value")
 SEPARATORS = re.compile(r"\s*[|;,+&/]\s*|[\s_-]+and[\s_-]+", re.IGNORECASE)
-BETWEEN_LABELS = re.compile(r"\w[\w ().'-]*(\s*[|;]\s*\w[\w ().'-]*)+")  # not the signs of a name such as a|b*c
+BETWEEN_LABELS = re.compile(r"\w[\w ().'-]+(\s*[|;]\s*\w[\w ().'-]+)+")  # not the signs of a name such as a;b or a|b*c
 MOST_LIKE_NAMES = 0.9  # of as many classes as images
 
 
@@ -43,8 +43,9 @@ def check_labels(labels: Labels, tables: Sequence[Understood], multi_label: str)
     if multi_label == "fail" and (combined := combined_labels(counts, of_tags=column_word(column or "") in ("tags", "tag", "keywords"))):
         label, parts = next(iter(combined.items()))
         examples = listed([repr(name) for name in combined], 3)
+        in_column = f" in the column {column}" if column else ""
         raise undecided(
-            f"ingest.source: {where}: {len(combined):,} of {len(counts):,} labels in the column {column} are made of others, such as "
+            f"ingest.source: {where}: {len(combined):,} of {len(counts):,} labels{in_column} are made of others, such as "
             f"{examples} ({label!r} of {listed(parts)}): several labels for one image. An image has one class here.",
             [COMBINED, ANOTHER_COLUMN],
         )

@@ -12,6 +12,7 @@ from pipeline.quality.class_names import not_labelled
 from pipeline.tables.cells import LABEL, column_word, find_column, text_of
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex, is_in_its_folder, names_folders
+from pipeline.tables.joined_tables import IN_NAME
 from pipeline.tables.label_checks import check_labels, refuse_contradictions, refuse_placeholders
 from pipeline.tables.label_columns import MADE_UP, UNNAMED
 from pipeline.tables.rows import label_of, one_image, split_of_cell, split_of_table, table_rows
@@ -90,6 +91,8 @@ def _label_column(understood: Understood) -> str:
     columns = understood.columns
     if columns is None or columns.label is None:
         return f"columns {listed(columns.one_hot, 3)}" if columns else "no column"
+    if columns.label == IN_NAME:
+        return "the names"
     keys = understood.profiles[columns.label].keys
     if columns.label in MADE_UP and understood.table.name.lower().endswith(".json"):
         return f"the {columns.label}s"
