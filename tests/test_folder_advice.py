@@ -11,7 +11,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from tests.layout_trees import Tree, each
-from tests.test_layouts import counts, ingest, read, stop_of
+from tests.test_layouts import counts, read, stop_of
 
 
 @pytest.fixture
@@ -331,21 +331,6 @@ def test_images_on_which_two_people_disagree_can_be_left_out(tree: Tree) -> None
 
     assert "and for 1 more image." in message
     assert labels(tree, ignore=advised(message, "ignore")[0]) == each(7, "cat", "dog")
-
-
-@pytest.mark.parametrize(
-    ("written", "meant"),
-    [
-        ("lastfolder", "last_folder"),
-        ("first folder", "first_folder"),
-        ("filename", "file_name"),
-        ("{clas}/*", "{class}"),
-        ("{splt}/{class}/*", "{split}"),
-    ],
-)
-def test_a_wrong_class_from_says_what_may_be_meant(written: str, meant: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"did you mean {meant}?")):
-        ingest("x", class_from=written)
 
 
 def test_numbered_folders_called_after_their_classes_are_no_classes(tree: Tree) -> None:

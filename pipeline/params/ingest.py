@@ -14,7 +14,6 @@ from pipeline.params.section import Section
 SECRET_IN_QUERY = re.compile(r"signature|token|\bsig=|password|secret", re.IGNORECASE)
 Format = Literal["auto", "folders", "table", "webdataset", "parquet", "idx", "npz", "cifar", "tfrecord", "pixels"]
 Policy = Literal["reject", "keep", "fail"]
-NAMED = ("class", "split", "group")
 MOST_FOR_TEST = 0.9
 
 
@@ -46,13 +45,17 @@ def _class_from(text: str) -> str:
     if text in ("auto", "first_folder", "last_folder", "file_name"):
         return text
     named = re.findall(r"\{(.*?)\}", text)
-    unknown = {name: near[0] for name in named if name not in NAMED and (near := difflib.get_close_matches(name.lower(), NAMED, n=1))}
-    near = difflib.get_close_matches(text.lower(), ("first_folder", "last_folder", "file_name"), n=1)
-    meant = ", ".join(f"{{{name}}}" for name in unknown.values()) or (near[0] if near else "")
-    if "class" not in named or len(set(named)) < len(named) or not set(named) <= {*NAMED}:
+    meant = text
+    for part in named:
+        near = difflib.get_close_matches(part.lower(), ["class", "split", "group"], n=1)
+        meant = meant.replace(f"{{{part}}}", f"{{{near[0]}}}") if near else meant
+    if not named:
+        meant = next(iter(difflib.get_close_matches(text.lower(), ["first_folder", "last_folder", "file_name"], n=1)), text)
+    hint = f". Did you mean {meant}?" if meant != text and ("{class}" in meant or not named) else ""
+    if "class" not in named or len(set(named)) < len(named) or not set(named) <= {"class", "split", "group"}:
         raise ValueError(
             "should be auto, first_folder, last_folder, file_name, or a pattern with {class}, and {split} and {group} where they are, "
-            'as in "{split}/{class}/*.jpg"' + (f"; did you mean {meant}?" if meant else "")
+            f'as in "{{split}}/{{class}}/*.jpg"{hint}'
         )
     return text
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pipeline.errors import SourceError
 from pipeline.folders.path_patterns import split_of_path
 from pipeline.folders.places import FolderPlan, Place, unseen_class
+from pipeline.folders.series import persons_in_paths
 from pipeline.listing.listing import Folders, Listing
 from pipeline.listing.records import LeftOut, Origin, Reading
 from pipeline.sources.assigned import Assigned, reading_of
@@ -58,6 +59,8 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
     without |= {
         fault.path: (fault.finding, fault.reason) for fault in labels.left_out if fault.path not in files and fault.finding in OF_IMAGES
     }
+    if not plan and not any(place.group for place in files.values()) and (persons := persons_in_paths(files, labels.tables)):
+        unused.append(persons)
     elsewhere: dict[Folders, tuple[str, str]] = {}
     if choice.table:
         listing = _only(listing, {*files, *gone})
@@ -68,7 +71,7 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
             elsewhere=elsewhere,
             unlisted=unlisted,
             without=without,
-            used=frozenset([*labels.used, *(fault.path for fault in unused)]),
+            used=frozenset([*labels.used, *(fault.path for fault in unused if fault.finding == "unused_table")]),
         ),
         f"a table, {listed(labels.tables)}{_columns(labels)}",
         "" if added else "ingest.format: table",

@@ -16,7 +16,7 @@ from pipeline.quality.kinds import counted
 from pipeline.sources.masks import Masks, masks_of
 from pipeline.tables.cells import LABEL
 from pipeline.tables.columns import Understood
-from pipeline.tables.profiles import Profile, says_class
+from pipeline.tables.profiles import Profile, describes, may_say_class, says_class
 from pipeline.two_readings import listed
 from pipeline.ways_out import Undecided, Way, undecided
 
@@ -61,10 +61,15 @@ def columns_of(tables: Sequence[Understood]) -> dict[str, str]:
             continue  # several rows for one image
         others = [profile for profile in profiles if profile.name != path and _can_be_label(profile, understood.profiles[path])]
         named = [*([columns.label] if columns and columns.label else []), *understood.candidates]
-        others.sort(key=lambda profile: (profile.word not in LABEL, not says_class(profile.name), profile.name not in named))
+        others.sort(key=lambda profile: (profile.word not in LABEL, *_unlikeliness(profile), profile.name not in named))
         if others:
             return {"path": path, "label": others[0].name}
     return {}
+
+
+def _unlikeliness(profile: Profile) -> tuple[bool, bool, bool]:
+    """How little the name of a column speaks for classes: those of `quality` are likelier than those of `camera`."""
+    return (not says_class(profile.name), not may_say_class(profile.name), describes(profile.name))
 
 
 def _can_be_label(profile: Profile, path: Profile) -> bool:

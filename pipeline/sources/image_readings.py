@@ -19,7 +19,7 @@ from pipeline.sources.by_folders import COVERED, by_folders, has_training
 from pipeline.sources.by_names import by_names, class_names_in_flat, origin_of_names
 from pipeline.sources.by_tables import by_table
 from pipeline.sources.choice import Choice, among_images, class_from_paths, example_of, files_found, image_folders, other_task, seen_beside
-from pipeline.sources.comparison import compare_readings
+from pipeline.sources.comparison import compare_readings, refuse_other_splits
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.sources.unread_tables import (
@@ -33,7 +33,7 @@ from pipeline.sources.unread_tables import (
 from pipeline.sources.webdataset import read_samples
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex
-from pipeline.tables.joined_tables import add_splits_by_number
+from pipeline.tables.joined_tables import add_splits_by_number, with_labels_in_names
 from pipeline.tables.labels import by_path, read_labels
 from pipeline.tables.said import Labels
 from pipeline.ways_out import Way, in_a_sentence
@@ -58,6 +58,9 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     index = ImageIndex(listing)
     tables = read_tables(listing, index, choice, scratch)
     refuse_other_task(listing, choice, tables)
+    with_names = with_labels_in_names(tables, listing.images)
+    if with_names != tables and not choice.columns and not ((plan := _try_plan(listing, choice)[0]) and has_training(plan)):
+        tables = with_names
     try:
         labels = read_labels(tables, index, choice.settings.multi_label, choice.settings.placeholder)
     except SourceError:
@@ -65,6 +68,8 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             raise among_images(choice, masks) from None
         raise
     add_splits_by_number(tables, index, labels)
+    if wanted != "table" and not choice.table and "split" not in choice.columns:
+        refuse_other_splits(choice, labels)
     if wanted == "table" or choice.table or choice.columns.keys() & {"path", "label"}:
         if not labels.said:
             raise no_table(choice, tables)

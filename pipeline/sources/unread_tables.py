@@ -17,7 +17,7 @@ from pipeline.tables.cells import LABEL, PATH, find_column
 from pipeline.tables.columns import Understood, refuse_unknown_columns, understand
 from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.joined_tables import with_numbers_told
-from pipeline.tables.label_columns import SEVERAL_ONES
+from pipeline.tables.label_columns import SEVERAL_ONES, UNSURE
 from pipeline.tables.labels import is_submission, labelled_tables, says_more, why_unused, with_columns_of_submissions, with_labels_in_parts
 from pipeline.tables.opening import is_loose, may_be_table, open_table
 from pipeline.tables.rows import COMBINED, split_of_table
@@ -157,7 +157,7 @@ def _cannot_be_told(
     labelled: Sequence[Understood] = (),
 ) -> Undecided:
     """The error for tables that may be about the images."""
-    told = [f"{understood.table.path}, whose {_in_doubt(understood)} cannot be told: {understood.why}" for understood in doubtful]
+    told = [f"{understood.table.path}, whose {_in_doubt(understood)} column is unclear: {understood.why}" for understood in doubtful]
     told += [
         f"{understood.table.path}, with {understood.rows:,} rows that cannot be matched with the images: {understood.why}"
         for understood in unmatched
@@ -175,7 +175,7 @@ def _cannot_be_told(
         [
             *([Way("name the columns", {"columns": named}, other)] if named else []),
             Way(f"leave {it} out", {"ignore": exactly([understood.table.path for understood in [*doubtful, *unmatched]])}),
-            *([COMBINED] if any(SEVERAL_ONES in understood.why for understood in doubtful) else []),
+            *([COMBINED] if any(SEVERAL_ONES in understood.why or UNSURE in understood.why for understood in doubtful) else []),
             Way("go by the folders", {"format": "folders"}),
             Way(f"take the class from the paths, such as {example_of(listing)}, with ingest.class_from (docs/data.md)"),
         ],
@@ -185,7 +185,7 @@ def _cannot_be_told(
 
 def _in_doubt(understood: Understood) -> str:
     columns = understood.columns
-    return "splits" if understood.is_unknown_split and columns and (columns.label or columns.one_hot) else "labels"
+    return "split" if understood.is_unknown_split and columns and (columns.label or columns.one_hot) else "label"
 
 
 def _is_about_others(listing: Listing, understood: Understood) -> bool:

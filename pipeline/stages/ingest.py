@@ -46,7 +46,7 @@ from pipeline.params.ingest import MOST_FOR_TEST, Ingest
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
-from pipeline.quality.class_names import are_codes, placeholder_names, plural_names, similar_names
+from pipeline.quality.class_names import are_codes, placeholder_names, plural_names, same_numbers, similar_names
 from pipeline.quality.continuity import Changes, Recorded, compare
 from pipeline.quality.copies import Copies, find_copies
 from pipeline.quality.findings import (
@@ -236,6 +236,7 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
 def _check_names(names: Sequence[str]) -> list[ClassProblem]:
     """Names of classes that may mean the same class, several, or none."""
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
+    similar += [ClassProblem("similar_names", pair, "differ in zeros before a number only") for pair in same_numbers(names)]
     similar += [ClassProblem("similar_names", pair, "one may be the plural of the other") for pair in plural_names(names)]
     combined = [
         ClassProblem("combined_names", (name,), f"it may mean images of {' and of '.join(parts)}")

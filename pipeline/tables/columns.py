@@ -1,5 +1,6 @@
 """Which column of a table is the path, the label, the split and the group: by what the cells say, then by the names of the columns."""
 
+import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -205,4 +206,13 @@ def refuse_unknown_columns(tables: Sequence[Understood], chosen: Mapping[str, st
     for role, name in ((role, name) for role, name in chosen.items() if role != "multi_label"):
         if not any(name in understood.profiles for understood in tables):
             found = "; ".join(f"{understood.table.path}: {', '.join(understood.profiles)}" for understood in tables) or "no table"
-            raise SourceError(f"ingest.columns.{role}: no table of the source has a column {name}. Found {found}.")
+            meant = _meant(name, [column for understood in tables for column in understood.profiles])
+            hint = f" Did you mean {meant}?" if meant else ""
+            raise SourceError(f"ingest.columns.{role}: no table of the source has a column {name}.{hint} Found {found}.")
+
+
+def _meant(name: str, columns: Sequence[str]) -> str:
+    """The column whose name is like another; empty if there is none."""
+    by_word = {column_word(column).replace("_", ""): column for column in reversed(columns) if column.strip()}
+    near = difflib.get_close_matches(column_word(name).replace("_", ""), by_word, n=1, cutoff=0.75)
+    return by_word[near[0]].strip() if near else ""

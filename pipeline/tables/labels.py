@@ -12,6 +12,7 @@ from pipeline.quality.class_names import not_labelled
 from pipeline.tables.cells import LABEL, column_word, find_column, text_of
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex, is_in_its_folder, names_folders
+from pipeline.tables.joined_tables import IN_NAME
 from pipeline.tables.label_checks import check_labels, refuse_contradictions, refuse_placeholders
 from pipeline.tables.label_columns import MADE_UP, UNNAMED
 from pipeline.tables.rows import has_several_labels, label_of, one_image, several_labels, split_of_cell, split_of_table, table_rows
@@ -45,7 +46,9 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
         check_labels(labels, labelled, multi_label)
     others = [understood for understood in tables if understood.columns and understood not in labelled]
     splits = {understood.table.path: _splits_and_groups(understood, index, labels) for understood in others}
-    refuse_contradictions(splits, _differ_in_test, lambda split, table: f"{split} ({table})")
+    own = {table: {path: row.split for path, row in rows.items() if row.split} for table, rows in said.items()}
+    all_splits = {table: found for table, found in {**own, **splits}.items() if found}
+    refuse_contradictions(all_splits, _differ_in_test, lambda split, table: f"{split} ({table})")
     for table in splits.values():
         for path, split in table.items():
             labels.splits[path] = _later_split(split, labels.splits.get(path)) or split
@@ -91,6 +94,8 @@ def _label_column(understood: Understood) -> str:
     columns = understood.columns
     if columns is None or columns.label is None:
         return f"columns {listed(columns.one_hot, 3)}" if columns else "no column"
+    if columns.label == IN_NAME:
+        return "the names"
     keys = understood.profiles[columns.label].keys
     if columns.label in MADE_UP and understood.table.name.lower().endswith(".json"):
         return f"the {columns.label}s"

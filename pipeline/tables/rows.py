@@ -7,6 +7,7 @@ from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.quality.kinds import counted
 from pipeline.tables.cells import only_value, split_of, structured, text_of
 from pipeline.tables.columns import Columns, Understood
+from pipeline.tables.profiles import mark_of
 from pipeline.two_readings import listed
 from pipeline.ways_out import Undecided, Way, exactly, undecided
 
@@ -33,7 +34,7 @@ def table_rows(understood: Understood) -> Iterator[tuple[str, TableRow]]:
     for place, cells in understood.table.rows():
         values = [(cells[i] if i == places[0] else _single(cells[i])) if i is not None else None for i in places]
         if hot:
-            values[1] = "|".join(name for i, name in hot if str(cells[i]).strip() and float(cells[i]) == 1)
+            values[1] = "|".join(name for i, name in hot if mark_of(cells[i]) == 1)
         yield place, TableRow(*values)
 
 
