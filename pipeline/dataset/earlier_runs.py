@@ -5,13 +5,15 @@ import sys
 import numpy as np
 
 from pipeline.dataset.judged import Judged
-from pipeline.dataset.ledger import known_images, record_classes, record_known_images, recorded_classes
+from pipeline.dataset.ledger import known_images, known_range, record_classes, record_known_images, recorded_classes
 from pipeline.dataset.moved_images import Moved, keys_by_class
+from pipeline.dataset.pixel_findings import range_of
 from pipeline.listing.records import Source
 from pipeline.params.ingest import Ingest
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem
 from pipeline.quality.continuity import Changes, Recorded, refuse_unconfirmed, unknown_confirmations
+from pipeline.quality.value_range import other_range
 
 
 def read_recorded(source: Source, paths: Paths) -> Recorded:
@@ -38,8 +40,16 @@ def refuse_changes(changes: Changes, judged: Judged, policies: Ingest) -> None:
     refuse_unconfirmed(changes, judged.images.labels, policies.removed_classes, policies.replaced_images)
 
 
+def tell_other_range(judged: Judged, name: str, paths: Paths) -> None:
+    """Print that unchanged images come out otherwise than in the last run, since the range of values is another one."""
+    before, now = known_range(paths.known_images, name), range_of(judged)
+    if before and now and (told := other_range(before, now)):
+        print(f"ingest: {told}", file=sys.stderr)
+
+
 def record(source: Source, recorded: Recorded, changes: Changes, judged: Judged, moved: Moved, paths: Paths) -> None:
-    """Record the classes, unless the source orders them itself, and some of the kept images of each class with what decided their split."""
+    """Record the classes, unless the source orders them itself, some kept images of each class with what decided their split, and the range of values."""
     if source.class_names is None:
         record_classes(paths.classes, source.name, [*recorded.classes, *changes.new])
-    record_known_images(paths.known_images, source.name, keys_by_class(judged), moved.sides)
+    value_range = range_of(judged)
+    record_known_images(paths.known_images, source.name, keys_by_class(judged), moved.sides, value_range[:2] if value_range else None)

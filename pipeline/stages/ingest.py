@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.dataset.arrays import MappedRows
-from pipeline.dataset.earlier_runs import class_problems, read_recorded, record, refuse_changes
+from pipeline.dataset.earlier_runs import class_problems, read_recorded, record, refuse_changes, tell_other_range
 from pipeline.dataset.intake import Images, take_images
 from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
 from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
@@ -113,6 +113,8 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
         _tell(folder, judged, findings, report, read_as)
+        if config.preprocess.value_range == "auto":
+            tell_other_range(judged, source.name, paths)
         refuse_changes(changes, judged, config.ingest)
         refuse_moved(moved, judged, source.name, config.ingest.moved_images)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
