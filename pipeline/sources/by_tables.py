@@ -63,6 +63,7 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
             unlisted=unlisted,
             without=without,
             used=frozenset([*labels.used, *(fault.path for fault in unused)]),
+            as_text=True,
         ),
         f"a table, {listed(labels.tables)}{_columns(labels)}",
         "" if added else "ingest.format: table",
