@@ -27,6 +27,7 @@ from pipeline.sources.choice import Choice
 from pipeline.sources.image_readings import read_images
 from pipeline.sources.trials import Outcome, refuse_too_many_left_out, with_ways_that_work
 from pipeline.tables.label_checks import refuse_no_classes, refuse_placeholders
+from pipeline.tables.no_column import unread_roles
 from pipeline.tables.opening import is_table_name
 from pipeline.two_readings import classes, listed, two_readings
 from pipeline.ways_out import Undecided, Way
@@ -44,16 +45,18 @@ class Container(NamedTuple):
     """A kind of files with many images each."""
 
     candidates: Callable[[Sequence[str]], list[str]]
-    read: Callable[[Mapping[str, Path], str | None], Reading | None]
+    read: Callable[[Mapping[str, Path], Mapping[str, str]], Reading | None]  # with ingest.columns
 
 
 CONTAINERS: dict[str, Container] = {
-    "parquet": Container(image_parquet.candidates, image_parquet.read),
-    "idx": Container(idx.candidates, lambda files, label: idx.read(files)),
-    "npz": Container(npz.candidates, lambda files, label: npz.read(files)),
-    "cifar": Container(cifar.candidates, cifar.read),
-    "tfrecord": Container(tfrecord.candidates, tfrecord.read),
-    "pixels": Container(pixel_tables.candidates, lambda files, label: pixel_tables.read(files)),
+    "parquet": Container(
+        image_parquet.candidates, lambda files, columns: image_parquet.read(files, columns.get("label"), unread_roles(columns))
+    ),
+    "idx": Container(idx.candidates, lambda files, columns: idx.read(files)),
+    "npz": Container(npz.candidates, lambda files, columns: npz.read(files)),
+    "cifar": Container(cifar.candidates, lambda files, columns: cifar.read(files, columns.get("label"))),
+    "tfrecord": Container(tfrecord.candidates, lambda files, columns: tfrecord.read(files, columns.get("label"), unread_roles(columns))),
+    "pixels": Container(pixel_tables.candidates, lambda files, columns: pixel_tables.read(files, unread_roles(columns))),
 }
 FORMATS = ("auto", "folders", "table", "webdataset", *CONTAINERS)
 
@@ -190,7 +193,7 @@ def _read(choice: Choice, lists: _Lists) -> Reading:
         listing = lists.of(path, settings)
         return replace(_choose(listing, choice, scratch), ignored=listing.ignored)
     for name, container in CONTAINERS.items():
-        if container.candidates([path.name]) and (reading := container.read({path.name: path}, choice.columns.get("label"))):
+        if container.candidates([path.name]) and (reading := container.read({path.name: path}, choice.columns)):
             return _of_format(name, reading, choice)
     if is_table_name(path.name) and settings.format in ("auto", "table"):
         listing = lists.of(path.parent, settings)
@@ -252,14 +255,14 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
 
 
 def _containers(listing: Listing, choice: Choice, scratch: Path) -> dict[str, Reading]:
-    wanted, label = choice.settings.format, choice.columns.get("label")
+    wanted = choice.settings.format
     formats = {other.path: other.format for other in listing.others()}
     found = {}
     for name, container in CONTAINERS.items():
         if wanted in ("auto", name) and (candidates := container.candidates(list(formats))):
             _refuse_pointers(candidates, formats)
             try:
-                reading = container.read({path: extracted(listing, path, scratch) for path in candidates}, label)
+                reading = container.read({path: extracted(listing, path, scratch) for path in candidates}, choice.columns)
             except SourceError:
                 if wanted == "auto" and listing.images > FEW_BESIDE:
                     continue  # arrays of features beside image files, for example

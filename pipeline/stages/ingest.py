@@ -37,7 +37,7 @@ from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
 from pipeline.listing.changes import record_linked_folders, state_of
-from pipeline.listing.records import LeftOut, Source
+from pipeline.listing.records import NO_ORIGIN, LeftOut, Source
 from pipeline.listing.remote import is_url, local_copy
 from pipeline.listing.written_places import refuse_links, refuse_shared_source
 from pipeline.names import listed, shown
@@ -116,7 +116,7 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         if config.preprocess.value_range == "auto":
             tell_other_range(judged, source.name, paths)
         refuse_changes(changes, judged, config.ingest)
-        refuse_moved(moved, judged, source.name, config.ingest.moved_images)
+        refuse_moved(moved, judged, source.name, config.ingest.moved_images, source.reading.origin if source.reading else NO_ORIGIN)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
     if state_of(location) != state.result():
         raise SourceError(
