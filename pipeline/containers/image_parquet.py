@@ -30,10 +30,10 @@ from pipeline.tables.cells import (
     is_image_type,
     naming_parquet_damage,
     numeric_order,
+    refuse_column_called_none,
     split_of,
     text_of,
 )
-from pipeline.tables.no_column import refuse_column_called_none
 from pipeline.two_readings import listed
 
 IMAGE = ("image", "img", "images", "picture", "photo", "bytes", "image_bytes", "content", "jpg", "jpeg", "png", "webp")

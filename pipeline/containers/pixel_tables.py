@@ -20,8 +20,7 @@ from pipeline.containers.in_memory import Pixels
 from pipeline.errors import SourceError
 from pipeline.listing.names import is_visible, normalised
 from pipeline.listing.records import LeftOut, Reading, Record
-from pipeline.tables.cells import LABEL, SPLIT, find_column, numeric_order, split_of, text_of
-from pipeline.tables.no_column import refuse_column_called_none
+from pipeline.tables.cells import LABEL, SPLIT, find_column, numeric_order, refuse_column_called_none, split_of, text_of
 
 PIXEL = re.compile(r"(?:pixels?|px|p)?[ _]?(\d+)(?:x(\d+))?", re.IGNORECASE)
 SMALLEST_SIDE = 8

@@ -17,8 +17,7 @@ from pipeline.containers.tf_example import Feature, parse_example, read_records,
 from pipeline.errors import SourceError
 from pipeline.listing.names import is_visible, normalised
 from pipeline.listing.records import LeftOut, Reading, Record
-from pipeline.tables.cells import GROUP, LABEL, numeric_order, text_of
-from pipeline.tables.no_column import refuse_column_called_none
+from pipeline.tables.cells import GROUP, LABEL, numeric_order, refuse_column_called_none, text_of
 
 SUFFIX = re.compile(r"\.(tfrecords?|tfrec)(\.gz)?(-\d+-of-\d+)?$", re.IGNORECASE)
 NUMBERED = re.compile(r".+-\d{5}-of-\d{5}(\.gz)?$")

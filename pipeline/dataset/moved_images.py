@@ -36,7 +36,8 @@ class EarlierSides:
 class Moved:
     """rows: int (M,), the images that changed sides. to_test: bool (M,). recorded: how many images have a recorded side.
 
-    by: "source" or "group", whichever decides the split of all of them now, or empty. sides: what to record of the sample in data/known_images.csv. digest: of images and sides.
+    by: "source" or "group", which decides the split of all of them now, or empty. sides: what to record of the sample in data/known_images.csv.
+    digest: of images and sides.
     """
 
     rows: np.ndarray
@@ -112,11 +113,17 @@ def refuse_moved(moved: Moved, judged: Judged, name: str, policy: Literal["fail"
     example = judged.subjects([int(moved.rows[0])])[int(moved.rows[0])].path
     counts = ", ".join(f"{count:,} {move}" for move, count in reversed(moved.counts.items()) if count)
     why = f"{DECIDES[moved.by]}. " if moved.by else ""
-    role, where = ("group", origin.groups) if moved.by == "group" else ("split", origin.splits)
-    to_ignore = f", for which ingest.columns: {{{role}: none}} leaves {where} out" if moved.by and where.startswith("column ") else ""
     raise SourceError(
         f"ingest.source: {len(moved.rows):,} of {moved.recorded:,} images of {name} that earlier runs recorded change sides: {counts}, for example "
-        f"{example}. {why}A champion from earlier runs would be tested on images that it was trained on. Let the source decide the split as before{to_ignore}, "
-        "or, if the new split is meant, set ingest.moved_images: keep in params.yaml; data/ingest/findings.csv lists "
-        "the images."
+        f"{example}. {why}A champion from earlier runs would be tested on images that it was trained on. {how_to_go_on(moved.by, origin)}; "
+        "data/ingest/findings.csv lists the images."
+    )
+
+
+def how_to_go_on(by: str, origin: Origin) -> str:
+    """What to do about images that change sides. by: "source" or "group", which decides the split now. origin: where these come from."""
+    role, where = ("group", origin.groups) if by == "group" else ("split", origin.splits)
+    to_ignore = f", for which ingest.columns: {{{role}: none}} leaves {where} out" if by and where.startswith("column ") else ""
+    return (
+        f"Let the source decide the split as before{to_ignore}, or, if the new split is meant, set ingest.moved_images: keep in params.yaml"
     )

@@ -112,8 +112,8 @@ def other_range(before: tuple[float, float], now: ValueRange) -> str:
         return ""
     low, high = map(number, before)
     return (
-        f"the range was {low} to {high} in the last run and is {now.in_words} now: the same image comes out with other values. If images of another "
-        f"depth were added, bring all to one scale; preprocess.value_range: [{low}, {high}] keeps the range of the last run"
+        f"the range was {low} to {high} in the last run and is {now.in_words} now: unless preprocess.value_range is set, the same image comes out with "
+        f"other values. If images of another depth were added, bring all to one scale; [{low}, {high}] keeps the range of the last run"
     )
 
 

@@ -26,8 +26,8 @@ from pipeline.quality.class_names import not_labelled
 from pipeline.sources.choice import Choice
 from pipeline.sources.image_readings import read_images
 from pipeline.sources.trials import Outcome, refuse_too_many_left_out, with_ways_that_work
+from pipeline.tables.cells import unread_roles
 from pipeline.tables.label_checks import refuse_no_classes, refuse_placeholders
-from pipeline.tables.no_column import unread_roles
 from pipeline.tables.opening import is_table_name
 from pipeline.two_readings import classes, listed, two_readings
 from pipeline.ways_out import Undecided, Way

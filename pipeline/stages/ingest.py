@@ -113,8 +113,7 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
         _tell(folder, judged, findings, report, read_as)
-        if config.preprocess.value_range == "auto":
-            tell_other_range(judged, source.name, paths)
+        tell_other_range(judged, source.name, paths)
         refuse_changes(changes, judged, config.ingest)
         refuse_moved(moved, judged, source.name, config.ingest.moved_images, source.reading.origin if source.reading else NO_ORIGIN)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)

@@ -7,9 +7,8 @@ from typing import Literal
 
 from pipeline.errors import SourceError
 from pipeline.listing.split_words import WORDS, split_of_name, words_of
-from pipeline.tables.cells import GROUP, LABEL, MAYBE_CLASS, PATH, column_word, find_column
+from pipeline.tables.cells import GROUP, LABEL, MAYBE_CLASS, PATH, column_word, find_column, refuse_column_called_none, unread_roles
 from pipeline.tables.label_columns import UNNAMED, label_columns
-from pipeline.tables.no_column import refuse_column_called_none, unread_roles
 from pipeline.tables.profiles import BOX_COLUMNS, Profile
 from pipeline.tables.table import Table
 from pipeline.two_readings import listed
