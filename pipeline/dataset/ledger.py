@@ -103,6 +103,11 @@ def recorded_classes(path: Path, dataset: str) -> list[str]:
     return _read_classes(path).get(dataset, [])
 
 
+def recorded_names(classes: Path, known: Path) -> list[str]:
+    """The names of all data sets that are recorded."""
+    return sorted({*_read_classes(classes), *_read_known(known).images})
+
+
 def record_classes(path: Path, dataset: str, names: list[str]) -> None:
     """Record the order of a data set's classes."""
     recorded = _read_classes(path)

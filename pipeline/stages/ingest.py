@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.dataset.arrays import MappedRows
-from pipeline.dataset.earlier_runs import class_problems, read_recorded, record, refuse_changes, tell_other_range
+from pipeline.dataset.earlier_runs import class_problems, not_recorded, read_recorded, record, refuse_changes, tell_other_range
 from pipeline.dataset.intake import Images, take_images
 from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
 from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
@@ -97,6 +97,8 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
     read_as = source.reading.origin_of_all(config.ingest.test_fraction) if source.reading else ""
     print(f"ingest: {shown(read_as)}", flush=True)
     recorded = read_recorded(source, paths)
+    if new := not_recorded(source.name, paths):
+        print(f"ingest: {new}", file=sys.stderr)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
         images, near, doubtful = _take(source, shards, paths, config.ingest.max_pixels)
