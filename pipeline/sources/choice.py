@@ -12,6 +12,7 @@ from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Listing
 from pipeline.listing.split_words import split_of_name
 from pipeline.params.ingest import Ingest
+from pipeline.quality.kinds import counted
 from pipeline.sources.masks import Masks, masks_of
 from pipeline.tables.cells import LABEL
 from pipeline.tables.columns import Understood
@@ -124,6 +125,12 @@ def files_found(listing: Listing) -> str:
         fault = listing.left_out[0]
         told.append(f"{len(listing.left_out):,} left out, for example {fault.path}: {fault.reason}")
     return "; ".join(told) or "nothing"
+
+
+def all_ignored(choice: Choice, listing: Listing) -> str:
+    """That `ingest.ignore` leaves out what there is, and what to do."""
+    count = counted(listing.ignored, "file or folder", "files and folders")
+    return f"no image is left, since ingest.ignore, {listed(choice.settings.ignore)}, leaves out {count}. Write globs that match less."
 
 
 def seen_beside(listing: Listing, tables: Sequence[Understood]) -> str:

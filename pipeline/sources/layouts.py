@@ -23,7 +23,8 @@ from pipeline.listing.opening import Options, is_archive, list_source
 from pipeline.listing.records import LeftOut, Reading, Record, Source, source_name
 from pipeline.params.ingest import Ingest
 from pipeline.quality.class_names import not_labelled
-from pipeline.sources.choice import Choice
+from pipeline.quality.kinds import counted
+from pipeline.sources.choice import Choice, all_ignored
 from pipeline.sources.image_readings import read_images
 from pipeline.sources.trials import Outcome, refuse_too_many_left_out, with_ways_that_work
 from pipeline.tables.cells import unread_roles
@@ -245,6 +246,7 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             f"ingest.source: {choice.path}: found nothing of the format {wanted}, which ingest.format asks for. Set it to auto."
         )
     if not listing.images and not any(True for _ in listing.others()):
+        _refuse_nothing_left(listing, choice)
         raise SourceError(
             f"ingest.source: {choice.path}: no images in a supported layout. Looked for: {LAYOUTS}. Found: {_seen(listing)}{_left_out(listing)}."
         )
@@ -252,6 +254,18 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
         formats = [other.path for other in listing.others()]
         refused.read({path: extracted(listing, path, scratch) for path in refused.candidates(formats)})
     return read_images(listing, choice, scratch)
+
+
+def _refuse_nothing_left(listing: Listing, choice: Choice) -> None:
+    """Raise SourceError for a source without files because `ingest.ignore` leaves them out, or because links lead to nothing."""
+    if listing.ignored:
+        raise SourceError(f"ingest.source: {choice.path}: {all_ignored(choice, listing)}")
+    links = [fault for fault in listing.left_out if fault.finding in ("link", "linked_folder")]
+    if links and len(links) == len(listing.left_out):
+        raise SourceError(
+            f"ingest.source: {choice.path} has nothing but {counted(len(links), 'link', 'links')} without images, for example {links[0].path}: "
+            f"{links[0].reason}"
+        )
 
 
 def _containers(listing: Listing, choice: Choice, scratch: Path) -> dict[str, Reading]:

@@ -34,6 +34,7 @@ from pipeline.sources.layouts import open_source
 from pipeline.tables.cells import numeric_order
 from pipeline.workspace.source_text import SPLIT_ORDER, Example, Told, Understood, describe
 from pipeline.workspace.surroundings import Finding
+from pipeline.workspace.untracked import is_tracked
 
 SECONDS_FOR_RECORDS = 2.0
 SECONDS_BEFORE_A_WORD = 1.0
@@ -66,7 +67,7 @@ def look_at_source(paths: Paths, columns: int = 0) -> Look:
     try:
         return _look(source, ingest, columns, paths)
     except PipelineError as error:
-        return Look(Finding("source", "a run would stop", str(error)))
+        return Look(Finding("source", "a run would stop", str(error)) if is_tracked(source) else Finding("source", ""))
 
 
 def _look(source: Path, ingest: Ingest, columns: int, paths: Paths) -> Look:
