@@ -341,6 +341,36 @@ def test_the_served_model_sees_what_was_packed(tmp_path: Path, model: Path, leas
         assert [list(row.values()) for row in answer["probabilities"]] == expected.tolist()
 
 
+@pytest.mark.parametrize(
+    ("image", "value_range", "words"),
+    [
+        (
+            ramp(0, 1, np.float32),
+            [0, 4095],
+            "values from 0 to 1, fractions, where the training images have whole numbers; the range is 0 to 4095",
+        ),
+        (ramp(0, 254.5, np.float32), [0, 4095], "fractions, where the training images have whole numbers"),
+        (ramp(0, 255, np.uint16), [0, 65535], "values from 0 to 255, which all become about one of 256 shades; the range is 0 to 65535"),
+        (ramp(0, 1, np.float32), [-300.5, 4000.5], "which all become about one of 256 shades"),
+        (ramp(0, 4095, np.uint16), [0, 4095], ""),
+        (np.full((50, 50), 1000, np.uint16), [0, 4095], ""),
+        (ramp(0, 1, np.float32), [0, 1], ""),
+        (ramp(0, 200.5, np.float32), [0, 255], ""),
+        (np.rint(ramp(0, 4095, np.float32)), [0, 4095], ""),
+    ],
+)
+def test_the_served_model_says_which_images_are_on_another_scale(
+    tmp_path: Path, model: Path, caplog: pytest.LogCaptureFixture, image: np.ndarray, value_range: list[float], words: str
+) -> None:
+    spec = ImageSpec(SIDE, SIDE, 1, "pad", (value_range[0], value_range[1])).described()
+    served = load(served_with(model, tmp_path / "served", spec))
+
+    served.predict([encoded(image)])
+
+    said = [record.getMessage() for record in caplog.records]
+    assert [words in line for line in said] == ([True] if words else [])
+
+
 def test_the_served_model_says_what_it_clips(tmp_path: Path, model: Path, caplog: pytest.LogCaptureFixture) -> None:
     spec = ImageSpec(SIDE, SIDE, 1, "pad", (0, 4095)).described()
     served = load(served_with(model, tmp_path / "served", spec))
