@@ -1,5 +1,6 @@
 """`pipeline check` shows what a run would read, by the words of its text, and says in one line where a run would stop."""
 
+import re
 import shutil
 import tarfile
 import time
@@ -499,6 +500,62 @@ def test_a_recorded_data_set_is_said_to_be_compared_by_a_run(tree: Tree, project
 
     assert "earlier runs" not in new
     assert "\n  earlier runs  recorded this data set; whether images were replaced or change sides" in known
+
+
+def test_another_split_than_in_earlier_runs_is_told_before_a_run_stops_at_it(tree: Tree, project: Path) -> None:
+    tree.pictures("{label}/{i}.png", CATS)
+    paths = set_source(project, tree.root)
+    run_ingest(load_config(paths.params), paths, None)
+    assert look_at_source(paths).finding.fix == ""
+    images = sorted(file.relative_to(tree.root).as_posix() for file in tree.root.rglob("*.png"))
+    table = tree.root / "labels.csv"
+    rows = [f"{name},{name.split('/')[0]},p{number // 2}" for number, name in enumerate(images)]
+    table.write_text("\n".join(["file,label,patient", *rows]), encoding="utf-8")
+
+    by_groups = look_at_source(paths).finding
+    columns = look_at_source(set_source(project, tree.root, columns="{group: none}")).finding
+    confirmed = look_at_source(set_source(project, tree.root, columns="{group: auto}", moved_images="keep")).finding
+    table.unlink()
+    for number, name in enumerate(images):
+        place = tree.root / ("test" if number % 3 == 0 else "train") / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (tree.root / name).rename(place)
+    by_folders = look_at_source(set_source(project, tree.root, moved_images="fail")).finding
+
+    start = "the split came from data/splits.csv in earlier runs and comes from {} now: a run will probably stop, since images change sides"
+    assert by_groups.fix.startswith(start.format("column patient"))
+    assert "set ingest.moved_images: keep in params.yaml" in by_groups.fix
+    assert "for which ingest.columns: {group: none} leaves column patient out" in by_groups.fix
+    assert by_folders.fix.startswith(start.format("the folders"))
+    assert columns.fix == confirmed.fix == ""
+
+
+def test_a_split_that_has_been_the_sources_stays_without_a_word_and_is_missed(tree: Tree, project: Path) -> None:
+    tree.pictures("train/{label}/{i}.png", CATS)
+    tree.pictures("test/{label}/{i}.png", CATS)
+    paths = set_source(project, tree.root)
+    run_ingest(load_config(paths.params), paths, None)
+    assert look_at_source(paths).finding.fix == ""
+    shutil.rmtree(tree.root / "test")
+
+    assert look_at_source(paths).finding.fix.startswith("the split came from the source in earlier runs and comes from data/splits.csv now")
+
+
+def test_another_name_than_the_recorded_ones_is_a_new_data_set_and_said_to_be_one(
+    tree: Tree, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree.pictures("{label}/{i}.png", CATS)
+    paths = set_source(project, tree.root)
+    run_ingest(load_config(paths.params), paths, None)
+    renamed = tree.root.rename(tree.root.with_name("pets (1)"))
+    capsys.readouterr()
+    paths = set_source(project, renamed)
+    told = r"nothing is recorded under the name pets-\(1\): a new data set\. Recorded are: ([\w-]+, )*set\. If it is one of them"
+
+    assert re.search(told, look_at_source(paths).text)
+    run_ingest(load_config(paths.params), paths, None)
+    assert re.search(f"ingest: {told}", capsys.readouterr().err)
+    assert "nothing is recorded" not in look_at_source(paths).text
 
 
 def test_one_file_left_out_is_too_much_if_that_is_asked_for(tree: Tree, project: Path) -> None:

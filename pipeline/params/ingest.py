@@ -76,15 +76,21 @@ def _encoding(name: str) -> str:
     return found.name if found else name
 
 
+def _column_or_none(name: object) -> object:
+    if not name:
+        raise ValueError('should be auto, none (no column has them), or the name of a column; quotes make a number a name, as in "7"')
+    return name
+
+
 class Columns(Section):
     path: str = "auto"
     """auto, or the column of the paths"""
     label: str = "auto"
     """auto, or the column of the classes"""
-    split: str = "auto"
-    """auto, or the column of train, val and test"""
-    group: str = "auto"
-    """auto, or the column of what stays together in one split, such as a patient"""
+    split: Annotated[str, BeforeValidator(_column_or_none)] = "auto"
+    """auto, none, or the column of train, val and test"""
+    group: Annotated[str, BeforeValidator(_column_or_none)] = "auto"
+    """auto, none, or the column of what stays together in one split, such as a patient"""
 
 
 class Ingest(Section):
@@ -95,7 +101,7 @@ class Ingest(Section):
     class_from: Annotated[str, AfterValidator(_class_from)]
     """auto, first_folder, last_folder, file_name (cat.0.jpg), or a pattern of paths, e.g. "{split}/{class}/*.jpg" or "{class}_*.png"; see docs/data.md"""
     columns: Columns
-    """columns of the tables: auto, or their names, as in {path: file, label: species}; also split and group"""
+    """columns of the tables: auto, or their names, as in {path: file, label: species}; also split and group, which may be none"""
     multi_label: Literal["fail", "combine"]
     """fail, or combine: labels made of several, such as "scab rust", are classes of their own"""
     placeholder: Policy

@@ -72,6 +72,7 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
             unlisted=unlisted,
             without=without,
             used=frozenset([*labels.used, *(fault.path for fault in unused if fault.finding == "unused_table")]),
+            as_text=True,
         ),
         f"a table, {listed(labels.tables)}{_columns(labels)}",
         "" if added else "ingest.format: table",

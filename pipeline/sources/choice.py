@@ -147,6 +147,12 @@ def files_found(listing: Listing) -> str:
     return "; ".join(told) or "nothing"
 
 
+def all_ignored(choice: Choice, listing: Listing) -> str:
+    """That `ingest.ignore` leaves out what there is, and what to do."""
+    count = counted(listing.ignored, "file or folder", "files and folders")
+    return f"no image is left, since ingest.ignore, {listed(choice.settings.ignore)}, leaves out {count}. Write globs that match less."
+
+
 def seen_beside(listing: Listing, tables: Sequence[Understood]) -> str:
     """Tables that do not help, and the kinds of other files."""
     told = [

@@ -18,7 +18,17 @@ from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.by_folders import COVERED, by_folders, has_training
 from pipeline.sources.by_names import by_names, class_names_in_flat, origin_of_names
 from pipeline.sources.by_tables import by_table
-from pipeline.sources.choice import Choice, among_images, class_from_paths, example_of, files_found, image_folders, other_task, seen_beside
+from pipeline.sources.choice import (
+    Choice,
+    all_ignored,
+    among_images,
+    class_from_paths,
+    example_of,
+    files_found,
+    image_folders,
+    other_task,
+    seen_beside,
+)
 from pipeline.sources.comparison import compare_readings, refuse_other_splits
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
@@ -127,7 +137,8 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
     if sign := signs_of_other_task(listing):
         raise other_task(choice, listing, sign, "no classes found")
     if not listing.images:
-        raise SourceError(f"ingest.source: {choice.path} has no images that are read here. Found: {files_found(listing)}.")
+        ignored = f" Beside them, {all_ignored(choice, listing)}" if listing.ignored else ""
+        raise SourceError(f"ingest.source: {choice.path} has no images that are read here. Found: {files_found(listing)}.{ignored}")
     seen = (
         f"ingest.source: {choice.path}: no classes found: {listing.images:,} images in {image_folders(listing)}, for example "
         f"{example_of(listing)}{seen_beside(listing, tables)}."

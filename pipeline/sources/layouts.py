@@ -23,9 +23,11 @@ from pipeline.listing.opening import Options, is_archive, list_source
 from pipeline.listing.records import LeftOut, Reading, Record, Source, source_name
 from pipeline.params.ingest import Ingest
 from pipeline.quality.class_names import not_labelled
-from pipeline.sources.choice import Choice
+from pipeline.quality.kinds import counted
+from pipeline.sources.choice import Choice, all_ignored
 from pipeline.sources.image_readings import read_images
 from pipeline.sources.trials import Outcome, refuse_too_many_left_out, with_ways_that_work
+from pipeline.tables.cells import unread_roles
 from pipeline.tables.label_checks import refuse_no_classes, refuse_placeholders
 from pipeline.tables.opening import is_table_name
 from pipeline.two_readings import classes, listed, two_readings
@@ -44,16 +46,18 @@ class Container(NamedTuple):
     """A kind of files with many images each."""
 
     candidates: Callable[[Sequence[str]], list[str]]
-    read: Callable[[Mapping[str, Path], str | None], Reading | None]
+    read: Callable[[Mapping[str, Path], Mapping[str, str]], Reading | None]  # with ingest.columns
 
 
 CONTAINERS: dict[str, Container] = {
-    "parquet": Container(image_parquet.candidates, image_parquet.read),
-    "idx": Container(idx.candidates, lambda files, label: idx.read(files)),
-    "npz": Container(npz.candidates, lambda files, label: npz.read(files)),
-    "cifar": Container(cifar.candidates, cifar.read),
-    "tfrecord": Container(tfrecord.candidates, tfrecord.read),
-    "pixels": Container(pixel_tables.candidates, lambda files, label: pixel_tables.read(files)),
+    "parquet": Container(
+        image_parquet.candidates, lambda files, columns: image_parquet.read(files, columns.get("label"), unread_roles(columns))
+    ),
+    "idx": Container(idx.candidates, lambda files, columns: idx.read(files)),
+    "npz": Container(npz.candidates, lambda files, columns: npz.read(files)),
+    "cifar": Container(cifar.candidates, lambda files, columns: cifar.read(files, columns.get("label"))),
+    "tfrecord": Container(tfrecord.candidates, lambda files, columns: tfrecord.read(files, columns.get("label"), unread_roles(columns))),
+    "pixels": Container(pixel_tables.candidates, lambda files, columns: pixel_tables.read(files, unread_roles(columns))),
 }
 FORMATS = ("auto", "folders", "table", "webdataset", *CONTAINERS)
 
@@ -190,7 +194,7 @@ def _read(choice: Choice, lists: _Lists) -> Reading:
         listing = lists.of(path, settings)
         return replace(_choose(listing, choice, scratch), ignored=listing.ignored)
     for name, container in CONTAINERS.items():
-        if container.candidates([path.name]) and (reading := container.read({path.name: path}, choice.columns.get("label"))):
+        if container.candidates([path.name]) and (reading := container.read({path.name: path}, choice.columns)):
             return _of_format(name, reading, choice)
     if is_table_name(path.name) and settings.format in ("auto", "table"):
         listing = lists.of(path.parent, settings)
@@ -242,6 +246,7 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             f"ingest.source: {choice.path}: found nothing of the format {wanted}, which ingest.format asks for. Set it to auto."
         )
     if not listing.images and not any(True for _ in listing.others()):
+        _refuse_nothing_left(listing, choice)
         raise SourceError(
             f"ingest.source: {choice.path}: no images in a supported layout. Looked for: {LAYOUTS}. Found: {_seen(listing)}{_left_out(listing)}."
         )
@@ -251,15 +256,27 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     return read_images(listing, choice, scratch)
 
 
+def _refuse_nothing_left(listing: Listing, choice: Choice) -> None:
+    """Raise SourceError for a source without files because `ingest.ignore` leaves them out, or because links lead to nothing."""
+    if listing.ignored:
+        raise SourceError(f"ingest.source: {choice.path}: {all_ignored(choice, listing)}")
+    links = [fault for fault in listing.left_out if fault.finding in ("link", "linked_folder")]
+    if links and len(links) == len(listing.left_out):
+        raise SourceError(
+            f"ingest.source: {choice.path} has nothing but {counted(len(links), 'link', 'links')} without images, for example {links[0].path}: "
+            f"{links[0].reason}"
+        )
+
+
 def _containers(listing: Listing, choice: Choice, scratch: Path) -> dict[str, Reading]:
-    wanted, label = choice.settings.format, choice.columns.get("label")
+    wanted = choice.settings.format
     formats = {other.path: other.format for other in listing.others()}
     found = {}
     for name, container in CONTAINERS.items():
         if wanted in ("auto", name) and (candidates := container.candidates(list(formats))):
             _refuse_pointers(candidates, formats)
             try:
-                reading = container.read({path: extracted(listing, path, scratch) for path in candidates}, label)
+                reading = container.read({path: extracted(listing, path, scratch) for path in candidates}, choice.columns)
             except SourceError:
                 if wanted == "auto" and listing.images > FEW_BESIDE:
                     continue  # arrays of features beside image files, for example

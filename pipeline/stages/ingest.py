@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.dataset.arrays import MappedRows
-from pipeline.dataset.earlier_runs import class_problems, read_recorded, record, refuse_changes
+from pipeline.dataset.earlier_runs import class_problems, not_recorded, read_recorded, record, refuse_changes, tell_other_range
 from pipeline.dataset.intake import Images, take_images
 from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
 from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
@@ -37,7 +37,7 @@ from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
 from pipeline.listing.changes import record_linked_folders, state_of
-from pipeline.listing.records import LeftOut, Source
+from pipeline.listing.records import NO_ORIGIN, LeftOut, Source
 from pipeline.listing.remote import is_url, local_copy
 from pipeline.listing.written_places import refuse_links, refuse_shared_source
 from pipeline.names import listed, shown
@@ -97,6 +97,8 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
     read_as = source.reading.origin_of_all(config.ingest.test_fraction) if source.reading else ""
     print(f"ingest: {shown(read_as)}", flush=True)
     recorded = read_recorded(source, paths)
+    if new := not_recorded(source.name, paths):
+        print(f"ingest: {new}", file=sys.stderr)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
         images, near, doubtful = _take(source, shards, paths, config.ingest.max_pixels)
@@ -113,8 +115,9 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
         _tell(folder, judged, findings, report, read_as)
+        tell_other_range(judged, source.name, paths)
         refuse_changes(changes, judged, config.ingest)
-        refuse_moved(moved, judged, source.name, config.ingest.moved_images)
+        refuse_moved(moved, judged, source.name, config.ingest.moved_images, source.reading.origin if source.reading else NO_ORIGIN)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
     if state_of(location) != state.result():
         raise SourceError(

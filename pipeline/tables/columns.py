@@ -8,7 +8,7 @@ from typing import Literal
 
 from pipeline.errors import SourceError
 from pipeline.listing.split_words import WORDS, split_of_name, words_of
-from pipeline.tables.cells import GROUP, LABEL, MAYBE_CLASS, PATH, column_word, find_column
+from pipeline.tables.cells import GROUP, LABEL, MAYBE_CLASS, PATH, column_word, find_column, refuse_column_called_none, unread_roles
 from pipeline.tables.label_columns import UNNAMED, label_columns
 from pipeline.tables.profiles import BOX_COLUMNS, Profile
 from pipeline.tables.table import Table
@@ -105,9 +105,16 @@ def _why_no_images(profiles: Mapping[str, Profile], rows: int) -> str:
 def _with_columns(
     table: Table, rows: int, profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str], folders: Collection[str]
 ) -> Understood:
+    unread = unread_roles(chosen)
+    refuse_column_called_none(table.path, profiles, unread)
     split, is_split, unknown_split = _split_column(table, profiles, path, chosen)
     group = chosen.get("group") if chosen.get("group") in profiles else _group_column(profiles, path)
     others = [profile for profile in profiles.values() if profile.name not in (path.name, split, group)]
+    if "group" in unread:
+        group = None
+    if "split" in unread:
+        others = [profile for profile in others if profile is not unknown_split]
+        split, is_split, unknown_split = None, None, None
     boxes = [profile.name for profile in others if profile.word in BOX_COLUMNS and profile.filled]
     if boxes and len(path.images) < path.filled:
         return Understood(
@@ -203,7 +210,7 @@ def _has_numbers(profile: Profile) -> bool:
 
 def refuse_unknown_columns(tables: Sequence[Understood], chosen: Mapping[str, str]) -> None:
     """Raise SourceError if no table has a column that `ingest.columns` names."""
-    for role, name in ((role, name) for role, name in chosen.items() if role != "multi_label"):
+    for role, name in ((role, name) for role, name in chosen.items() if role not in {"multi_label", *unread_roles(chosen)}):
         if not any(name in understood.profiles for understood in tables):
             found = "; ".join(f"{understood.table.path}: {', '.join(understood.profiles)}" for understood in tables) or "no table"
             meant = _meant(name, [column for understood in tables for column in understood.profiles])
