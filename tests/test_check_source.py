@@ -112,7 +112,7 @@ def test_a_table_with_groups(tree: Tree) -> None:
         "What a run reads (no image is decoded yet):",
         "",
         "  layout  a table, t.csv (filename, label, patient_id) (ingest.format: table)",
-        "  origin  classes from column label of t.csv, groups from column patient_id; 30 % held out at random as test",
+        "  origin  classes from column label of t.csv, groups from column patient_id; 30 % held out as test, by a hash of the pixels or the group",
         "  images  6 of 2 classes",
         "  splits  no test images: a share of 30 % is held out (ingest.test_fraction)",
         "  groups  2, each on one side of every split; images without a group: 1",
@@ -331,7 +331,7 @@ def test_a_source_without_fault_is_shown_whatever_else_is_wrong(project: Path) -
         "What a run reads (no image is decoded yet):\n"
         "\n"
         "  layout  class folders (ingest.format: folders)\n"
-        "  origin  classes from the folders; 20 % held out at random as test\n"
+        "  origin  classes from the folders; 20 % held out as test, by a hash of the pixels or the group\n"
         "  images  4 of 2 classes\n"
         "  splits  no test images: a share of 20 % is held out (ingest.test_fraction)\n"
         "\n"
@@ -361,10 +361,10 @@ def test_a_place_that_is_refused_is_told_once(project: Path, source: str) -> Non
     assert " source " not in output.replace("ingest.source", "")
 
 
-def test_a_source_at_a_url_is_left_to_the_first_run(project: Path) -> None:
-    finding, text = look_at_source(set_source(project, "https://127.0.0.1:9/flowers.zip"))
+def test_a_source_at_a_url_of_a_store_is_left_to_a_run(project: Path) -> None:
+    finding, text = look_at_source(set_source(project, "s3://flowers/flowers.zip"))
 
-    assert (finding.found, finding.fix, text) == ("https://127.0.0.1:9/flowers.zip is read at the first run", "", "")
+    assert (finding.found, finding.fix, text) == ("s3://flowers/flowers.zip is read by a run", "", "")
 
 
 def pack(tree: Tree) -> Path:

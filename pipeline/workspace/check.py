@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigError, PipelineError, SourceError
 from pipeline.installation import PYTHONS
+from pipeline.listing.remote import ask
+from pipeline.listing.stores import over_http
 from pipeline.listing.written_places import refuse_links, refuse_other_files, refuse_shared_source
 from pipeline.network import check_network, masked
 from pipeline.packages import TENSORFLOW, tensorflow_packages, version_of
@@ -45,6 +47,8 @@ def check_inputs(paths: Paths) -> Config:
             f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist{elsewhere}. "
             "Set it to a folder of class folders, or to another layout of docs/data.md."
         )
+    if over_http(config.ingest.source):
+        ask(config.ingest.source, paths.scratch / "sources")  # DVC has the same words for any failure
     refuse_untracked(source)
     for file in (paths.ledger, paths.classes):
         if not file.is_file():

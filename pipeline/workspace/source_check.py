@@ -22,6 +22,8 @@ from pipeline.errors import PipelineError, SourceError
 from pipeline.listing.listing import IMAGE_SUFFIXES
 from pipeline.listing.opening import ARCHIVE, LOOSE_IMAGES, is_archive
 from pipeline.listing.records import LeftOut, Source
+from pipeline.listing.remote import ask
+from pipeline.listing.stores import over_http
 from pipeline.listing.tar_archives import COMPRESSIONS
 from pipeline.listing.written_places import refuse_shared_source
 from pipeline.params.ingest import Ingest
@@ -58,7 +60,8 @@ def look_at_source(paths: Paths, columns: int = 0) -> Look:
         config = load_config(paths.params)
         ingest, source = config.ingest, config.source_path(paths.root)
         if "://" in ingest.source:
-            return Look(Finding("source", f"{ingest.source} is read at the first run"))
+            told = f" ({ask(ingest.source, paths.scratch / 'sources')})" if over_http(ingest.source) else ""
+            return Look(Finding("source", f"{ingest.source} is read by a run{told}"))
         refuse_shared_source(source, paths)
     except PipelineError:
         return Look(Finding("source", ""))
