@@ -2,25 +2,28 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from pipeline.errors import SourceError
+from pipeline.ways_out import Undecided, Way, in_a_sentence
+
+__all__ = ["Way", "classes", "listed", "two_readings"]
 
 NAMED = 5
 LONGEST = 80
 
 
-class Way(NamedTuple):
-    """One reading: what it makes of the source, and what to write in params.yaml to get it."""
+def two_readings(source: Path, seen: str, ways: Sequence[Way]) -> Undecided:
+    """One line with what was seen, and each way to read it: what it makes of the source, and what to write in params.yaml to get it."""
 
-    what: str
-    settings: str
+    def told(left: Sequence[Way]) -> str:
+        if not left:
+            return f"ingest.source: {source}: {seen}. {in_a_sentence(left)}"
+        readings = [f"{way.what}: set {way.written}" if way.what and way.settings else way.sentence for way in left]
+        if len(left) == 1:
+            return f"ingest.source: {source}: {seen}. One reading is possible: {readings[0]}."
+        numbered = "; ".join(f"({i}) {reading}" for i, reading in enumerate(readings, 1))
+        return f"ingest.source: {source} can be read in {'two' if len(left) == 2 else len(left)} ways: {seen}. {numbered}."
 
-
-def two_readings(source: Path, seen: str, ways: Sequence[Way]) -> SourceError:
-    """One line with what was seen, and each way to read it with its settings."""
-    told = "; ".join(f"({i}) {way.what}: set {way.settings}" for i, way in enumerate(ways, 1))
-    return SourceError(f"ingest.source: {source} can be read in {'two' if len(ways) == 2 else len(ways)} ways: {seen}. {told}.")
+    return Undecided(ways, told)
 
 
 def classes(names: Collection[str]) -> str:

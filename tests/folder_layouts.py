@@ -520,7 +520,7 @@ def _folders_that_are_no_classes(name: str, *folders: str) -> None:
             tree.pictures(f"{folder}/IMG_{{i:04}}.jpg", {"x": 6})
 
     build.__name__ = f"flat_{name}"
-    advice = () if name == "splits" else (({"class_from": "first_folder"}, right(none=each(6, *folders))),)
+    advice = () if "splits" in name else (({"class_from": "first_folder"}, right(none=each(6, *folders))),)
     stops(*folders, advice=advice)(build)
 
 

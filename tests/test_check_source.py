@@ -1,5 +1,6 @@
 """`pipeline check` shows what a run would read, by the words of its text, and says in one line where a run would stop."""
 
+import re
 import shutil
 import tarfile
 import time
@@ -111,7 +112,7 @@ def test_a_table_with_groups(tree: Tree) -> None:
         "What a run reads (no image is decoded yet):",
         "",
         "  layout  a table, t.csv (filename, label, patient_id) (ingest.format: table)",
-        "  origin  classes from column label of t.csv, groups from column patient_id; 30 % held out at random as test",
+        "  origin  classes from column label of t.csv, groups from column patient_id; 30 % held out as test, by a hash of the pixels or the group",
         "  images  6 of 2 classes",
         "  splits  no test images: a share of 30 % is held out (ingest.test_fraction)",
         "  groups  2, each on one side of every split; images without a group: 1",
@@ -315,7 +316,7 @@ def test_a_run_that_would_stop_is_a_line_of_the_table(tree: Tree, project: Path)
     fixes = [line for line in output.splitlines() if line.startswith("Fix: ")]
     assert code == 2
     assert "! source      a run would stop\n" in output
-    assert [line.startswith(f"Fix: ingest.source: {tree.root} can be read in 3 ways: ") for line in fixes] == [True]
+    assert [line.startswith(f"Fix: ingest.source: {tree.root} can be read in 4 ways: ") for line in fixes] == [True]
     assert "What a run reads" not in output
 
 
@@ -330,7 +331,7 @@ def test_a_source_without_fault_is_shown_whatever_else_is_wrong(project: Path) -
         "What a run reads (no image is decoded yet):\n"
         "\n"
         "  layout  class folders (ingest.format: folders)\n"
-        "  origin  classes from the folders; 20 % held out at random as test\n"
+        "  origin  classes from the folders; 20 % held out as test, by a hash of the pixels or the group\n"
         "  images  4 of 2 classes\n"
         "  splits  no test images: a share of 20 % is held out (ingest.test_fraction)\n"
         "\n"
@@ -360,10 +361,10 @@ def test_a_place_that_is_refused_is_told_once(project: Path, source: str) -> Non
     assert " source " not in output.replace("ingest.source", "")
 
 
-def test_a_source_at_a_url_is_left_to_the_first_run(project: Path) -> None:
-    finding, text = look_at_source(set_source(project, "https://127.0.0.1:9/flowers.zip"))
+def test_a_source_at_a_url_of_a_store_is_left_to_a_run(project: Path) -> None:
+    finding, text = look_at_source(set_source(project, "s3://flowers/flowers.zip"))
 
-    assert (finding.found, finding.fix, text) == ("https://127.0.0.1:9/flowers.zip is read at the first run", "", "")
+    assert (finding.found, finding.fix, text) == ("s3://flowers/flowers.zip is read by a run", "", "")
 
 
 def pack(tree: Tree) -> Path:
@@ -499,6 +500,62 @@ def test_a_recorded_data_set_is_said_to_be_compared_by_a_run(tree: Tree, project
 
     assert "earlier runs" not in new
     assert "\n  earlier runs  recorded this data set; whether images were replaced or change sides" in known
+
+
+def test_another_split_than_in_earlier_runs_is_told_before_a_run_stops_at_it(tree: Tree, project: Path) -> None:
+    tree.pictures("{label}/{i}.png", CATS)
+    paths = set_source(project, tree.root)
+    run_ingest(load_config(paths.params), paths, None)
+    assert look_at_source(paths).finding.fix == ""
+    images = sorted(file.relative_to(tree.root).as_posix() for file in tree.root.rglob("*.png"))
+    table = tree.root / "labels.csv"
+    rows = [f"{name},{name.split('/')[0]},p{number // 2}" for number, name in enumerate(images)]
+    table.write_text("\n".join(["file,label,patient", *rows]), encoding="utf-8")
+
+    by_groups = look_at_source(paths).finding
+    columns = look_at_source(set_source(project, tree.root, columns="{group: none}")).finding
+    confirmed = look_at_source(set_source(project, tree.root, columns="{group: auto}", moved_images="keep")).finding
+    table.unlink()
+    for number, name in enumerate(images):
+        place = tree.root / ("test" if number % 3 == 0 else "train") / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (tree.root / name).rename(place)
+    by_folders = look_at_source(set_source(project, tree.root, moved_images="fail")).finding
+
+    start = "the split came from data/splits.csv in earlier runs and comes from {} now: a run will probably stop, since images change sides"
+    assert by_groups.fix.startswith(start.format("column patient"))
+    assert "set ingest.moved_images: keep in params.yaml" in by_groups.fix
+    assert "for which ingest.columns: {group: none} leaves column patient out" in by_groups.fix
+    assert by_folders.fix.startswith(start.format("the folders"))
+    assert columns.fix == confirmed.fix == ""
+
+
+def test_a_split_that_has_been_the_sources_stays_without_a_word_and_is_missed(tree: Tree, project: Path) -> None:
+    tree.pictures("train/{label}/{i}.png", CATS)
+    tree.pictures("test/{label}/{i}.png", CATS)
+    paths = set_source(project, tree.root)
+    run_ingest(load_config(paths.params), paths, None)
+    assert look_at_source(paths).finding.fix == ""
+    shutil.rmtree(tree.root / "test")
+
+    assert look_at_source(paths).finding.fix.startswith("the split came from the source in earlier runs and comes from data/splits.csv now")
+
+
+def test_another_name_than_the_recorded_ones_is_a_new_data_set_and_said_to_be_one(
+    tree: Tree, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree.pictures("{label}/{i}.png", CATS)
+    paths = set_source(project, tree.root)
+    run_ingest(load_config(paths.params), paths, None)
+    renamed = tree.root.rename(tree.root.with_name("pets (1)"))
+    capsys.readouterr()
+    paths = set_source(project, renamed)
+    told = r"nothing is recorded under the name pets-\(1\): a new data set\. Recorded are: ([\w-]+, )*set\. If it is one of them"
+
+    assert re.search(told, look_at_source(paths).text)
+    run_ingest(load_config(paths.params), paths, None)
+    assert re.search(f"ingest: {told}", capsys.readouterr().err)
+    assert "nothing is recorded" not in look_at_source(paths).text
 
 
 def test_one_file_left_out_is_too_much_if_that_is_asked_for(tree: Tree, project: Path) -> None:

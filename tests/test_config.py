@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.params.reader import load_config
+from pipeline.params.reader import Config, load_config, usual_values
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -39,6 +39,10 @@ def line_of(start: str) -> int:
     return next(i for i, line in enumerate(TEXT.splitlines(), start=1) if line.strip().startswith(start))
 
 
+def test_the_usual_values_are_those_of_the_projects_own_parameters() -> None:
+    assert Config.model_validate(usual_values()) == load_config(ROOT / "params.yaml")
+
+
 def test_the_projects_own_parameters_are_valid() -> None:
     config = load_config(ROOT / "params.yaml").flat()
 
@@ -68,6 +72,8 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
     [
         ("image_size: auto", "image_size: [4, 2.5]", "should be auto or [height, width] in px, each 8 to 1024; found [4, 2.5]."),
         ("value_range: auto", "value_range: [7, 7]", "should be auto or [low, high], two numbers of which the first is less than the second, as in"),
+        ("value_range: auto", "value_range: 4095", "as in [0, 4095]; found 4095. Did you mean [0, 4095]?"),
+        ("value_range: auto", "value_range: 1.5", "found 1.5. Did you mean [0, 1.5]?"),
         ("value_range: auto", "value_range: [0, .inf]", "as in [0, 4095]; found [0, inf]."),
         ("value_range: auto", "value_range: 0 to 4095", "as in [0, 4095]; found '0 to 4095'."),
         ("max_pixels: 100000000", "max_pixels: 5000", "should be a whole number from 10000 to 1000000000; found 5000."),
@@ -102,7 +108,15 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         ("\ntrain:", "\n  train:", "model.train is not a parameter. Did you mean train, at the beginning of a line?"),
         (TOP_K, "\nevaluate:", f"{A_SECTION} nothing"),
         (TOP_K, "\nevaluate: 3", f"{A_SECTION} 3."),
-        (TOP_K, "", "params.yaml:1: evaluate is missing. Add it"),
+        ("image_size: auto", "image_size: 28", "found 28. Did you mean [28, 28]?"),
+        (TOP_K, "", "params.yaml:1: evaluate is missing. Add this line, at the beginning of a line: `evaluate: {top_k: 3}`."),
+        (f"  {COLUMNS}", "  #", f"ingest.columns is missing. Add this line, in section `ingest:`: `{COLUMNS}`."),
+        ("  ignore: []", "  #", "ingest.ignore is missing. Add this line, in section `ingest:`: `ignore: []`."),
+        ("  follow_links: true", "  #", "ingest.follow_links is missing. Add this line, in section `ingest:`: `follow_links: true`."),
+        ("  test_fraction: 0.2", "  #", "ingest.test_fraction is missing. Add this line, in section `ingest:`: `test_fraction: 0.2`."),
+        ("  format: auto", "  #", "ingest.format is missing. Add this line, in section `ingest:`: `format: auto`."),
+        (COLUMNS, "columns: {group: null}", "ingest.columns.group should be auto, none (no column has them), or the name of a column"),
+        (COLUMNS, 'columns: {split: ""}', "ingest.columns.split should be auto, none (no column has them), or the name of a column"),
         ("  top_k: 3", "", "evaluate should be a section"),
         ("  margin: 0.0", "  margin: 0.0\n  top: 3", "register.top is not a parameter. Known here: model_name, min_accuracy, margin."),
         ("seed: 1", "seed: 2024-01-01", "found '2024-01-01'"),

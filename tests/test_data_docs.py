@@ -312,4 +312,4 @@ def test_a_source_that_can_be_read_in_two_ways_is_refused_with_the_parameters_th
 
 def test_the_page_shows_all_kinds_of_layouts() -> None:
     assert len(layouts()) > 30
-    assert len(refusals()) == 11
+    assert len(refusals()) == 14

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from pipeline.listing.names import is_escaping, is_visible, normalised
-from pipeline.quality.class_names import similar_names
+from pipeline.quality.class_names import same_numbers, similar_names
 from tests.source_trees import files, listing_of, write
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
@@ -103,3 +103,16 @@ def test_hidden_paths_are_told() -> None:
 )
 def test_names_that_may_be_meant_as_one_are_paired(names: list[str], pairs: list[tuple[str, str]]) -> None:
     assert similar_names(names) == pairs
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        (["1", "01", "001", "10", "100"], [("1", "001"), ("1", "01")]),
+        (["0", "00", "0.5", "0.50", "1.05", "1.5", "1,005", "1,5"], [("0", "00")]),
+        (["dog 7", "dog 007", "dog 70", "dog7"], [("dog 7", "dog 007")]),
+        (["00020", "00021"], []),
+    ],
+)
+def test_names_that_differ_in_zeros_before_a_number_are_paired(names: list[str], pairs: list[tuple[str, str]]) -> None:
+    assert same_numbers(names) == pairs

@@ -233,3 +233,39 @@ def test_a_zip_that_is_a_link_is_read(tmp_path: Path, store: Tree) -> None:
     link(tmp_path / "pets.zip", tmp_path / "real.zip")
 
     assert counts(list(read(tmp_path / "pets.zip").records)) == {"none": CATS}
+
+
+def test_links_to_a_drive_that_is_not_there_say_so(source: Path, store: Tree) -> None:
+    for label in CATS:
+        link(source / label, store.root / label)
+
+    said = stop_of(source)
+
+    assert "has nothing but 2 links without images, for example cat: a link to " in said
+    assert "/cat, which is not there: is the drive mounted?" in said
+    assert "layout" not in said
+
+
+def test_links_to_empty_folders_say_so(source: Path, store: Tree) -> None:
+    for label in CATS:
+        (store.root / label).mkdir()
+        link(source / label, store.root / label)
+
+    said = stop_of(source)
+
+    assert "for example cat: a link to " in said
+    assert "/cat, a folder without any file: is the drive mounted?" in said
+    assert "are read" not in said
+    assert "layout" not in said
+
+
+@pytest.mark.parametrize("ignore", [["*"], ["cat", "dog"], ["*.jpg"]])
+def test_globs_that_leave_out_everything_are_named(source: Path, ignore: list[str]) -> None:
+    Tree(source).pictures("{label}/{i}.jpg", CATS)
+    if ignore == ["*.jpg"]:
+        (source / "read.me").write_text("hello", encoding="utf-8")
+
+    said = stop_of(source, ignore=ignore)
+
+    assert f"no image is left, since ingest.ignore, {' and '.join(ignore)}, leaves out" in said
+    assert "supported layout" not in said

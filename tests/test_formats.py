@@ -24,7 +24,7 @@ from pipeline.images.decoding import FORMATS, ImageSpec, decode, encoded_to_inpu
 from pipeline.images.format_marks import MARKS_BY_START
 from pipeline.images.formats import SNIFF_BYTES, describe_formats, identify
 from pipeline.images.header_formats import is_heic_read
-from pipeline.quality.inspection import inspect, is_misnamed
+from pipeline.quality.inspection import FACTS, inspect, is_misnamed
 from tests.format_samples import DOCUMENTED, NOISE, PICTURE, dng, encoded, heic, old_tar, psd, tiff, written, zipped
 
 ROOT = Path(__file__).parent.parent
@@ -290,10 +290,10 @@ def test_a_heic_is_turned_upright_once(orientation: int, where: str) -> None:
 
 
 def test_a_heic_goes_the_same_way_as_every_image() -> None:
-    facts = inspect(heic())
+    facts = np.array([inspect(heic())], FACTS)[0]
 
-    assert facts[1:3] == PICTURE.size
-    assert FORMATS[int(str(facts[4]))] == "HEIF"
+    assert (facts["width"], facts["height"]) == PICTURE.size
+    assert FORMATS[facts["format"]] == "HEIF"
     assert decode(heic(PICTURE.convert("L"))).mode == "L"
     assert encoded_to_input(heic(Image.new("RGBA", (8, 8), (0, 0, 0, 0))), ImageSpec(8, 8, 3, "pad")).min() >= 254  # on white
 

@@ -310,6 +310,28 @@ def test_a_class_that_may_be_the_plural_of_another_is_kept_and_told(tmp_path: Pa
     assert found.report["images"] == 30
 
 
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        (("Cat", "cat"), "differ in case, spaces or accents only"),
+        (("TRUE", "true"), "differ in case, spaces or accents only"),
+        (("1", "01"), "differ in zeros before a number only"),
+        (("dog 7", "dog 007"), "differ in zeros before a number only"),
+    ],
+)
+def test_classes_whose_names_are_almost_the_same_are_named_in_the_output(
+    tmp_path: Path, source: Path, names: tuple[str, str], note: str
+) -> None:
+    rows = [(image, name) for name, kind in zip(names, sorted(source.iterdir()), strict=False) for image in sorted(kind.iterdir())]
+    (source / "labels.csv").write_text("path,class\n" + "".join(f"{path.relative_to(source)},{name}\n" for path, name in rows))
+
+    found = run(tmp_path, source, format="table")
+
+    pairs = [(line["label"], line["other_label"], line["note"]) for line in found.findings if line["finding"] == "similar_names"]
+    assert pairs == [(*names, note)]
+    assert f"1 pair of ambiguous class names: {names[0]}, {names[1]}: {note}" in found.printed
+
+
 def test_class_names_that_may_be_no_classes_are_kept_and_told(tmp_path: Path, source: Path) -> None:
     (source / "circle").rename(source / "unknown")
     coded = write_class_folders(tmp_path / "coded", per_class=10)

@@ -52,7 +52,7 @@ def test_a_column_is_no_label_only_because_no_other_is_left(tree: Tree, column: 
 
     message = stop_of(tree.root)
 
-    assert f"its labels may be in {column}" in message
+    assert f"the labels may be in the column {column}" in message
     assert counts(list(read(tree.root, columns=advised(message, "columns")).records)) == {"none": CATS}
     assert advised(message, "columns") == {"path": "file", "label": column}
 
@@ -82,7 +82,7 @@ def test_a_question_has_the_labels_only_if_nothing_else_is_said(tree: Tree) -> N
     rows = [(one.path, one.n % 2, one.i + 100) for one in tree.pictures("photos/{i}.jpg", CATS)]
     tree.table("list.csv", "file,has_tail,shot", rows)
 
-    assert "its labels may be in has_tail" in stop_of(tree.root)
+    assert "the labels may be in the column has_tail" in stop_of(tree.root)
 
 
 @pytest.mark.parametrize("names", [("Type1", "Type2"), ("label_1", "label_2"), ("label", "label2"), ("annotator1", "annotator2")])
@@ -147,7 +147,7 @@ def test_objects_of_one_key_that_says_nothing_of_classes_are_asked_for(tree: Tre
 
     message = stop_of(tree.root)
 
-    assert "its labels may be in file_attributes (its lens)" in message
+    assert "the labels may be in the column file_attributes (its lens)" in message
     assert counts(list(read(tree.root, columns=advised(message, "columns")).records)) == {"none": CATS}
 
 
@@ -186,3 +186,47 @@ def test_a_list_of_one_is_a_label_and_of_several_is_refused(tree: Tree, write: C
     tree.table("list.csv", "file,label", [(one.path, write([one.label, "ill"])) for one in pictures])
     assert "list.csv, line 2: several labels for one image, cat and ill" in stop_of(tree.root)
     assert counts(list(read(tree.root, multi_label="combine").records)) == {"none": each(4, "cat|ill", "dog|ill")}
+
+
+@pytest.mark.parametrize(
+    ("columns", "first"),
+    [
+        ("Prüfer,Ergebnis", "Ergebnis"),
+        ("camera,quality", "quality"),
+        ("mag,zone", "zone"),
+        ("site,operator,wing", "wing"),
+        ("Kamera,Zustand,Ort", "Zustand"),
+    ],
+)
+def test_the_column_that_is_suggested_first_is_the_likeliest(tree: Tree, columns: str, first: str) -> None:
+    names = columns.split(",")
+    rows = [
+        (one.path, *(one.label if name == first else f"{name}{'ab'[one.i // 2 % 2]}" for name in names))
+        for one in tree.pictures("photos/{i}.jpg", CATS)
+    ]
+    tree.table("list.csv", f"file,{columns}", rows)
+
+    message = stop_of(tree.root)
+
+    assert "list.csv, whose label column is unclear: the labels may be in the columns " in message
+    assert advised(message, "columns") == {"path": "file", "label": first}
+
+
+@pytest.mark.parametrize(("written", "meant"), [("label", "Label"), ("fine label", "Fine_Label"), ("lable", "label"), ("Klass", "Klasse")])
+def test_a_column_that_is_not_there_is_told_with_the_one_that_is_meant(tree: Tree, written: str, meant: str) -> None:
+    labelled(tree, meant)
+
+    assert f"no table of the source has a column {written}. Did you mean {meant}?" in stop_of(tree.root, columns={"label": written})
+    assert "Did you mean" not in stop_of(tree.root, columns={"label": "xyz"})
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("{clas}/*", "{class}/*"), ("{Split}/{class}/*", "{split}/{class}/*"), ("lastfolder", "last_folder"), ("filename", "file_name")],
+)
+def test_a_pattern_with_a_slip_is_told_with_what_is_meant(tree: Tree, written: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"Did you mean {re.escape(meant)}\\?"):
+        read(tree.root, class_from=written)
+    with pytest.raises(ValueError, match="should be auto, first_folder") as stopped:
+        read(tree.root, class_from="{kind}/*")
+    assert "Did you mean" not in str(stopped.value)

@@ -9,6 +9,7 @@ import pytest
 from pipeline.dataset.ledger import (
     extend_ledger,
     known_images,
+    known_range,
     known_sides,
     ordered_classes,
     read_ledger,
@@ -76,7 +77,10 @@ DAMAGED = {
         "hello\n",
     ],
     "classes.json": ["[]", '{"pets": "abc"}', '{"pets": [1, 2]}', '{"pets": ["cat", "cat"]}', "{"],
-    "known_images.csv": ["hello\n", *(f"dataset,class,image\n{line}\n" for line in ("pets,cat", "pets,cat,xyz", ""))],
+    "known_images.csv": [
+        "hello\n",
+        *(f"dataset,class,image\n{line}\n" for line in ("pets,cat", "pets,cat,xyz", "", "pets,,4095,0", "pets,,0,")),
+    ],
 }
 
 
@@ -128,6 +132,20 @@ def test_what_two_branches_know_is_known_after_git_has_joined_their_lines(tmp_pa
     known = known_images(tmp_path / "known_images.csv", "pets")
 
     assert {label: keys.tolist() for label, keys in known.items()} == {"cat": [3, 9], "dog": [3]}
+
+
+def test_the_range_of_values_is_known_at_the_next_run_and_after_a_merge_the_wider_one(tmp_path: Path) -> None:
+    path = tmp_path / "known_images.csv"
+    record_known_images(path, "scans", {"cat": uint64(5)}, {}, (0, 4095))
+    record_known_images(path, "pets", {"cat": uint64(5)}, {}, (-0.1, 1.5))
+    assert (known_range(path, "scans"), known_range(path, "pets"), known_range(path, "birds")) == ((0, 4095), (-0.1, 1.5), None)
+    assert list(known_images(path, "scans")) == ["cat"]
+
+    path.write_bytes(path.read_bytes() + b"scans,,0,65535\n")
+    assert known_range(path, "scans") == (0, 65535)
+
+    record_known_images(path, "scans", {"cat": uint64(5)}, {})
+    assert (known_range(path, "scans"), known_range(path, "pets")) == (None, (-0.1, 1.5))
 
 
 def test_images_of_a_class_of_any_name_are_known_at_the_next_run(tmp_path: Path) -> None:

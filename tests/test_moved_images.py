@@ -83,10 +83,25 @@ def test_groups_that_now_decide_the_split_stop_the_run(project: Project) -> None
     rows = [f"{kind}/{kind} {i:03d}.jpg,{kind},patient {i}" for kind in CLASSES for i in range(10)]
     (project.source / "labels.csv").write_text("\n".join(["file,label,patient", *rows]), encoding="utf-8")
 
-    said = MOVES.fullmatch(project.refusal(columns={"path": "auto", "label": "auto", "split": "auto", "group": "patient"}))
+    said = MOVES.fullmatch(project.refusal(columns={"group": "patient"}))
 
     assert said
     assert said[4] == "Groups now decide the split. "
+
+
+def test_columns_that_now_decide_the_split_can_be_left_out(project: Project) -> None:
+    rows = [f"{kind}/{kind} {i:03d}.jpg,{kind},patient {i},{'test' if i % 5 == 0 else 'train'}" for kind in CLASSES for i in range(10)]
+    for column, role in ((2, "group"), (3, "split")):
+        lines = [",".join((*row.split(",")[:2], row.split(",")[column])) for row in ["file,label,patient,split", *rows]]
+        (project.source / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+
+        said = project.refusal()
+
+        assert (
+            f"as before, for which ingest.columns: {{{role}: none}} leaves column {['patient', 'split'][role == 'split']} out, or, if"
+            in said
+        )
+        assert "moved_images" not in project.run(columns={role: "none"})
 
 
 def test_confirmed_moves_are_findings_and_the_same_in_each_run(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

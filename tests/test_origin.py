@@ -98,7 +98,7 @@ def two_labels_in_parquet(tree: Tree) -> None:
     pq.write_table(pa.table(columns), tree.root / "d.parquet")
 
 
-HELD_OUT = "; 20 % held out at random as test"
+HELD_OUT = "; 20 % held out as test, by a hash of the pixels or the group"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from moto.server import ThreadedMotoServer
 
 from pipeline.errors import SourceError
 from pipeline.listing import remote
-from pipeline.listing.remote import is_url, local_copy
+from pipeline.listing.remote import ask, is_url, local_copy
 from pipeline.listing.stores import without_secrets
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -372,3 +372,31 @@ def test_a_file_that_became_a_folder_is_replaced_and_one_that_was_not_fetched_st
     with pytest.raises(SourceError, match=r"mine\.jpg was not fetched from the URL that this folder mirrors\. Move it elsewhere"):
         local_copy("memory://set", tmp_path)
     assert files(copy) == {"a/b.png": b"2", "c.png": b"3", "mine.jpg": b"mine"}
+
+
+def test_a_server_is_asked_for_a_file_without_fetching_it(server: Server, tmp_path: Path) -> None:
+    url = server.url("/pets.zip")
+
+    new = ask(url, tmp_path)
+    assert {method for method, _ in server.asked} == {"HEAD"}
+    assert list(tmp_path.iterdir()) == []
+    local_copy(url, tmp_path)
+    fetched = ask(url, tmp_path)
+    server.headers = {"ETag": '"2"'}
+
+    assert (new, fetched) == ("the server has it, 1.0 MiB", "as it was fetched before, 1.0 MiB")
+    assert ask(url, tmp_path) == "changed since it was fetched, 1.0 MiB"
+
+
+def test_a_file_and_a_server_that_are_not_there_are_told_apart(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"nothing found at http://127\.0\.0\.1:\d+/none\.zip"):
+        ask(server.url("/none.zip"), tmp_path)
+    with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:1/x\.zip cannot be fetched: Cannot connect"):
+        ask("http://127.0.0.1:1/x.zip", tmp_path)
+
+
+def test_a_server_that_is_slow_is_no_error(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "SECONDS_TO_ASK", 0.2)
+    monkeypatch.setattr(Handler, "_answer", lambda self, body: time.sleep(1))
+
+    assert ask(server.url("/pets.zip"), tmp_path) == "no answer within 0.2 s"

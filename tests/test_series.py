@@ -103,3 +103,61 @@ def test_groups_of_a_table_are_enough(tree: Tree) -> None:
     tree.table("samples.csv", "file,patient_id", [(path, path.partition("_")[0]) for path in paths])
 
     assert said(tree) == []
+
+
+def told(tree: Tree) -> list[str]:
+    return [one.reason for one in read(tree.root, format="table").left_out if one.finding == "series"]
+
+
+def labelled(tree: Tree, template: str, count: int = 5) -> None:
+    """Twenty pictures in folders by number, and a table of their paths and labels."""
+    rows = []
+    for i in range(20):
+        path = template.format(k=i % count, n=i, label="sick" if i % count % 2 else "well")
+        tree.picture(path, "sick" if i % count % 2 else "well")
+        rows.append((path, "sick" if i % count % 2 else "well"))
+    tree.table("labels.csv", "Path,label", rows)
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("train/patient{k:05}/study1/view{n}.jpg", "patient00000"),
+        ("images/p{k:02}/{n}.png", "p00"),
+        ("subject_{k}/{n}.jpg", "subject_0"),
+        ("data/Video{k}/frames/{n}.jpg", "Video0"),
+        ("{label}s/s{k}/{n}.jpg", "s0"),
+    ],
+)
+def test_persons_in_the_paths_of_a_table_are_named_with_the_column_that_keeps_them_together(tree: Tree, template: str, name: str) -> None:
+    labelled(tree, template)
+
+    (reason,) = told(tree)
+
+    last = re.sub("0$", "4", name)
+    assert f"20 images are of 5 persons or the like, such as the 4 of {last}: images of one may be in train and in test" in reason
+    assert "into a column group of labels.csv" in reason
+    lines = (tree.root / "labels.csv").read_text().splitlines()
+    part = next(i for i, word in enumerate(lines[1].split(",")[0].split("/")) if word == name)
+    grouped = ["Path,label,group", *(f"{line},{line.split('/')[part]}" for line in lines[1:])]
+    tree.lines("labels.csv", grouped)
+    assert told(tree) == []
+    assert len({record.group for record in read(tree.root, format="table").records}) == 5
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "images_{k:03}/{n}.png",
+        "part{k}/{n}.png",
+        "{k}/{n}.png",
+        "all/{n}.png",
+        "batch_{k}/images/{n}.png",
+        "HAM_images_part_{k}/{n}.jpg",
+        "img{k}/{n}.jpg",
+    ],
+)
+def test_parts_of_a_set_in_the_paths_of_a_table_are_no_persons(tree: Tree, template: str) -> None:
+    labelled(tree, template)
+
+    assert told(tree) == []

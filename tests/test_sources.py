@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import random
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -168,3 +170,33 @@ def test_a_file_without_read_permission_is_one_line(tmp_path: Path, monkeypatch:
 def test_a_source_gives_the_data_set_its_name() -> None:
     assert source_name(Path("/a/My Flowers.tar.gz")) == "My-Flowers"
     assert source_name(Path("/a/v1.2:x")) == "v1-2-x"
+
+
+NESTED = (
+    "owl/2023.png",
+    "owl/2024/1.png",
+    "owl/2024/new/1.png",
+    "owl/2024/z.png",
+    "owl/2024-a/1.png",
+    "owl/2025.png",
+    "jay/a/b/1.png",
+    "jay/z.png",
+    "jay/a b.png",
+)
+
+
+@pytest.mark.parametrize("packed", ["folder", "zip", "tar"])
+def test_images_are_in_the_order_of_their_paths_with_sub_folders_between_the_files_around_them(tmp_path: Path, packed: str) -> None:
+    source = write_images(tmp_path / "birds", *NESTED)
+    if packed != "folder":
+        source = Path(shutil.make_archive(str(tmp_path / "packed"), packed, source))
+
+    assert [record.path for record in read(source, class_from="first_folder").records] == sorted(NESTED, key=lambda path: path.split("/"))
+
+
+def test_images_of_a_table_are_in_the_order_of_their_paths_as_text(tmp_path: Path) -> None:
+    source = write_images(tmp_path / "birds", *NESTED)
+    lines = (f"{path},{path[:3]}\n" for path in random.Random(1).sample(NESTED, len(NESTED)))
+    (source / "labels.csv").write_text("file,label\n" + "".join(lines), encoding="utf-8")
+
+    assert [record.path for record in read(source, format="table").records] == sorted(NESTED)

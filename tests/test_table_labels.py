@@ -303,8 +303,8 @@ def test_the_tables_of_numbered_images_are_not_named_if_they_gave_the_splits(tmp
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("labels.csv", "file,kind,fold\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "splits cannot be told: fold"),
-        ("labels.csv", "file,kind,partition\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "splits cannot be told: partition"),
+        ("labels.csv", "file,kind,fold\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "split column is unclear: fold"),
+        ("labels.csv", "file,kind,partition\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n", "split column is unclear: partition"),
         ("eval_partition.txt", "a.png 0\nb.png 1\nc.png 1\nd.png 0\n", "column 2 may say the split, but 0 and 1 are no words"),
         ("folds.tsv", "a.png\t0\nb.png\t1\nc.png\t1\nd.png\t0\n", "column 2 may say the split"),
     ],
@@ -413,3 +413,26 @@ def test_folds_beside_labels_are_for_a_cross_validation_and_say_nothing_of_the_t
     table(tmp_path, "file,label,fold\na.png,cat,0\nb.png,dog,1\nc.png,cat,2\nd.png,dog,0\n")
 
     assert labels(tmp_path) == {"a.png": "cat", "b.png": "dog", "c.png": "cat", "d.png": "dog"}
+
+
+@pytest.mark.parametrize("label", ["Effusion|Mass", "Effusion; Mass", "Effusion | Mass | Nodule", "Effusion;Mass"])
+@pytest.mark.parametrize("column", ["Finding Labels", "label", "diagnosis"])
+def test_labels_with_a_sign_between_them_are_several_though_no_other_image_has_one_of_them(tmp_path: Path, label: str, column: str) -> None:
+    images = [f"{i}.png" for i in range(9)]
+    write_images(tmp_path, *images)
+    labels = ["No Finding", "Cardiomegaly", label] * 3
+    table(tmp_path, f"image,{column}\n" + "".join(f"{image},{one}\n" for image, one in zip(images, labels, strict=True)))
+
+    with pytest.raises(SourceError, match=r"1 of 3 labels in the column .* are made of others") as stopped:
+        read(tmp_path)
+    assert "ingest.multi_label: combine" in str(stopped.value)
+    assert {record[1] for record in found(read(tmp_path, multi_label="combine"))} == {"No Finding", "Cardiomegaly", label}
+
+
+@pytest.mark.parametrize("label", ["goldfish, Carassius auratus", "Bed & Breakfast", "and/or", "C++", "|"])
+def test_a_name_may_have_signs(tmp_path: Path, label: str) -> None:
+    images = [f"{i}.png" for i in range(8)]
+    write_images(tmp_path, *images)
+    table(tmp_path, "image,label\n" + "".join(f'{image},"{(label, "tench")[i % 2]}"\n' for i, image in enumerate(images)))
+
+    assert {record[1] for record in found(read(tmp_path))} == {label, "tench"}

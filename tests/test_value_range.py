@@ -341,6 +341,36 @@ def test_the_served_model_sees_what_was_packed(tmp_path: Path, model: Path, leas
         assert [list(row.values()) for row in answer["probabilities"]] == expected.tolist()
 
 
+@pytest.mark.parametrize(
+    ("image", "value_range", "words"),
+    [
+        (
+            ramp(0, 1, np.float32),
+            [0, 4095],
+            "values from 0 to 1, fractions, where the training images have whole numbers; the range is 0 to 4095",
+        ),
+        (ramp(0, 254.5, np.float32), [0, 4095], "fractions, where the training images have whole numbers"),
+        (ramp(0, 255, np.uint16), [0, 65535], "values from 0 to 255, which all become about one of 256 shades; the range is 0 to 65535"),
+        (ramp(0, 1, np.float32), [-300.5, 4000.5], "which all become about one of 256 shades"),
+        (ramp(0, 4095, np.uint16), [0, 4095], ""),
+        (np.full((50, 50), 1000, np.uint16), [0, 4095], ""),
+        (ramp(0, 1, np.float32), [0, 1], ""),
+        (ramp(0, 200.5, np.float32), [0, 255], ""),
+        (np.rint(ramp(0, 4095, np.float32)), [0, 4095], ""),
+    ],
+)
+def test_the_served_model_says_which_images_are_on_another_scale(
+    tmp_path: Path, model: Path, caplog: pytest.LogCaptureFixture, image: np.ndarray, value_range: list[float], words: str
+) -> None:
+    spec = ImageSpec(SIDE, SIDE, 1, "pad", (value_range[0], value_range[1])).described()
+    served = load(served_with(model, tmp_path / "served", spec))
+
+    served.predict([encoded(image)])
+
+    said = [record.getMessage() for record in caplog.records]
+    assert [words in line for line in said] == ([True] if words else [])
+
+
 def test_the_served_model_says_what_it_clips(tmp_path: Path, model: Path, caplog: pytest.LogCaptureFixture) -> None:
     spec = ImageSpec(SIDE, SIDE, 1, "pad", (0, 4095)).described()
     served = load(served_with(model, tmp_path / "served", spec))
@@ -408,13 +438,38 @@ def test_images_of_12_bits_among_a_few_of_16_are_found_with_their_numbers(tmp_pa
     assert f"ingest: 1 uneven range of values: {note}" in found.printed
 
 
-def test_a_range_is_uneven_only_if_a_few_images_need_most_of_it() -> None:
+def test_a_range_is_uneven_only_if_other_images_need_most_of_it() -> None:
     found = uneven(*[ramp(0, 4095)] * 3, ramp(0, 65535))
     assert found
     assert found == pytest.approx((3, 4, 0, 65535, 0, 4095, 4095 / 65535 * 255 + 1), rel=0.01, abs=100)
     assert found.shades == pytest.approx(17, abs=0.2)
     assert uneven(*[ramp(-1, 1, np.float32)] * 9, ramp(-255, 255, np.float32))
-    assert uneven(*[ramp(0, 4095)] * 2, ramp(0, 65535)) is None  # two of three
+    assert uneven(*[ramp(0, 4095)] * 2, *[ramp(0, 20_000)] * 2, ramp(0, 65535)) is None  # two of five, and as many in between
     assert uneven(*[ramp(0, 20_000)] * 9, ramp(0, 65535)) is None  # a third of the range
     assert uneven(*[ramp(low, low + 300) for low in range(7000, 9000, 100)]) is None  # brighter and darker
     assert uneven(np.full((4, 4), np.nan, np.float32)) is None
+
+
+def test_two_depths_are_found_from_a_tenth_of_the_images_on_either_side() -> None:
+    assert uneven(*[ramp(0, 4095)], *[ramp(0, 65535)] * 9)
+    assert uneven(*[ramp(0, 4095)] * 4, *[ramp(0, 65535)] * 3)
+    assert uneven(*[ramp(0, 4095)], *[ramp(0, 65535)] * 10) is None  # one of eleven
+    assert uneven(*(ramp(0, most) for most in range(5000, 65535, 3000))) is None  # all exposures
+
+
+def test_images_of_16_bits_added_to_those_of_12_are_found_and_the_range_of_the_last_run_is_named(tmp_path: Path) -> None:
+    arrays = images_between(0, 4095, np.uint16, count=30)
+    first = pack_arrays(tmp_path, arrays)
+    again = pack(tmp_path, tmp_path / "source")
+    added = {f"{name} new": image for name, image in images_between(0, 65535, np.uint16, count=20).items()}
+    write_images(tmp_path / "source", {name: encoded(image) for name, image in added.items()})
+    told = "ingest: the range was 0 to 4095 in the last run and is 0 to 65535 now"
+
+    second = pack(tmp_path, tmp_path / "source")
+    third = pack(tmp_path, tmp_path / "source")
+
+    assert "in the last run" not in first.found.printed + again.found.printed + third.found.printed
+    assert told in second.found.printed
+    assert "[0, 4095] keeps the range of the last run" in second.found.printed
+    assert second.found.report["findings"]["uneven_range"] == 1
+    assert second.found.report | {"name": ""} == third.found.report | {"name": ""}  # running again changes no output

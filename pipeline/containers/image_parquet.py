@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,6 +30,7 @@ from pipeline.tables.cells import (
     is_image_type,
     naming_parquet_damage,
     numeric_order,
+    refuse_column_called_none,
     split_of,
     text_of,
 )
@@ -89,8 +90,10 @@ def candidates(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path.lower().endswith(".parquet") and is_visible(path)]
 
 
-def read(files: Mapping[str, Path], label: str | None = None) -> Reading | None:
+def read(files: Mapping[str, Path], label: str | None = None, unread: Collection[str] = ()) -> Reading | None:
     """The images in Parquet files, in the order of the rows; `label` chooses the column of the labels. Other tables among them are not read.
+
+    unread: those of "split" and "group" that no column has.
 
     Raises SourceError for invalid labels or splits, and for several data sets side by side.
     """
@@ -98,7 +101,7 @@ def read(files: Mapping[str, Path], label: str | None = None) -> Reading | None:
     if not paths:
         return None
     refuse_several(paths, "Parquet files with images")
-    shards = [_open_shard(path, files[path], split_of_file(path) if len(paths) > 1 else None, label) for path in paths]
+    shards = [_open_shard(path, files[path], split_of_file(path) if len(paths) > 1 else None, label, unread) for path in paths]
     named = {tuple(shard.class_names) for shard in shards if shard.class_names}
     if len(named) > 1:
         raise SourceError(
@@ -148,13 +151,14 @@ def _has_images(path: str, file: Path) -> bool:
         return column is not None and (find_column([column], IMAGE) is not None or _starts_with_an_image(file, column))
 
 
-def _open_shard(path: str, file: Path, split: str | None, chosen: str | None) -> _Shard:
+def _open_shard(path: str, file: Path, split: str | None, chosen: str | None, unread: Collection[str]) -> _Shard:
     """A file of which _has_images is true. Raises SourceError if it has no labels, or several for one image."""
     with _naming_damage(path):
         metadata = pq.read_metadata(file)
         schema = metadata.schema.to_arrow_schema()
     features = _features(schema)
     kinds = {field.name: field.type for field in schema}
+    refuse_column_called_none(path, kinds, unread)
     classes = [name for name, feature in features.items() if feature.get("_type") == "ClassLabel" and name in kinds]
     image = _image_column(schema)
     label = chosen if chosen in kinds else find_column(kinds, LABEL) or (classes[0] if len(classes) == 1 else None)
@@ -167,7 +171,8 @@ def _open_shard(path: str, file: Path, split: str | None, chosen: str | None) ->
     if pa.types.is_nested(kinds[label]):
         raise SourceError(f"ingest.source: {path}: expected one label per image in the column {label}, found {kinds[label]}.")
     class_names = [str(name) for name in features.get(label, {}).get("names") or []]
-    return _Shard(path, file, metadata.num_rows, split, image, label, find_column(kinds, SPLIT), find_column(kinds, GROUP), class_names)
+    split_column, group = (None if role in unread else find_column(kinds, words) for role, words in (("split", SPLIT), ("group", GROUP)))
+    return _Shard(path, file, metadata.num_rows, split, image, label, split_column, group, class_names)
 
 
 def _refuse_other_labels(path: str, file: Path, names: Sequence[str]) -> None:

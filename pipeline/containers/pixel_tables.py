@@ -7,7 +7,7 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from pipeline.containers.in_memory import Pixels
 from pipeline.errors import SourceError
 from pipeline.listing.names import is_visible, normalised
 from pipeline.listing.records import LeftOut, Reading, Record
-from pipeline.tables.cells import LABEL, SPLIT, find_column, numeric_order, split_of, text_of
+from pipeline.tables.cells import LABEL, SPLIT, find_column, numeric_order, refuse_column_called_none, split_of, text_of
 
 PIXEL = re.compile(r"(?:pixels?|px|p)?[ _]?(\d+)(?:x(\d+))?", re.IGNORECASE)
 SMALLEST_SIDE = 8
@@ -43,12 +43,12 @@ def candidates(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path.lower().endswith(".csv") and is_visible(path)]
 
 
-def read(files: Mapping[str, Path]) -> Reading | None:
-    """The images in tables of pixels; other tables are not read.
+def read(files: Mapping[str, Path], unread: Collection[str] = ()) -> Reading | None:
+    """The images in tables of pixels; other tables are not read. unread: holds "split" if no column has the splits.
 
     Raises SourceError for pixels in another order or of no square, for splits that are none, and for several data sets.
     """
-    tables = [table for path in sorted(candidates(list(files))) if (table := _table(path, files[path]))]
+    tables = [table for path in sorted(candidates(list(files))) if (table := _table(path, files[path], unread))]
     labelled = [table for table in tables if table.label]
     if not labelled:
         return None
@@ -74,7 +74,7 @@ def read(files: Mapping[str, Path]) -> Reading | None:
     return Reading("tables of pixels", "ingest.format: pixels", numeric_order({label for _, label in counts}), counts, records, without)
 
 
-def _table(path: str, file: Path) -> _Table | None:
+def _table(path: str, file: Path, unread: Collection[str]) -> _Table | None:
     """The columns of a file by its header; None if it has none of pixels."""
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
         header, first_row = opened.readline(LONGEST_LINE), opened.readline(LONGEST_LINE)
@@ -82,7 +82,8 @@ def _table(path: str, file: Path) -> _Table | None:
         names = next(csv.reader([header]), [])
     except csv.Error:  # no text
         return None
-    label, split = find_column(names, (*LABEL, "emotion")), find_column(names, (*SPLIT, "usage"))
+    label, split = find_column(names, (*LABEL, "emotion")), None if "split" in unread else find_column(names, (*SPLIT, "usage"))
+    refuse_column_called_none(path, names, unread)
     if (joined := find_column(names, ["pixels"])) and JOINED.search(first_row):
         return _Table(path, file, [joined], label, split)
     found = [(match, name) for name in names if (match := PIXEL.fullmatch(name.strip()))]

@@ -5,7 +5,7 @@ The features are known by their names, or as the only ones that fit. Records are
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from pipeline.containers.tf_example import Feature, parse_example, read_records,
 from pipeline.errors import SourceError
 from pipeline.listing.names import is_visible, normalised
 from pipeline.listing.records import LeftOut, Reading, Record
-from pipeline.tables.cells import GROUP, LABEL, numeric_order, text_of
+from pipeline.tables.cells import GROUP, LABEL, numeric_order, refuse_column_called_none, text_of
 
 SUFFIX = re.compile(r"\.(tfrecords?|tfrec)(\.gz)?(-\d+-of-\d+)?$", re.IGNORECASE)
 NUMBERED = re.compile(r".+-\d{5}-of-\d{5}(\.gz)?$")
@@ -56,8 +56,8 @@ def candidates(paths: Sequence[str]) -> list[str]:
     return [*records, *(path for path in paths if path.endswith(CLASS_NAMES) and path.rpartition("/")[0] in folders)]
 
 
-def read(files: Mapping[str, Path], label: str | None = None) -> Reading | None:
-    """The images of TFRecord files; `label` chooses the feature of the labels.
+def read(files: Mapping[str, Path], label: str | None = None, unread: Collection[str] = ()) -> Reading | None:
+    """The images of TFRecord files; `label` chooses the feature of the labels. unread: holds "group" if no feature has the groups.
 
     Raises SourceError for damage, for detection sets, for several data sets, and for features that can be understood in two ways.
     """
@@ -65,7 +65,7 @@ def read(files: Mapping[str, Path], label: str | None = None) -> Reading | None:
     if not paths:
         return None
     refuse_several(paths, "TFRecord files")
-    columns = _choose({path: _first(path, files[path]) for path in paths}, label)
+    columns = _choose({path: _first(path, files[path]) for path in paths}, label, unread)
     splits = {path: split_of_file(path) if len(paths) > 1 else None for path in paths}
     named = _names_beside(columns.label, paths, files)
     counts: Counter[tuple[str | None, str]] = Counter()
@@ -102,7 +102,7 @@ def _first(path: str, file: Path) -> dict[str, Feature]:
     return parse_example(next(read_records(path, file)), path)
 
 
-def _choose(first: Mapping[str, dict[str, Feature]], label: str | None) -> _Columns:
+def _choose(first: Mapping[str, dict[str, Feature]], label: str | None, unread: Collection[str]) -> _Columns:
     """The features that are read, by those of the first record of each file."""
     found: dict[str, Feature] = {}
     for features in first.values():
@@ -117,7 +117,8 @@ def _choose(first: Mapping[str, dict[str, Feature]], label: str | None) -> _Colu
     if not known:
         raise SourceError(f"ingest.source: {path} has no feature {label or 'of labels, such as image/class/label or label'}. {shown}.")
     numbered = [name for name in known if name not in NAMES]
-    group = next((name for name in GROUP if name in found), None)
+    refuse_column_called_none(path, found, unread)
+    group = next((name for name in GROUP if name in found and "group" not in unread), None)
     return _Columns(*_image_feature(found, path, shown), known[0], numbered[0] if known[0] in NAMES and numbered else None, group)
 
 

@@ -4,7 +4,7 @@ Small files to be kept in git: `data/classes.json` (class names by data set, in 
 of its pixels, scaled ones of a large JPEG, or of the name of a group of images; `follows`, the image or group that decides its split, empty for
 itself) only ever grow. `data/known_images.csv` has the smallest of the numbers of images for each class of a data set in its last run, by which a
 later run recognizes it, and what decided the split if `splits.csv` does not say it of the image: the source (the smallest number for test, the
-largest for others) or its group. It may be missing.
+largest for others) or its group; and a line without a class with the range of values of deep images that became 0 to 255. It may be missing.
 """
 
 import csv
@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,13 @@ WITHOUT_FOLLOWS = KNOWN_HEADER[:-1]  # by earlier versions of this project
 MOST_KNOWN = 256
 NUMBER = re.compile(r"-?[0-9]{1,1000}")  # int() takes 4,300 digits
 CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
+
+
+class Known(NamedTuple):
+    """What data/known_images.csv has, by data set. images: by class, with what decided their split, if it is recorded here. ranges: of values."""
+
+    images: dict[str, dict[str, dict[int, int | None]]]
+    ranges: dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,11 @@ def recorded_classes(path: Path, dataset: str) -> list[str]:
     return _read_classes(path).get(dataset, [])
 
 
+def recorded_names(classes: Path, known: Path) -> list[str]:
+    """The names of all data sets that are recorded."""
+    return sorted({*_read_classes(classes), *_read_known(known).images})
+
+
 def record_classes(path: Path, dataset: str, names: list[str]) -> None:
     """Record the order of a data set's classes."""
     recorded = _read_classes(path)
@@ -105,13 +118,18 @@ def record_classes(path: Path, dataset: str, names: list[str]) -> None:
 
 def known_images(path: Path, dataset: str) -> dict[str, np.ndarray]:
     """Some images of the last run of a data set by class, uint64 (N,); empty if none are recorded. Raises StorageError if the file is damaged."""
-    return {label: np.array(sorted(images), np.uint64) for label, images in _read_known(path).get(dataset, {}).items()}
+    return {label: np.array(sorted(images), np.uint64) for label, images in _read_known(path).images.get(dataset, {}).items()}
 
 
 def known_sides(path: Path, dataset: str) -> dict[int, int]:
     """What decided the split of these images, unless data/splits.csv says it. Raises StorageError if the file is damaged."""
-    classes = _read_known(path).get(dataset, {}).values()
+    classes = _read_known(path).images.get(dataset, {}).values()
     return {key: follows for images in classes for key, follows in images.items() if follows is not None}
+
+
+def known_range(path: Path, dataset: str) -> tuple[float, float] | None:
+    """The range of values of the deep images in the last run of a data set; None if it had none. Raises StorageError if the file is damaged."""
+    return _read_known(path).ranges.get(dataset)
 
 
 def smallest_keys(by_class: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -120,38 +138,56 @@ def smallest_keys(by_class: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {label: np.unique(keys)[:most] for label, keys in by_class.items() if len(keys)}
 
 
-def record_known_images(path: Path, dataset: str, by_class: Mapping[str, np.ndarray], sides: Mapping[int, int]) -> None:
+def record_known_images(
+    path: Path,
+    dataset: str,
+    by_class: Mapping[str, np.ndarray],
+    sides: Mapping[int, int],
+    value_range: tuple[float, float] | None = None,
+) -> None:
     """Record the smallest keys, uint64 (N,), of each class of a data set, replacing those of its last run. sides: as from `known_sides`."""
     smallest = {label: {key: sides.get(key) for key in keys.tolist()} for label, keys in smallest_keys(by_class).items()}
-    every = sorted({**_read_known(path), dataset: smallest}.items())
-    lines = (
+    known = _read_known(path)
+    ranges = {name: limits for name, limits in {**known.ranges, dataset: value_range}.items() if limits}
+    lines: list[tuple[str, ...]] = [
         (name, label, f"{key:016x}", "" if follows is None else f"{follows:016x}")
-        for name, classes in every
-        for label, images in sorted(classes.items())
-        for key, follows in sorted(images.items())
-    )
+        for name, classes in {**known.images, dataset: smallest}.items()
+        for label, images in classes.items()
+        for key, follows in images.items()
+    ]
+    lines = sorted([*lines, *((name, "", *(repr(float(limit)).removesuffix(".0") for limit in limits)) for name, limits in ranges.items())])
     content = csv_text([KNOWN_HEADER, *lines]).encode()
     if not path.exists() or path.read_bytes() != content:
         write_bytes(path, content)
 
 
-def _read_known(path: Path) -> dict[str, dict[str, dict[int, int | None]]]:
-    """By data set and class: images, with what decided their split, if it is recorded here."""
+def _read_known(path: Path) -> Known:
     try:
         rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
         if rows and rows[0] not in (KNOWN_HEADER, WITHOUT_FOLLOWS):
             raise ValueError(f"its first line is not {','.join(KNOWN_HEADER)}")
-        known: dict[str, dict[str, dict[int, int | None]]] = {}
+        known = Known({}, {})
         for number, row in enumerate(rows[1:], 2):
             if len(row) not in (len(KNOWN_HEADER), len(WITHOUT_FOLLOWS)):  # both after a merge
                 raise ValueError(f"line {number} is not {','.join(KNOWN_HEADER)}")
+            if not row[1]:
+                known.ranges[row[0]] = _limits(row[2:], known.ranges.get(row[0]))
+                continue
             key, *follows = _numbers([row[2], *filter(None, row[3:])]).tolist()
-            known.setdefault(row[0], {}).setdefault(row[1], {})[key] = follows[0] if follows else None
+            known.images.setdefault(row[0], {}).setdefault(row[1], {})[key] = follows[0] if follows else None
         return known
     except FileNotFoundError:
-        return {}
+        return Known({}, {})
     except (ValueError, csv.Error) as error:
         raise _damaged(path, str(error)) from None
+
+
+def _limits(texts: list[str], before: tuple[float, float] | None) -> tuple[float, float]:
+    """A range of values; with another one, as after a merge, that which holds both. Raises ValueError if it is none."""
+    low, high = map(float, texts)
+    if not low < high:
+        raise ValueError(f"{' to '.join(texts)} is not a range of values")
+    return (min(low, before[0]), max(high, before[1])) if before else (low, high)
 
 
 def _read_classes(path: Path) -> dict[str, list[str]]:

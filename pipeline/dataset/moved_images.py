@@ -16,9 +16,11 @@ from pipeline.dataset.ledger import Ledger, known_sides, smallest_keys
 from pipeline.dataset.split_names import NO_SPLIT, TEST
 from pipeline.dataset.splits import decided_by_source, is_test
 from pipeline.errors import SourceError
+from pipeline.listing.records import Origin
 from pipeline.paths import Paths
 from pipeline.quality.findings import ImageProblem
 
+DECIDES = {"source": "The source now says the split itself", "group": "Groups now decide the split"}
 MOVES = ("from test to train", "from train to test")
 
 
@@ -34,7 +36,8 @@ class EarlierSides:
 class Moved:
     """rows: int (M,), the images that changed sides. to_test: bool (M,). recorded: how many images have a recorded side.
 
-    by: what decides their split now. sides: what to record of the sample in data/known_images.csv. digest: of images and sides.
+    by: "source" or "group", which decides the split of all of them now, or empty. sides: what to record of the sample in data/known_images.csv.
+    digest: of images and sides.
     """
 
     rows: np.ndarray
@@ -73,7 +76,7 @@ def find_moved(judged: Judged, recorded: EarlierSides, followed: np.ndarray, tes
     moved_in_sample = sampled & (sample_was_test != in_test)
     moved = (known & (was_test != in_test)) | moved_in_sample
     by_source = (facts["split"] != NO_SPLIT)[moved]
-    by = "the source now says the split itself" if by_source.all() else "groups now decide the split" if is_decided[moved].all() else ""
+    by = "source" if by_source.all() else "group" if is_decided[moved].all() else ""
     stays = dict(zip(keys[moved_in_sample].tolist(), sample[moved_in_sample].tolist(), strict=True))
     one_side = is_decided & ~(np.isin(keys, keys[in_test]) & np.isin(keys, keys[~in_test]))
     sides = {**dict(zip(keys[one_side].tolist(), deciders[one_side].tolist(), strict=True)), **stays}
@@ -103,15 +106,24 @@ def moves_reported(moved: Moved) -> dict[str, Any]:
     return {"moved_images": {"to_test": to_test, "to_train": len(moved.rows) - to_test, "digest": moved.digest}}
 
 
-def refuse_moved(moved: Moved, judged: Judged, name: str, policy: Literal["fail", "keep"]) -> None:
-    """Raise SourceError if images changed sides and params.yaml does not confirm it."""
+def refuse_moved(moved: Moved, judged: Judged, name: str, policy: Literal["fail", "keep"], origin: Origin) -> None:
+    """Raise SourceError if images changed sides and params.yaml does not confirm it. origin: where splits and groups come from."""
     if not len(moved.rows) or policy == "keep":
         return
     example = judged.subjects([int(moved.rows[0])])[int(moved.rows[0])].path
     counts = ", ".join(f"{count:,} {move}" for move, count in reversed(moved.counts.items()) if count)
-    why = f"{moved.by[0].upper()}{moved.by[1:]}. " if moved.by else ""
+    why = f"{DECIDES[moved.by]}. " if moved.by else ""
     raise SourceError(
         f"ingest.source: {len(moved.rows):,} of {moved.recorded:,} images of {name} that earlier runs recorded change sides: {counts}, for example "
-        f"{example}. {why}A champion from earlier runs would be tested on images that it was trained on. Let the source decide the split as before, "
-        "or, if the new split is meant, set ingest.moved_images: keep in params.yaml; data/ingest/findings.csv lists the images."
+        f"{example}. {why}A champion from earlier runs would be tested on images that it was trained on. {how_to_go_on(moved.by, origin)}; "
+        "data/ingest/findings.csv lists the images."
+    )
+
+
+def how_to_go_on(by: str, origin: Origin) -> str:
+    """What to do about images that change sides. by: "source" or "group", which decides the split now. origin: where these come from."""
+    role, where = ("group", origin.groups) if by == "group" else ("split", origin.splits)
+    to_ignore = f", for which ingest.columns: {{{role}: none}} leaves {where} out" if by and where.startswith("column ") else ""
+    return (
+        f"Let the source decide the split as before{to_ignore}, or, if the new split is meant, set ingest.moved_images: keep in params.yaml"
     )

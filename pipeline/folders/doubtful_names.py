@@ -58,7 +58,21 @@ def has_word(name: str, kind: str) -> bool:
     """Whether a name consists of words of a list, and numbers."""
     words = word_lists()[kind]
     plain = re.sub(r"[\s_-]+", " ", name).strip().lower()
-    return plain in words or re.sub(r" ?\(?\d+\)?$", "", plain) in words or (bool(_worded(name)) and set(_worded(name)) <= words)
+    worded = _worded(name)
+    return (
+        plain in words
+        or re.sub(r" ?\(?\d+\)?$", "", plain) in words
+        or (bool(worded) and (set(worded) <= words or " ".join(worded) in words))
+    )
+
+
+def says_nothing(name: str, beside: Collection[str]) -> bool:
+    """Whether a folder beside others holds images of no class of its own: not sorted yet, to be deleted, doubtful, or blurry beside cats and dogs."""
+    if has_word(name, "never"):
+        return True
+    others = [other for other in beside if other != name]
+    is_about_quality = any(has_word(other, "flawed") or set(_worded(other)) & word_lists()["quality"] for other in others)
+    return has_word(name, "flawed") and len(others) > 1 and not is_about_quality
 
 
 def _worded(name: str) -> tuple[str, ...]:

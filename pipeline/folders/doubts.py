@@ -1,18 +1,24 @@
 """Folders that can be read in two ways: each doubt is an error that shows both, with the parameters that choose."""
 
-import json
 import re
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.folders.doubtful_names import has_date, has_word, why_no_classes, without_date, word_lists
+from pipeline.folders.doubtful_names import has_date, has_word, says_nothing, why_no_classes, without_date, word_lists
+from pipeline.folders.path_patterns import path_pattern
 from pipeline.folders.relations import few, innermost
 from pipeline.folders.tree import Node
+from pipeline.listing.listing import Folders
 from pipeline.listing.split_words import WORDS, split_in_name, split_of_name, words_of
-from pipeline.two_readings import Way, classes, listed, two_readings
+from pipeline.quality.class_names import are_codes
+from pipeline.two_readings import classes, listed, two_readings
+from pipeline.ways_out import Undecided, Way, exactly, undecided
 
+SIGNS = "_-. "  # between class and split
+NUMBERED_PART = re.compile(r"(?P<word>[^\W\d_]+)\d+(?P<sign>[_ .-])(?P<rest>\D*[^\W\d_])")  # study1_positive
+MOST_VERSIONS = 3  # shown by themselves
 VERSIONS = ("v", "ver", "version", "rev")
 
 
@@ -24,13 +30,12 @@ def refuse_wrapper_or_class(source: Path, node: Node, carriers: Sequence[Node]) 
         return
     pictures = sum(child.total for child in others)
     if pictures <= min(few(node), deep[0].total / 2) and not split_in_name(deep[0].name):
-        ignored = ", ".join(f'"{child.path}"' for child in others)
         raise two_readings(
             source,
             f"{deep[0].path}/ has folders of images in it, and {listed([child.name for child in others])} beside it {pictures} pictures",
             [
-                Way(classes({child.name for child in deep[0].carriers()}), f"ingest.ignore: [{ignored}]"),
-                Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
+                Way(classes({child.name for child in deep[0].carriers()}), {"ignore": exactly([child.path for child in others])}),
+                Way(classes({child.name for child in carriers}), {"class_from": "first_folder"}),
             ],
         )
 
@@ -46,39 +51,60 @@ def refuse_class_and_split_in_one_name(
             source,
             f"its folders are called {listed([child.name for child in carriers])}",
             [
-                Way(
-                    f"classes and splits in one name, {listed(names)}",
-                    'ingest.class_from: "{class}_{split}/*" (write the names as they are)',
-                ),
-                Way(classes({child.name for child in carriers}), "ingest.class_from: first_folder"),
+                _class_and_split(carriers, by_rest, names),
+                Way(classes({child.name for child in carriers}), {"class_from": "first_folder"}),
             ],
         )
+
+
+def _class_and_split(carriers: Sequence[Node], by_rest: Mapping[tuple[str, ...], Mapping[str, str]], names: Sequence[str]) -> Way:
+    """The pattern that takes apart the names of folders such as cat_train, or else where to move their images."""
+    what = f"classes and splits in one name, {listed(names)}"
+    members = {name: (rest, split) for rest, of_class in by_rest.items() if rest for name, split in of_class.items()}
+    inside = "**" if any(child.carriers() for child in carriers) else "*"
+    for sign in SIGNS:
+        for form in (f"{{class}}{sign}{{split}}/{inside}", f"{{split}}{sign}{{class}}/{inside}"):
+            if all(_is_told(form, name) for name in members):
+                return Way(what, {"class_from": form})
+    name, (rest, split) = min(members.items())
+    return Way(f"{what}, if the images of each folder are moved, such as those of {name}/ into {split}/{'_'.join(rest)}/")
+
+
+def _is_told(pattern: str, folder: str) -> bool:
+    """Whether a pattern tells a class and a split from the name of a folder."""
+    try:
+        return path_pattern(pattern).place(f"{folder}/image") is not None
+    except SourceError:
+        return False
 
 
 def refuse_without_train(source: Path, base: Node, carriers: Sequence[Node], splits: Mapping[str, str], class_from: str) -> None:
     """Raise SourceError for folders called test and val where no folder is called train."""
     if not splits or (class_from != "auto" and len(splits) < len(carriers)):
         return
-    inside = "/".join((str(source), *base.parts))
+    inside = base.path or "it"
     if len(splits) == len(carriers):
         if class_from != "auto" and not all(child.carriers() for child in carriers):
             return
-        raise SourceError(
-            f"ingest.source: {inside} has {listed([f'{name}/' for name in splits])}, but no train/. Add train/ with the training images, "
-            f"move the class folders out of {min(splits)}/ to have them split by ingest.test_fraction, or set ingest.class_from: "
-            f"first_folder if {min(splits)} is a class."
+        raise undecided(
+            f"ingest.source: {'/'.join((str(source), *base.parts))} has {listed([f'{name}/' for name in splits])}, but no train/.",
+            [
+                Way("add train/ with the training images"),
+                Way(f"move the class folders out of {min(splits)}/ to have them split by ingest.test_fraction"),
+                Way(f"take {min(splits)} for a class", {"class_from": "first_folder"}),
+            ],
         )
     others = [child.name for child in carriers if child.name not in splits]
-    ignored = ", ".join(f'"{"/".join((*base.parts, name))}"' for name in splits)
     raise two_readings(
         source,
         f"{inside} has {listed([f'{name}/' for name in splits])} beside {listed(others)}, and no train/",
         [
             Way(
                 f"{listed(others)} without {listed(splits)}",
-                f"ingest.ignore: [{ignored}] (or move the other folders into train/)",
+                {"ignore": exactly(["/".join((*base.parts, name)) for name in splits])},
+                "or move the other folders into train/",
             ),
-            Way(classes([child.name for child in carriers]), "ingest.class_from: first_folder"),
+            Way(classes([child.name for child in carriers]), {"class_from": "first_folder"}),
         ],
     )
 
@@ -95,8 +121,8 @@ def refuse_copies(source: Path, nodes: Sequence[Node]) -> None:
                     source,
                     f"{child.path}/ holds folders with the names of those beside it, {listed(inside & others)}, as if it repeated them",
                     [
-                        Way(f"{classes(others)}, without {child.name}", f'ingest.ignore: ["{child.path}"]'),
-                        Way(f"{classes(names)}", "ingest.class_from: first_folder"),
+                        Way(f"{classes(others)}, without {child.name}", {"ignore": exactly([child.path])}),
+                        Way(f"{classes(names)}", {"class_from": "first_folder"}),
                     ],
                 )
 
@@ -110,9 +136,9 @@ def refuse_crossed(source: Path, nodes: Sequence[Node]) -> None:
     below: dict[str, set[str]] = {}
     for node in nodes:
         for child in node.carriers():
-            inside = {folder.name for folder in child.walk() if folder is not child and folder.own} | {
-                grandchild.name for grandchild in innermost(child).carriers()
-            }
+            inside = {folder.name for folder in child.walk() if folder is not child and folder.own}
+            inside |= {grandchild.name for grandchild in innermost(child).carriers()}
+            inside = {name for name in inside if name.casefold() != child.name.casefold()}  # cat/cat/1.jpg
             below[child.name] = below.get(child.name, set()) | inside
     parted = {name: inside for name, inside in below.items() if inside}
     counts = Counter(name for inside in parted.values() for name in inside)
@@ -128,37 +154,137 @@ def refuse_crossed(source: Path, nodes: Sequence[Node]) -> None:
         seen = f"each of {listed(parted)} holds folders of its own, {listed(counts)}, as in {example}/"
     else:
         return
-    last = {folder.name for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
-    depths = {len(folder.parts) - len(child.parts) for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
-    first = "ingest.class_from: first_folder"
-    ways = [
-        Way(
-            classes(below),
-            f'{first}, or "{{class}}/{{group}}/*" to keep the images of one folder below in one split' if depths == {1} else first,
-        )
-    ]
-    ways.append(Way(f"{classes(last)}, without regard to the folders above", "ingest.class_from: last_folder"))
-    if depths == {1}:
+    ways = [Way(classes(below), {"class_from": "first_folder"})]
+    if _depths(nodes) == {1}:
         ways.append(
-            Way(
-                f"{classes(last)}, where the images of one folder above stay together in one split",
-                'ingest.class_from: "{group}/{class}/*"',
-            )
+            Way(f"{classes(below)}, where the images of one folder below stay together in one split", {"class_from": "{class}/{group}/*"})
         )
-    raise two_readings(source, seen, ways)
+    raise two_readings(source, seen, [*ways, *_by_last_folder(nodes, is_of_families=len(shared) < 2 or bool(why_no_classes(shared)))])
+
+
+def _by_last_folder(nodes: Sequence[Node], *, is_of_families: bool) -> Iterator[Way]:
+    """The ways to take folders below the first ones for the classes, but for those that would make classes of parts or versions."""
+    lasts = [folder for node in nodes for child in node.carriers() for folder in child.walk() if folder.own]
+    names = {folder.name for folder in lasts}
+    above = {folder.parts[-2] for folder in lasts if len(folder.parts) > 1}
+    together = "where the images of one folder above stay together in one split"
+    if is_of_families and _depths(nodes) > {2} and (start := _start_of_pattern(nodes)) is not None:
+        second = {folder.name for node in nodes for child in node.carriers() for folder in child.carriers()}
+        yield Way(f"{classes(second)}, of the second folder", {"class_from": f"{start}*/{{class}}/**"})
+    if any(has_word(name, "structure") or has_word(name, "versions_below") for name in names) or _are_called_after_classes(nodes):
+        return
+    parted = [NUMBERED_PART.fullmatch(name) for name in names]
+    if len(names) > 1 and all(parted) and len({(found["word"], found["sign"]) for found in parted if found}) == 1:
+        found = next(found for found in parted if found)
+        told = {found["rest"] for found in parted if found}
+        pattern = f"{found['word']}*{found['sign']}{{class}}/*"
+        if are_codes(above):
+            yield Way(f"{classes(told)}, {together}", {"class_from": f"{{group}}/{pattern}"})
+        else:
+            yield Way(classes(told), {"class_from": pattern})
+        return
+    places: defaultdict[str, set[Folders]] = defaultdict(set)
+    for node in nodes:
+        for child in node.carriers():
+            for folder in child.walk():
+                if folder.own:
+                    places[folder.name].add(folder.parts[len(node.parts) :])
+    merged = next(
+        (
+            f"{name} is then one class of {listed(['/'.join(path) for path in paths], 2)}"
+            for name, paths in sorted(places.items())
+            if len(paths) > 1
+        ),
+        "",
+    )
+    remark = f"; {merged}" if is_of_families and merged else ""
+    yield Way(f"{classes(names)}, without regard to the folders above{remark}", {"class_from": "last_folder"})
+    has_numbers = any(sign.isdigit() for name in names for sign in name)  # sizes and zooms below patients
+    if _depths(nodes) == {1} or (are_codes(above) and not has_numbers):
+        yield Way(f"{classes(names)}, {together}", {"class_from": "{group}/{class}/*"})
+
+
+def _are_called_after_classes(nodes: Sequence[Node]) -> bool:
+    """Whether folders below are numbered and called after those above: running/v_running_g00, so that they are parts of these."""
+    pairs = [
+        (child, folder) for node in nodes for child in node.carriers() for folder in child.walk() if folder.own and folder is not child
+    ]
+    return all(
+        set(words_of(child.name)) <= set(words_of(folder.name)) and any(sign.isdigit() for sign in folder.name) for child, folder in pairs
+    )
+
+
+def _depths(nodes: Sequence[Node]) -> set[int]:
+    """How far below the first folders the images are."""
+    return {len(folder.parts) - len(child.parts) for node in nodes for child in node.carriers() for folder in child.walk() if folder.own}
+
+
+def _start_of_pattern(nodes: Sequence[Node]) -> str | None:
+    """How a pattern begins that goes from the source to these folders, with {split} where they differ; None if there is no such beginning."""
+    parts = list(nodes[0].parts)
+    if any(set("*?{}") & set(part) for node in nodes for part in node.parts) or len({len(node.parts) for node in nodes}) > 1:
+        return None
+    for i, names in enumerate(zip(*(node.parts for node in nodes), strict=True)):
+        if len({*names}) > 1:
+            if "{split}" in parts or not all(map(split_of_name, names)):
+                return None
+            parts[i] = "{split}"
+    return "".join(f"{part}/" for part in parts)
+
+
+def refuse_versions(source: Path, nodes: Sequence[Node]) -> None:
+    """Raise SourceError for folders below the classes, beside their images, that are called after versions of these: `thumbs`, `cropped`."""
+    below: defaultdict[str, list[Node]] = defaultdict(list)
+    labels, with_others = {child.name for node in nodes for child in node.carriers()}, False
+    for node in nodes:
+        for child in node.carriers():
+            inside = [folder for folder in child.walk() if folder.own]
+            versions = [folder for folder in inside if folder is not child and _version_in(folder, child)]
+            names = {_version_in(folder, child) for folder in versions}
+            if len(names) > 1 or 0 < len(versions) < len(inside):
+                with_others |= len(versions) < len(inside)
+                for folder in versions:
+                    below[_version_in(folder, child)].append(folder)
+    if below:
+        example = next(iter(below.values()))[0]
+        raise versions_below(source, labels, list(below), example.path, with_others=with_others)
+
+
+def _version_in(folder: Node, label: Node) -> str:
+    """The folder between that of the class and this one that is called after a version; empty if none is."""
+    return next((part for part in folder.parts[len(label.parts) :] if has_word(part, "versions_below")), "")
+
+
+def versions_below(source: Path, labels: Collection[str], names: Collection[str], example: str, *, with_others: bool) -> Undecided:
+    """The error for folders below those of the classes that hold other versions of the same pictures. `with_others`: beside images in no such folder."""
+    ways = []
+    if with_others:
+        ways.append(Way(f"{classes(labels)}, without {listed(names)}", {"ignore": [f"*/{name}" for name in exactly(sorted(names))]}))
+    elif len(names) > 1:
+        for name in sorted(names)[:MOST_VERSIONS]:
+            others = [f"*/{other}" for other in exactly(sorted({*names} - {name}))]
+            ways.append(Way(f"{classes(labels)}, of the images in {name} alone", {"ignore": others}))
+    everything = Way(
+        f"all images for {classes(labels)}, so that two versions of a picture may be in train and in test", {"class_from": "first_folder"}
+    )
+    return two_readings(
+        source,
+        f"the folders of the classes hold {listed([f'{name}/' for name in names])}, as in {example}/, perhaps other versions of the same pictures",
+        [*ways, everything],
+    )
 
 
 def refuse_folders_of_other_things(source: Path, folders: Mapping[str, Sequence[str]]) -> None:
-    """Raise SourceError if a few of the folders are called `images` or `unlabeled`, unlike the classes beside them. folders: paths by class."""
+    """Raise SourceError if a few folders are called `images`, `unlabeled` or `to delete`, unlike the classes beside them. folders: paths by class."""
     names = folders.keys()
-    odd = {name for name in names if has_word(name, "never")}
+    odd = {name for name in names if says_nothing(name, names)}
     if odd and len(names) > 1:
         raise two_readings(
             source,
             f"{listed(odd)} beside {listed(names - odd)} can hold images of no class of its own",
             [
-                Way(f"{listed(names - odd)} without {listed(odd)}", f"ingest.ignore: {_paths(folders, odd)}"),
-                Way(classes(names), "ingest.class_from: first_folder"),
+                Way(f"{listed(names - odd)} without {listed(odd)}", {"ignore": exactly(_paths(folders, odd))}),
+                Way(classes(names), {"class_from": "first_folder"}),
             ],
         )
 
@@ -175,14 +301,14 @@ def refuse_inner_sets(source: Path, nodes: Sequence[Node]) -> None:
                 f"{listed([child.path for child in sets])} holds folders of splits, {listed([below.name for below in innermost(sets[0]).carriers()])}, "
                 f"unlike {listed(others)} beside it",
                 [
-                    Way(f"{listed(others)} without it", f"ingest.ignore: {json.dumps([child.path for child in sets], ensure_ascii=False)}"),
-                    Way("only that data set", f"ingest.source: {source / sets[0].path}"),
+                    Way(f"{listed(others)} without it", {"ignore": exactly([child.path for child in sets])}),
+                    Way("only that data set", {"source": str(source / sets[0].path)}),
                 ],
             )
 
 
 def _holds_splits(folder: Node) -> bool:
-    splits = {split_of_name(below.name) for below in innermost(folder).carriers()}
+    splits = {found.split if (found := split_in_name(below.name)) else None for below in innermost(folder).carriers()}
     return len(splits) > 1 and None not in splits
 
 
@@ -192,16 +318,16 @@ def refuse_repeated_splits(source: Path, members: Collection[str], others: Seque
         inside = {below.name for below in innermost(child).carriers()}
         again = {name for name in inside if name in training or split_of_name(name)}
         if len(again) * 2 > len(inside) > 0:
-            raise SourceError(
+            raise undecided(
                 f"ingest.source: {source}: {child.path}/ beside {listed(members)} holds folders of the same kind again, "
-                f"{listed(again)}: a copy, or more images. Leave it out with ingest.ignore: {json.dumps([child.path], ensure_ascii=False)}, "
-                "or move its images into the folders of the splits."
+                f"{listed(again)}: a copy, or more images.",
+                [Way("leave it out", {"ignore": exactly([child.path])}), Way("move its images into the folders of the splits")],
             )
 
 
-def _paths(folders: Mapping[str, Sequence[str]], names: Collection[str]) -> str:
-    """The folders of classes as a list for params.yaml."""
-    return json.dumps(sorted({path for name in names for path in folders[name]}), ensure_ascii=False)
+def _paths(folders: Mapping[str, Sequence[str]], names: Collection[str]) -> list[str]:
+    """The folders of classes, to be ignored."""
+    return sorted({path for name in names for path in folders[name]})
 
 
 def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) -> None:
@@ -220,9 +346,12 @@ def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) ->
             [
                 Way(
                     f"{listed(names - seconds.keys())} without {listed(seconds)}",
-                    f"ingest.ignore: {_paths(folders, seconds)} (or move its images into {first}/, or into a folder of the split)",
+                    {"ignore": exactly(_paths(folders, seconds))},
+                    f"or move its images into {first}/, or into a folder of the split"
+                    if len(seconds) == 1
+                    else "or move the images of each into the folder of its class, or of the split",
                 ),
-                Way(classes(names), "ingest.class_from: first_folder"),
+                Way(classes(names), {"class_from": "first_folder"}),
             ],
         )
     dated = Counter(without_date(name) for name in names if has_date(name) and without_date(name))
@@ -236,9 +365,11 @@ def refuse_second_folders(source: Path, folders: Mapping[str, Sequence[str]]) ->
             [
                 Way(
                     classes(dated),
-                    f'ingest.class_from: "{{class}}{sign}*/*"' if sign else "one folder for each class, by moving the images",
-                ),
-                Way(classes(names), "ingest.class_from: first_folder"),
+                    {"class_from": f"{{class}}{sign}*/*"},
+                )
+                if sign
+                else Way(f"{classes(dated)}, by moving the images of each into one folder"),
+                Way(classes(names), {"class_from": "first_folder"}),
             ],
         )
 

@@ -18,7 +18,10 @@ PART_END = re.compile(r"([_ .-])")
 SEPARATORS = ("_", "-", " ", ".")
 MOST_STARS = 4
 NAMES_TO_TELL = 2000
-NUMBERED = re.compile(r"(?P<class>.*?[^\W\d_])[\s._(#-]*\d[\d\s._()-]*", re.DOTALL)
+NUMBERED = re.compile(r"(?P<class>.*?[^\W\d_])(?P<numbers>[\s._(#-]*\d[\d\s._()-]*)", re.DOTALL)
+COPY = re.compile(r" ?\(\d+\)$")
+MOST_DIGITS = 3  # of the number of a class; longer ones are years, dates and running numbers
+MOST_SHOWN = 50  # classes of a pattern
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,17 @@ def path_pattern(text: str) -> PathPattern:
 
 def class_in_name(name: str) -> str:
     """What stands before the number in a file's name: cat in cat.0.jpg; empty if there is nothing, or no number. Numbers in front are no part of it."""
-    stem = name.rpartition(".")[0] or name
-    match = NUMBERED.fullmatch(IN_FRONT.sub("", stem, count=1) if IN_FRONT.match(stem) else stem)
+    match = _numbered(_stem(name))
     return match["class"].strip(" ._-(") if match else ""
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
+def _numbered(stem: str) -> re.Match[str] | None:
+    """The words of a name and the numbers behind them, without numbers in front."""
+    return NUMBERED.fullmatch(IN_FRONT.sub("", stem, count=1) if IN_FRONT.match(stem) else stem)
 
 
 def classes_in_names(names: Iterable[str]) -> Counter[str] | None:
@@ -91,9 +102,50 @@ def classes_in_names(names: Iterable[str]) -> Counter[str] | None:
         return None
     if any(map(has_date, found)) or len({re.sub(r"\d+", "#", name) for name in found}) < len(found):
         return None
+    if numbered_classes(names):
+        return None
     if 2 * sum(any(sign.isdigit() for sign in PART_END.split(name)[0]) for name in found) >= len(found):
         return None  # 12h30_cat, batch1_cat
     return None if are_crossed(words.values()) else found
+
+
+def numbered_classes(names: Iterable[str]) -> dict[str, list[str]]:
+    """The first numbers behind the words of names, where they are few, each is used several times, and another number follows.
+
+    They may be a part of the class: stage1_000.png, stage2_000.png. A name without such a number, healthy_000.png beside stage1_000.png, has none;
+    that of words which stand with and without one is empty. `cat5 (1).jpg` beside `cat5.jpg` is a copy.
+    """
+    stems = {_stem(name) for name in names}
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for stem in stems:
+        if COPY.sub("", stem) != stem and COPY.sub("", stem) in stems:
+            continue
+        if (match := _numbered(stem)) and not has_date(stem):
+            numbers = re.findall(r"\d+", match["numbers"])
+            found[match["class"].strip(" ._-(")][numbers[0] if len(numbers) > 1 else ""] += 1
+    return {
+        words: sorted(numbers)
+        for words, numbers in found.items()
+        if len(numbers) > 1 and min(numbers.values()) > 1 and len(numbers) ** 2 <= numbers.total() and max(map(len, numbers)) <= MOST_DIGITS
+    }
+
+
+def pattern_with_numbers(names: Sequence[str]) -> tuple[str, list[str]] | None:
+    """(pattern that tells classes with their numbers, these classes), for names such as stage1_000.png; None if none fits."""
+    names = names[:: max(1, len(names) // NAMES_TO_TELL)]
+    ending = _ending(names)
+    for sign in SEPARATORS:
+        text = f"{{class}}{sign}*{ending}"
+        pattern = path_pattern(text)
+        found = Counter(place.label for name in names if (place := pattern.place(name)))
+        if found.total() == len(names) and 2 <= len(found) <= min(MOST_SHOWN, len(names) / 2) and min(found.values()) > 1:
+            return text, sorted(found)
+    return None
+
+
+def _ending(names: Sequence[str]) -> str:
+    endings = {name.rpartition(".")[2] for name in names}
+    return f".{endings.pop()}" if len(endings) == 1 else ".*"
 
 
 def pattern_of_names(names: Sequence[str]) -> tuple[str, list[str]] | None:
@@ -102,9 +154,7 @@ def pattern_of_names(names: Sequence[str]) -> tuple[str, list[str]] | None:
     The words at one place in all names are classes if they have no digit, and each is used several times.
     """
     names = names[:: max(1, len(names) // NAMES_TO_TELL)]
-    endings = {name.rpartition(".")[2] for name in names}
-    ending = f".{endings.pop()}" if len(endings) == 1 else ".*"
-    for text in _patterns(names[0].rpartition(".")[0], ending):
+    for text in _patterns(names[0].rpartition(".")[0], _ending(names)):
         pattern = path_pattern(text)
         found = Counter(place.label for name in names if (place := pattern.place(name)))
         if found.total() == len(names) and 2 <= len(found) <= len(names) / 2 and min(found.values()) > 1 and _are_words(found):

@@ -1,9 +1,8 @@
 """What the folders of a source are: the place of each, and the errors for classes that would be lost or never seen in training."""
 
 import difflib
-import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +13,10 @@ from pipeline.images.formats import describe_formats
 from pipeline.listing.listing import Folders
 from pipeline.quality.class_names import similar_names
 from pipeline.two_readings import listed
+from pipeline.ways_out import Undecided, Way, exactly, undecided
 
 
-class NoClassFolders(SourceError):  # noqa: N818 - says what is not there
+class NoClassFolders(Undecided):
     """A source has no images in class folders."""
 
 
@@ -47,34 +47,32 @@ def lost_classes(formats: Mapping[str, Mapping[Format, int]], source: Path | Non
     told = describe_formats({found.name: count for found, count in total.items()})
     advice = "; ".join(f"{found.name}: {found.advice}" for found in total if found.advice)
     whose = (
-        f"{source} has no images that are read here"
+        f"{'its classes have' if source == Path() else f'{source} has'} no images that are read here"
         if source
         else f"the {'classes' if len(formats) > 1 else 'class'} {listed(formats)} would be lost"
     )
-    ignored = (
-        ""
+    seen = f"ingest.source: {whose}: its files are {told}, for example those of the class {min(formats)}.{' ' + advice + '.' if advice else ''}"
+    return (
+        SourceError(seen)
         if source
-        else f" Or leave out what is no class with ingest.ignore: [{', '.join(json.dumps(name, ensure_ascii=False) for name in sorted(formats))}]."
-    )
-    return SourceError(
-        f"ingest.source: {whose}: its files are {told}, for example in {min(formats)}. {advice + '.' if advice else ''}{ignored}"
+        else undecided(seen, [Way("leave out what is no class", {"ignore": [f"*/{name}" for name in exactly(sorted(formats))]})])
     )
 
 
-def unseen_class(name: str, split: str | None, training: Iterable[str]) -> SourceError:
-    """The error for a class that has no training images, with the class that may be meant."""
+def unseen_class(name: str, split: str | None, training: Iterable[str], ways: Sequence[Way] = ()) -> SourceError:
+    """The error for a class that has no training images, with the class that may be meant. `ways`: to drop the class, or its split."""
     names = sorted(training)
     if not names:
-        return SourceError(
-            f"ingest.source: no class has training images: those of {name}, for example, are all in {split}. Add training images with their labels, or "
-            "mark them as train in the table or by their folder."
+        return undecided(
+            f"ingest.source: no class has training images: those of {name}, for example, are all in {split}.",
+            [Way("add training images with their labels"), Way("mark them as train in the table or by their folder"), *ways],
         )
     close = [one if other == name else other for one, other in similar_names([*names, name]) if name in (one, other)]
     close = close or difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
-    return SourceError(
-        f"ingest.source: the class {name} has {split} images but no training images; there are some of {listed(names)}.{hint} Rename its folder "
-        "or label, add training images, or leave it out with ingest.ignore."
+    return undecided(
+        f"ingest.source: the class {name} has {split} images but no training images; there are some of {listed(names)}.{hint}",
+        [Way("rename its folder or label"), Way("add training images"), *ways],
     )
 
 

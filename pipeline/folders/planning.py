@@ -4,10 +4,9 @@ A layout that can be read in two ways is an error with both. Files are not looke
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.errors import SourceError
 from pipeline.folders.doubtful_names import has_word, why_no_classes, why_not_beside
 from pipeline.folders.doubts import (
     refuse_class_and_split_in_one_name,
@@ -17,6 +16,7 @@ from pipeline.folders.doubts import (
     refuse_inner_sets,
     refuse_repeated_splits,
     refuse_second_folders,
+    refuse_versions,
     refuse_without_train,
     refuse_wrapper_or_class,
 )
@@ -26,7 +26,13 @@ from pipeline.folders.tree import Node
 from pipeline.images.format_marks import Format
 from pipeline.listing.listing import Folders
 from pipeline.listing.split_words import SplitName, split_in_name, split_of_name, words_of
-from pipeline.two_readings import Way, classes, listed, two_readings
+from pipeline.two_readings import classes, listed, two_readings
+from pipeline.ways_out import Value, Way, exactly, undecided
+
+IF_A_CLASS = 'If it is a class, set ingest.class_from: "{class}/*", or rename it'
+WHERE_CLASSES_STAND = (
+    "say where the class stands: in a table with ingest.columns, or in the paths with a pattern of ingest.class_from (docs/data.md)"
+)
 
 
 def plan_folders(root: Node, source: Path, class_from: str) -> FolderPlan:
@@ -72,7 +78,8 @@ class _Planning:
         rest = [child for child in carriers if child not in strays]
         if strays and rest:
             for child in strays:
-                self._leave_out(child, "stray", "a few pictures beside the classes, in a folder whose name suggests documents or results")
+                reason = f"a few pictures beside the classes, in {child.name}/, whose name suggests documents or results. {IF_A_CLASS}"
+                self._leave_out(child, "stray", reason)
             return rest
         return carriers
 
@@ -136,13 +143,12 @@ class _Planning:
         if self.class_from == "last_folder":
             return True
         inside = {child.name for node in train for child in innermost(node).carriers()}
-        ignored = ", ".join(f'"{child.path}"' for child in others)
         raise two_readings(
             self.source,
             f"{listed(members)} has folders of images in it, and {listed([child.name for child in others])} beside it",
             [
-                Way(classes(inside), f"ingest.ignore: [{ignored}]"),
-                Way(classes({*members, *(child.name for child in others)}), "ingest.class_from: first_folder"),
+                Way(classes(inside), {"ignore": exactly([child.path for child in others])}),
+                Way(classes({*members, *(child.name for child in others)}), {"class_from": "first_folder"}),
             ],
         )
 
@@ -158,6 +164,7 @@ class _Planning:
         if self.class_from == "auto":
             refuse_copies(self.source, [node for _, node in with_classes])
             refuse_inner_sets(self.source, [node for _, node in with_classes])
+            refuse_versions(self.source, [node for _, node in with_classes])
             refuse_crossed(self.source, [node for _, node in with_classes])
         places: dict[Folders, Place] = {}
         for split, node in with_classes:
@@ -199,10 +206,12 @@ class _Planning:
         """The plan for cat/train, cat/test, dog/train, dog/test."""
         places: dict[Folders, Place] = {}
         deeper: set[str] = set()
+        outside: set[str] = set()
         for child in base.carriers():
             level = innermost(child)
             for part in level.carriers():
                 if part.name not in splits:
+                    outside.add(part.name)
                     self._leave_out(part, "stray", f"outside {listed([f'{name}/' for name in splits])}")
                     continue
                 deeper |= {below.name for below in part.carriers()}
@@ -212,12 +221,15 @@ class _Planning:
                 if folder.own:
                     self.left_out[folder.parts] = ("stray", f"outside {listed([f'{name}/' for name in splits])}")
         if len(deeper) > 1:
+            above = "".join(f"{part}/" for part in base.parts)
+            ignored: dict[str, Value] = {"ignore": [f"*/{name}" for name in exactly(sorted(outside))]} if outside else {}
             raise two_readings(
                 self.source,
                 f"{listed([child.name for child in base.carriers()])} hold {listed([f'{name}/' for name in splits])}, and these hold {listed(deeper)}",
                 [
-                    Way(classes([child.name for child in base.carriers()]), 'ingest.class_from: "{class}/{split}/**"'),
-                    Way(classes(deeper), 'ingest.class_from: "{group}/{split}/{class}/*"'),
+                    Way(classes([child.name for child in base.carriers()]), {"class_from": f"{above}{{class}}/{{split}}/**", **ignored}),
+                    *_without_copies(base),
+                    Way(classes(deeper), {"class_from": f"{above}*/{{split}}/{{class}}/*", **ignored}),
                 ],
             )
         self._check(places, {})
@@ -227,10 +239,9 @@ class _Planning:
         """Raise SourceError if the folders' names are no names of classes, or if a class has no training images."""
         names = {place.label for place in places.values()}
         if self.class_from == "auto" and (why := why_no_classes(names) or why_not_beside(names)) and len(names) > 1:
-            raise SourceError(
-                f"ingest.source: {self.source}: the folders {listed(names)} look like {why}, not like classes. If they are classes, set "
-                "ingest.class_from: first_folder. Otherwise say where the class stands: in a table with ingest.columns, or in the paths with a pattern of "
-                "ingest.class_from (docs/data.md)."
+            raise undecided(
+                f"ingest.source: {self.source}: the folders {listed(names)} look like {why}, not like classes.",
+                [Way("take them for classes all the same", {"class_from": "first_folder"}), Way(WHERE_CLASSES_STAND)],
             )
         if self.class_from == "auto":
             refuse_folders_of_other_things(self.source, folders_of(places))
@@ -239,12 +250,30 @@ class _Planning:
         if training or not flat:
             for place in places.values():
                 if place.label not in training:
-                    raise unseen_class(place.label, place.split, training)
+                    raise unseen_class(place.label, place.split, training, self._without_split(places, training))
+
+    def _without_split(self, places: Mapping[Folders, Place], training: Collection[str]) -> list[Way]:
+        """The ways to drop classes without training images, or the splits: to read the folder of such a split by itself."""
+        unseen = {parts: place for parts, place in places.items() if place.label not in training}
+        ignored = sorted({path for paths in folders_of(unseen).values() for path in paths})
+        ways = [Way(f"leave out {listed({place.label for place in unseen.values()})}", {"ignore": exactly(ignored)})]
+        above = {parts[: parts.index(place.label)] for parts, place in unseen.items() if place.label in parts}
+        if len(above) == 1 and (path := "/".join(min(above))):
+            ways.append(Way(f"read {path}/ alone, and have its images split anew", {"source": str(self.source / path)}))
+        return ways
 
     def _leave_out(self, node: Node, finding: str, reason: str) -> None:
         for folder in node.walk():
             if folder.own:
                 self.left_out[folder.parts] = (finding, reason)
+
+
+def _without_copies(base: Node) -> list[Way]:
+    """The way to read one of several folders whose names differ in upper and lower case alone, as in sets that were unpacked twice."""
+    first, *others = sorted(base.carriers(), key=lambda child: child.name)
+    if any(child.name.casefold() != first.name.casefold() for child in others):
+        return []
+    return [Way(f"{first.name} alone, without the same set again", {"ignore": exactly([child.path for child in others])})]
 
 
 def _only_wraps(split: Node, only: Node) -> bool:

@@ -15,6 +15,7 @@ SIXTEEN_BITS = (0.0, 65535.0)
 OUTLIERS = 1000  # one pixel in so many, at either end, may be a hot or a dead one
 BITS_PER_SAMPLE, SAMPLE_FORMAT = 258, 339  # tags of TIFF
 SIGNED = 2
+FEWEST_SHADES = 2
 
 
 class Extremes(NamedTuple):
@@ -73,6 +74,16 @@ def find_extremes(values: np.ndarray) -> Extremes:
     ordered = np.partition(finite, sorted({0, drop, finite.size - 1 - drop, finite.size - 1}))
     least, most, core_least, core_most = (float(ordered[at]) for at in (0, -1, drop, finite.size - 1 - drop))
     return Extremes(least, most, core_least, core_most, values.size - finite.size)
+
+
+def why_unlike(values: np.ndarray, found: Extremes, value_range: tuple[float, float]) -> str:
+    """Why an image seems to be on another scale than those whose range this is; empty if it does not. found: the extremes of its values."""
+    low, high = value_range
+    is_of_bits = low == 0 and high > 255 and np.log2(high + 1).is_integer()  # as found for whole numbers
+    if is_of_bits and values.dtype.kind == "f" and (values[np.isfinite(values)] % 1).any():
+        return "fractions, where the training images have whole numbers"
+    shades = (found.most - found.least) / (high - low) * 256
+    return "which all become about one of 256 shades" if found.most > found.least and shades < FEWEST_SHADES else ""
 
 
 def number(value: float) -> str:

@@ -4,9 +4,9 @@ Names are normalised and sorted, so that the same data are listed alike as a fol
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -18,6 +18,8 @@ from pipeline.listing.records import LeftOut
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"}
 REPOSITORY = {".git", ".dvc", ".hg", ".svn"}
+ITS_IMAGES = ": its images are read, but DVC does not see changes in it"  # of a link to a folder
+NO_IMAGES = ", a folder without any file: is the drive mounted?"
 ICLOUD = ".icloud"  # .IMG_1.jpg.icloud stands for a picture that is not on this machine yet
 Folders: TypeAlias = tuple[str, ...]
 
@@ -90,17 +92,50 @@ class Listing:
         *parts, name = path.split("/")
         self.folders[tuple(parts)].others.pop(name, None)
 
+    def without(self, ignored: Iterable[str]) -> "Listing":
+        """A copy of the list, without what globs of `ingest.ignore` match."""
+        patterns = re.compile("|".join(translate(way) for pattern in ignored for way in _ways_of(pattern)) or "(?!)")
+
+        def is_kept(path: str) -> bool:
+            return not (patterns.match(path) or patterns.match(f"/{path}"))
+
+        kept = {
+            parts: replace(
+                folder,
+                names=[name for name in folder.names if is_kept(folder.below(name))],
+                others={name: found for name, found in folder.others.items() if is_kept(folder.below(name))},
+            )
+            for parts, folder in self.folders.items()
+        }
+        known = {*self.empty, *(parts[:i] for parts in kept for i in range(len(parts) + 1))}
+        with_files = {parts[:i] for parts, folder in kept.items() if folder.names or folder.others for i in range(len(parts) + 1)}
+        return replace(
+            self,
+            folders={parts: folder for parts, folder in kept.items() if folder.names or folder.others},
+            empty=[parts for parts in sorted(known - with_files) if parts and is_kept("/".join(parts))],
+            left_out=[fault for fault in self.left_out if is_kept(fault.path)],
+        )
+
     def content(self, path: str) -> Content:
         """How the file at a path is read."""
         *parts, name = path.split("/")
         return self.folders[tuple(parts)].content(name)
 
 
+def _ways_of(pattern: str) -> tuple[str, ...]:
+    """The globs of paths that a glob of `ingest.ignore` stands for: what it names, and what is below."""
+    return pattern, f"{pattern.rstrip('/')}/*", re.sub(r"^\*\*/", "*/", pattern)
+
+
+def _matches(path: str, ways: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(path, way) or fnmatchcase(f"/{path}", way) for way in ways)
+
+
 class Collector:
     """Builds a listing from the files of folders and archives."""
 
     def __init__(self, ignore: tuple[str, ...] = ()) -> None:
-        self._ignore = {pattern: (pattern, f"{pattern.rstrip('/')}/*", re.sub(r"^\*\*/", "*/", pattern)) for pattern in ignore}
+        self._ignore = {pattern: _ways_of(pattern) for pattern in ignore}
         self._unused = dict.fromkeys(ignore)
         self._ignored: set[str] = set()
         self._found: dict[Folders, dict[str, Content | None]] = {}
@@ -120,7 +155,9 @@ class Collector:
             self._unused.pop(pattern, None)
         if name.startswith((".", "~$")) or is_system(name):
             if folder and name not in REPOSITORY:
-                self.left_out.append(LeftOut(path, "system", "a hidden folder, or one that a system or a tool made"))
+                is_hidden = name.startswith(".") and not is_system(name)
+                reason = "a hidden folder: rename it if it is a class" if is_hidden else "a folder that a system or a tool made"
+                self.left_out.append(LeftOut(path, "system", reason))
             return not folder and name.endswith(ICLOUD)
         if ignoring:
             parts = path.split("/")
@@ -129,9 +166,7 @@ class Collector:
 
     def _ignoring(self, path: str) -> list[str]:
         """The globs of `ingest.ignore` that a path matches."""
-        return [
-            pattern for pattern, ways in self._ignore.items() if any(fnmatchcase(path, way) or fnmatchcase(f"/{path}", way) for way in ways)
-        ]
+        return [pattern for pattern, ways in self._ignore.items() if _matches(path, ways)]
 
     def with_ignored(self, listing: Listing) -> Listing:
         """The listing with the number of what `ingest.ignore` leaves out, and its globs that match nothing."""
@@ -171,7 +206,13 @@ class Collector:
                 folders[parts] = self._folder(parts, files)
             elif parts not in with_files and parts:
                 empty.append(parts)
-        return Listing(folders, empty, self.left_out)
+        left_out = [
+            fault._replace(reason=fault.reason.removesuffix(ITS_IMAGES) + NO_IMAGES)
+            if fault.reason.endswith(ITS_IMAGES) and as_parts(fault.path) not in with_files
+            else fault
+            for fault in self.left_out
+        ]
+        return Listing(folders, empty, left_out)
 
     def _folder(self, parts: Folders, files: dict[str, Content | None]) -> Folder:
         disk = self._disk.get(parts)

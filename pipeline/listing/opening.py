@@ -13,6 +13,7 @@ from pipeline.listing.records import LeftOut
 from pipeline.listing.tar_archives import is_tar, tar_members
 from pipeline.listing.walk import DiskFile, walk
 from pipeline.listing.zip_archives import is_zip, zip_members
+from pipeline.ways_out import Way, exactly, undecided
 
 ARCHIVE = re.compile(r"\.(zip|tgz|tbz2?|txz|tzst|tar(\.\w+)?)$", re.IGNORECASE)
 PARTIAL = re.compile(r"\.(part|partial|crdownload|download|filepart|opdownload|!ut|aria2)$", re.IGNORECASE)
@@ -63,9 +64,10 @@ def _refuse_unless_unpacked(source: Path, listing: Listing, archive: str, option
     inside = {parts[-1] for member in members if not member.is_folder and (parts := as_parts(member.name))}
     images = {name for name in inside if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES}
     if images - there:
-        raise SourceError(
+        raise undecided(
             f"ingest.source: {source}: {archive} is an archive beside folders of images, and {len(images - there):,} of its {len(images):,} images "
-            f'are not among them. Unpack it, or leave it out with ingest.ignore: ["{archive}"].'
+            "are not among them.",
+            [Way("unpack it"), Way("leave it out", {"ignore": exactly([archive])})],
         )
 
 
@@ -81,8 +83,8 @@ def _refuse_unfinished(source: Path, listing: Listing) -> None:
                 else f"no archive: {other.format.name if other.format else 'unknown format'}"
             )
             advice = other.format.advice if is_no_archive and other.format and other.format.advice else "Get the file again"
-            raise SourceError(
-                f'ingest.source: {source}: {other.path} is {found}. {advice[0].upper()}{advice[1:]}, or leave it out with ingest.ignore: ["{other.path}"].'
+            raise undecided(
+                f"ingest.source: {source}: {other.path} is {found}.", [Way(advice), Way("leave it out", {"ignore": exactly([other.path])})]
             )
 
 

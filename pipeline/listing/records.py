@@ -81,7 +81,9 @@ class Reading:
         splits = {split for split, _ in self.counts}
         origin = self.origin if self.origin.classes else Origin(self.how, self.how)
         told = origin if splits & {"validation", "test"} else origin._replace(splits="")
-        return told.sentence + ("" if "test" in splits else f"; {100 * test_fraction:g} % held out at random as test")
+        return told.sentence + (
+            "" if "test" in splits else f"; {100 * test_fraction:g} % held out as test, by a hash of the pixels or the group"
+        )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Only what has changed is fetched again: a list beside the mirror records its fil
 downloaded beside and renamed, so that an interrupted fetch resumes where it stopped.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import itertools
@@ -37,6 +38,7 @@ from pipeline.progress import Progress
 PARTIAL_FILE = re.compile(r"[0-9a-f]{24}")
 BLOCK_BYTES = 16 * 2**20
 OBJECTS_IN_FLIGHT = 256
+SECONDS_TO_ASK = 10
 
 
 def is_url(source: str) -> bool:
@@ -66,6 +68,28 @@ def local_copy(source: str, folder: Path) -> Path:
             list_file.flush()
     remove_matching(mirror.partial, PARTIAL_FILE)
     return mirror.files / name
+
+
+def ask(source: str, folder: Path) -> str:
+    """What a server says of the file at an http address, compared with what was fetched into `folder`; nothing of it is fetched.
+
+    Raises SourceError if there is no server, or no such file. A server that does not answer in time may only be slow.
+    """
+    shown = without_secrets(source)
+    try:
+        with explaining(shown):
+            name, objects = list_objects(*connect(source, shown, SECONDS_TO_ASK), shown)
+    except SourceError as error:
+        reason = error.__context__
+        if isinstance(reason and (reason.__cause__ or reason), TimeoutError | asyncio.TimeoutError):
+            return f"no answer within {SECONDS_TO_ASK} s"
+        raise
+    size_bytes, mirror = objects[name].size_bytes, _Mirror(folder / hashlib.sha256(shown.rstrip("/").encode()).hexdigest()[:12])
+    size = "" if size_bytes is None else f", {size_bytes / 2**20:,.1f} MiB"
+    known = mirror.read_known()
+    if name not in known:
+        return f"the server has it{size}"
+    return f"{'as it was fetched before' if mirror.has(name, objects[name], known) else 'changed since it was fetched'}{size}"
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ def without_secrets(text: str) -> str:
     return re.sub(r"(\w+://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", re.sub(r"(\w+://)[^\s/@]*@", r"\1", text))
 
 
-def connect(source: str, shown: str) -> tuple[FileSystem, str]:
-    """(file system, path in it). Credentials come from the usual places of each store."""
+def connect(source: str, shown: str, seconds: float | None = None) -> tuple[FileSystem, str]:
+    """(file system, path in it). Credentials come from the usual places of each store. seconds: the most that an answer over http may take."""
     scheme = _scheme(source)
     options: dict[str, Any] = {}
     if over_http(source):
@@ -48,7 +48,7 @@ def connect(source: str, shown: str) -> tuple[FileSystem, str]:
 
         options["encoded"] = "%" in source  # a signed URL is sent as it is
         options["headers"] = {"Accept-Encoding": "identity"}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         options["client_kwargs"] = {"timeout": timeout, "trust_env": True}  # use the same proxy as curl
     elif scheme in EXTRAS and "@" in urlsplit(source).netloc:
         raise SourceError(f"ingest.source: {shown} has a password in it. Remove it from the URL, and {_credentials(scheme)}.")

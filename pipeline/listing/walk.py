@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.listing.listing import Collector, Content
+from pipeline.listing.listing import ITS_IMAGES, Collector, Content
 from pipeline.listing.names import name_clash, normalised
 from pipeline.listing.records import LeftOut, readable
 
@@ -46,6 +46,15 @@ class DiskFile:
         except OSError as error:
             raise ImageError(f"cannot be read: {error.strerror}", "unreadable") from None
         raise ImageError("no longer a regular file", "special")
+
+
+def not_followed(path: str, error: OSError) -> str:
+    """Why a link cannot be followed, and what to look at."""
+    if isinstance(error, FileNotFoundError):
+        return (
+            f"a link to {readable(os.path.normpath(Path(path).parent / Path(path).readlink()))}, which is not there: is the drive mounted?"
+        )
+    return f"a link that cannot be followed: {error.strerror}"
 
 
 def walk(root: Path, collector: Collector, *, follow_links: bool) -> None:
@@ -105,7 +114,7 @@ class _Walk:
             status = os.stat(entry.path)  # noqa: PTH116
         except OSError as error:
             if self._collector.is_wanted(shown):
-                self._leave_out(entry.path, "link", f"a link that cannot be followed: {error.strerror}")
+                self._leave_out(entry.path, "link", not_followed(entry.path, error))
             return False
         is_folder = stat.S_ISDIR(status.st_mode)
         if not self._collector.is_wanted(shown, folder=is_folder):
@@ -120,7 +129,7 @@ class _Walk:
             self._leave_out(
                 entry.path,
                 "linked_folder",
-                f"a link to {Path(entry.path).resolve()}: its images are read, but DVC does not see changes in it",
+                f"a link to {Path(entry.path).resolve()}{ITS_IMAGES}",
             )
             return True
         elif stat.S_ISREG(status.st_mode):

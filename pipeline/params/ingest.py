@@ -1,6 +1,7 @@
 """Section `ingest`: where the images are, and how problems with them are treated."""
 
 import codecs
+import difflib
 import os
 import re
 from typing import Annotated, Literal
@@ -44,10 +45,17 @@ def _class_from(text: str) -> str:
     if text in ("auto", "first_folder", "last_folder", "file_name"):
         return text
     named = re.findall(r"\{(.*?)\}", text)
+    meant = text
+    for part in named:
+        near = difflib.get_close_matches(part.lower(), ["class", "split", "group"], n=1)
+        meant = meant.replace(f"{{{part}}}", f"{{{near[0]}}}") if near else meant
+    if not named:
+        meant = next(iter(difflib.get_close_matches(text.lower(), ["first_folder", "last_folder", "file_name"], n=1)), text)
+    hint = f". Did you mean {meant}?" if meant != text and ("{class}" in meant or not named) else ""
     if "class" not in named or len(set(named)) < len(named) or not set(named) <= {"class", "split", "group"}:
         raise ValueError(
             "should be auto, first_folder, last_folder, file_name, or a pattern with {class}, and {split} and {group} where they are, "
-            'as in "{split}/{class}/*.jpg"'
+            f'as in "{{split}}/{{class}}/*.jpg"{hint}'
         )
     return text
 
@@ -68,15 +76,21 @@ def _encoding(name: str) -> str:
     return found.name if found else name
 
 
+def _column_or_none(name: object) -> object:
+    if not name:
+        raise ValueError('should be auto, none (no column has them), or the name of a column; quotes make a number a name, as in "7"')
+    return name
+
+
 class Columns(Section):
     path: str = "auto"
     """auto, or the column of the paths"""
     label: str = "auto"
     """auto, or the column of the classes"""
-    split: str = "auto"
-    """auto, or the column of train, val and test"""
-    group: str = "auto"
-    """auto, or the column of what stays together in one split, such as a patient"""
+    split: Annotated[str, BeforeValidator(_column_or_none)] = "auto"
+    """auto, none, or the column of train, val and test"""
+    group: Annotated[str, BeforeValidator(_column_or_none)] = "auto"
+    """auto, none, or the column of what stays together in one split, such as a patient"""
 
 
 class Ingest(Section):
@@ -87,7 +101,7 @@ class Ingest(Section):
     class_from: Annotated[str, AfterValidator(_class_from)]
     """auto, first_folder, last_folder, file_name (cat.0.jpg), or a pattern of paths, e.g. "{split}/{class}/*.jpg" or "{class}_*.png"; see docs/data.md"""
     columns: Columns
-    """columns of the tables: auto, or their names, as in {path: file, label: species}; also split and group"""
+    """columns of the tables: auto, or their names, as in {path: file, label: species}; also split and group, which may be none"""
     multi_label: Literal["fail", "combine"]
     """fail, or combine: labels made of several, such as "scab rust", are classes of their own"""
     placeholder: Policy

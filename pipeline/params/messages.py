@@ -16,16 +16,23 @@ from ruamel.yaml.comments import CommentedMap
 from pipeline.params.field_words import kinds, literals, types
 
 LONGEST_VALUE = 80
-AS_IN = "as in the project's own params.yaml"
 TRUE, FALSE = ("yes", "on", "true", "y"), ("no", "off", "false", "n")
 Model = type[BaseModel]
 Keys = tuple[str, ...]
 
 
 def explain(
-    problems: Sequence[Mapping[str, Any]], document: CommentedMap, file: str, config: Model, choices: Mapping[str, Sequence[str]]
+    problems: Sequence[Mapping[str, Any]],
+    document: CommentedMap,
+    file: str,
+    config: Model,
+    choices: Mapping[str, Sequence[str]],
+    usual: Mapping[str, Any],
 ) -> list[str]:
-    """One line per problem that pydantic found in `document`; a misspelt or misplaced parameter is not reported again as missing."""
+    """One line per problem that pydantic found in `document`; a misspelt or misplaced parameter is not reported again as missing.
+
+    usual: the value of every parameter, by section, to be written where it is missing.
+    """
     found: dict[Keys, Mapping[str, Any]] = {}
     for problem in problems:
         found.setdefault(_keys(problem, config), problem)
@@ -44,19 +51,28 @@ def explain(
             line, value = _locate(document, keys)
             words = f"{_expected(keys, problem, config)}; found {_shown(value)}.{_hint(keys, value, config, choices)}"
             told.append((line, f"{file}:{line}: {'.'.join(keys)} {words}"))
-    told += _absent(missing - meant, document, file)
+    told += _absent(missing - meant, document, file, usual)
     return [text for _, text in sorted(told)]
 
 
-def _absent(missing: set[Keys], document: CommentedMap, file: str) -> list[tuple[int, str]]:
-    """Missing sections and top-level parameters in one line, others in one line each."""
-    top = sorted(keys[0] for keys in missing if len(keys) == 1)
-    told = [(1, f"{file}:1: {', '.join(top)} {'are missing. Add them' if len(top) > 1 else 'is missing. Add it'}, {AS_IN}.")] if top else []
+def _absent(missing: set[Keys], document: CommentedMap, file: str, usual: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """A line for each missing section or parameter, with what to write."""
+    told = []
     for keys in sorted(missing):
-        if len(keys) > 1:
-            line, _ = _locate(document, keys)
-            told.append((line, f"{file}:{line}: {'.'.join(keys)} is missing. Add it, {AS_IN}."))
+        value: Any = usual
+        for key in keys:
+            value = value[key]
+        line = _locate(document, keys)[0] if len(keys) > 1 else 1
+        where = f"in section `{keys[0]}:`" if len(keys) > 1 else "at the beginning of a line"
+        told.append((line, f"{file}:{line}: {'.'.join(keys)} is missing. Add this line, {where}: `{keys[-1]}: {_in_one_line(value)}`."))
     return told
+
+
+def _in_one_line(value: object) -> str:
+    """A value of the usual ones, as YAML."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name}: {_in_one_line(inner)}' for name, inner in value.items())}}}"
+    return _shown(value) if isinstance(value, bool | int | float | list) else str(value)
 
 
 def _unknown(keys: Keys, value: object, config: Model, missing: set[Keys]) -> tuple[set[Keys], str]:
@@ -180,6 +196,8 @@ def _hint(keys: Keys, value: object, config: Model, choices: Mapping[str, Sequen
         return " Did you mean none?"
     if isinstance(value, bool | int) and value in (0, 1) and wanted == {bool}:
         return f" Write {'true' if value else 'false'}."
+    if size and float in wanted and isinstance(value, int | float) and not isinstance(value, bool):
+        return f" Did you mean [0, {_shown(value)}]?" if 0 < value < float("inf") else ""
     if size and isinstance(value, int):
         return f" Did you mean [{value}, {value}]?"
     if isinstance(value, float) and value.is_integer() and int in wanted and float not in wanted:

@@ -61,7 +61,13 @@ def load_config(path: Path) -> Config:
         return Config.model_validate(_plain(document))
     except ValidationError as error:
         problems = [dict(problem) for problem in error.errors()]
-        raise ConfigError("\n".join(explain(problems, document, path.name, Config, model_choices()))) from None
+        raise ConfigError("\n".join(explain(problems, document, path.name, Config, model_choices(), usual_values()))) from None
+
+
+def usual_values() -> dict[str, Any]:
+    """The usual value of every parameter, by section."""
+    values: dict[str, Any] = _plain(read_document(Path(__file__).with_name("usual_values.yaml")))
+    return values
 
 
 def model_choices() -> dict[str, list[str]]:

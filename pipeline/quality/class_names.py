@@ -29,6 +29,14 @@ def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
     return [(one, other) for one, other in pairs if one != other]
 
 
+def same_numbers(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names that differ only in zeros before a number: 1 and 01, dog 7 and dog 007. Each pair starts with the shorter name."""
+    first: dict[str, str] = {}
+    ordered = sorted(set(names), key=lambda name: (len(name), name))
+    pairs = [(first.setdefault(re.sub(r"(?<![\d.,])0+(?=\d)", "", name), name), name) for name in ordered]
+    return sorted((one, other) for one, other in pairs if one != other)
+
+
 def plural_names(names: Iterable[str]) -> list[tuple[str, str]]:
     """Pairs of names of which one may be the plural of the other: cat and cats, box and boxes, berry and berries."""
     folded = {_folded(name): name for name in sorted(set(names), reverse=True)}

@@ -29,7 +29,12 @@ NOTES = {
     "unused_ignore",
     "series",
 }  # about the source, not about a file that could be an image
-PRINTED = ("group_leak", "moved_images", "uneven_range")  # with the first of them, since they make results worth less than they look
+PRINTED = (
+    "group_leak",
+    "moved_images",
+    "uneven_range",
+    "similar_names",
+)  # with the first of them, since they make results worth less than they look
 RELATIONS = {
     "conflict": "the same pixels as {} in another class",
     "leak": "the same pixels as {} in {}",
@@ -142,8 +147,9 @@ def printed(findings: Sequence[Finding]) -> list[str]:
     for kind in PRINTED:
         of_kind = [finding for finding in findings if finding.kind == kind]
         if of_kind:
-            path, more = of_kind[0].subject.path, len(of_kind) > 1
-            about = (", for example" if more else ":") + (f" {path}:" if path else "")
+            first, more = of_kind[0], len(of_kind) > 1
+            named = first.subject.path or (first.about if first.other else "")
+            about = (", for example" if more else ":") + (f" {named}:" if named else "")
             lines.append(f"{in_words(kind, len(of_kind))}{about} {of_kind[0].note}")
     return lines
 

@@ -10,7 +10,8 @@ BITS = (8, 10, 12, 14, 16)
 OUTLIERS_SPREAD = 4  # extremes count as outliers if they make the range so many times larger
 USED_SHARE = 0.25  # of 0 to 255, for floating point numbers to be taken as values of 8 bits
 FEW_SHADES = 32  # of 256
-MOST_IMAGES = 0.75  # of all
+MOST_IMAGES = 0.75  # of all, of which the others use much more
+SHARE_OF_EITHER = 0.1  # of all images, on either side of a gap: fewer are in between
 SMALL_PART = 0.25  # of the range that all images need
 LARGE_PART = 0.5
 
@@ -84,8 +85,9 @@ class Uneven(NamedTuple):
 
 
 def find_uneven(values: np.ndarray, value_range: ValueRange) -> Uneven | None:
-    """Whether most images use less than a quarter of the range because a few use more than half of it. values: as for `find_range`.
+    """Whether images use less than a quarter of the range because others use more than half of it. values: as for `find_range`.
 
+    They do if they are most of all images; or if they are a tenth or more, as the others are, with fewer images in between than on either side.
     One pixel in a thousand of each image does not count. If no image uses that much, the images differ in brightness only.
     """
     values = values[np.isfinite(values["least"])]
@@ -94,11 +96,25 @@ def find_uneven(values: np.ndarray, value_range: ValueRange) -> Uneven | None:
     least, most = float(values["core_least"].min()), float(values["core_most"].max())
     used = values["core_most"] - values["core_least"]
     narrow = values[used < SMALL_PART * (most - least)]
-    if len(narrow) < MOST_IMAGES * len(values) or not (used > LARGE_PART * (most - least)).any():
+    wide = int((used > LARGE_PART * (most - least)).sum())
+    fewest = min(len(narrow), wide)
+    is_in_two = fewest >= SHARE_OF_EITHER * len(values) and fewest > len(values) - len(narrow) - wide
+    if not wide or not (is_in_two or len(narrow) >= MOST_IMAGES * len(values)):
         return None
     low, high = float(narrow["core_least"].min()), float(narrow["core_most"].max())
     shades = float(used[used < SMALL_PART * (most - least)].max()) / (value_range.high - value_range.low) * 255 + 1
     return Uneven(len(narrow), len(values), least, most, low, high, shades)
+
+
+def other_range(before: tuple[float, float], now: ValueRange) -> str:
+    """What a range means that is not that of the last run; empty if it is."""
+    if before == (now.low, now.high):
+        return ""
+    low, high = map(number, before)
+    return (
+        f"the range was {low} to {high} in the last run and is {now.in_words} now: unless preprocess.value_range is set, the same image comes out with "
+        f"other values. If images of another depth were added, bring all to one scale; [{low}, {high}] keeps the range of the last run"
+    )
 
 
 def rows_outside(values: np.ndarray, value_range: ValueRange) -> np.ndarray:

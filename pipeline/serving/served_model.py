@@ -19,7 +19,7 @@ from PIL import Image
 
 from pipeline.errors import SourceError
 from pipeline.images.decoding import ImageSpec, array_to_input, decode, image_to_input
-from pipeline.images.values import find_extremes, is_deep, number, values_of
+from pipeline.images.values import find_extremes, is_deep, number, values_of, why_unlike
 from pipeline.models.predict import load_model, predict
 
 MODEL_FILE = "model.keras"
@@ -30,7 +30,8 @@ LOG = logging.getLogger(__name__)
 class ServedModel:
     """Predicts from encoded images (bytes, or base64 text) or uint8 arrays (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of any size.
 
-    Values of images of more than 8 bits per channel that are outside the range of the training images are clipped, and a warning is logged.
+    Values of images of more than 8 bits per channel that are outside the range of the training images are clipped. A warning is logged for these, and
+    for such images that seem to be on another scale.
     """
 
     def __init__(self, model: keras.Model, spec: ImageSpec, class_names: Sequence[str]) -> None:
@@ -69,7 +70,13 @@ class ServedModel:
     def _prepare_decoded(self, row: int, image: Image.Image) -> np.ndarray:
         if self._spec.value_range and is_deep(image):
             low, high = self._spec.value_range
-            found = find_extremes(values_of(image))
+            values = values_of(image)
+            found = find_extremes(values)
+            if unlike := why_unlike(values, found, self._spec.value_range):
+                LOG.warning(
+                    "image %d: values from %s to %s, %s; the range is %s to %s: bring it to the scale of the training images",
+                    row, number(found.least), number(found.most), unlike, number(low), number(high),
+                )  # fmt: skip
             if found.least < low or found.most > high or found.not_finite:
                 LOG.warning(
                     "image %d: values from %s to %s, %d not finite: clipped to %s to %s",

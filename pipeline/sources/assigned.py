@@ -1,8 +1,9 @@
 """From decisions to records: which folder or file has which label, split and group, and what becomes of all others."""
 
+import bisect
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,8 @@ NOT_HERE = ("unlabelled", "images without a label")
 class Assigned:
     """The place of images by folder, and by path where that says more. `elsewhere`: finding and reason of the other images of a folder.
 
-    `unlisted`: the same for images beside others that have a place, `without` for single ones. `used`: tables that were read.
+    `unlisted`: the same for images beside others that have a place, `without` for single ones. `used`: tables that were read. `as_text`: the order
+    of the paths, see `in_order_of_paths`.
     """
 
     folders: Mapping[Folders, Place] = field(default_factory=dict)
@@ -30,6 +32,7 @@ class Assigned:
     unlisted: tuple[str, str] | None = None
     without: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     used: frozenset[str] = frozenset()
+    as_text: bool = False
 
     def place(self, folder: Folder, path: str) -> Place | None:
         """The place of one image; None if it has none."""
@@ -53,6 +56,8 @@ def reading_of(
         for name in folder.names:
             if place := assigned.place(folder, folder.below(name)):
                 counts[place.split, place.label] += 1
+                if not (origin.groups or place.group) and original_of(name):
+                    origin = origin._replace(groups="the names of the files, where Roboflow's copies of one picture are alike")
                 if place.label not in readable:
                     found = identify(folder.content(name).start(SNIFF_BYTES), name) or UNKNOWN
                     if found.kind == "image":
@@ -69,18 +74,17 @@ def reading_of(
 
 
 def _records(listing: Listing, assigned: Assigned, left_out: list[LeftOut]) -> Iterator[Record]:
-    for folder in listing.folders.values():
-        has_class = folder.parts in assigned.folders
-        labelled = False
+    waiting: defaultdict[Folders, list[LeftOut]] = defaultdict(list)
+    with_labels: set[Folders] = set()
+    for folder, names, is_last in in_order_of_paths(listing.folders, as_text=assigned.as_text):
         reason = assigned.elsewhere.get(folder.parts)
-        pending: list[LeftOut] = []
-        for name in folder.names:
+        for name in names:
             path = folder.below(name)
             place = assigned.place(folder, path)
             if place is None:
-                pending.append(LeftOut(path, *(reason or NOT_HERE)))
+                waiting[folder.parts].append(LeftOut(path, *(reason or NOT_HERE)))
                 continue
-            labelled = True
+            with_labels.add(folder.parts)
             content = folder.content(name)
             try:
                 size_bytes = content.size_bytes()
@@ -92,11 +96,36 @@ def _records(listing: Listing, assigned: Assigned, left_out: list[LeftOut]) -> I
                 left_out.append(
                     LeftOut(path, "missing" if isinstance(error, FileNotFoundError) else "unreadable", f"cannot be read: {error.strerror}")
                 )
+        if not is_last:
+            continue
+        labelled = folder.parts in with_labels
         unlisted = assigned.unlisted if labelled and not reason else None  # in a folder where other images have a label
-        pending = [LeftOut(fault.path, *(assigned.without.get(fault.path) or unlisted or fault[1:])) for fault in pending]
-        left_out += pending
-        if has_class or labelled:
+        left_out += [
+            LeftOut(fault.path, *(assigned.without.get(fault.path) or unlisted or fault[1:])) for fault in waiting.pop(folder.parts, ())
+        ]
+        if folder.parts in assigned.folders or labelled:
             left_out += _others(folder, assigned)
+
+
+def in_order_of_paths(folders: Mapping[Folders, Folder], *, as_text: bool) -> Iterator[tuple[Folder, Sequence[str], bool]]:
+    """Folders with runs of their images, and whether that is the last run of the folder: all paths in order, compared name by name, or as text.
+
+    A sub-folder stands between the images around it, as in earlier versions: the order decides what a model learns from the same images.
+    """
+    opened: list[tuple[Folder, int]] = []  # folders one within another, and how many of the images of each have been told
+    for parts in sorted(folders, key=(lambda parts: "/".join((*parts, ""))) if as_text else None):
+        while opened and parts[: len(opened[-1][0].parts)] != opened[-1][0].parts:
+            above, told = opened.pop()
+            yield above, above.names[told:] if told else above.names, True
+        if opened:
+            above, told = opened[-1]
+            before = bisect.bisect_right(above.names, parts[len(above.parts)] + ("/" if as_text else ""), told)
+            if before > told:
+                yield above, above.names[told:before], False
+            opened[-1] = above, before
+        opened.append((folders[parts], 0))
+    for above, told in reversed(opened):
+        yield above, above.names[told:] if told else above.names, True
 
 
 def _others(folder: Folder, assigned: Assigned) -> Iterator[LeftOut]:
@@ -117,6 +146,11 @@ def not_read(found: Format | None) -> str:
     if found is None:
         return "of an unknown format"
     return f"{found.name} is not read here" + (f": {found.advice}" if found.advice else "")
+
+
+def has_roboflow_copies(listing: Listing) -> bool:
+    """Whether a set was exported by Roboflow, so that the names of its images say their groups."""
+    return any(original_of(name) for folder in listing.folders.values() for name in folder.names[:1])
 
 
 def original_of(name: str) -> str | None:

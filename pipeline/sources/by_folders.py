@@ -4,27 +4,31 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import SourceError
 from pipeline.folders.places import FolderPlan, Place
+from pipeline.folders.series import series_in
 from pipeline.listing.listing import Listing
 from pipeline.listing.records import LeftOut, Origin, Reading
 from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.listing.walk import CIRCLE
-from pipeline.sources.assigned import Assigned, reading_of
+from pipeline.sources.assigned import Assigned, has_roboflow_copies, reading_of
 from pipeline.sources.choice import Choice, among_images
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
-from pipeline.sources.repeated_classes import refuse_repeated_classes
-from pipeline.sources.series import series_in
+from pipeline.sources.repeated_images import refuse_repeated_classes, refuse_versions_of_images
 from pipeline.tables.columns import Understood
 from pipeline.tables.opening import is_loose
 from pipeline.tables.said import Labels
 from pipeline.two_readings import listed
+from pipeline.ways_out import Way, exactly, undecided
 
 ADVICE = {
-    "link": "Is a drive not mounted? Otherwise replace links by what they lead to (`cp -rL`), or follow them with ingest.follow_links: true",
-    "encrypted": "Make the archive again without a password",
-    "unreadable": "Give yourself read access",
+    "link": (
+        Way("mount the drive, if one is not"),
+        Way("replace links by what they lead to (`cp -rL`)"),
+        Way("follow the links", {"follow_links": True}),
+    ),
+    "encrypted": (Way("make the archive again without a password"),),
+    "unreadable": (Way("give yourself read access"),),
 }
 COVERED = 0.9  # a list of splits, or a table, covers the images if it has this share of them
 
@@ -39,18 +43,20 @@ def by_folders(listing: Listing, choice: Choice, plan: FolderPlan, labels: Label
     masks = masks_of(listing) if choice.settings.class_from == "auto" else None
     if masks and masks.folders & plan.places.keys():
         raise among_images(choice, masks)
+    if choice.settings.class_from == "auto":
+        refuse_versions_of_images(listing, plan, choice.path)
     elsewhere = dict(plan.left_out) | {
         parts: ("unlabelled", f"images without a label, in {'/'.join(parts) or 'the source itself'}") for parts in plan.flat
     }
     notes = _notes(listing, plan, tables)
-    if not labels.groups and (series := series_in(listing, plan)):
+    if not labels.groups and not has_roboflow_copies(listing) and (series := series_in(listing, plan)):
         notes.append(series)
     files: dict[str, Place] = {}
     if labels.splits or labels.groups:
         files = _split_by_lists(listing, choice, plan, labels)
     assigned = Assigned(plan.places, files, elsewhere)
     refuse_lost_links(listing, plan, choice.path)
-    if choice.settings.class_from == "auto":
+    if choice.settings.class_from == "auto" or choice.is_trial:
         refuse_repeated_classes(listing, assigned, choice.path)
     origin = _origin(plan, choice.settings.class_from, labels)
     return reading_of(listing, assigned, "class folders", "" if files else plan.settings, notes, choice.path, origin)
@@ -85,10 +91,13 @@ def _split_by_lists(listing: Listing, choice: Choice, plan: FolderPlan, labels: 
     count = sum(len(folder.names) for folder in listing.folders.values() if folder.parts in plan.places)
     listed_ones = sum(path in labels.splits for path in files)
     if listed_ones and listed_ones < COVERED * count and not any(place.split for place in plan.places.values()):
-        raise SourceError(
-            f"ingest.source: {choice.path} has lists of splits that name {listed_ones:,} of {count:,} images. Complete them, "
-            "go by the folders alone with ingest.format: folders, or leave the lists out with ingest.ignore to have the images split "
-            "by ingest.test_fraction."
+        raise undecided(
+            f"ingest.source: {choice.path} has lists of splits that name {listed_ones:,} of {count:,} images.",
+            [
+                Way("complete them"),
+                Way("go by the folders alone", {"format": "folders"}),
+                Way("leave the lists out with ingest.ignore to have the images split by ingest.test_fraction"),
+            ],
         )
     return files
 
@@ -127,7 +136,10 @@ def refuse_lost_links(listing: Listing, plan: FolderPlan, source: Path) -> None:
                 lost[parts[len(level)]].append(fault)
     for label, faults in sorted(lost.items()):
         files = f"{len(faults):,} files, such as {faults[0].path}" if len(faults) > 1 else faults[0].path
-        raise SourceError(
-            f"ingest.source: {source}: the class {label} would be lost: {files}: {faults[0].reason}. {ADVICE.get(faults[0].finding, 'Mend them')}, "
-            "or leave the class out with ingest.ignore."
+        raise undecided(
+            f"ingest.source: {source}: the class {label} would be lost: {files}: {faults[0].reason}.",
+            [
+                *ADVICE.get(faults[0].finding, (Way("replace them by files"),)),
+                Way("leave the class out", {"ignore": [f"*/{name}" for name in exactly([label])]}),
+            ],
         )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pipeline.errors import SourceError
 from pipeline.folders.path_patterns import split_of_path
 from pipeline.folders.places import FolderPlan, Place, unseen_class
+from pipeline.folders.series import persons_in_paths
 from pipeline.listing.listing import Folders, Listing
 from pipeline.listing.records import LeftOut, Origin, Reading
 from pipeline.sources.assigned import Assigned, reading_of
@@ -12,8 +13,14 @@ from pipeline.sources.choice import Choice
 from pipeline.tables.labels import by_path
 from pipeline.tables.said import Labels, Said
 from pipeline.two_readings import listed
+from pipeline.ways_out import Way
 
 OF_IMAGES = ("unlabelled", "conflict", "name_clash")  # said of images that are there, which are left out
+
+SPLIT_ANEW = (
+    Way("leave its rows out of the table"),
+    Way("have all images split anew, without the column of splits, or with the rows of all tables in one whose name says no split"),
+)
 
 
 def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan | None, names: Mapping[str, str] | None = None) -> Reading:
@@ -34,7 +41,7 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
     training = {place.label for place in files.values() if place.split in (None, "train")}
     for place in files.values():
         if place.label not in training:
-            raise unseen_class(place.label, place.split, training)
+            raise unseen_class(place.label, place.split, training, SPLIT_ANEW)
     gone = {fault.path for fault in labels.left_out}
     missing = [fault for fault in labels.left_out if fault.finding == "missing"]
     if len(missing) == labels.rows:
@@ -52,6 +59,8 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
     without |= {
         fault.path: (fault.finding, fault.reason) for fault in labels.left_out if fault.path not in files and fault.finding in OF_IMAGES
     }
+    if not plan and not any(place.group for place in files.values()) and (persons := persons_in_paths(files, labels.tables)):
+        unused.append(persons)
     elsewhere: dict[Folders, tuple[str, str]] = {}
     if choice.table:
         listing = _only(listing, {*files, *gone})
@@ -62,7 +71,8 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
             elsewhere=elsewhere,
             unlisted=unlisted,
             without=without,
-            used=frozenset([*labels.used, *(fault.path for fault in unused)]),
+            used=frozenset([*labels.used, *(fault.path for fault in unused if fault.finding == "unused_table")]),
+            as_text=True,
         ),
         f"a table, {listed(labels.tables)}{_columns(labels)}",
         "" if added else "ingest.format: table",

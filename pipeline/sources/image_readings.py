@@ -11,23 +11,42 @@ from pipeline.folders.path_patterns import class_in_name, classes_in_names
 from pipeline.folders.places import FolderPlan, NoClassFolders, Place
 from pipeline.folders.planning import plan_folders
 from pipeline.folders.tree import tree_of
-from pipeline.listing.listing import Folder, Listing
+from pipeline.listing.listing import Listing
 from pipeline.listing.records import Origin, Reading
+from pipeline.listing.split_words import split_in_name, split_of_name
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.by_folders import COVERED, by_folders, has_training
 from pipeline.sources.by_names import by_names, class_names_in_flat, origin_of_names
 from pipeline.sources.by_tables import by_table
-from pipeline.sources.choice import Choice, among_images, class_from_paths, example_of, files_found, image_folders, other_task, seen_beside
-from pipeline.sources.comparison import compare_readings
+from pipeline.sources.choice import (
+    Choice,
+    all_ignored,
+    among_images,
+    class_from_paths,
+    example_of,
+    files_found,
+    image_folders,
+    other_task,
+    seen_beside,
+)
+from pipeline.sources.comparison import compare_readings, refuse_other_splits
 from pipeline.sources.masks import masks_of
 from pipeline.sources.other_tasks import signs_of_other_task
-from pipeline.sources.unread_tables import no_table, read_tables, refuse_absent_images, refuse_other_task, refuse_unread_tables
+from pipeline.sources.unread_tables import (
+    no_table,
+    note_tables_not_wanted,
+    read_tables,
+    refuse_absent_images,
+    refuse_other_task,
+    refuse_unread_tables,
+)
 from pipeline.sources.webdataset import read_samples
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex
-from pipeline.tables.joined_tables import add_splits_by_number
+from pipeline.tables.joined_tables import add_splits_by_number, with_labels_in_names
 from pipeline.tables.labels import by_path, read_labels
 from pipeline.tables.said import Labels
+from pipeline.ways_out import Way, in_a_sentence
 
 
 def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
@@ -40,6 +59,8 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
         raise SourceError(
             f"ingest.source: {choice.path} has no .cls or .json files with labels beside its images, as ingest.format: webdataset expects."
         )
+    if class_from != "auto" or wanted == "folders":
+        note_tables_not_wanted(listing, choice)
     if class_from not in ("auto", "first_folder", "last_folder"):
         return by_names(listing, choice)
     if class_from != "auto" or wanted == "folders":
@@ -47,6 +68,9 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     index = ImageIndex(listing)
     tables = read_tables(listing, index, choice, scratch)
     refuse_other_task(listing, choice, tables)
+    with_names = with_labels_in_names(tables, listing.images)
+    if with_names != tables and not choice.columns and not ((plan := _try_plan(listing, choice)[0]) and has_training(plan)):
+        tables = with_names
     try:
         labels = read_labels(tables, index, choice.settings.multi_label, choice.settings.placeholder)
     except SourceError:
@@ -54,6 +78,8 @@ def read_images(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             raise among_images(choice, masks) from None
         raise
     add_splits_by_number(tables, index, labels)
+    if wanted != "table" and not choice.table and "split" not in choice.columns:
+        refuse_other_splits(choice, labels)
     if wanted == "table" or choice.table or choice.columns.keys() & {"path", "label"}:
         if not labels.said:
             raise no_table(choice, tables)
@@ -111,13 +137,18 @@ def _without_folders(listing: Listing, choice: Choice, tables: Sequence[Understo
     if sign := signs_of_other_task(listing):
         raise other_task(choice, listing, sign, "no classes found")
     if not listing.images:
-        raise SourceError(f"ingest.source: {choice.path} has no images that are read here. Found: {files_found(listing)}.")
-    raise NoClassFolders(
+        ignored = f" Beside them, {all_ignored(choice, listing)}" if listing.ignored else ""
+        raise SourceError(f"ingest.source: {choice.path} has no images that are read here. Found: {files_found(listing)}.{ignored}")
+    seen = (
         f"ingest.source: {choice.path}: no classes found: {listing.images:,} images in {image_folders(listing)}, for example "
-        f"{example_of(listing)}{seen_beside(listing, tables)}. Put the images of each class into a folder of its own, add a table of paths and labels, "
-        f"or {class_from_paths(listing)} (docs/data.md).{_or_folders(folders)}"
+        f"{example_of(listing)}{seen_beside(listing, tables)}."
     )
-
-
-def _or_folders(folders: Sequence[Folder]) -> str:
-    return " If the folders are the classes, set ingest.class_from: first_folder." if len(folders) > 1 else ""
+    ways = [
+        Way("put the images of each class into a folder of its own"),
+        Way("add a table of paths and labels"),
+        *class_from_paths(listing),
+    ]
+    splits = {said.split for folder in folders for name in folder.parts if (said := split_in_name(name))}
+    if len(folders) > 1 and len(splits) < 2 and not all(folder.parts and split_of_name(folder.parts[-1]) for folder in folders):
+        ways.append(Way("take the folders for classes", {"class_from": "first_folder"}))
+    raise NoClassFolders(ways, lambda left: f"{seen} {in_a_sentence(left)}")

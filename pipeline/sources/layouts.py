@@ -6,6 +6,7 @@ out. Then one rule chooses; where two readings differ, it is an error that shows
 
 import shutil
 import tempfile
+import time
 import uuid
 import weakref
 from collections import Counter
@@ -22,11 +23,15 @@ from pipeline.listing.opening import Options, is_archive, list_source
 from pipeline.listing.records import LeftOut, Reading, Record, Source, source_name
 from pipeline.params.ingest import Ingest
 from pipeline.quality.class_names import not_labelled
-from pipeline.sources.choice import Choice
+from pipeline.quality.kinds import counted
+from pipeline.sources.choice import Choice, all_ignored
 from pipeline.sources.image_readings import read_images
+from pipeline.sources.trials import Outcome, refuse_too_many_left_out, with_ways_that_work
+from pipeline.tables.cells import unread_roles
 from pipeline.tables.label_checks import refuse_no_classes, refuse_placeholders
 from pipeline.tables.opening import is_table_name
-from pipeline.two_readings import Way, classes, listed, two_readings
+from pipeline.two_readings import classes, listed, two_readings
+from pipeline.ways_out import Undecided, Way
 
 __all__ = ["FORMATS", "LAYOUTS", "open_source", "source_name"]
 FEW_BESIDE = 5  # images beside arrays: examples
@@ -41,16 +46,18 @@ class Container(NamedTuple):
     """A kind of files with many images each."""
 
     candidates: Callable[[Sequence[str]], list[str]]
-    read: Callable[[Mapping[str, Path], str | None], Reading | None]
+    read: Callable[[Mapping[str, Path], Mapping[str, str]], Reading | None]  # with ingest.columns
 
 
 CONTAINERS: dict[str, Container] = {
-    "parquet": Container(image_parquet.candidates, image_parquet.read),
-    "idx": Container(idx.candidates, lambda files, label: idx.read(files)),
-    "npz": Container(npz.candidates, lambda files, label: npz.read(files)),
-    "cifar": Container(cifar.candidates, cifar.read),
-    "tfrecord": Container(tfrecord.candidates, tfrecord.read),
-    "pixels": Container(pixel_tables.candidates, lambda files, label: pixel_tables.read(files)),
+    "parquet": Container(
+        image_parquet.candidates, lambda files, columns: image_parquet.read(files, columns.get("label"), unread_roles(columns))
+    ),
+    "idx": Container(idx.candidates, lambda files, columns: idx.read(files)),
+    "npz": Container(npz.candidates, lambda files, columns: npz.read(files)),
+    "cifar": Container(cifar.candidates, lambda files, columns: cifar.read(files, columns.get("label"))),
+    "tfrecord": Container(tfrecord.candidates, lambda files, columns: tfrecord.read(files, columns.get("label"), unread_roles(columns))),
+    "pixels": Container(pixel_tables.candidates, lambda files, columns: pixel_tables.read(files, unread_roles(columns))),
 }
 FORMATS = ("auto", "folders", "table", "webdataset", *CONTAINERS)
 
@@ -66,17 +73,39 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
         raise SourceError(f"ingest.source: {path} is neither a folder nor a regular file.")
     own = _Temporary(Path(tempfile.gettempdir()) / f"unpacked-{uuid.uuid4().hex}")
     try:
-        reading = _read(path, settings, (scratch or own.folder) / "unpacked")
+        reading = _read_or_advise(path, settings, (scratch or own.folder) / "unpacked")
     except SourceError as error:
         if str(error).isprintable():
             raise
-        raise type(error)(
+        raise SourceError(
             "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(error))
         ) from None  # names may have line feeds
     except PermissionError as error:
         raise SourceError(
             f"ingest.source: {error.filename or path} cannot be read: permission denied. Give yourself read access."
         ) from None
+    return _as_source(path, reading, own)
+
+
+def _read_or_advise(path: Path, settings: Ingest, scratch: Path) -> Reading:
+    """The reading of a source with labels of several classes. A stop has only ways out that were tried, if that does not take long."""
+    lists, started = _Lists(scratch), time.monotonic()
+    try:
+        return _checked(_read(Choice(path, settings), lists), path, settings)
+    except Undecided as stop:
+
+        def attempt(changed: Ingest) -> Outcome:
+            source = path if changed.source == settings.source else Path(changed.source)
+            reading = _checked(_read(Choice(source, changed, is_trial=True), lists), source, changed)
+            refuse_too_many_left_out(reading, changed)
+            return dict(reading.counts), reading.origin.groups
+
+        seconds = time.monotonic() - started - lists.seconds
+        raise with_ways_that_work(stop, settings, attempt, seconds) from None
+
+
+def _checked(reading: Reading, path: Path, settings: Ingest) -> Reading:
+    """The reading, without labels such as TODO. Raises SourceError if its labels are no classes, or not several."""
     if settings.class_from == "auto":
         reading = _without_placeholders(reading, settings.placeholder, path)
     labels = {label for _, label in reading.counts}
@@ -88,7 +117,7 @@ def open_source(path: Path, settings: Ingest, scratch: Path | None = None) -> So
             else f"{path} has no images with a label"
         )
         raise SourceError(f"ingest.source: {found}. At least two classes are needed, each in a folder of its own.")
-    return _as_source(path, reading, own)
+    return reading
 
 
 def _without_placeholders(reading: Reading, placeholder: str, path: Path) -> Reading:
@@ -137,17 +166,38 @@ def _as_source(path: Path, reading: Reading, copies: _Temporary) -> Source:
     return Source(source_name(path), reading.class_names, records(copies), sum(reading.counts.values()), left_out, reading, copies)
 
 
-def _read(path: Path, settings: Ingest, scratch: Path) -> Reading:
-    options = Options(settings.follow_links, tuple(settings.ignore), settings.name_encoding)
-    choice = Choice(path, settings)
+class _Lists:
+    """What is in a source, listed once for all readings of it. `seconds`: what that took. Copies of members of archives are kept in `scratch`."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        self.seconds = 0.0
+        self._listed: dict[tuple[Path, Options], Listing] = {}
+
+    def of(self, path: Path, settings: Ingest) -> Listing:
+        """A list for one reading, which may change it."""
+        options = Options(settings.follow_links, tuple(settings.ignore), settings.name_encoding)
+        for (listed_path, listed_options), listing in self._listed.items():
+            is_same = listed_path == path and listed_options._replace(ignore=options.ignore) == options
+            if is_same and set(listed_options.ignore) <= set(options.ignore):
+                return listing.without(glob for glob in options.ignore if glob not in listed_options.ignore)
+        started = time.monotonic()
+        listing = list_source(path, options, self.scratch)
+        self.seconds += time.monotonic() - started
+        self._listed[path, options] = listing
+        return listing.without(())
+
+
+def _read(choice: Choice, lists: _Lists) -> Reading:
+    path, settings, scratch = choice.path, choice.settings, lists.scratch
     if path.is_dir() or (is_archive(path) and not _is_container(path.name)):
-        listing = list_source(path, options, scratch)
+        listing = lists.of(path, settings)
         return replace(_choose(listing, choice, scratch), ignored=listing.ignored)
     for name, container in CONTAINERS.items():
-        if container.candidates([path.name]) and (reading := container.read({path.name: path}, choice.columns.get("label"))):
+        if container.candidates([path.name]) and (reading := container.read({path.name: path}, choice.columns)):
             return _of_format(name, reading, choice)
     if is_table_name(path.name) and settings.format in ("auto", "table"):
-        listing = list_source(path.parent, options, scratch)
+        listing = lists.of(path.parent, settings)
         return replace(read_images(listing, choice._replace(table=path.name), scratch), ignored=listing.ignored)
     if is_table_name(path.name):
         raise SourceError(f"ingest.source: {path} is a table, but ingest.format is {settings.format}. Set it to auto.")
@@ -171,7 +221,7 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     wanted = choice.settings.format
     found = _containers(listing, choice, scratch) if wanted not in ("folders", "table", "webdataset") else {}
     if len(found) > 1:
-        ways = [Way(f"{reading.how}, {_told(reading)}", f"ingest.format: {name}") for name, reading in found.items()]
+        ways = [Way(f"{reading.how}, {_told(reading)}", {"format": name}) for name, reading in found.items()]
         raise two_readings(choice.path, f"it has {listed([reading.how for reading in found.values()])}", ways)
     if found:
         name, reading = next(iter(found.items()))
@@ -180,8 +230,9 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
                 choice.path,
                 f"it has {reading.how} and {listing.images:,} image files",
                 [
-                    Way(f"{reading.how}, {_told(reading)}", f"ingest.format: {name}"),
-                    Way("the image files", "ingest.format: folders, or table"),
+                    Way(f"{reading.how}, {_told(reading)}", {"format": name}),
+                    Way("the image files, by their folders", {"format": "folders"}),
+                    Way("the image files, by a table", {"format": "table"}),
                 ],
             )
         beside = [
@@ -195,6 +246,7 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
             f"ingest.source: {choice.path}: found nothing of the format {wanted}, which ingest.format asks for. Set it to auto."
         )
     if not listing.images and not any(True for _ in listing.others()):
+        _refuse_nothing_left(listing, choice)
         raise SourceError(
             f"ingest.source: {choice.path}: no images in a supported layout. Looked for: {LAYOUTS}. Found: {_seen(listing)}{_left_out(listing)}."
         )
@@ -204,15 +256,27 @@ def _choose(listing: Listing, choice: Choice, scratch: Path) -> Reading:
     return read_images(listing, choice, scratch)
 
 
+def _refuse_nothing_left(listing: Listing, choice: Choice) -> None:
+    """Raise SourceError for a source without files because `ingest.ignore` leaves them out, or because links lead to nothing."""
+    if listing.ignored:
+        raise SourceError(f"ingest.source: {choice.path}: {all_ignored(choice, listing)}")
+    links = [fault for fault in listing.left_out if fault.finding in ("link", "linked_folder")]
+    if links and len(links) == len(listing.left_out):
+        raise SourceError(
+            f"ingest.source: {choice.path} has nothing but {counted(len(links), 'link', 'links')} without images, for example {links[0].path}: "
+            f"{links[0].reason}"
+        )
+
+
 def _containers(listing: Listing, choice: Choice, scratch: Path) -> dict[str, Reading]:
-    wanted, label = choice.settings.format, choice.columns.get("label")
+    wanted = choice.settings.format
     formats = {other.path: other.format for other in listing.others()}
     found = {}
     for name, container in CONTAINERS.items():
         if wanted in ("auto", name) and (candidates := container.candidates(list(formats))):
             _refuse_pointers(candidates, formats)
             try:
-                reading = container.read({path: extracted(listing, path, scratch) for path in candidates}, label)
+                reading = container.read({path: extracted(listing, path, scratch) for path in candidates}, choice.columns)
             except SourceError:
                 if wanted == "auto" and listing.images > FEW_BESIDE:
                     continue  # arrays of features beside image files, for example

@@ -53,9 +53,9 @@ def masks_of(listing: Listing) -> Masks | None:
 
 def _marked(folder: Folder) -> str:
     """A glob of masks that are called as their images with a mark: cat_mask.png. A few names tell whether there may be any."""
-    if not any(MARK.search(_stem(name)) for name in (*folder.names[:LOOKED_AT], *folder.names[-LOOKED_AT:])):
+    if not any(MARK.search(stem_of(name)) for name in (*folder.names[:LOOKED_AT], *folder.names[-LOOKED_AT:])):
         return ""
-    stems = {_stem(name) for name in folder.names}
+    stems = {stem_of(name) for name in folder.names}
     marked = sorted(stem for stem in stems if (bare := MARK.sub("", stem)) != stem and bare in stems)
     if len(marked) < 2 or not all(_is_mask_of(folder, folder, {MARK.sub("", stem)}, {stem}) for stem in marked[:SAMPLED]):
         return ""
@@ -67,7 +67,7 @@ def _same_stems(folder: Folder) -> str:
     """A glob of masks that have the names of their images but for the ending: 1.png beside 1.jpg."""
     endings: defaultdict[str, list[str]] = defaultdict(list)
     for name in folder.names:
-        endings[_stem(name)].append(name)
+        endings[stem_of(name)].append(name)
     pairs = [names for names in endings.values() if len(names) == 2]
     if len(pairs) < 2 or len(pairs) * 2 < len(endings):
         return ""
@@ -81,7 +81,7 @@ def _same_stems(folder: Folder) -> str:
 def _apart(folders: Sequence[Folder]) -> Iterator[tuple[Folder, Folder]]:
     """(images, masks) of folders with files of the same names, where one of the two is called as folders of images or masks are."""
     suspects = {folder.parts for folder in folders if any(has_word(part, "structure") for part in folder.parts)}
-    stems = {folder.parts: {_stem(name) for name in folder.names} for folder in folders} if suspects else {}
+    stems = {folder.parts: {stem_of(name) for name in folder.names} for folder in folders} if suspects else {}
     bare = {parts: found | {MARK.sub("", stem) for stem in found} for parts, found in stems.items()}
     for one, other in itertools.combinations(folders, 2):
         if one.parts not in suspects and other.parts not in suspects:
@@ -107,7 +107,8 @@ def _globs(apart: Sequence[tuple[Folder, Folder]]) -> list[str]:
     return sorted("/".join(parts) for parts in folders)
 
 
-def _stem(name: str) -> str:
+def stem_of(name: str) -> str:
+    """A file's name without its ending."""
     return name.rpartition(".")[0] or name
 
 
@@ -116,20 +117,21 @@ def _candidates(stem: str) -> set[str]:
 
 
 def _is_mask_of(images: Folder, masks: Folder, of_image: set[str], of_mask: set[str]) -> bool:
-    image = next((name for name in images.names if _stem(name) in of_image), None)
-    mask = next((name for name in masks.names if _stem(name) in of_mask), None)
+    image = next((name for name in images.names if stem_of(name) in of_image), None)
+    mask = next((name for name in masks.names if stem_of(name) in of_mask), None)
     return image is not None and mask is not None and _is_mask(images, image, masks, mask)
 
 
 def _is_mask(images: Folder, image: str, masks: Folder, mask: str) -> bool:
-    picture, suspect = _opened(images, image), _opened(masks, mask)
+    picture, suspect = opened(images, image), opened(masks, mask)
     if picture is None or suspect is None or picture.size != suspect.size:
         return False
     colours = suspect.convert("RGB").getcolors(FEW_COLOURS)
     return colours is not None and picture.convert("RGB").getcolors(FEW_COLOURS) is None
 
 
-def _opened(folder: Folder, name: str) -> Image.Image | None:
+def opened(folder: Folder, name: str) -> Image.Image | None:
+    """An image of a folder, decoded; None if that is not possible."""
     try:
         image = Image.open(io.BytesIO(folder.content(name)()))
         image.load()

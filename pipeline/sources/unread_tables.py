@@ -11,16 +11,18 @@ from pipeline.folders.places import FolderPlan
 from pipeline.listing.listing import Listing, extracted
 from pipeline.listing.records import LeftOut
 from pipeline.sources.by_folders import has_training
-from pipeline.sources.choice import Choice, columns_to_write, example_of, image_folders, other_task
+from pipeline.sources.choice import Choice, columns_of, example_of, image_folders, other_task
 from pipeline.sources.other_tasks import signs_of_other_task
 from pipeline.tables.cells import LABEL, PATH, find_column
 from pipeline.tables.columns import Understood, refuse_unknown_columns, understand
 from pipeline.tables.image_index import ImageIndex
 from pipeline.tables.joined_tables import with_numbers_told
+from pipeline.tables.label_columns import SEVERAL_ONES, UNSURE
 from pipeline.tables.labels import is_submission, labelled_tables, says_more, why_unused, with_columns_of_submissions, with_labels_in_parts
 from pipeline.tables.opening import is_loose, may_be_table, open_table
-from pipeline.tables.rows import split_of_table
+from pipeline.tables.rows import COMBINED, split_of_table
 from pipeline.two_readings import listed
+from pipeline.ways_out import Undecided, Way, exactly, undecided
 
 LOCK_FILE = "~$"  # Excel's, beside a workbook that is open
 
@@ -69,6 +71,18 @@ def read_tables(listing: Listing, index: ImageIndex, choice: Choice, scratch: Pa
     return with_numbers_told(found)
 
 
+def note_tables_not_wanted(listing: Listing, choice: Choice) -> None:
+    """Note the tables that are not read as the user set that folders or paths say the classes, so that none is passed over without a word."""
+    way = f"ingest.class_from is {choice.settings.class_from}" if choice.settings.class_from != "auto" else "ingest.format is folders"
+    for folder in listing.folders.values():
+        stems = {name.rpartition(".")[0] for name in folder.names} | set(folder.names)
+        for name in list(folder.others):
+            is_table = may_be_table(name, folder.others[name]) and not is_loose(name) and not name.startswith(LOCK_FILE)
+            if is_table and name.rpartition(".")[0] not in stems:
+                listing.left_out.append(LeftOut(folder.below(name), "unused_table", f"a table that was not read, since {way}"))
+                listing.forget(folder.below(name))
+
+
 def _is_about_images(listing: Listing, understood: Understood) -> bool:
     """Whether a table names images on purpose: of text or JSON with bare numbers, only if it names half of the images, or of those of a folder."""
     columns = understood.columns
@@ -108,7 +122,7 @@ def _refuse_labels_beside_doubts(listing: Listing, choice: Choice, tables: Seque
             f"{name} of {understood.table.path}" for understood in labelled if understood.columns and (name := understood.columns.label)
         ]
         has = f"may have its labels in {listed(columns)}, but also has" if columns and not is_strong else "has"
-        raise _cannot_be_told(listing, choice, doubtful, [], has, "", labelled)
+        raise _cannot_be_told(listing, choice, doubtful, [], has, labelled)
 
 
 def refuse_unread_tables(listing: Listing, choice: Choice, tables: Sequence[Understood], plan: FolderPlan | None) -> None:
@@ -124,8 +138,7 @@ def refuse_unread_tables(listing: Listing, choice: Choice, tables: Sequence[Unde
         and not _is_about_others(listing, understood)
     ]
     if doubtful or unmatched:
-        by_folders = ", go by the folders with ingest.format: folders" if has_classes else ""
-        raise _cannot_be_told(listing, choice, doubtful, unmatched, "has", by_folders)
+        raise _cannot_be_told(listing, choice, doubtful, unmatched, "has")
     for understood in tables:
         path = understood.table.path
         if says_more(understood):
@@ -141,11 +154,10 @@ def _cannot_be_told(
     doubtful: Sequence[Understood],
     unmatched: Sequence[Understood],
     has: str,
-    by_folders: str,
     labelled: Sequence[Understood] = (),
-) -> SourceError:
+) -> Undecided:
     """The error for tables that may be about the images."""
-    told = [f"{understood.table.path}, whose {_in_doubt(understood)} cannot be told: {understood.why}" for understood in doubtful]
+    told = [f"{understood.table.path}, whose {_in_doubt(understood)} column is unclear: {understood.why}" for understood in doubtful]
     told += [
         f"{understood.table.path}, with {understood.rows:,} rows that cannot be matched with the images: {understood.why}"
         for understood in unmatched
@@ -154,22 +166,26 @@ def _cannot_be_told(
         f"{understood.table.path}: {listed([profile.called for profile in understood.profiles.values()], 12)}"
         for understood in [*doubtful[:3], *unmatched[:3], *labelled[:3]]
     )
-    ignored = ", ".join(f'"{understood.table.path}"' for understood in [*doubtful, *unmatched])
     more = f" (and {len(told) - 3} more tables)" if len(told) > 3 else ""
     s, it = ("", "it") if len(told) == 1 else ("s", "them")
-    line = columns_to_write([*doubtful, *unmatched])
-    other = ", or another column as the label" if line and any(len(understood.candidates) > 1 for understood in doubtful) else ""
-    name = f"Name the columns with {line}{other}, leave" if line else "Leave"
-    return SourceError(
-        f"ingest.source: {choice.path} {has} the table{s} {'; and '.join(told[:3])}{more}. Columns of {columns}. "
-        f"{name} {it} out with ingest.ignore: [{ignored}]{by_folders}, or take the class "
-        f"from the paths, such as {example_of(listing)}, with ingest.class_from (docs/data.md). Images are in {image_folders(listing)}."
+    named = columns_of([*doubtful, *unmatched])
+    other = "or another column as the label" if any(len(understood.candidates) > 1 for understood in doubtful) else ""
+    return undecided(
+        f"ingest.source: {choice.path} {has} the table{s} {'; and '.join(told[:3])}{more}. Columns of {columns}.",
+        [
+            *([Way("name the columns", {"columns": named}, other)] if named else []),
+            Way(f"leave {it} out", {"ignore": exactly([understood.table.path for understood in [*doubtful, *unmatched]])}),
+            *([COMBINED] if any(SEVERAL_ONES in understood.why or UNSURE in understood.why for understood in doubtful) else []),
+            Way("go by the folders", {"format": "folders"}),
+            Way(f"take the class from the paths, such as {example_of(listing)}, with ingest.class_from (docs/data.md)"),
+        ],
+        f"Images are in {image_folders(listing)}.",
     )
 
 
 def _in_doubt(understood: Understood) -> str:
     columns = understood.columns
-    return "splits" if understood.is_unknown_split and columns and (columns.label or columns.one_hot) else "labels"
+    return "split" if understood.is_unknown_split and columns and (columns.label or columns.one_hot) else "label"
 
 
 def _is_about_others(listing: Listing, understood: Understood) -> bool:
@@ -181,21 +197,19 @@ def _is_about_others(listing: Listing, understood: Understood) -> bool:
     )
 
 
-def no_table(choice: Choice, tables: Sequence[Understood]) -> SourceError:
+def no_table(choice: Choice, tables: Sequence[Understood]) -> Undecided:
     """The error where tables were asked for, and none gives labels."""
     reasons = "; ".join(f"{understood.table.path}: {understood.why or 'no column of labels'}" for understood in tables)
     columns = "; ".join(f"{understood.table.path} has {', '.join(understood.profiles)}" for understood in tables)
-    line = columns_to_write(tables)
-    advice = (
-        f"Name the columns with {line}"
-        if line
-        else "Write the paths of the images into a column"
-        if tables
-        else "Set ingest.format to auto"
+    named = columns_of(tables)
+    way = (
+        Way("name the columns", {"columns": named})
+        if named
+        else Way("write the paths of the images into a column" if tables else "set ingest.format to auto")
     )
-    return SourceError(
-        f"ingest.source: {choice.path}: no table gives labels to images. {reasons or 'There is no table'}. "
-        f"{columns + '. ' if columns else ''}{advice}."
+    return undecided(
+        f"ingest.source: {choice.path}: no table gives labels to images. {reasons or 'There is no table'}.{' ' + columns + '.' if columns else ''}",
+        [way],
     )
 
 
@@ -204,7 +218,7 @@ def refuse_absent_images(tables: Sequence[Understood]) -> None:
     for understood in tables:
         path, label = find_column(understood.profiles, PATH), find_column(understood.profiles, LABEL)
         if understood.kind == "no images" and not is_loose(understood.table.name) and understood.rows and path and label and path != label:
-            raise SourceError(
-                f"ingest.source: none of the files that {understood.table.path} lists is there, for example {min(understood.profiles[path].values)}. "
-                f'Add them, or leave the table out with ingest.ignore: ["{understood.table.path}"].'
+            raise undecided(
+                f"ingest.source: none of the files that {understood.table.path} lists is there, for example {min(understood.profiles[path].values)}.",
+                [Way("add them"), Way("leave the table out", {"ignore": exactly([understood.table.path])})],
             )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.dataset.arrays import MappedRows
-from pipeline.dataset.earlier_runs import class_problems, read_recorded, record, refuse_changes
+from pipeline.dataset.earlier_runs import class_problems, not_recorded, read_recorded, record, refuse_changes, tell_other_range
 from pipeline.dataset.intake import Images, take_images
 from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
 from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
@@ -37,7 +37,7 @@ from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
 from pipeline.listing.changes import record_linked_folders, state_of
-from pipeline.listing.records import LeftOut, Source
+from pipeline.listing.records import NO_ORIGIN, LeftOut, Source
 from pipeline.listing.remote import is_url, local_copy
 from pipeline.listing.written_places import refuse_links, refuse_shared_source
 from pipeline.names import listed, shown
@@ -46,7 +46,7 @@ from pipeline.params.ingest import MOST_FOR_TEST, Ingest
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
-from pipeline.quality.class_names import are_codes, placeholder_names, plural_names, similar_names
+from pipeline.quality.class_names import are_codes, placeholder_names, plural_names, same_numbers, similar_names
 from pipeline.quality.continuity import Changes, Recorded, compare
 from pipeline.quality.copies import Copies, find_copies
 from pipeline.quality.findings import (
@@ -97,6 +97,8 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
     read_as = source.reading.origin_of_all(config.ingest.test_fraction) if source.reading else ""
     print(f"ingest: {shown(read_as)}", flush=True)
     recorded = read_recorded(source, paths)
+    if new := not_recorded(source.name, paths):
+        print(f"ingest: {new}", file=sys.stderr)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
         images, near, doubtful = _take(source, shards, paths, config.ingest.max_pixels)
@@ -113,8 +115,9 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
         _tell(folder, judged, findings, report, read_as)
+        tell_other_range(judged, source.name, paths)
         refuse_changes(changes, judged, config.ingest)
-        refuse_moved(moved, judged, source.name, config.ingest.moved_images)
+        refuse_moved(moved, judged, source.name, config.ingest.moved_images, source.reading.origin if source.reading else NO_ORIGIN)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
     if state_of(location) != state.result():
         raise SourceError(
@@ -236,6 +239,7 @@ def _check_classes(judged: Judged, order: Sequence[str]) -> list[ClassProblem]:
 def _check_names(names: Sequence[str]) -> list[ClassProblem]:
     """Names of classes that may mean the same class, several, or none."""
     similar = [ClassProblem("similar_names", pair, "differ in case, spaces or accents only") for pair in similar_names(names)]
+    similar += [ClassProblem("similar_names", pair, "differ in zeros before a number only") for pair in same_numbers(names)]
     similar += [ClassProblem("similar_names", pair, "one may be the plural of the other") for pair in plural_names(names)]
     combined = [
         ClassProblem("combined_names", (name,), f"it may mean images of {' and of '.join(parts)}")

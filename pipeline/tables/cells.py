@@ -5,7 +5,7 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ GROUP = (
     "plant_id", "tree_id", "case_id", "study_id", "exam_id", "slide_id", "session_id", "session", "video_id", "video", "scene_id", "scene",
     "sequence_id", "sequence", "seq_id", "clip_id", "clip", "burst_id", "burst",
 )  # the largest first: a patient has several studies, a video several clips
+NO_COLUMN = "none"  # in ingest.columns
 MAYBE_CLASS = ("animal", "scene")  # without numbers, as in zebra, groups only beside a column of labels
 # fmt: on
 LONGEST_STRUCTURE = 10_000
@@ -55,7 +56,7 @@ def split_of(text: str, where: str) -> str | None:
     if text and not split:
         raise SourceError(
             f"ingest.source: {where}: {text!r} is not a split. Expected train, validation or test, or a word like them, or nothing. "
-            "Rename the column if it says something else."
+            "Write such a word for each value, or rename the column if it says something else, to have the images split anew."
         )
     return split
 
@@ -111,3 +112,17 @@ def naming_parquet_damage(file: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0]
         raise SourceError(f"ingest.source: {file} cannot be read as Parquet: {reason.rstrip('.')}. Get the file again.") from None
+
+
+def unread_roles(columns: Mapping[str, str]) -> frozenset[str]:
+    """Those of "split" and "group" that no column has, by `ingest.columns`."""
+    return frozenset(role for role in ("split", "group") if columns.get(role) == NO_COLUMN)
+
+
+def refuse_column_called_none(table: str, names: Collection[str], roles: Collection[str]) -> None:
+    """Raise SourceError if a table has a column of that name, which may be meant."""
+    if roles and NO_COLUMN in names:
+        raise SourceError(
+            f"ingest.columns.{min(roles)}: {NO_COLUMN} stands for no column, but {table} has a column that is called so. Rename the column, and name "
+            "it if it is meant."
+        )

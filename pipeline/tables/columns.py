@@ -1,5 +1,6 @@
 """Which column of a table is the path, the label, the split and the group: by what the cells say, then by the names of the columns."""
 
+import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from typing import Literal
 
 from pipeline.errors import SourceError
 from pipeline.listing.split_words import WORDS, split_of_name, words_of
-from pipeline.tables.cells import GROUP, LABEL, MAYBE_CLASS, PATH, column_word, find_column
+from pipeline.tables.cells import GROUP, LABEL, MAYBE_CLASS, PATH, column_word, find_column, refuse_column_called_none, unread_roles
 from pipeline.tables.label_columns import UNNAMED, label_columns
 from pipeline.tables.profiles import BOX_COLUMNS, Profile
 from pipeline.tables.table import Table
@@ -104,9 +105,16 @@ def _why_no_images(profiles: Mapping[str, Profile], rows: int) -> str:
 def _with_columns(
     table: Table, rows: int, profiles: Mapping[str, Profile], path: Profile, chosen: Mapping[str, str], folders: Collection[str]
 ) -> Understood:
+    unread = unread_roles(chosen)
+    refuse_column_called_none(table.path, profiles, unread)
     split, is_split, unknown_split = _split_column(table, profiles, path, chosen)
     group = chosen.get("group") if chosen.get("group") in profiles else _group_column(profiles, path)
     others = [profile for profile in profiles.values() if profile.name not in (path.name, split, group)]
+    if "group" in unread:
+        group = None
+    if "split" in unread:
+        others = [profile for profile in others if profile is not unknown_split]
+        split, is_split, unknown_split = None, None, None
     boxes = [profile.name for profile in others if profile.word in BOX_COLUMNS and profile.filled]
     if boxes and len(path.images) < path.filled:
         return Understood(
@@ -202,7 +210,16 @@ def _has_numbers(profile: Profile) -> bool:
 
 def refuse_unknown_columns(tables: Sequence[Understood], chosen: Mapping[str, str]) -> None:
     """Raise SourceError if no table has a column that `ingest.columns` names."""
-    for role, name in ((role, name) for role, name in chosen.items() if role != "multi_label"):
+    for role, name in ((role, name) for role, name in chosen.items() if role not in {"multi_label", *unread_roles(chosen)}):
         if not any(name in understood.profiles for understood in tables):
             found = "; ".join(f"{understood.table.path}: {', '.join(understood.profiles)}" for understood in tables) or "no table"
-            raise SourceError(f"ingest.columns.{role}: no table of the source has a column {name}. Found {found}.")
+            meant = _meant(name, [column for understood in tables for column in understood.profiles])
+            hint = f" Did you mean {meant}?" if meant else ""
+            raise SourceError(f"ingest.columns.{role}: no table of the source has a column {name}.{hint} Found {found}.")
+
+
+def _meant(name: str, columns: Sequence[str]) -> str:
+    """The column whose name is like another; empty if there is none."""
+    by_word = {column_word(column).replace("_", ""): column for column in reversed(columns) if column.strip()}
+    near = difflib.get_close_matches(column_word(name).replace("_", ""), by_word, n=1, cutoff=0.75)
+    return by_word[near[0]].strip() if near else ""

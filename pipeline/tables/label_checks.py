@@ -13,11 +13,14 @@ from pipeline.quality.kinds import counted
 from pipeline.tables.cells import column_word
 from pipeline.tables.columns import Understood
 from pipeline.tables.profiles import NUMBER
+from pipeline.tables.rows import ANOTHER_COLUMN, COMBINED
 from pipeline.tables.said import Labels
-from pipeline.two_readings import Way, classes, listed, two_readings
+from pipeline.two_readings import classes, listed, two_readings
+from pipeline.ways_out import Way, exactly, undecided
 
 Value = TypeVar("Value")
 SEPARATORS = re.compile(r"\s*[|;,+&/]\s*|[\s_-]+and[\s_-]+", re.IGNORECASE)
+BETWEEN_LABELS = re.compile(r"\w[\w ().'-]+(\s*[|;]\s*\w[\w ().'-]+)+")  # not the signs of a name such as a;b or a|b*c
 MOST_LIKE_NAMES = 0.9  # of as many classes as images
 
 
@@ -40,10 +43,11 @@ def check_labels(labels: Labels, tables: Sequence[Understood], multi_label: str)
     if multi_label == "fail" and (combined := combined_labels(counts, of_tags=column_word(column or "") in ("tags", "tag", "keywords"))):
         label, parts = next(iter(combined.items()))
         examples = listed([repr(name) for name in combined], 3)
-        raise SourceError(
-            f"ingest.source: {where}: {len(combined):,} of {len(counts):,} labels in the column {column} are made of others, such as "
-            f"{examples} ({label!r} of {listed(parts)}): several labels for one image. An image has one class here: "
-            "set ingest.multi_label: combine to make each combination a class of its own, or name another column in ingest.columns.label."
+        in_column = f" in the column {column}" if column else ""
+        raise undecided(
+            f"ingest.source: {where}: {len(combined):,} of {len(counts):,} labels{in_column} are made of others, such as "
+            f"{examples} ({label!r} of {listed(parts)}): several labels for one image. An image has one class here.",
+            [COMBINED, ANOTHER_COLUMN],
         )
 
 
@@ -71,8 +75,8 @@ def refuse_placeholders(counts: Mapping[str, int], source: Path) -> None:
             if len(found) == 1
             else f"the labels {have} may say that an image has none yet",
             [
-                Way(f"{classes(rest)}, without these images", "ingest.placeholder: reject"),
-                Way(classes(counts), "ingest.placeholder: keep"),
+                Way(f"{classes(rest)}, without these images", {"placeholder": "reject"}),
+                Way(classes(counts), {"placeholder": "keep"}),
             ],
         )
 
@@ -80,6 +84,7 @@ def refuse_placeholders(counts: Mapping[str, int], source: Path) -> None:
 def combined_labels(names: Iterable[str], *, of_tags: bool = False) -> dict[str, list[str]]:
     """The labels that are made of other labels, as `scab rust`, `A|B` and `3 17`, with their parts.
 
+    The signs | and ; stand between labels also where no other label has the parts, unlike those in names: `goldfish, Carassius auratus`.
     Words are parts only where the labels tell: all are labels themselves, or several labels add words to others. `of_tags`: words are tags.
     """
     names = set(names)
@@ -88,7 +93,11 @@ def combined_labels(names: Iterable[str], *, of_tags: bool = False) -> dict[str,
     for name in names:
         for part in signs.get(name, [name]):
             uses[part].add(name)
-    found = {name: parts for name, parts in signs.items() if len(parts) > 1 and all(parts) and any(len(uses[part]) > 1 for part in parts)}
+    found = {
+        name: parts
+        for name, parts in signs.items()
+        if len(parts) > 1 and all(parts) and (BETWEEN_LABELS.fullmatch(name.strip()) or any(len(uses[part]) > 1 for part in parts))
+    }
     words = {name: parts for name in names - signs.keys() if len(parts := name.split()) > 1}
     joined = {name: parts for name in names - signs.keys() if len(parts := name.split("_")) > 1 and all(part.isalpha() for part in parts)}
     found |= {name: parts for name, parts in words.items() if all(part in names or part.isdigit() for part in parts)}
@@ -113,7 +122,7 @@ def refuse_contradictions(
     sets: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for table in by_table:
         sets[_name_without_split(table)].append(table)
-    kept: dict[str, tuple[Value, str]] = {}
+    kept: defaultdict[str, list[tuple[Value, str]]] = defaultdict(list)  # all: one without a split contradicts no other
     kept_tables: list[str] = []
     contradicting: list[str] = []
     seen = ""
@@ -130,18 +139,20 @@ def refuse_contradictions(
             else:
                 kept_tables.append(table)
                 for path, value in by_table[table].items():
-                    kept.setdefault(path, (value, table))
+                    kept[path].append((value, table))
     if contradicting:
-        ignored = ", ".join(f'"{table}"' for table in contradicting)
         several = "two" if len(by_table) == 2 else "several"
-        raise SourceError(
-            f"ingest.source: {several} tables give {seen}. To go by {listed(kept_tables)}, set ingest.ignore: [{ignored}]; "
-            "to go by others, leave these out instead. Or go by the folders with ingest.format: folders."
+        raise undecided(
+            f"ingest.source: {several} tables give {seen}.",
+            [
+                Way(f"go by {listed(kept_tables)}", {"ignore": exactly(contradicting)}, "to go by others, leave these out instead"),
+                Way("go by the folders", {"format": "folders"}),
+            ],
         )
 
 
 def _clash(
-    kept: Mapping[str, tuple[Value, str]],
+    kept: Mapping[str, Sequence[tuple[Value, str]]],
     table: str,
     values: Mapping[str, Value],
     differ: Callable[[Value, Value], str],
@@ -149,8 +160,9 @@ def _clash(
 ) -> str:
     """The first image of which a table says something else than those that are kept, in words; empty if there is none."""
     for path, value in values.items():
-        if (earlier := kept.get(path)) and (what := differ(earlier[0], value)):
-            return f"{path} different {what}: {told(*earlier)} and {told(value, table)}"
+        for earlier in kept.get(path, ()):
+            if what := differ(earlier[0], value):
+                return f"{path} different {what}: {told(*earlier)} and {told(value, table)}"
     return ""
 
 

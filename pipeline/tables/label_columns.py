@@ -4,10 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from pipeline.tables.cells import LABEL, numeric_order
-from pipeline.tables.profiles import BOX_COLUMNS, DESCRIPTIONS, Profile, asks, says_class, without_number
+from pipeline.tables.profiles import BOX_COLUMNS, DESCRIPTIONS, Profile, asks, mark_of, says_class, without_number
 from pipeline.tables.table import Table
 from pipeline.two_readings import LONGEST, listed
 
+SEVERAL_ONES = "several are 1 for one image"
+UNSURE = "says neither yes nor no"
 MOST_CLASSES = 5000
 MOST_WORDS = 20
 UNNAMED = "column "  # the names of columns of a table without a header
@@ -40,30 +42,65 @@ def label_columns(
         return _one_of(table, sorted(named, key=lambda profile: LABEL.index(profile.word)), others)
     if any(profile.word in LABEL and profile.values for profile in others):
         return Found()  # the same for all images, as in a sample submission
-    flags = [profile for profile in others if profile.filled and profile.binary == profile.filled and profile.word not in DESCRIPTIONS]
+    return _flag_columns(table, others, chosen) or _weak_label(table, others, path, folders)
+
+
+def _flag_columns(table: Table, others: Sequence[Profile], chosen: Mapping[str, str]) -> Found | None:
+    """One-hot columns, of 0 and 1 or of marks, or why they are not; None if there are no several."""
+    flags = [profile for profile in others if profile.is_of_marks and profile.word not in DESCRIPTIONS]
+    unsure = [profile for profile in others if profile.is_of_unsure_marks and profile.word not in DESCRIPTIONS]
+    names = [profile.name for profile in flags]
     if len(flags) > 1:
-        sums = _sums_of_rows(table, [profile.name for profile in flags])
-        if sums == {1} or chosen.get("multi_label") == "combine":
-            return Found(one_hot=tuple(profile.name for profile in flags))
-        if len(flags) > 2 or max(sums) > 1:
-            names = listed([profile.called for profile in flags])
-            several = (
-                "several are 1 for one image (ingest.multi_label: combine makes each combination a class)"
-                if max(sums) > 1
-                else ("none is 1 for some images")
-            )
-            return _in_doubt(f"its columns {names} have 0 and 1, as for one class each, but {several}", flags)
+        sums, in_others = _sums_of_rows(table, names, [profile.name for profile in unsure])
+        if chosen.get("multi_label") == "combine":
+            return Found(one_hot=tuple(profile.name for profile in others if profile in flags or profile in unsure))
+        if in_others:
+            return _unsure(others, [profile for profile in others if profile in flags or profile in unsure])
+        has_class = any(says_class(profile.name) and profile not in flags and len(profile.values) > 1 for profile in others)
+        are_numbers = all(profile.binary == profile.filled for profile in flags)
+        are_signs = len(flags) > 2 or all(len(profile.values) == 1 for profile in flags)  # two of yes and no may describe the picture
+        if sums == {1} and (are_numbers or (are_signs and not has_class)):
+            return Found(one_hot=tuple(names))
+        if (are_numbers or not has_class) and (len(flags) > 2 or max(sums, default=0) > 1):
+            called = listed([profile.called for profile in flags])
+            several = SEVERAL_ONES if max(sums, default=0) > 1 else "none is 1 for some images"
+            return _in_doubt(f"its columns {called} have {_marks_of(flags)}, as for one class each, but {several}", flags)
     signs = [profile for profile in others if profile.filled and profile.signs == profile.filled and profile not in flags]
     if len(signs) > 2:
         called = listed([profile.called for profile in signs])
         return _in_doubt(f"its columns {called} say yes or no of each image: several labels for one image", signs)
-    return _weak_label(table, others, path, folders)
+    if len(unsure) + len(flags) > 2 and unsure and len(flags) < 2:
+        if chosen.get("multi_label") == "combine":
+            return Found(one_hot=tuple(profile.name for profile in others if profile in flags or profile in unsure))
+        return _unsure(others, [profile for profile in others if profile in flags or profile in unsure])
+    return None
+
+
+def _unsure(others: Sequence[Profile], columns: Sequence[Profile]) -> Found:
+    """The doubt about columns as of one class each, some of which have -1, ? or the like."""
+    sign = next(iter(sorted(value for profile in columns for value in profile.values if mark_of(value) is None)))
+    called = listed([profile.called for profile in columns])
+    return _in_doubt(f"its columns {called} have 1 as for one class each, but also {sign}, which {UNSURE}", columns)
+
+
+def _marks_of(flags: Sequence[Profile]) -> str:
+    """The marks in columns, for people: 0 and 1, or x."""
+    marks = {value for profile in flags for value in profile.values}
+    return "0 and 1" if all(profile.binary == profile.filled for profile in flags) else listed(marks)
 
 
 def _of_objects(profile: Profile) -> str:
     """Why a column of objects has no classes."""
     example = profile.objects or " and ".join(sorted(profile.keys))
     return f"{profile.name} has objects of {'several values' if profile.objects else 'different keys'}, such as {example[:LONGEST]}, which are no classes"
+
+
+def _columns(profiles: Sequence[Profile]) -> str:
+    """Columns for a message: the column mag, or the columns mag and site; those without a name as they are called."""
+    named = [profile.called for profile in profiles]
+    if any(not profile.name or profile.name.startswith(UNNAMED) for profile in profiles):
+        return listed(named)
+    return f"the column{'s' if len(named) > 1 else ''} {listed(named)}"
 
 
 def _in_doubt(why: str, candidates: Sequence[Profile]) -> Found:
@@ -81,7 +118,7 @@ def _weak_label(table: Table, others: Sequence[Profile], path: Profile, folders:
     if len(weak) == 1 and _has_classes(table, weak[0], others, folders):
         return Found(weak[0].name)
     if weak:
-        return _in_doubt(f"its labels may be in {listed([profile.called for profile in weak])}", weak)
+        return _in_doubt(f"the labels may be in {_columns(weak)}", weak)
     if objects := [profile for profile in others if profile.is_of_objects and profile.word not in BOX_COLUMNS]:
         return Found(why=_of_objects(objects[0]))
     varying = [
@@ -134,12 +171,18 @@ def _numbered_beside(table: Table, label: Profile, others: Sequence[Profile]) ->
     return _in_doubt(f"its columns {listed([profile.called for profile in alike])} may have several labels for one image", alike)
 
 
-def _sums_of_rows(table: Table, flags: Sequence[str]) -> set[int]:
-    """The sums of columns of 0 and 1 over the rows that have all of them."""
-    places = [table.columns.index(name) for name in flags]
-    return {
-        sum(int(float(cells[place])) for place in places) for _, cells in table.rows() if all(str(cells[place]).strip() for place in places)
-    }
+def _sums_of_rows(table: Table, flags: Sequence[str], unsure: Sequence[str]) -> tuple[set[int], bool]:
+    """(sums of columns of marks over all rows that have any, whether an image has one in the other columns). No mark is 0."""
+    places, further = [table.columns.index(name) for name in flags], [table.columns.index(name) for name in unsure]
+    sums: set[int] = set()
+    for _, cells in table.rows():
+        marks = [mark_of(cells[place]) for place in places]
+        count = sum(mark == 1 for mark in marks)
+        if any(mark_of(cells[place]) == 1 for place in further):
+            return sums, True
+        if count or any(str(cells[place] if cells[place] is not None else "").strip() for place in places):
+            sums.add(count)
+    return sums, False
 
 
 def _may_be_label(profile: Profile, images: int) -> bool:
@@ -158,7 +201,7 @@ def _one_of(table: Table, named: Sequence[Profile], others: Sequence[Profile]) -
     """The first of columns that are called as labels are, if the others say the same in other words; else why it cannot be told."""
     first = named[0]
     if not all(_say_the_same(table, first, other) for other in named[1:]):
-        return _in_doubt(f"its labels may be in {listed([profile.called for profile in named])}, which differ", named)
+        return _in_doubt(f"the labels may be in {_columns(named)}, which differ", named)
     return _numbered_beside(table, first, others) or Found(first.name)
 
 

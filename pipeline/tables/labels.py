@@ -12,12 +12,16 @@ from pipeline.quality.class_names import not_labelled
 from pipeline.tables.cells import LABEL, column_word, find_column, text_of
 from pipeline.tables.columns import Understood
 from pipeline.tables.image_index import ImageIndex, is_in_its_folder, names_folders
+from pipeline.tables.joined_tables import IN_NAME
 from pipeline.tables.label_checks import check_labels, refuse_contradictions, refuse_placeholders
 from pipeline.tables.label_columns import MADE_UP, UNNAMED
-from pipeline.tables.rows import label_of, one_image, split_of_cell, split_of_table, table_rows
+from pipeline.tables.rows import has_several_labels, label_of, one_image, several_labels, split_of_cell, split_of_table, table_rows
 from pipeline.tables.said import Labels, Named, Said
 from pipeline.two_readings import listed
+from pipeline.ways_out import Way, exactly
 
+MOST_DISPUTED = 20  # images with several labels that are advised to be left out by name
+FEW_DISPUTED = 0.2  # of the others
 WHOLE = re.compile(r"-?[0-9]+(\.0+)?")
 
 
@@ -42,7 +46,9 @@ def read_labels(tables: Sequence[Understood], index: ImageIndex, multi_label: st
         check_labels(labels, labelled, multi_label)
     others = [understood for understood in tables if understood.columns and understood not in labelled]
     splits = {understood.table.path: _splits_and_groups(understood, index, labels) for understood in others}
-    refuse_contradictions(splits, _differ_in_test, lambda split, table: f"{split} ({table})")
+    own = {table: {path: row.split for path, row in rows.items() if row.split} for table, rows in said.items()}
+    all_splits = {table: found for table, found in {**own, **splits}.items() if found}
+    refuse_contradictions(all_splits, _differ_in_test, lambda split, table: f"{split} ({table})")
     for table in splits.values():
         for path, split in table.items():
             labels.splits[path] = _later_split(split, labels.splits.get(path)) or split
@@ -88,6 +94,8 @@ def _label_column(understood: Understood) -> str:
     columns = understood.columns
     if columns is None or columns.label is None:
         return f"columns {listed(columns.one_hot, 3)}" if columns else "no column"
+    if columns.label == IN_NAME:
+        return "the names"
     keys = understood.profiles[columns.label].keys
     if columns.label in MADE_UP and understood.table.name.lower().endswith(".json"):
         return f"the {columns.label}s"
@@ -191,14 +199,19 @@ def _said_by(understood: Understood, index: ImageIndex, labels: Labels, multi_la
     assert columns is not None
     own_split = split_of_table(table.path)
     seen: dict[str, Said] = {}
+    disputed: dict[str, tuple[str, Sequence[object]]] = {}
     keeps_folders = names_folders(sorted(understood.profiles[columns.path].values), index, table.path)
     for place, row in table_rows(understood):
         labels.rows += 1
         where = f"{table.path}, {place}"
         cell = text_of(row.path, where)
         split = split_of_cell(row.split, columns, where) or own_split
-        label = label_of(row, where, multi_label)
         candidates = [path for path in index.find(cell, table.path) if not keeps_folders or is_in_its_folder(cell, path)]
+        is_disputed = multi_label == "fail" and has_several_labels(row) and len(candidates) < 2
+        if is_disputed and candidates:
+            disputed.setdefault(candidates[0], (where, row.label))
+            continue
+        label = "" if is_disputed else label_of(row, where, multi_label)
         path = one_image(candidates, split, label, cell, where)
         if path is None:
             labels.left_out.append(
@@ -219,6 +232,11 @@ def _said_by(understood: Understood, index: ImageIndex, labels: Labels, multi_la
             finding = "conflict" if earlier.label != label else "name_clash"
             labels.left_out.append(LeftOut(path, finding, f"{where}: listed as {differing[1]}, and as {differing[0]} in {earlier.place}"))
             seen[path] = said._replace(label="")
+    if disputed:
+        where, several = next(iter(disputed.values()))
+        is_few = len(disputed) <= min(MOST_DISPUTED, len(seen) * FEW_DISPUTED)
+        leave_out = Way("leave out the images on which labels differ", {"ignore": exactly(sorted(disputed))})
+        raise several_labels(where, several, [leave_out] if is_few else [], len(disputed) - 1)
     return seen
 
 

@@ -15,6 +15,7 @@ from pipeline.tables.cells import is_image_type, naming_parquet_damage
 from pipeline.tables.delimited import DELIMITERS, delimited
 from pipeline.tables.json_tables import json_table
 from pipeline.tables.table import Row, Table, lines_above
+from pipeline.ways_out import Way, exactly, undecided
 
 NO_TABLES = {"README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "MAKEFILE", "DOCKERFILE"}
 SUFFIXES = (*(suffix for suffix in DELIMITERS if suffix), ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls", ".ods", ".xml")
@@ -112,9 +113,13 @@ def _sheets(path: str, file: Path) -> list[tuple[str, list[tuple[int, list[Any]]
     try:
         import python_calamine  # an extra of this project
     except ImportError:
-        raise SourceError(
-            f"ingest.source: {path} is a table in a format that needs a package: install it with `pip install python-calamine`, save the table "
-            f'as CSV, or leave it out with ingest.ignore: ["{path}"].'
+        raise undecided(
+            f"ingest.source: {path} is a table in a format that needs a package.",
+            [
+                Way("install it with `pip install python-calamine`"),
+                Way("save the table as CSV"),
+                Way("leave it out", {"ignore": exactly([path])}),
+            ],
         ) from None
     found = []
     try:

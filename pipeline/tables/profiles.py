@@ -14,9 +14,12 @@ from pipeline.listing.split_words import words_of
 from pipeline.tables.cells import column_word, only_value, structured, text_of
 
 ASKING = ("has", "is", "with")  # has_cactus: yes or no
+MOST_MARKS = 6  # 0, 1, 0.0, 1.0, -1, -1.0
 NUMBERED = re.compile(r"(.*?)[\W_]*\d+")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 # fmt: off
+YES = {"x", "✓", "✔", "true", "t", "yes", "y", "ja", "j", "oui", "o", "sí", "si", "sim"}  # a mark in the column of a class
+NO = {"false", "f", "no", "n", "nein", "non", "não", "nao", "-"}
 BOX_COLUMNS = {
     "xmin", "x_min", "ymin", "y_min", "bbox", "bbox_x", "x1", "roi_x1", "x_center", "xcenter", "boxes", "segmentation", "encodedpixels",
     "keypoints", "shapes", "region_shape_attributes",
@@ -53,6 +56,23 @@ class Profile:
     def is_of_objects(self) -> bool:
         """Whether cells are objects that do not all have one value, under one key."""
         return bool(self.objects) or len(self.keys) > 1 or (bool(self.keys) and self.wrapped < self.filled)
+
+    @property
+    def is_of_marks(self) -> bool:
+        """Whether all cells are 0 or 1, or one mark such as x, or yes and no."""
+        if not self.filled or self.lists or self.is_of_objects or len(self.values) > MOST_MARKS:
+            return False
+        marks = {value.casefold(): mark_of(value) for value in self.values}
+        is_number = self.binary == self.filled
+        return None not in marks.values() and (is_number or (not self.numbers and sum(mark == 1 for mark in marks.values()) == 1))
+
+    @property
+    def is_of_unsure_marks(self) -> bool:
+        """Whether cells are 1, and also what is no number of a class: -1, 0.5, ? or a word."""
+        if not self.filled or self.lists or self.is_of_objects or len(self.values) > MOST_MARKS:
+            return False
+        other = [value for value in self.values if mark_of(value) is None]
+        return len(other) in (1, 2) and all(not NUMBER.fullmatch(value) or float(value) in (-1, 0.5) for value in other) and self.binary > 0
 
     @property
     def word(self) -> str:
@@ -97,6 +117,14 @@ class Profile:
             self.images.update(find(text)[:1])
 
 
+def mark_of(cell: Any) -> int | None:
+    """1 or 0 for a cell that says yes or no, as in a column for a class; 0 for an empty one, None for any other."""
+    text = text_of(cell, "") if isinstance(cell, str | int | float | None) else "other"
+    if NUMBER.fullmatch(text):
+        return int(float(text)) if float(text) in (0, 1) else None
+    return 1 if text.casefold() in YES else 0 if not text or text.casefold() in NO else None
+
+
 @functools.cache
 def _word_lists() -> Mapping[str, frozenset[str]]:
     text = Path(__file__).with_name("column_words.toml").read_text(encoding="utf-8")
@@ -113,6 +141,16 @@ def says_class(name: str) -> bool:
         return True
     is_called_so = any(word in lists["classes"] or word.endswith(tuple(lists["endings"])) for word in words)
     return is_called_so and not lists["descriptions"] & set(words)
+
+
+def may_say_class(name: str) -> bool:
+    """Whether the name of a column says a judgement, which may be the class: `Ergebnis`, `quality`."""
+    return bool(_word_lists()["judgements"] & set(_words(name)))
+
+
+def describes(name: str) -> bool:
+    """Whether the name of a column says how or by whom a picture was made, or another thing that is no class."""
+    return column_word(name) in DESCRIPTIONS or bool(_word_lists()["descriptions"] & set(_words(name)))
 
 
 def asks(name: str) -> bool:

@@ -3,11 +3,17 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.errors import SourceError
 from pipeline.listing.split_words import split_in_name, split_of_name
+from pipeline.quality.kinds import counted
 from pipeline.tables.cells import only_value, split_of, structured, text_of
 from pipeline.tables.columns import Columns, Understood
+from pipeline.tables.profiles import mark_of
 from pipeline.two_readings import listed
+from pipeline.ways_out import Undecided, Way, exactly, undecided
+
+COMBINED = Way("make each combination a class of its own", {"multi_label": "combine"})
+MOST_FOLDERS = 3
+ANOTHER_COLUMN = Way("name another column in ingest.columns.label")
 
 
 class TableRow(NamedTuple):
@@ -28,7 +34,7 @@ def table_rows(understood: Understood) -> Iterator[tuple[str, TableRow]]:
     for place, cells in understood.table.rows():
         values = [(cells[i] if i == places[0] else _single(cells[i])) if i is not None else None for i in places]
         if hot:
-            values[1] = "|".join(name for i, name in hot if str(cells[i]).strip() and float(cells[i]) == 1)
+            values[1] = "|".join(name for i, name in hot if mark_of(cells[i]) == 1)
         yield place, TableRow(*values)
 
 
@@ -67,11 +73,22 @@ def label_of(row: TableRow, where: str, multi_label: str) -> str:
             return ""
         if multi_label == "combine":
             return "|".join(text_of(label, where) for label in row.label)
-        raise SourceError(
-            f"ingest.source: {where}: several labels for one image, {listed([str(label) for label in row.label])}. An image has one class here: "
-            "set ingest.multi_label: combine to make each combination a class, or name another column in ingest.columns.label."
-        )
+        raise several_labels(where, row.label)
     return text_of(row.label, where)
+
+
+def has_several_labels(row: TableRow) -> bool:
+    """Whether a row has a list of labels."""
+    return isinstance(row.label, list | tuple) and len(row.label) > 1
+
+
+def several_labels(where: str, labels: Sequence[object], ways: Sequence[Way] = (), more: int = 0) -> Undecided:
+    """The error for an image with several labels, and `more` like it."""
+    also = f", and for {counted(more, 'more image', 'more images')}" if more else ""
+    return undecided(
+        f"ingest.source: {where}: several labels for one image, {listed([str(label) for label in labels])}{also}. An image has one class here.",
+        [*ways, COMBINED, ANOTHER_COLUMN],
+    )
 
 
 def one_image(found: Sequence[str], split: str | None, label: str, cell: str, where: str) -> str | None:
@@ -81,8 +98,19 @@ def one_image(found: Sequence[str], split: str | None, label: str, cell: str, wh
     if len(found) > 1 and label:
         found = [path for path in found if label in path.split("/")[:-1]] or found
     if len(found) > 1:
-        raise SourceError(
-            f"ingest.source: {where}: {cell} can be {listed(found, 3)}. Write the folder before the name in the table, "
-            "leave some of them out with ingest.ignore, or give the folders' classes with ingest.class_from."
+        folders = [path.rpartition("/")[0] for path in found]
+        one_each = [
+            Way(f"take those of {folder}", {"ignore": exactly([other for other in folders if other != folder])})
+            for folder in folders[:MOST_FOLDERS]
+            if len({*folders}) == len(folders) and all(folders)
+        ]
+        raise undecided(
+            f"ingest.source: {where}: {cell} can be {listed(found, 3)}.",
+            [
+                Way("write the folder before the name in the table"),
+                *one_each,
+                Way("leave some of them out with ingest.ignore"),
+                Way("give the folders' classes with ingest.class_from"),
+            ],
         )
     return found[0] if found else None

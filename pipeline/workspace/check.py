@@ -3,7 +3,6 @@
 Takes about a second: no TensorFlow, MLflow or Prefect is imported, versions are read from their packages' metadata.
 """
 
-import itertools
 import os
 import shutil
 import socket
@@ -16,7 +15,8 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigError, PipelineError, SourceError
 from pipeline.installation import PYTHONS
-from pipeline.listing.records import readable
+from pipeline.listing.remote import ask
+from pipeline.listing.stores import over_http
 from pipeline.listing.written_places import refuse_links, refuse_other_files, refuse_shared_source
 from pipeline.network import check_network, masked
 from pipeline.packages import TENSORFLOW, tensorflow_packages, version_of
@@ -28,13 +28,13 @@ from pipeline.tracking.tracking_server import check_reachable, is_server, tracki
 from pipeline.workspace.dvc_faults import explain
 from pipeline.workspace.merge_conflicts import refuse_merge_conflicts
 from pipeline.workspace.surroundings import LOOKS, Finding, foreign_code
+from pipeline.workspace.untracked import refuse_untracked
 
 PACKAGES = ("tensorflow", "keras", "mlflow", "dvc", "prefect", "scikit-learn")
 MIN_FREE_GIB = 2.0
 SECONDS_PER_TOOL = 5
 SECONDS_FOR_DVC = 30
 SECONDS_FOR_A_SERVER = 2
-NAMED_FAULTS = 3
 
 
 def check_inputs(paths: Paths) -> Config:
@@ -47,7 +47,9 @@ def check_inputs(paths: Paths) -> Config:
             f"{paths.params.name}: ingest.source: {config.ingest.source} does not exist{elsewhere}. "
             "Set it to a folder of class folders, or to another layout of docs/data.md."
         )
-    _refuse_what_dvc_cannot_read(source)
+    if over_http(config.ingest.source):
+        ask(config.ingest.source, paths.scratch / "sources")  # DVC has the same words for any failure
+    refuse_untracked(source)
     for file in (paths.ledger, paths.classes):
         if not file.is_file():
             name = paths.relative(file)
@@ -70,31 +72,6 @@ def check_places(paths: Paths, stages: Sequence[str] = STAGES) -> Config:
         refuse_shared_source(config.source_path(paths.root), paths)
     refuse_other_files(paths, stages)
     return config
-
-
-def _refuse_what_dvc_cannot_read(source: Path) -> None:
-    """Raise SourceError for files that make DVC fail or hang while it checks whether the source has changed; `ingest` comes later."""
-    faults = list(itertools.islice(_unreadable(str(source)), NAMED_FAULTS + 1)) if source.is_dir() else []
-    if faults:
-        named = ", ".join(faults[:NAMED_FAULTS]) + (", …" if len(faults) > NAMED_FAULTS else "")
-        raise SourceError(
-            f"ingest.source: {source} contains what DVC cannot track: {named}. Move it elsewhere, or pack the source into a .tar or .zip."
-        )
-
-
-def _unreadable(folder: str) -> Iterator[str]:
-    """Pipes, devices, broken links and names that are not UTF-8, in a folder and below."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = readable(entry.path)
-            if name != entry.path:
-                yield f"{name} (its name is not UTF-8)"
-            elif entry.is_symlink() and not Path(entry.path).exists():
-                yield f"{name} (a link that leads nowhere)"
-            elif entry.is_dir(follow_symlinks=False):
-                yield from _unreadable(entry.path)
-            elif not entry.is_file() and not entry.is_dir():
-                yield f"{name} (a pipe or device)"
 
 
 def check_machine(paths: Paths) -> list[Finding]:

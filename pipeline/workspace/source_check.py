@@ -16,11 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.dataset.earlier_runs import read_recorded
+from pipeline.dataset.earlier_runs import not_recorded, read_recorded, what_decided
+from pipeline.dataset.moved_images import how_to_go_on
 from pipeline.errors import PipelineError, SourceError
 from pipeline.listing.listing import IMAGE_SUFFIXES
 from pipeline.listing.opening import ARCHIVE, LOOSE_IMAGES, is_archive
 from pipeline.listing.records import LeftOut, Source
+from pipeline.listing.remote import ask
+from pipeline.listing.stores import over_http
 from pipeline.listing.tar_archives import COMPRESSIONS
 from pipeline.listing.written_places import refuse_shared_source
 from pipeline.params.ingest import Ingest
@@ -34,6 +37,7 @@ from pipeline.tables.cells import numeric_order
 from pipeline.workspace.disk_need import Measured
 from pipeline.workspace.source_text import SPLIT_ORDER, Example, Told, Understood, describe
 from pipeline.workspace.surroundings import Finding
+from pipeline.workspace.untracked import is_tracked
 
 SECONDS_FOR_RECORDS = 2.0
 SECONDS_BEFORE_A_WORD = 1.0
@@ -41,6 +45,7 @@ SECONDS_BETWEEN_WORDS = 5.0
 MOST_TO_UNPACK_BYTES = 2**30
 SPACE_TO_UNPACK = 4  # times the size of an archive
 EXAMPLES = 3
+DECIDED_BY = {"source": "the source", "group": "groups", "pipeline": "data/splits.csv"}
 
 
 class Look(NamedTuple):
@@ -56,7 +61,8 @@ def look_at_source(paths: Paths, columns: int = 0, measured: Measured | None = N
         config = load_config(paths.params)
         ingest, source = config.ingest, config.source_path(paths.root)
         if "://" in ingest.source:
-            return Look(Finding("source", f"{ingest.source} is read at the first run"))
+            told = f" ({ask(ingest.source, paths.scratch / 'sources')})" if over_http(ingest.source) else ""
+            return Look(Finding("source", f"{ingest.source} is read by a run{told}"))
         refuse_shared_source(source, paths)
     except PipelineError:
         return Look(Finding("source", ""))
@@ -65,7 +71,7 @@ def look_at_source(paths: Paths, columns: int = 0, measured: Measured | None = N
     try:
         return _look(source, ingest, columns, paths, measured or Measured())
     except PipelineError as error:
-        return Look(Finding("source", "a run would stop", str(error)))
+        return Look(Finding("source", "a run would stop", str(error)) if is_tracked(source) else Finding("source", ""))
 
 
 def _look(source: Path, ingest: Ingest, columns: int, paths: Paths, measured: Measured) -> Look:
@@ -80,13 +86,18 @@ def _look(source: Path, ingest: Ingest, columns: int, paths: Paths, measured: Me
         opened = open_source(source, ingest, Path(scratch))
         recorded = read_recorded(opened, paths)
         watched = replace(opened, records=measured.watch(opened.records))
-        found = replace(understand(watched, ingest), is_recorded=bool(recorded.classes or len(recorded.images)))
+        found = replace(
+            understand(watched, ingest),
+            is_recorded=bool(recorded.classes or len(recorded.images)),
+            not_recorded=not_recorded(opened.name, paths),
+        )
     measured.count = sum(found.counts.values())
+    other_split = _other_split(opened, found, ingest, paths)
     if lost := _lost_classes(opened.name, recorded, found, ingest):
         return Look(Finding("source", "a run would stop", lost), describe(found, columns))
     classes = counted(len(found.class_names), "class", "classes")
     summary = f"{found.how}, {counted(sum(found.counts.values()), 'image', 'images')} of {classes}"
-    return Look(Finding("source", summary, _too_many_left_out(found, ingest)), describe(found, columns))
+    return Look(Finding("source", summary, _too_many_left_out(found, ingest) or other_split), describe(found, columns))
 
 
 def understand(source: Source, ingest: Ingest, seconds: float = SECONDS_FOR_RECORDS) -> Understood:
@@ -137,6 +148,21 @@ def _lost_classes(name: str, recorded: Recorded, found: Understood, ingest: Inge
     except SourceError as error:
         return str(error)
     return ""
+
+
+def _other_split(source: Source, found: Understood, ingest: Ingest, paths: Paths) -> str:
+    """That something else decides the split than in the last run, and what to do; empty if it does not, or if that is confirmed."""
+    before = what_decided(source.name, paths)
+    looked_at = found.seen or sum(found.counts.values())
+    by = "source" if "test" in found.splits else "group" if found.groups and 2 * found.ungrouped < looked_at else "pipeline"
+    if not before or before == by or ingest.moved_images == "keep" or source.reading is None:
+        return ""
+    origin = source.reading.origin
+    now = {"source": origin.splits, "group": origin.groups}.get(by) or DECIDED_BY[by]
+    return (
+        f"the split came from {DECIDED_BY[before]} in earlier runs and comes from {now} now: a run will probably stop, since images change sides "
+        f"between train and test. {how_to_go_on(by, origin)}"
+    )
 
 
 def bytes_to_unpack(source: Path) -> int:

@@ -49,6 +49,7 @@ class Understood:
     from. `left_out` is by kind. `seen`: if not all images were looked at, how many.
     `ignored`: how many files and folders the globs of `ignore` leave out.
     `divided_groups` have images in several splits. `is_recorded`: whether earlier runs recorded a data set of this name.
+    `not_recorded`: if they recorded only others, the words for that.
     """
 
     how: str
@@ -65,6 +66,7 @@ class Understood:
     ignored: int
     divided_groups: int = 0
     is_recorded: bool = False
+    not_recorded: str = ""
     origin: str = ""
 
     @property
@@ -164,7 +166,7 @@ def _left_out(found: Understood) -> dict[str, list[str]]:
     told["left out"] = told["left out"] or ["nothing"]
     if found.seen is not None:
         told["left out"].append(f"as far as the first {counted(found.seen, 'image shows', 'images show')}; a run looks at all of them")
-    told["earlier runs"] = [ONLY_A_RUN_KNOWS] if found.is_recorded else []
+    told["earlier runs"] = [ONLY_A_RUN_KNOWS] if found.is_recorded else [found.not_recorded] if found.not_recorded else []
     ignored = counted(found.ignored, "file or folder", "files and folders")
     told["ignored"] = [f"{', '.join(map(printable, found.ignore))} (ingest.ignore): {ignored}"] if found.ignore else []
     return told

@@ -1,18 +1,42 @@
-"""Series of one sample, such as layers, channels or frames, by the names of the files in class folders. Nothing is opened."""
+"""Series of one sample, such as layers, channels or frames, by the names of the files in class folders, or by folders in a table's paths."""
 
 import json
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.errors import SourceError
-from pipeline.folders.doubtful_names import has_date
+from pipeline.folders.doubtful_names import has_date, word_lists
 from pipeline.folders.path_patterns import path_pattern
-from pipeline.folders.places import FolderPlan
+from pipeline.folders.places import FolderPlan, Place
 from pipeline.listing.listing import Listing
 from pipeline.listing.records import LeftOut
+from pipeline.listing.split_words import words_of
+from pipeline.quality.class_names import are_codes
 from pipeline.quality.kinds import counted
+from pipeline.two_readings import listed
 
 LAST_PART = re.compile(r"(?P<stem>.*\d.*)(?P<sign>[_ .-])(?P<last>[^_ .-]+)", re.DOTALL)
+NO_PERSONS = {
+    "part",
+    "parts",
+    "batch",
+    "fold",
+    "chunk",
+    "shard",
+    "volume",
+    "vol",
+    "disk",
+    "dvd",
+    "cd",
+    "set",
+    "subset",
+    "split",
+    "partition",
+    "folder",
+    "dir",
+    "class",
+}
 LEAST_SERIES = 3  # in a class
 IN_SERIES = 0.8  # of all images
 MOST_TRIED = 200  # images of a folder
@@ -59,6 +83,43 @@ def series_in(listing: Listing, plan: FolderPlan) -> LeftOut | None:
         f"by their names, {counted(inside, 'image', 'images')} are of {counted(sum(map(len, several.values())), 'series', 'series')}, such as the "
         f"{count:,} of {stem}: images of one series may be in train and in test. {advice}",
     )
+
+
+def persons_in_paths(files: Mapping[str, Place], tables: Sequence[str]) -> LeftOut | None:
+    """A note if the images that tables label lie in folders of persons or the like, `patient00003`, that no column names: the first level of such."""
+    folders = [tuple(path.split("/")[:-1]) for path in files]
+    for level in range(max(map(len, folders), default=0)):
+        images: Counter[str] = Counter(parts[level] for parts in folders if len(parts) > level)
+        labels: defaultdict[str, set[str]] = defaultdict(set)
+        for parts, place in zip(folders, files.values(), strict=True):
+            if len(parts) > level:
+                labels[parts[level]].add(place.label)
+        are_classes = len(set().union(*labels.values())) == len(images) and all(len(found) == 1 for found in labels.values())
+        if (
+            len(images) < LEAST_SERIES
+            or images.total() < IN_SERIES * len(files)
+            or not are_codes(images)
+            or _are_parts(images)
+            or are_classes
+        ):
+            continue
+        name, count = max(images.items(), key=lambda one: (one[1], one[0]))
+        if count > 1:
+            return LeftOut(
+                next(path for path in sorted(files) if name in path.split("/")),
+                "series",
+                f"by their folders, {counted(images.total(), 'image is', 'images are')} of {len(images):,} persons or the like, such as the {count:,} of "
+                f"{name}: images of one may be in train and in test. To keep them together, write {name} and so on into a column group of "
+                f"{listed(tables)}",
+            )
+    return None
+
+
+def _are_parts(names: Iterable[str]) -> bool:
+    """Whether folders are parts of one set by their words, such as images_001 and part2, or are called by several words."""
+    words = {tuple(word for word in words_of(name) if not word.isdigit()) for name in names}
+    lists = word_lists()
+    return len(words) > 1 or any(not parts or set(parts) & (lists["structure"] | lists["versions"] | NO_PERSONS) for parts in words)
 
 
 def _pattern(listing: Listing, plan: FolderPlan, sign: str) -> str:
