@@ -148,3 +148,13 @@ def test_a_column_may_split_the_only_labelled_folder_of_a_competition(tree: Tree
     tree.table("labels.csv", "image,label,split", rows)
 
     assert counts(list(read(tree.root).records)) == {"train": each(9, "cat", "dog"), "test": each(3, "cat", "dog")}
+
+
+def test_a_table_with_another_word_for_one_of_the_class_folders_stops(tree: Tree) -> None:
+    rows = [(one.path, "felis" if one.label == "cat" else one.label) for one in tree.pictures("{label}/{i}.jpg", CATS)]
+    tree.table("labels.csv", "image,label", rows)
+
+    message = stop_of(tree.root)
+
+    assert "the folders are cat and dog, and labels.csv says dog and felis" in message
+    assert counts(list(read(tree.root, format="table").records)) == {"none": each(12, "dog", "felis")}

@@ -42,7 +42,7 @@ def compare_readings(listing: Listing, choice: Choice, plan: FolderPlan, labels:
         return by_table(listing, choice, labels, plan, numbers)
     if _are_shards(listing, plan, table_classes):
         return by_table(listing, choice, labels, None)
-    if _is_one_to_one(pairs) and not _is_swapped(pairs, plan, table_classes):
+    if _is_one_to_one(pairs) and not _is_swapped(pairs, plan, table_classes) and not _is_renamed(pairs):
         return _agreeing(listing, choice, plan, labels, numbers | {label: folder for folder, label in pairs})
     raise _differ(choice, plan, labels, said, _disagreement(plan, labels, said, pairs))
 
@@ -148,6 +148,12 @@ def _same_numbers(folders: Collection[str], labels: Collection[str]) -> dict[str
 
 def _is_one_to_one(pairs: Mapping[tuple[str, str], int]) -> bool:
     return len(pairs) == len({folder for folder, _ in pairs}) == len({label for _, label in pairs})
+
+
+def _is_renamed(pairs: Mapping[tuple[str, str], int]) -> bool:
+    """Whether some classes have the folder's name in the table, too, and others another word: which of the two is meant, cannot be told."""
+    words = [_plain(folder) == _plain(label) for folder, label in pairs if not label.strip().isdecimal()]
+    return any(words) and not all(words)
 
 
 def _agreeing(listing: Listing, choice: Choice, plan: FolderPlan, labels: Labels, names: Mapping[str, str]) -> Reading:
