@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from pipeline.errors import SourceError
 
-Value: TypeAlias = str | bool | Sequence[str] | Mapping[str, str]
+Value: TypeAlias = str | bool | int | float | Sequence[str] | Mapping[str, str]
 YAML_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}  # text only in quotes, in one version of YAML or another
 IN_THE_DATA = "put the images of each class into a folder of its own, or add a table of paths and labels (docs/data.md)"
 
@@ -70,11 +70,11 @@ def in_a_sentence(ways: Sequence[Way]) -> str:
 
 def in_yaml(value: Value) -> str:
     """A value as it is written in YAML; text in quotes where it would be something else without them."""
-    if isinstance(value, bool):
-        return str(value).lower()
+    if isinstance(value, bool | int | float):
+        return repr(value).lower()
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{key}: {in_yaml(one)}' for key, one in value.items())}}}"
     if not isinstance(value, str):
         return json.dumps(list(value), ensure_ascii=False)
-    is_plain = re.fullmatch(r"[^\W\d](?:[\w -]*\w)?", value) and value.lower() not in YAML_WORDS
+    is_plain = re.fullmatch(r"[^\W\d](?:[\w /-]*\w)?", value) and value.lower() not in YAML_WORDS
     return value if is_plain else json.dumps(value, ensure_ascii=False)

@@ -9,6 +9,15 @@ from filelock import FileLock
 
 from pipeline.paths import Paths
 from tests.dummy_project import copy_project, create_project
+from tests.layout_trees import Tree
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """An empty folder for pictures and tables."""
+    tree = Tree(tmp_path / "set")
+    tree.root.mkdir()
+    return tree
 
 
 @pytest.fixture(scope="session")

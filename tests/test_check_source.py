@@ -28,13 +28,6 @@ CATS = each(6, "cat", "dog")
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "set")
-    tree.root.mkdir()
-    return tree
-
-
-@pytest.fixture
 def project(template: Path, tmp_path: Path) -> Path:
     return copy_project(template, tmp_path / "project")
 

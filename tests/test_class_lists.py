@@ -1,20 +1,11 @@
 """A list of images for each class, called after it."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.layout_trees import Tree, each
 from tests.test_layouts import counts, read, stop_of
 
 CATS = each(6, "cat", "dog", "fox")
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "set")
-    tree.root.mkdir()
-    return tree
 
 
 def listed(tree: Tree, template: str, names: dict[str, str], *, is_bare: bool = False, ending: str = ".jpg") -> None:

@@ -3,7 +3,6 @@
 import io
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +11,6 @@ from ruamel.yaml import YAML
 
 from tests.layout_trees import Tree, each
 from tests.test_layouts import counts, read, stop_of
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "set")
-    tree.root.mkdir()
-    return tree
 
 
 def pictures(tree: Tree, *paths: str) -> None:

@@ -302,12 +302,16 @@ def test_nothing_is_decoded_whole_while_all_recorded_images_are_there(tmp_path: 
     assert decoded_whole == []
 
 
-@pytest.mark.usefixtures("one_process")
-def test_a_sample_recorded_by_all_pixels_is_recognized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write(
-        tmp_path / "set",
+def in_split_folders(root: Path) -> Path:
+    return write(
+        root / "set",
         {f"{part}/{path}": content for part, first in (("train", 10), ("test", 30)) for path, content in many(first).items()},
     )
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_sample_recorded_by_all_pixels_is_recognized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = in_split_folders(tmp_path)
     run_as_before(tmp_path, source, monkeypatch)
     run(tmp_path, source)  # not another data set
 
@@ -318,10 +322,7 @@ def test_a_sample_recorded_by_all_pixels_is_recognized(tmp_path: Path, monkeypat
 
 @pytest.mark.usefixtures("one_process")
 def test_a_move_between_the_source_s_splits_is_noticed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = write(
-        tmp_path / "set",
-        {f"{part}/{path}": content for part, first in (("train", 10), ("test", 30)) for path, content in many(first).items()},
-    )
+    source = in_split_folders(tmp_path)
     run_as_before(tmp_path, source, monkeypatch)
 
     (source / "train/a/000.jpg").rename(source / "test/a/moved.jpg")

@@ -1,20 +1,11 @@
 """What a user can say about a layout: columns, where the class stands, what to ignore, labels of several classes."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.layout_trees import Tree, each
 from tests.test_layouts import counts, read, stop_of
 
 CATS = each(6, "cat", "dog")
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "set")
-    tree.root.mkdir()
-    return tree
 
 
 def test_columns_are_chosen_by_name(tree: Tree) -> None:

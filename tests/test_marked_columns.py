@@ -1,7 +1,5 @@
 """A column for each class, with a mark in that of the image: no class vanishes because of blanks, -1 or other signs beside the mark."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.layout_trees import Tree, each
@@ -9,13 +7,6 @@ from tests.test_label_columns import advised
 from tests.test_layouts import counts, read, stop_of
 
 ALL = each(6, "cat", "dog", "fox")
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "set")
-    tree.root.mkdir()
-    return tree
 
 
 def marked(tree: Tree, yes: str, no: tuple[str, str, str], more: str = "") -> list[list[str]]:

@@ -21,13 +21,6 @@ from tests.test_layouts import read
 CATS = each(4, "cat", "dog")
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "set")
-    tree.root.mkdir()
-    return tree
-
-
 def rows(tree: Tree, *cells: str) -> list[tuple[str, ...]]:
     """(path, class, …) of eight pictures."""
     return [(one.path, one.label, *cells) for one in tree.pictures("photos/{i}.jpg", CATS)]

@@ -16,13 +16,6 @@ from tests.test_layouts import counts, read, stop_of
 CATS = each(4, "cat", "dog")
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "set")
-    tree.root.mkdir()
-    return tree
-
-
 def test_the_stop_shows_both_readings_and_each_can_be_had(tree: Tree) -> None:
     pictures = tree.pictures("photos/{i}.jpg", {**CATS, "TODO": 2, "?": 1})
     tree.table("list.csv", "file,label", [(one.path, one.label) for one in pictures])

@@ -1,7 +1,6 @@
 """Series of one sample in class folders are named, and what is advised keeps the images of each together."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -9,13 +8,6 @@ from tests.layout_trees import Tree
 from tests.test_layouts import counts, read
 
 LAYERS = "{label}/sample{k}_z{j:02}.tif"
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "set")
-    tree.root.mkdir()
-    return tree
 
 
 def write(tree: Tree, template: str, series: int = 3, each: int = 3) -> None:

@@ -1,7 +1,5 @@
 """What tables and folders contradict each other in: it is a stop that says so, whatever else stands beside it."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.layout_trees import Tree, each
@@ -9,13 +7,6 @@ from tests.test_label_columns import advised
 from tests.test_layouts import counts, read, stop_of
 
 CATS = each(12, "cat", "dog")
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "set")
-    tree.root.mkdir()
-    return tree
 
 
 @pytest.mark.parametrize(("train", "test"), [(range(16), range(12, 24)), (range(16), range(16)), (range(20), range(19, 24))])

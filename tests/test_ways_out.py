@@ -20,13 +20,6 @@ CATS = each(6, "cat", "dog")
 FIRST, LAST = {"class_from": "first_folder"}, {"class_from": "last_folder"}
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path / "set")
-    tree.root.mkdir()
-    return tree
-
-
 def stop_of(path: Path, **settings: Any) -> str:
     with pytest.raises(SourceError) as stopped:
         read(path, **settings)

@@ -18,6 +18,7 @@ from pipeline.dataset.ledger import (
 )
 from pipeline.dataset.moved_images import Moved, keys_by_class
 from pipeline.dataset.pixel_findings import range_of
+from pipeline.dataset.splits import ALWAYS_TEST, ALWAYS_TRAIN
 from pipeline.listing.records import Source
 from pipeline.names import listed, shown
 from pipeline.params.ingest import Ingest
@@ -53,7 +54,7 @@ def what_decided(name: str, paths: Paths) -> Literal["source", "group", "pipelin
     """What decided the split of most recorded images of a data set in its last run; empty if that is not recorded."""
     keys = np.concatenate([np.empty(0, np.uint64), *known_images(paths.known_images, name).values()])
     sides = np.array(list(known_sides(paths.known_images, name).values()), np.uint64)
-    by_source = int(((sides == 0) | (sides == np.iinfo(np.uint64).max)).sum())
+    by_source = int(((sides == ALWAYS_TEST) | (sides == ALWAYS_TRAIN)).sum())
     by_pipeline, _ = read_ledger(paths.ledger).find(keys)
     if not len(keys):
         return ""

@@ -17,26 +17,6 @@ from pipeline.quality.kinds import counted
 from pipeline.two_readings import listed
 
 LAST_PART = re.compile(r"(?P<stem>.*\d.*)(?P<sign>[_ .-])(?P<last>[^_ .-]+)", re.DOTALL)
-NO_PERSONS = {
-    "part",
-    "parts",
-    "batch",
-    "fold",
-    "chunk",
-    "shard",
-    "volume",
-    "vol",
-    "disk",
-    "dvd",
-    "cd",
-    "set",
-    "subset",
-    "split",
-    "partition",
-    "folder",
-    "dir",
-    "class",
-}
 LEAST_SERIES = 3  # in a class
 IN_SERIES = 0.8  # of all images
 MOST_TRIED = 200  # images of a folder
@@ -119,7 +99,9 @@ def _are_parts(names: Iterable[str]) -> bool:
     """Whether folders are parts of one set by their words, such as images_001 and part2, or are called by several words."""
     words = {tuple(word for word in words_of(name) if not word.isdigit()) for name in names}
     lists = word_lists()
-    return len(words) > 1 or any(not parts or set(parts) & (lists["structure"] | lists["versions"] | NO_PERSONS) for parts in words)
+    return len(words) > 1 or any(
+        not parts or set(parts) & (lists["structure"] | lists["versions"] | lists["no_persons"]) for parts in words
+    )
 
 
 def _pattern(listing: Listing, plan: FolderPlan, sign: str) -> str:

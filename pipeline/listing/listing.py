@@ -18,8 +18,8 @@ from pipeline.listing.records import LeftOut
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm"}
 REPOSITORY = {".git", ".dvc", ".hg", ".svn"}
-ITS_IMAGES = ": its images are read, but DVC does not see changes in it"  # of a link to a folder
-NO_IMAGES = ", a folder without any file: is the drive mounted?"
+WITH_FILES = ": its images are read, but DVC does not see changes in it"
+WITHOUT_FILES = ", a folder without any file: is the drive mounted?"
 ICLOUD = ".icloud"  # .IMG_1.jpg.icloud stands for a picture that is not on this machine yet
 Folders: TypeAlias = tuple[str, ...]
 
@@ -207,8 +207,8 @@ class Collector:
             elif parts not in with_files and parts:
                 empty.append(parts)
         left_out = [
-            fault._replace(reason=fault.reason.removesuffix(ITS_IMAGES) + NO_IMAGES)
-            if fault.reason.endswith(ITS_IMAGES) and as_parts(fault.path) not in with_files
+            fault._replace(reason=fault.reason + (WITH_FILES if as_parts(fault.path) in with_files else WITHOUT_FILES))
+            if fault.finding == "linked_folder"
             else fault
             for fault in self.left_out
         ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import ImageError, SourceError
-from pipeline.listing.listing import ITS_IMAGES, Collector, Content
+from pipeline.listing.listing import Collector, Content
 from pipeline.listing.names import name_clash, normalised
 from pipeline.listing.records import LeftOut, readable
 
@@ -126,11 +126,7 @@ class _Walk:
         elif (status.st_dev, status.st_ino) in folder.around:
             self._leave_out(entry.path, "link", CIRCLE)
         elif is_folder:
-            self._leave_out(
-                entry.path,
-                "linked_folder",
-                f"a link to {Path(entry.path).resolve()}{ITS_IMAGES}",
-            )
+            self._leave_out(entry.path, "linked_folder", f"a link to {Path(entry.path).resolve()}")
             return True
         elif stat.S_ISREG(status.st_mode):
             self._add_file(entry, folder)

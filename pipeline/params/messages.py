@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from ruamel.yaml.comments import CommentedMap
 
 from pipeline.params.field_words import kinds, literals, types
+from pipeline.ways_out import in_yaml
 
 LONGEST_VALUE = 80
 TRUE, FALSE = ("yes", "on", "true", "y"), ("no", "off", "false", "n")
@@ -64,15 +65,8 @@ def _absent(missing: set[Keys], document: CommentedMap, file: str, usual: Mappin
             value = value[key]
         line = _locate(document, keys)[0] if len(keys) > 1 else 1
         where = f"in section `{keys[0]}:`" if len(keys) > 1 else "at the beginning of a line"
-        told.append((line, f"{file}:{line}: {'.'.join(keys)} is missing. Add this line, {where}: `{keys[-1]}: {_in_one_line(value)}`."))
+        told.append((line, f"{file}:{line}: {'.'.join(keys)} is missing. Add this line, {where}: `{keys[-1]}: {in_yaml(value)}`."))
     return told
-
-
-def _in_one_line(value: object) -> str:
-    """A value of the usual ones, as YAML."""
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{name}: {_in_one_line(inner)}' for name, inner in value.items())}}}"
-    return _shown(value) if isinstance(value, bool | int | float | list) else str(value)
 
 
 def _unknown(keys: Keys, value: object, config: Model, missing: set[Keys]) -> tuple[set[Keys], str]:

@@ -6,7 +6,7 @@ from pipeline.errors import SourceError
 from pipeline.folders.path_patterns import split_of_path
 from pipeline.folders.places import FolderPlan, Place, unseen_class
 from pipeline.folders.series import persons_in_paths
-from pipeline.listing.listing import Folders, Listing
+from pipeline.listing.listing import Listing
 from pipeline.listing.records import LeftOut, Origin, Reading
 from pipeline.sources.assigned import Assigned, reading_of
 from pipeline.sources.choice import Choice
@@ -30,55 +30,66 @@ def by_table(listing: Listing, choice: Choice, labels: Labels, plan: FolderPlan 
         path: Place((names or {}).get(row.label, row.label), row.split or split_of_path(path) or _split_in(plan, path), row.group)
         for path, row in said.items()
     }
-    added = False
-    if plan:
-        for folder in listing.folders.values():
-            place = plan.places.get(folder.parts)
-            for name in folder.names if place else []:
-                if place and (path := folder.below(name)) not in files:
-                    files[path] = place
-                    added = True
-    training = {place.label for place in files.values() if place.split in (None, "train")}
-    for place in files.values():
-        if place.label not in training:
-            raise unseen_class(place.label, place.split, training, SPLIT_ANEW)
-    gone = {fault.path for fault in labels.left_out}
+    from_folders = _not_listed(listing, plan, files) if plan else {}
+    files |= from_folders
+    _refuse_unseen_classes(files)
     missing = [fault for fault in labels.left_out if fault.finding == "missing"]
     if len(missing) == labels.rows:
         raise SourceError(f"ingest.source: none of the files that {listed(labels.tables)} lists is there, for example {missing[0].path}.")
-    unlisted = ("stray", f"not listed in {listed(labels.tables)}")
-    without: dict[str, tuple[str, str]] = {}
-    for table in labels.named:
-        for path in table.images - files.keys() - without.keys():
-            without[path] = ("unlabelled", f"listed in {table.table} without a label")
+    without = _without_label(labels, files)
     unused = [
         LeftOut(table.table, "unused_table", table.unused)
         for table in labels.named
         if table.unused and table.table not in labels.used and table.images & files.keys()
     ]
-    without |= {
-        fault.path: (fault.finding, fault.reason) for fault in labels.left_out if fault.path not in files and fault.finding in OF_IMAGES
-    }
+    notes = [*(fault for fault in labels.left_out if fault.path not in without), *unused]
     if not plan and not any(place.group for place in files.values()) and (persons := persons_in_paths(files, labels.tables)):
-        unused.append(persons)
-    elsewhere: dict[Folders, tuple[str, str]] = {}
+        notes.append(persons)
     if choice.table:
-        listing = _only(listing, {*files, *gone})
+        listing = _only(listing, {*files, *(fault.path for fault in labels.left_out)})
     return reading_of(
         listing,
         Assigned(
             files=files,
-            elsewhere=elsewhere,
-            unlisted=unlisted,
+            unlisted=("stray", f"not listed in {listed(labels.tables)}"),
             without=without,
-            used=frozenset([*labels.used, *(fault.path for fault in unused if fault.finding == "unused_table")]),
+            used=frozenset([*labels.used, *(fault.path for fault in unused)]),
             as_text=True,
         ),
         f"a table, {listed(labels.tables)}{_columns(labels)}",
-        "" if added else "ingest.format: table",
-        [*(fault for fault in labels.left_out if fault.path not in without), *unused],
-        origin=_origin(labels, said, files, has_folders=added or bool(names)),
+        "" if from_folders else "ingest.format: table",
+        notes,
+        origin=_origin(labels, said, files, has_folders=bool(from_folders or names)),
     )
+
+
+def _not_listed(listing: Listing, plan: FolderPlan, files: Mapping[str, Place]) -> dict[str, Place]:
+    """The images of class folders that no table lists."""
+    return {
+        path: place
+        for folder in listing.folders.values()
+        if (place := plan.places.get(folder.parts))
+        for name in folder.names
+        if (path := folder.below(name)) not in files
+    }
+
+
+def _refuse_unseen_classes(files: Mapping[str, Place]) -> None:
+    training = {place.label for place in files.values() if place.split in (None, "train")}
+    for place in files.values():
+        if place.label not in training:
+            raise unseen_class(place.label, place.split, training, SPLIT_ANEW)
+
+
+def _without_label(labels: Labels, files: Mapping[str, Place]) -> dict[str, tuple[str, str]]:
+    """Finding and reason of images that tables name, but that are left out."""
+    without: dict[str, tuple[str, str]] = {}
+    for table in labels.named:
+        for path in table.images - files.keys() - without.keys():
+            without[path] = ("unlabelled", f"listed in {table.table} without a label")
+    return without | {
+        fault.path: (fault.finding, fault.reason) for fault in labels.left_out if fault.path not in files and fault.finding in OF_IMAGES
+    }
 
 
 def _origin(labels: Labels, said: Mapping[str, Said], files: Mapping[str, Place], *, has_folders: bool) -> Origin:

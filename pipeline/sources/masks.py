@@ -52,15 +52,20 @@ def masks_of(listing: Listing) -> Masks | None:
 
 
 def _marked(folder: Folder) -> str:
-    """A glob of masks that are called as their images with a mark: cat_mask.png. A few names tell whether there may be any."""
-    if not any(MARK.search(stem_of(name)) for name in (*folder.names[:LOOKED_AT], *folder.names[-LOOKED_AT:])):
-        return ""
-    stems = {stem_of(name) for name in folder.names}
-    marked = sorted(stem for stem in stems if (bare := MARK.sub("", stem)) != stem and bare in stems)
+    """A glob of masks that are called as their images with a mark: cat_mask.png."""
+    marked = sorted(stem_of(name) for _, name in marked_beside(folder, MARK))
     if len(marked) < 2 or not all(_is_mask_of(folder, folder, {MARK.sub("", stem)}, {stem}) for stem in marked[:SAMPLED]):
         return ""
     mark = marked[0][len(MARK.sub("", marked[0])) :].rstrip("0123456789")
     return f"*{mark}*"
+
+
+def marked_beside(folder: Folder, mark: re.Pattern[str]) -> list[tuple[str, str]]:
+    """(name without a mark, name with it) of images that stand beside each other: cat.jpg, cat_mask.png. A few names tell whether there may be any."""
+    if not any(mark.search(stem_of(name)) for name in (*folder.names[:LOOKED_AT], *folder.names[-LOOKED_AT:])):
+        return []
+    stems = {stem_of(name): name for name in folder.names}
+    return [(stems[bare], name) for stem, name in stems.items() if (bare := mark.sub("", stem)) != stem and bare in stems]
 
 
 def _same_stems(folder: Folder) -> str:

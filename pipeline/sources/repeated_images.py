@@ -19,7 +19,7 @@ from pipeline.folders.places import FolderPlan
 from pipeline.listing.listing import Folder, Listing
 from pipeline.listing.split_words import words_of
 from pipeline.sources.assigned import Assigned
-from pipeline.sources.masks import LOOKED_AT, SAMPLED, opened, stem_of
+from pipeline.sources.masks import SAMPLED, marked_beside, opened, stem_of
 from pipeline.two_readings import classes, listed
 from pipeline.ways_out import Way, exactly, undecided
 
@@ -116,10 +116,7 @@ def _repeats(above: Folder, below: Folder) -> bool:
 
 def _mark_in(folder: Folder) -> str:
     """The mark of versions in the names of a folder's images: `_thumb` of cat_1_thumb.jpg beside cat_1.jpg; empty if there is none."""
-    if not any(MARK.search(stem_of(name)) for name in (*folder.names[:LOOKED_AT], *folder.names[-LOOKED_AT:])):
-        return ""
-    stems = {stem_of(name): name for name in folder.names}
-    marked = [(stems[bare], name) for stem, name in stems.items() if (bare := MARK.sub("", stem)) != stem and bare in stems]
+    marked = marked_beside(folder, MARK)
     if len(marked) < 2 or not _all_alike(folder, folder, marked):
         return ""
     found = MARK.search(stem_of(marked[0][1]))

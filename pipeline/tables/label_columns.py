@@ -49,13 +49,13 @@ def _flag_columns(table: Table, others: Sequence[Profile], chosen: Mapping[str, 
     """One-hot columns, of 0 and 1 or of marks, or why they are not; None if there are no several."""
     flags = [profile for profile in others if profile.is_of_marks and profile.word not in DESCRIPTIONS]
     unsure = [profile for profile in others if profile.is_of_unsure_marks and profile.word not in DESCRIPTIONS]
-    names = [profile.name for profile in flags]
+    names, marked = [profile.name for profile in flags], [profile for profile in others if profile in flags or profile in unsure]
     if len(flags) > 1:
         sums, in_others = _sums_of_rows(table, names, [profile.name for profile in unsure])
         if chosen.get("multi_label") == "combine":
-            return Found(one_hot=tuple(profile.name for profile in others if profile in flags or profile in unsure))
+            return Found(one_hot=tuple(profile.name for profile in marked))
         if in_others:
-            return _unsure(others, [profile for profile in others if profile in flags or profile in unsure])
+            return _unsure(marked)
         has_class = any(says_class(profile.name) and profile not in flags and len(profile.values) > 1 for profile in others)
         are_numbers = all(profile.binary == profile.filled for profile in flags)
         are_signs = len(flags) > 2 or all(len(profile.values) == 1 for profile in flags)  # two of yes and no may describe the picture
@@ -71,14 +71,14 @@ def _flag_columns(table: Table, others: Sequence[Profile], chosen: Mapping[str, 
         return _in_doubt(f"its columns {called} say yes or no of each image: several labels for one image", signs)
     if len(unsure) + len(flags) > 2 and unsure and len(flags) < 2:
         if chosen.get("multi_label") == "combine":
-            return Found(one_hot=tuple(profile.name for profile in others if profile in flags or profile in unsure))
-        return _unsure(others, [profile for profile in others if profile in flags or profile in unsure])
+            return Found(one_hot=tuple(profile.name for profile in marked))
+        return _unsure(marked)
     return None
 
 
-def _unsure(others: Sequence[Profile], columns: Sequence[Profile]) -> Found:
+def _unsure(columns: Sequence[Profile]) -> Found:
     """The doubt about columns as of one class each, some of which have -1, ? or the like."""
-    sign = next(iter(sorted(value for profile in columns for value in profile.values if mark_of(value) is None)))
+    sign = min(value for profile in columns for value in profile.values if mark_of(value) is None)
     called = listed([profile.called for profile in columns])
     return _in_doubt(f"its columns {called} have 1 as for one class each, but also {sign}, which {UNSURE}", columns)
 
