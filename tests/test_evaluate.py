@@ -31,6 +31,9 @@ PROBABILITIES = np.array(
 MODEL = b"a kept model"
 
 
+CHOSEN = {"method": "resnet, fitted to images", "reason": "the images are small", "epochs": 7}
+
+
 def create_workspace(root: Path) -> Paths:
     """A workspace with all that evaluate reads: five test images, four classes, two folds."""
     preprocessed, train, folds = (root / "data" / name for name in ("preprocess", "train", "cross_validate"))
@@ -43,6 +46,7 @@ def create_workspace(root: Path) -> Paths:
     spec = {"class_names": CLASS_NAMES, "dataset_name": "animals", "dataset_digest": "0123", "source": "my/animals", "networks": ["resnet"]}
     (preprocessed / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
     (train / "model.keras").write_bytes(MODEL)
+    (train / "choice.json").write_text(json.dumps({"chosen": CHOSEN}), encoding="utf-8")
     history = "epoch,loss,accuracy,validation_loss,validation_accuracy,learning_rate\n1,1.2,0.6,1.0,0.7,0.3\n2,0.8,0.8,0.7,0.75,0.1\n"
     (train / "history.csv").write_text(history, encoding="utf-8")
     (folds / "folds.csv").write_text("fold,images,accuracy,loss\n0,2,0.5,0.9\n1,2,1.0,0.2\n", encoding="utf-8")

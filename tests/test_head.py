@@ -127,7 +127,7 @@ def test_the_strength_is_the_one_with_the_least_loss_on_enough_validation_images
     embeddings, labels = drawn(60 + FEWEST_TO_CHOOSE_BY, 3, noise=noise)
     rows, watched = np.arange(60), np.arange(60, len(labels))
 
-    chosen = choose_strength(embeddings, labels, rows, watched, 3, seed=1)
+    chosen = choose_strength(embeddings, labels, rows, watched, 3, np.arange(len(labels)), seed=1)
 
     assert chosen == STRENGTHS[int(np.argmin(losses(embeddings, labels, rows, watched)))]
     assert (chosen == STRENGTHS[-1]) == (noise < 1)  # clean features are believed, noisy ones are not
@@ -139,7 +139,7 @@ def test_few_validation_images_do_not_decide_but_folds_of_the_training_images_do
     rows, watched = np.arange(300), np.arange(300, len(labels))
     labels[watched] = np.random.default_rng(1).permutation(labels[watched])  # nothing that was learned holds for these
 
-    chosen = choose_strength(embeddings, labels, rows, watched, 3, seed=1)
+    chosen = choose_strength(embeddings, labels, rows, watched, 3, np.arange(len(labels)), seed=1)
 
     assert (chosen == STRENGTHS[-1]) == believed
     assert (chosen == STRENGTHS[0]) != believed
@@ -150,9 +150,20 @@ def test_a_strength_is_found_for_classes_of_few_images(counts: tuple[int, int]) 
     labels = np.repeat([0, 2], counts).astype(np.int32)
     embeddings, _ = drawn(len(labels), 3)
 
-    strength = choose_strength(embeddings, labels, np.arange(len(labels)), np.arange(0), 3, seed=1)
+    strength = choose_strength(embeddings, labels, np.arange(len(labels)), np.arange(0), 3, np.arange(len(labels)), seed=1)
 
     assert strength in STRENGTHS
+
+
+def test_copies_of_an_image_are_kept_in_one_fold_while_the_strength_is_chosen() -> None:
+    embeddings, labels = drawn(60, 3, noise=5.0)
+    labels = np.random.default_rng(1).permutation(labels)  # nothing holds but what is learned by heart
+    embeddings, labels, rows = np.repeat(embeddings, 4, axis=0), np.repeat(labels, 4), np.arange(240)
+
+    by_heart, held_apart = (choose_strength(embeddings, labels, rows, rows[:0], 3, groups, seed=1) for groups in (rows, rows // 4))
+
+    assert by_heart == STRENGTHS[-1]
+    assert held_apart == STRENGTHS[0]
 
 
 def test_the_score_is_loss_and_accuracy_and_of_nothing_it_is_not_a_number() -> None:
@@ -168,7 +179,7 @@ def test_the_score_is_loss_and_accuracy_and_of_nothing_it_is_not_a_number() -> N
 def digest() -> str:
     """Of a classifier whose strength is chosen by folds."""
     embeddings, labels = drawn(150, 5)
-    strength = choose_strength(embeddings, labels, np.arange(150), np.arange(0), 5, seed=3)
+    strength = choose_strength(embeddings, labels, np.arange(150), np.arange(0), 5, np.arange(150), seed=3)
     head = fit_head(embeddings, labels, 5, strength)
     return hashlib.sha256(head.kernel.tobytes() + head.bias.tobytes()).hexdigest()
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+
+from pipeline.dataset.splits import stratified_folds
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """The inverse strengths of the penalty that are tried, scikit-learn's C, from the simplest classifier on."""
@@ -77,18 +78,23 @@ def choose_strength(
     rows: np.ndarray,
     watched: np.ndarray,
     class_count: int,
+    groups: np.ndarray,
     seed: int,
     weights: np.ndarray | None = None,
 ) -> float:
-    """The strength with the least cross-entropy on the rows `watched`, int64 (M,), when fitted to `rows`; by folds of `rows` if these are few."""
+    """The strength with the least cross-entropy on the rows `watched`, int64 (M,), when fitted to `rows`; by folds of `rows` if these are few.
+
+    groups: int (N,), images with the same number are kept in one fold.
+    """
     if len(watched) >= FEWEST_TO_CHOOSE_BY:
         pairs = [(rows, watched)]
     else:
-        smallest = np.bincount(labels[rows])[np.unique(labels[rows])].min()
-        if smallest < 2:
+        smallest = int(np.bincount(labels[rows])[np.unique(labels[rows])].min())
+        count = min(INNER_FOLDS, smallest, len(np.unique(groups[rows])))
+        if count < 2:
             return STRENGTHS[2]
-        folds = StratifiedKFold(min(INNER_FOLDS, int(smallest)), shuffle=True, random_state=seed)
-        pairs = [(rows[fitted], rows[held_out]) for fitted, held_out in folds.split(rows, labels[rows])]
+        folds = stratified_folds(labels[rows], groups[rows], count, seed=seed)
+        pairs = [(rows[folds != fold], rows[folds == fold]) for fold in range(count)]
     losses = []
     for strength in STRENGTHS:
         fits = [(fit_head(embeddings[some], labels[some], class_count, strength, weights), others) for some, others in pairs]
@@ -109,7 +115,10 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> Score:
 def _standardisation(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(mean, factor), float32 (F,): rows float32 (N, F) less the mean, times the factor, have squares that sum to about 1."""
     mean = rows.mean(axis=0, dtype=np.float64)
-    deviation = np.maximum(rows.std(axis=0, dtype=np.float64), LEAST_DEVIATION)
+    squares = np.zeros(rows.shape[1])
+    for i in range(0, len(rows), BATCH_SIZE):
+        squares += np.square(rows[i : i + BATCH_SIZE] - mean).sum(axis=0)  # in batches: in float64 all rows would take twice their memory
+    deviation = np.maximum(np.sqrt(squares / len(rows)), LEAST_DEVIATION)
     return mean.astype(np.float32), (1 / deviation / np.sqrt(rows.shape[1])).astype(np.float32)
 
 

@@ -28,12 +28,13 @@ class Data:
     """The training images and what a pretrained network says of them.
 
     images: uint8 (N, H, W, C). labels: int32 (N,). embeddings: float32 (N, V, F), V views of each image; (0, V, F) without a pretrained network.
-    stage_rows: gives for a number of last stages what goes into the first of them, float16 (N V, H', W', C'), the views of an image together.
+    groups: int32 (N,), images with the same number are copies of each other or belong together. stage_rows: gives for a number of last stages what goes into the first of them, float16 (N V, H', W', C'), the views of an image together.
     """
 
     images: np.ndarray
     labels: np.ndarray
     class_count: int
+    groups: np.ndarray
     embeddings: np.ndarray
     stage_rows: Callable[[int], Any]
 
@@ -106,8 +107,8 @@ class MethodFitter:
         return self._fit_last_stages(head, rows, watched, watcher)
 
     def _strength(self, rows: np.ndarray, watched: np.ndarray) -> float:
-        data = self._data
-        return choose_strength(data.embeddings, data.labels, rows, watched, data.class_count, self._config.seed, self._class_weights(rows))
+        data, weights = self._data, self._class_weights(rows)
+        return choose_strength(data.embeddings, data.labels, rows, watched, data.class_count, data.groups, self._config.seed, weights)
 
     def _class_weights(self, rows: np.ndarray) -> np.ndarray | None:
         balanced = self._config.train.class_weights == "balanced"

@@ -40,7 +40,7 @@ class TrainingData:
     def data(self) -> Data:
         training = self.training
         embeddings = read_array(self.images / "train" / EMBEDDINGS)
-        return Data(training.images, training.labels, len(training.class_names), embeddings, self._stage_rows)
+        return Data(training.images, training.labels, len(training.class_names), training.groups, embeddings, self._stage_rows)
 
     def _stage_rows(self, stages: int) -> Any:
         shape = self.training.images.shape[1:]

@@ -87,7 +87,7 @@ class Report:
     dataset_digest: str
     source: str
     image_shape: tuple[int, int, int]
-    model_name: str
+    method: str
     model_digest: str
     metrics: Mapping[str, float]
     cross_validation: Mapping[str, float]

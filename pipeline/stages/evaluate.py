@@ -158,6 +158,7 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
     matrix = metrics.confusion_matrix(scored.labels, scored.predicted, len(names))
     bins = metrics.reliability_bins(scored.labels, scored.probabilities)
     fold_rows = read_history(folds / "folds.csv")
+    chosen = read_json(paths.stage("train") / "choice.json")["chosen"]
     cross_validation = {name.removeprefix("cv_"): value for name, value in read_json(folds / "metrics.json").items()}
     score = count_hits([names[i] for i in scored.labels], [names[i] for i in scored.predicted])
     return Report(
@@ -165,7 +166,7 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
         dataset_digest=scored.spec["dataset_digest"],
         source=scored.spec["source"],
         image_shape=scored.images.shape[1:],
-        model_name=config.model.name,
+        method=chosen["method"],
         model_digest=sha256_file(paths.stage("train") / "model.keras"),
         metrics={key: value for key, value in values.items() if key != "per_class"},
         cross_validation=cross_validation,
@@ -176,7 +177,7 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
         folds=[Fold(int(row["fold"]), int(row["images"]), row["accuracy"], row["loss"]) for row in fold_rows],
         mistakes=confident_mistakes(scored),
         doubts=doubted_labels(pq.read_table(folds / "out_of_fold.parquet")),
-        params=shown_params(config),
+        params=shown_params(config, chosen),
         curves=curves(read_history(paths.stage("train") / "history.csv")),
         confusion_matrix=in_both_themes(
             partial(pictures.confusion_matrix, matrix, names), "Confusion matrix: rows are labels, columns are predictions"
@@ -202,8 +203,8 @@ def confident_mistakes(scored: Scored) -> list[Mistake]:
     ]
 
 
-def shown_params(config: Config) -> dict[str, dict[str, Any]]:
-    """The parameters of the model and this report, by section; the seed, which has no section, is under "general"."""
+def shown_params(config: Config, chosen: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The parameters of the model and this report, by section, and what was chosen for `auto`; the seed, which has no section, is under "general"."""
     sections = {
         "preprocess": config.preprocess,
         "augment": config.augment,
@@ -212,7 +213,7 @@ def shown_params(config: Config) -> dict[str, dict[str, Any]]:
         "cross_validate": config.cross_validate,
         "evaluate": config.evaluate,
     }
-    return {"general": {"seed": config.seed}} | {name: section.model_dump() for name, section in sections.items()}
+    return {"general": {"seed": config.seed}, "chosen": dict(chosen)} | {name: section.model_dump() for name, section in sections.items()}
 
 
 def log_evaluation(run: Run, values: Mapping[str, float], folder: Path) -> None:

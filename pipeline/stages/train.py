@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -68,8 +68,9 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
             print(f"train: chosen: {choice.reason}", flush=True)
             for epoch in outcome.history:
                 log_epoch(log, asdict(epoch))
-        log.log_params(_described(choice, config))
-        _save(outcome, choice, paths)
+        chosen = _chosen(choice, config)
+        log.log_params({f"chosen.{name}": value for name, value in chosen.items()})
+        _save(outcome, choice.described() | {"chosen": chosen}, paths)
         log_training(tracker, log, paths)
     return _summary(outcome, choice)
 
@@ -110,12 +111,12 @@ class _Fits:
             return fitter.fit(rows, watched, watcher)
 
 
-def _described(choice: Choice, config: Config) -> dict[str, Scalar]:
-    """What was chosen, and the values that `auto` stands for, as parameters of a run."""
+def _chosen(choice: Choice, config: Config) -> dict[str, Scalar]:
+    """What was chosen and why, and the values that `auto` stands for."""
     fitted = resolved(config, choice.method)
-    values = {f"chosen.{name}": getattr(fitted.train, name) for name in CHOSEN_BY_METHOD}
-    strength = {} if choice.strength is None else {"chosen.strength": choice.strength}
-    return {"chosen.method": str(choice.method), "chosen.reason": choice.reason, **strength, **values}
+    strength = {} if choice.strength is None else {"strength": choice.strength}
+    values = {name: getattr(fitted.train, name) for name in CHOSEN_BY_METHOD}
+    return {"method": str(choice.method), "reason": choice.reason, **strength, **values}
 
 
 def _summary(outcome: Outcome, choice: Choice) -> dict[str, Scalar]:
@@ -153,14 +154,14 @@ def _tell(epoch: Epoch, epochs: int, progress: Progress, log: Run | None) -> Non
     )
 
 
-def _save(fitted: Outcome, choice: Choice, paths: Paths) -> None:
+def _save(fitted: Outcome, choice: Mapping[str, Any], paths: Paths) -> None:
     """Write the stage's files. metrics.json has the results of the epoch that is kept, by the names that MLflow and the report use."""
     folder = paths.stage("train")
     rows = [{name: value for name, value in asdict(epoch).items() if name in HISTORY_COLUMNS} for epoch in fitted.history]
     kept = rows[fitted.epoch - 1]
     metrics = {name: round(kept[column], 6) for name, column in END_RESULTS.items()}
     write_bytes(folder / "model.keras", to_bytes(fitted.keep()))
-    write_json(folder / "choice.json", choice.described())
+    write_json(folder / "choice.json", choice)
     write_bytes(folder / "history.csv", _csv(rows))
     write_json(folder / "metrics.json", metrics)
 

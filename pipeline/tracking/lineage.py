@@ -215,10 +215,10 @@ def log_fold_score(run: Run, score: Mapping[str, float]) -> None:
 
 
 def _run_name(tracker: Tracker, config: Config, spec: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-    """The name in the list of runs: that of the DVC experiment, or data set, network and the parameters changed since the previous run."""
+    """The name in the list of runs: that of the DVC experiment, or data set, networks tried and the parameters changed since the previous run."""
     if experiment := tags.get("dvc_experiment"):
         return experiment
-    name = f"{spec['dataset_name']} {config.flat()['model.name']}"
+    name = f"{spec['dataset_name']} {' / '.join(spec['networks'])}"
     before = next(iter(tracker.find_runs({"kind": "pipeline"})), None)
     if before is None:
         return name
