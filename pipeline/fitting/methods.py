@@ -28,7 +28,8 @@ class Data:
     """The training images and what a pretrained network says of them.
 
     images: uint8 (N, H, W, C). labels: int32 (N,). embeddings: float32 (N, V, F), V views of each image; (0, V, F) without a pretrained network.
-    groups: int32 (N,), images with the same number are copies of each other or belong together. stage_rows: gives for a number of last stages what goes into the first of them, float16 (N V, H', W', C'), the views of an image together.
+    groups: int32 (N,), images with the same number are copies of each other or belong together.
+    stage_rows: gives for a number of last stages what goes into the first of them, float16 (N V, H', W', C'), the views of an image together.
     """
 
     images: np.ndarray
