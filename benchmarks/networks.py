@@ -35,7 +35,7 @@ def main() -> None:
     for name in ["resnet", *(sys.argv[1:] or [name for name in model_names() if name != "resnet"])]:
         cells = []
         for shape in SHAPES:
-            network = build_to_fit(shape, 10, resolved(config, Method(name, None)).model, policy)
+            network = build_to_fit(shape, 10, resolved(config, Method(name, None), shape[-1]).model, policy)
             seconds = _time_step(_step(network), shape)
             cells.append(f"{network.count_params():>11,} {seconds / reference.setdefault(shape, seconds):>6.2f}")
         print(f"{name:<18}", *cells, flush=True)

@@ -81,7 +81,7 @@ def measurements(config: Config, training: TrainingSet, compute: Compute, data: 
     arrays = [str(data / "train" / name) for name in ("images.npy", "labels.npy")]
     rows[SCRIPT] = lambda: child(sys.executable, "tutorial_script.py", *arrays)
     if torch:
-        batch_size = to_images(config).train.batch_size
+        batch_size = to_images(config, training.images.shape[-1]).train.batch_size
         steps = (str(batch_size), str(IMAGES_PER_ROUND // batch_size))
         rows[TORCH] = lambda: child(torch, "torch_tutorial.py", *arrays, *steps, compute.precision)
     return rows
@@ -94,14 +94,14 @@ def child(python: str, script: str, *arguments: str) -> float:
     return float(json.loads(printed)["images_per_second"])
 
 
-def to_images(config: Config) -> FitConfig:
+def to_images(config: Config, channels: int) -> FitConfig:
     """The parameters for a network that is fitted to images, the default one for `auto`."""
-    return resolved(config, Method(FROM_SCRATCH if config.model.name == AUTO else config.model.name, None))
+    return resolved(config, Method(FROM_SCRATCH if config.model.name == AUTO else config.model.name, None), channels)
 
 
 def new_fitter(config: Config, training: TrainingSet, compute: Compute) -> Fitter:
     """A network for the training images."""
-    fitted, class_count = to_images(config), len(training.class_names)
+    fitted, class_count = to_images(config, training.images.shape[-1]), len(training.class_names)
     return Fitter(lambda: WholeNetwork(training.images.shape[1:], class_count, fitted.model, fitted.augment), class_count, fitted, compute)
 
 

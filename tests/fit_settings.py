@@ -39,9 +39,9 @@ def small_parameters(**changes: Mapping[str, object]) -> Config:
     return parameters(**{**changes, **{section: {**keys, **changes.get(section, {})} for section, keys in SMALL.items()}})
 
 
-def from_scratch(config: Config) -> FitConfig:
-    """What the parameters mean for a whole network that is fitted to images: resnet for `auto`."""
-    return resolved(config, Method("resnet" if config.model.name == AUTO else config.model.name, None))
+def from_scratch(config: Config, channels: int = 1) -> FitConfig:
+    """What the parameters mean for a whole network that is fitted to images of so many channels: resnet for `auto`."""
+    return resolved(config, Method("resnet" if config.model.name == AUTO else config.model.name, None), channels)
 
 
 def whole(shape: tuple[int, int, int], class_count: int, config: FitConfig) -> Callable[[], Part]:

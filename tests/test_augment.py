@@ -7,16 +7,16 @@ import pytest
 
 from pipeline.augmentation.transforms import compose, sample_boxes, sample_rectangles, sample_transforms, warp
 from pipeline.augmentation.warp import erase_boxes, warp_images
-from pipeline.params.augment import Augment
+from pipeline.params.augment import FitAugment
 
-OFF = {**dict.fromkeys(Augment.model_fields, 0.0), "horizontal_flip": False, "fill": "nearest"}
+OFF = {**dict.fromkeys(FitAugment.model_fields, 0.0), "horizontal_flip": False, "fill": "nearest"}
 COUNT = 4000
 IDENTITY = np.array([1, 0, 0, 0, 1, 0, 0, 0], np.float32)
 FILLED = {"nearest": [10, 10, 10, 20], "reflect": [20, 10, 10, 20], "constant": [0, 0, 10, 20]}
 
 
-def augment(**changes: object) -> Augment:
-    return Augment.model_validate({**OFF, **changes})
+def augment(**changes: object) -> FitAugment:
+    return FitAugment.model_validate({**OFF, **changes})
 
 
 def draw(height: int = 20, width: int = 30, **changes: object) -> np.ndarray:

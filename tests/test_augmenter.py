@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pipeline.augmentation.augmenter import Augmenter
 from pipeline.augmentation.colour import jitter
-from pipeline.params.augment import Augment
+from pipeline.params.augment import FitAugment
 from tests.test_augment import OFF, augment
 
 STEPS, BATCH_SIZE, SIDE_PX, CLASS_COUNT = 3, 16, 12, 4
@@ -36,7 +36,7 @@ def _deterministic_operations() -> None:
 class Loop:
     """An augmenter in a compiled loop over steps, as a fit runs it; standardised with scale 2 and offset 1."""
 
-    def __init__(self, settings: Augment, channels: int = 3, side: int = SIDE_PX, class_count: int = CLASS_COUNT) -> None:
+    def __init__(self, settings: FitAugment, channels: int = 3, side: int = SIDE_PX, class_count: int = CLASS_COUNT) -> None:
         shape = (side, side, channels)
         self.augmenter = Augmenter(settings, shape, class_count)
         images, targets = tf.TensorSpec((None, None, *shape), tf.uint8), tf.TensorSpec((None, None, class_count), tf.float32)

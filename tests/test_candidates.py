@@ -85,8 +85,24 @@ def test_without_the_weights_a_network_is_trained_from_scratch_and_the_reason_sa
 def test_a_recipe_has_a_network_and_weights(name: str, weights: str, network: str, expected: tuple[str, str]) -> None:
     config = CONFIG.model_copy(update={"model": CONFIG.model.model_copy(update={"name": name, "weights": weights})})
 
-    recipe = resolved(config, Method(network, None))
+    recipe = resolved(config, Method(network, None), channels=3)
 
     assert (recipe.model.name, recipe.model.weights) == expected
     assert "auto" not in {value for key, value in recipe.train.model_dump().items() if key in CHOSEN_BY_METHOD}
     assert recipe.model.dropout == 0.0
+
+
+@pytest.mark.parametrize(("channels", "width", "shift_fraction"), [(1, 0.5, 0.0), (3, 1.0, 0.125)])
+def test_colour_images_get_a_wider_network_and_shifts(channels: int, width: float, shift_fraction: float) -> None:
+    recipe = resolved(CONFIG, Method("resnet", None), channels)
+
+    assert (recipe.model.width, recipe.augment.shift_fraction) == (width, shift_fraction)
+
+
+def test_what_is_set_is_what_is_fitted_whatever_the_images() -> None:
+    model = CONFIG.model.model_copy(update={"width": 0.25})
+    augment = CONFIG.augment.model_copy(update={"shift_fraction": 0.0})
+
+    recipe = resolved(CONFIG.model_copy(update={"model": model, "augment": augment}), Method("resnet", None), channels=3)
+
+    assert (recipe.model.width, recipe.augment.shift_fraction) == (0.25, 0.0)

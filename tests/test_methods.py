@@ -159,7 +159,7 @@ def test_a_fit_tells_epochs_and_as_many_steps_as_planned(method: Method, opened:
 
     outcome = fit(method, opened, on_epoch=told.append, on_steps=steps.append)
 
-    plan = plan_method(method, len(ROWS), configure(), views=2)
+    plan = plan_method(method, len(ROWS), configure(), opened.data)
     assert told == outcome.history
     assert [epoch.epoch for epoch in told] == list(range(1, plan.epochs + 1))
     assert sum(steps) == plan.steps == (1 if method == CLASSIFIER else 2 * (2 * len(ROWS) // 16))
@@ -281,10 +281,10 @@ def test_another_process_is_told_where_the_images_are(opened: TrainingData) -> N
     assert pickle.loads(sent).data.embeddings.tobytes() == opened.data.embeddings.tobytes()
 
 
-def test_the_notice_says_what_is_fitted_and_for_how_long() -> None:
+def test_the_notice_says_what_is_fitted_and_for_how_long(opened: TrainingData) -> None:
     config = configure(train={"epochs": "auto", "batch_size": "auto"})
     notices = [
-        method_notice("train", method, plan_method(method, 1000, config, views=2), Compute("CPU", "bfloat16"))
+        method_notice("train", method, plan_method(method, 1000, config, opened.data), Compute("CPU", "bfloat16"))
         for method in (CLASSIFIER, LAST_STAGE, FROM_SCRATCH)
     ]
 

@@ -14,7 +14,7 @@ from pipeline.augmentation.colour import changes_colour
 from pipeline.augmentation.rand_augment import OPERATIONS_PER_IMAGE, change_pixels, movement, sample_operations
 from pipeline.augmentation.transforms import compose, moves_between_pixels, sample_boxes, sample_rectangles, sample_transforms
 from pipeline.augmentation.warp import erase_boxes, warp_images
-from pipeline.params.augment import Augment
+from pipeline.params.augment import FitAugment
 
 TRANSFORMS = tf.TensorSpec((None, None, 8), tf.float32)
 BOXES = tf.TensorSpec((None, None, 4), tf.int32)
@@ -25,7 +25,7 @@ SIGNS = tf.TensorSpec((None, None, OPERATIONS_PER_IMAGE), tf.float32)
 class Augmenter:
     """Augments images of one shape (H, W, C) with `class_count` classes. `signature`: the specs of the arrays from `draw`, in order."""
 
-    def __init__(self, augment: Augment, shape: tuple[int, int, int], class_count: int) -> None:
+    def __init__(self, augment: FitAugment, shape: tuple[int, int, int], class_count: int) -> None:
         self._augment = augment
         self._shape = shape
         self._colour = _colour_layer(augment, shape[-1])
@@ -109,7 +109,7 @@ class Augmenter:
         return tf.where(heads[:, None, None, None], blended, pasted), tf.where(heads[:, None], blended_targets, pasted_targets)
 
 
-def _colour_layer(augment: Augment, channels: int) -> keras.layers.Layer | None:
+def _colour_layer(augment: FitAugment, channels: int) -> keras.layers.Layer | None:
     """Keras's colour jitter for images from 0 to 1, or None if all of it is off.
 
     For (0, 255), Keras 3.15's RandomSaturation clips the saturation at 255 instead of 1, which gives colours down to -2000; for a single number, its

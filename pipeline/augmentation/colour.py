@@ -3,15 +3,15 @@
 import numpy as np
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv
 
-from pipeline.params.augment import Augment
+from pipeline.params.augment import FitAugment
 
 
-def changes_colour(augment: Augment, channels: int) -> bool:
+def changes_colour(augment: FitAugment, channels: int) -> bool:
     """Whether brightness or contrast is on or, for colour images, saturation or hue."""
     return any((augment.brightness, augment.contrast)) or (channels == 3 and any((augment.saturation, augment.hue)))
 
 
-def jitter(images: np.ndarray, augment: Augment, rng: np.random.Generator) -> np.ndarray:
+def jitter(images: np.ndarray, augment: FitAugment, rng: np.random.Generator) -> np.ndarray:
     """Images uint8 (N, H, W, C), each with its own brightness, contrast, saturation and hue, in this order; nothing is drawn for what is off."""
     if not changes_colour(augment, images.shape[-1]):
         return images

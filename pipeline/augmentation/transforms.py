@@ -9,19 +9,19 @@ import math
 import numpy as np
 from scipy.ndimage import affine_transform
 
-from pipeline.params.augment import Augment, Fill
+from pipeline.params.augment import Fill, FitAugment
 
 RECTANGLE_AREA = (0.02, 0.33)
 RECTANGLE_ASPECT = (0.3, 1 / 0.3)
 
 
-def moves_between_pixels(augment: Augment) -> bool:
+def moves_between_pixels(augment: FitAugment) -> bool:
     """Whether transforms need interpolation: all except a flip do."""
     parameters = (augment.rotation_degrees, augment.shift_fraction, augment.shear_degrees, augment.zoom_fraction, augment.rand_augment)
     return any(parameters)
 
 
-def sample_transforms(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+def sample_transforms(augment: FitAugment, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Transforms float32 (count, 8) about the image's centre: rotation, shear, zoom, flip, then shift, combined into one matrix each."""
     angle = np.radians(_symmetric(augment.rotation_degrees, count, rng))
     shear = np.radians(_symmetric(augment.shear_degrees, count, rng))
@@ -54,7 +54,7 @@ def compose(transforms: np.ndarray, linear: np.ndarray, shift: np.ndarray, heigh
     return np.pad(both.reshape(-1, 6), ((0, 0), (0, 2))).astype(np.float32)
 
 
-def sample_boxes(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+def sample_boxes(augment: FitAugment, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Boxes int32 (count, 4), top, left, bottom, right: anywhere inside the image; empty if nothing is erased. DeVries and Taylor, 2017."""
     side_y, side_x = round(height * augment.erase_fraction), round(width * augment.erase_fraction)
     top = rng.integers(0, height - side_y, count, endpoint=True)
@@ -62,7 +62,7 @@ def sample_boxes(augment: Augment, count: int, height: int, width: int, rng: np.
     return np.stack([top, left, top + side_y, left + side_x], axis=1).astype(np.int32)
 
 
-def sample_rectangles(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+def sample_rectangles(augment: FitAugment, count: int, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Boxes int32 (count, 4) like those of `sample_boxes`: a rectangle for `random_erase_fraction` of the images, empty for the rest. Zhong et al., 2017.
 
     Area and aspect ratio as in the paper, 2 % to 33 % and 0.3 to 1/0.3, but log-uniform in the ratio, so that wide and tall are equally likely.

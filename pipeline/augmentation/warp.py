@@ -6,10 +6,10 @@ The transforms and boxes are drawn in `transforms.py`; here they are only applie
 import tensorflow as tf
 
 from pipeline.augmentation.transforms import moves_between_pixels
-from pipeline.params.augment import Augment
+from pipeline.params.augment import FitAugment
 
 
-def warp_images(images: tf.Tensor, transforms: tf.Tensor, augment: Augment) -> tf.Tensor:
+def warp_images(images: tf.Tensor, transforms: tf.Tensor, augment: FitAugment) -> tf.Tensor:
     """The transformed images uint8 (N, H, W, C): float32 if that takes interpolation, else uint8.
 
     transforms: float32 (N, 8), output to input pixel coordinates.

@@ -43,6 +43,10 @@ class Data:
     def views(self) -> int:
         return int(self.embeddings.shape[1])
 
+    @property
+    def channels(self) -> int:
+        return int(self.images.shape[-1])
+
     def views_of(self, rows: np.ndarray) -> np.ndarray:
         """int64 (M V,): the rows of `stage_rows` that are views of some images, int64 (M,)."""
         return (rows[:, None] * self.views + np.arange(self.views)).ravel()
@@ -71,11 +75,12 @@ class Watcher:
     on_steps: Callable[[int], None] = lambda count: None
 
 
-def plan_method(method: Method, image_count: int, config: Config, views: int) -> Plan:
-    """The length of a fit on `image_count` images with `views` views each; a classifier alone is one step."""
+def plan_method(method: Method, image_count: int, config: Config, data: Data) -> Plan:
+    """The length of a fit on `image_count` of the images; a classifier alone is one step."""
     if method.stages == CLASSIFIER_ALONE:
         return Plan(image_count, 1, 1, 0, ())
-    return plan_fit(image_count if method.stages is None else image_count * views, resolved(config, method))
+    fitted = resolved(config, method, data.channels)
+    return plan_fit(image_count if method.stages is None else image_count * data.views, fitted)
 
 
 def method_notice(label: str, method: Method, plan: Plan, compute: Compute) -> str:
@@ -90,7 +95,7 @@ class MethodFitter:
 
     def __init__(self, method: Method, config: Config, data: Data, compute: Compute) -> None:
         self.method = method
-        self._config: FitConfig = resolved(config, method)
+        self._config: FitConfig = resolved(config, method, data.channels)
         self._data, self._compute = data, compute
         self._fitter: Fitter | None = None
         self._features: Any = None

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.fitting.head import Head
 from pipeline.models.layers import LOGITS
 from pipeline.models.network import build_last_stages, build_to_fit, build_to_keep, input_standardisation, split_head
-from pipeline.params.augment import OFF, Augment
+from pipeline.params.augment import OFF, FitAugment
 from pipeline.params.model import FitModel
 
 Scaling = tuple[list[float], list[float]]
@@ -26,7 +26,7 @@ class Part(Protocol):
 
     shape: tuple[int, int, int]
     dtype: str
-    augment: Augment
+    augment: FitAugment
     score_batch_size: int
     smallest_tower: int
 
@@ -53,7 +53,7 @@ class WholeNetwork:
     score_batch_size = 1000
     smallest_tower = 32
 
-    def __init__(self, shape: tuple[int, int, int], class_count: int, options: FitModel, augment: Augment) -> None:
+    def __init__(self, shape: tuple[int, int, int], class_count: int, options: FitModel, augment: FitAugment) -> None:
         self.shape, self.augment = shape, augment
         self._class_count, self._options = class_count, options
 

@@ -8,14 +8,17 @@ from pipeline.params.section import Section
 
 Fill = Literal["nearest", "reflect", "constant"]
 
+SHIFT_OF_GREY, SHIFT_OF_COLOUR = 0.0, 0.125
+"""What `auto` stands for."""
+
 
 class Augment(Section):
     horizontal_flip: bool
     """mirror half of the images; set to false if left and right have a meaning"""
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
     """0 to 180: rotate by up to this angle in either direction"""
-    shift_fraction: Annotated[float, Field(ge=0, le=0.9)]
-    """0 to 0.9: shift by up to this fraction of height and width"""
+    shift_fraction: Literal["auto"] | Annotated[float, Field(ge=0, le=0.9)]
+    """auto (0.125 for colour images that a whole network is fitted to, else 0), or 0 to 0.9: shift by up to this fraction of height and width"""
     shear_degrees: Annotated[float, Field(ge=0, le=60)]
     """0 to 60: shear by up to this angle in either direction"""
     zoom_fraction: Annotated[float, Field(ge=0, le=0.9)]
@@ -42,7 +45,19 @@ class Augment(Section):
     """0 to 1: alpha of CutMix, which pastes part of another image; with mixup, each image gets one of the two"""
 
 
-OFF = Augment(
+class FitAugment(Augment):
+    """Section `augment` without `auto`."""
+
+    shift_fraction: float
+
+
+def augmented(augment: Augment, channels: int) -> FitAugment:
+    """The transforms of images of so many channels."""
+    shift = (SHIFT_OF_GREY if channels == 1 else SHIFT_OF_COLOUR) if augment.shift_fraction == "auto" else augment.shift_fraction
+    return FitAugment(**augment.model_dump() | {"shift_fraction": shift})
+
+
+OFF = FitAugment(
     horizontal_flip=False,
     fill="nearest",
     **dict.fromkeys(

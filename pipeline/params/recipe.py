@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.params.augment import Augment
+from pipeline.params.augment import FitAugment, augmented
 from pipeline.params.model import AUTO, FitModel, concrete_weights
 from pipeline.params.train import Optimizer, Schedule, Train
 
@@ -53,7 +53,7 @@ class FitConfig:
     """The parameters of a fit by one method."""
 
     seed: int
-    augment: Augment
+    augment: FitAugment
     model: FitModel
     train: FitTrain
 
@@ -68,6 +68,8 @@ TO_IMAGES = {
     "label_smoothing": 0.0,
     "most_images": 0,
 }
+COLOUR = {"epochs": 8}
+"""What differs from TO_IMAGES for colour images: they need a wider network, and it needs more passes."""
 OF_LAST_STAGES = {
     "epochs": 10,
     "min_steps": 0,
@@ -80,27 +82,29 @@ OF_LAST_STAGES = {
 }
 """A view of an image counts as an image."""
 DROPOUT = {"images": 0.0, "last_stages": 0.2}
-
+WIDTH = {"grey": 0.5, "colour": 1.0}
 
 CHOSEN_BY_METHOD = tuple(TO_IMAGES)
 """The parameters whose `auto` depends on the method."""
 
 
-def resolved(config: Config, method: Method) -> FitConfig:
-    """The parameters by which a method is fitted."""
-    whole = method.stages is None
+def resolved(config: Config, method: Method, channels: int) -> FitConfig:
+    """The parameters by which a method is fitted to images of so many channels."""
+    whole, kind = method.stages is None, "grey" if channels == 1 else "colour"
     weights = concrete_weights(config.model.weights, method.network)
     model = config.model.model_dump() | {"name": method.network, "weights": weights}
     model["dropout"] = _or(model["dropout"], DROPOUT["images" if whole else "last_stages"])
+    model["width"] = _or(model["width"], WIDTH[kind])
     if not whole:
         model["flip_average"] = config.model.flip_average and config.augment.horizontal_flip
     train = config.train.model_dump()
-    train |= {name: _or(train.get(name, AUTO), value) for name, value in (TO_IMAGES if whole else OF_LAST_STAGES).items()}
+    usual = OF_LAST_STAGES if not whole else TO_IMAGES if kind == "grey" else TO_IMAGES | COLOUR
+    train |= {name: _or(train.get(name, AUTO), value) for name, value in usual.items()}
     if config.train.epochs != AUTO:
         train["most_images"] = 0
     if not whole:
         train["frozen_epochs"] = 0
-    return FitConfig(config.seed, config.augment, FitModel(**model), FitTrain(**train))
+    return FitConfig(config.seed, augmented(config.augment, channels), FitModel(**model), FitTrain(**train))
 
 
 def _or(value: Any, by_default: Any) -> Any:

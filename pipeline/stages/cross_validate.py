@@ -47,7 +47,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     folds = np.array(index["fold"])
     numbers = [int(fold) for fold in np.unique(folds)]
     sizes = {fold: len(fold_rows(training, folds, fold, config)[0]) for fold in numbers}
-    plans = {fold: plan_method(choice.method, size, config, data.views) for fold, size in sizes.items()}
+    plans = {fold: plan_method(choice.method, size, config, data) for fold, size in sizes.items()}
     arrays = {"images": training.images, "labels": training.labels, "folds": folds, "embeddings": data.embeddings}
     key = fit_key("cross_validate", config, f"{compute} {workers} {choice.method} {choice.strength}", arrays)
     tags = {"device": compute.device, "precision": compute.precision, FIT_TAG: key}

@@ -34,6 +34,7 @@ from pipeline.images.sizes import auto_size
 from pipeline.names import in_list, listed
 from pipeline.own_files import MADE, clear
 from pipeline.parallel import parallel_map
+from pipeline.params.augment import augmented
 from pipeline.params.preprocess import Preprocess
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
@@ -224,17 +225,17 @@ def _folds(labels: np.ndarray, groups: np.ndarray, config: Config, class_names: 
 
 def _preview(config: Config, labels: np.ndarray, images: np.ndarray, report: Mapping[str, Any]) -> bytes:
     """A picture: one image of each of some classes, and augmented versions, without transforms that need TensorFlow or other images."""
-    rng = np.random.default_rng(config.seed)
+    augment, rng = augmented(config.augment, images.shape[-1]), np.random.default_rng(config.seed)
     shown = [rng.choice(np.flatnonzero(labels == label)) for label in np.unique(labels)[:PREVIEW_ROWS]]
     height, width = images.shape[1:3]
     rows = []
     for row in shown:
         copies = np.repeat(images[row : row + 1], PREVIEW_COLUMNS - 1, axis=0)
-        moved = warp(copies, sample_transforms(config.augment, len(copies), height, width, rng), config.augment.fill)
-        moved = jitter(moved, config.augment, rng)
-        erased = erase(moved, sample_boxes(config.augment, len(copies), height, width, rng))
-        if config.augment.random_erase_fraction:
-            erased = erase(erased, sample_rectangles(config.augment, len(copies), height, width, rng))
+        moved = warp(copies, sample_transforms(augment, len(copies), height, width, rng), augment.fill)
+        moved = jitter(moved, augment, rng)
+        erased = erase(moved, sample_boxes(augment, len(copies), height, width, rng))
+        if augment.random_erase_fraction:
+            erased = erase(erased, sample_rectangles(augment, len(copies), height, width, rng))
         rows.append(np.concatenate([images[row : row + 1], erased]))
     class_names = [report["class_names"][labels[row]] for row in shown]
-    return augmented_samples(np.stack(rows), class_names, not_shown=[name for name in NOT_SHOWN if getattr(config.augment, name)])
+    return augmented_samples(np.stack(rows), class_names, not_shown=[name for name in NOT_SHOWN if getattr(augment, name)])

@@ -68,7 +68,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
             print(f"train: chosen: {choice.reason}", flush=True)
             for epoch in outcome.history:
                 log_epoch(log, asdict(epoch))
-        chosen = _chosen(choice, config)
+        chosen = _chosen(choice, config, data.channels)
         log.log_params({f"chosen.{name}": value for name, value in chosen.items()})
         _save(outcome, choice.described() | {"chosen": chosen}, paths)
         log_training(tracker, log, paths)
@@ -98,7 +98,7 @@ class _Fits:
         return choice, outcomes[choice.method]
 
     def _fit(self, method: Method, rows: np.ndarray, watched: np.ndarray) -> Outcome:
-        plan = plan_method(method, len(rows), self._config, self._data.views)
+        plan = plan_method(method, len(rows), self._config, self._data)
         print(method_notice("train", method, plan, self._compute), flush=True)
         fitter = MethodFitter(method, self._config, self._data, self._compute)
         with Progress("train", plan.steps, "steps") as progress:
@@ -111,9 +111,9 @@ class _Fits:
             return fitter.fit(rows, watched, watcher)
 
 
-def _chosen(choice: Choice, config: Config) -> dict[str, Scalar]:
+def _chosen(choice: Choice, config: Config, channels: int) -> dict[str, Scalar]:
     """What was chosen and why, and the values that `auto` stands for."""
-    fitted = resolved(config, choice.method)
+    fitted = resolved(config, choice.method, channels)
     strength = {} if choice.strength is None else {"strength": choice.strength}
     values = {name: getattr(fitted.train, name) for name in CHOSEN_BY_METHOD}
     return {"method": str(choice.method), "reason": choice.reason, **strength, **values}
