@@ -13,7 +13,15 @@ from pipeline.backbone.weights import load_weights
 from pipeline.errors import ConfigError, WeightsError
 from pipeline.fitting.fit import Fitter
 from pipeline.models.efficientnet_lite import stage_starts
-from pipeline.models.network import build_to_fit, build_to_keep, input_standardisation, split_head, to_bytes
+from pipeline.models.network import (
+    build_last_stages,
+    build_to_fit,
+    build_to_keep,
+    input_standardisation,
+    last_stages_to_fit,
+    split_head,
+    to_bytes,
+)
 from pipeline.models.predict import load_model, predict
 from pipeline.params.model import EFFICIENTNETS_LITE, FitModel
 from pipeline.params.reader import load_config
@@ -109,6 +117,19 @@ def test_it_computes_in_bfloat16() -> None:
 
     assert logits.dtype == "bfloat16"
     assert {weight.dtype for weight in network.weights} == {"float32"}
+
+
+def test_last_stages_multiply_in_bfloat16_during_training_alone() -> None:
+    options = choose(name=LITE0, weights="imagenet", flip_average=False, dropout=0.0)
+    _, last = build_last_stages((64, 64, 3), 3, options, 1)
+    inputs = np.random.default_rng(0).normal(size=(2, *last.input_shape[1:])).astype(np.float32)
+
+    in_bfloat16, in_float32 = (last_stages_to_fit(last, policy) for policy in ("mixed_bfloat16", "float32"))
+
+    expected = last(inputs, training=True)
+    assert np.array_equal(in_bfloat16(inputs, training=False), last(inputs, training=False))
+    assert np.array_equal(in_float32(inputs, training=True), expected)
+    assert 1e-5 < np.abs(in_bfloat16(inputs, training=True) - expected).max() < 0.05 * np.abs(expected).max()
 
 
 def test_it_is_fine_tuned_in_two_phases() -> None:

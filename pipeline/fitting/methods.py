@@ -87,7 +87,8 @@ def method_notice(label: str, method: Method, plan: Plan, compute: Compute) -> s
     """A line that says what is about to be fitted, on which device."""
     if method.stages == CLASSIFIER_ALONE:
         return f"{label}: {method}, {plan.batch_size:,} images"
-    return f"{label}: {method}: {fit_notice(plan, compute, None if method.stages is None else 'float32')}"
+    of_stages = "float32, 1 x 1 convolutions in bfloat16" if compute.precision == "bfloat16" else "float32"
+    return f"{label}: {method}: {fit_notice(plan, compute, None if method.stages is None else of_stages)}"
 
 
 class MethodFitter:

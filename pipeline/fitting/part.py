@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.fitting.head import Head
 from pipeline.models.layers import LOGITS
-from pipeline.models.network import build_last_stages, build_to_fit, build_to_keep, input_standardisation, split_head
+from pipeline.models.network import build_last_stages, build_to_fit, build_to_keep, input_standardisation, last_stages_to_fit, split_head
 from pipeline.params.augment import OFF, FitAugment
 from pipeline.params.model import FitModel
 
@@ -88,8 +88,8 @@ class LastStages:
         self.shape = tuple(self._last.input_shape[1:])
 
     def build(self, dtype_policy: str) -> keras.Model:
-        """In float32, whatever the policy: on CPUs bfloat16 makes depthwise convolutions slower."""
-        return self._last
+        """In float32, but for the products of 1 x 1 convolutions during training: on CPUs bfloat16 makes depthwise convolutions slower."""
+        return last_stages_to_fit(self._last, dtype_policy)
 
     def split(self, fitted: keras.Model) -> tuple[keras.Model, keras.Model]:
         return fitted, fitted
@@ -102,7 +102,9 @@ class LastStages:
             fitted.get_layer(LOGITS).set_weights([self.head.kernel, self.head.bias])
 
     def keep(self, fitted: keras.Model, scaling: Scaling) -> keras.Model:
-        """The whole network: the stages before, and these, which share their variables with it."""
+        """The whole network: the stages before, and these as fitted."""
+        for layer in fitted.layers:
+            self._last.get_layer(layer.name).set_weights(layer.get_weights())
         images = np.empty((0, *self._image_shape), np.uint8)
         return build_to_keep(self._network, self._options, *input_standardisation(images, self._options))
 

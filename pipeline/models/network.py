@@ -14,7 +14,14 @@ import keras
 import numpy as np
 
 from pipeline.models.efficientnet_lite import LAST_STAGE, STANDARDISATION, stage_starts
-from pipeline.models.layers import FEATURES, BatchNormalization, FrozenBatchNormalization, FusedBatchNormalization, copy_network
+from pipeline.models.layers import (
+    FEATURES,
+    BatchNormalization,
+    FrozenBatchNormalization,
+    FusedBatchNormalization,
+    PointwiseConvolution,
+    copy_network,
+)
 from pipeline.params.model import EFFICIENTNETS_LITE, FitModel, module_name
 
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
@@ -49,7 +56,7 @@ def build_to_fit(shape: tuple[int, int, int], class_count: int, options: FitMode
 
 
 def build_last_stages(shape: tuple[int, int, int], class_count: int, options: FitModel, stages: int) -> tuple[keras.Model, keras.Model]:
-    """(network, its last stages), with the same variables, to fine-tune with frozen batch normalisation in float32.
+    """(network, its last stages), with the same variables, with frozen batch normalisation in float32.
 
     network: logits of images (N, H, W, C), standardised. Its last stages: logits of what goes into the first of the last `stages`.
     """
@@ -57,6 +64,20 @@ def build_last_stages(shape: tuple[int, int, int], class_count: int, options: Fi
         network = _build(shape, class_count, options, FrozenBatchNormalization)
         start = stage_starts(options.name)[LAST_STAGE + 1 - stages]
         return network, keras.Model(network.get_layer(start).output, network.output, name="last_stages")
+
+
+def last_stages_to_fit(last_stages: keras.Model, dtype_policy: str) -> keras.Model:
+    """A copy of what `build_last_stages` gave, with variables of its own: if the policy is one of bfloat16, with PointwiseConvolution."""
+    is_half = dtype_policy.endswith("bfloat16")
+
+    def as_fitted(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, FusedBatchNormalization):
+            return type(layer)(layer.momentum, layer.epsilon, layer.name)
+        is_pointwise = type(layer) is keras.layers.Conv2D and set(layer.kernel_size) == {1}
+        return (PointwiseConvolution if is_pointwise and is_half else type(layer)).from_config(layer.get_config())
+
+    with layers_in("float32"):
+        return copy_network(last_stages, as_fitted)
 
 
 def build_to_keep(fitted: keras.Model, options: FitModel, scale: Sequence[float], offset: Sequence[float]) -> keras.Model:
