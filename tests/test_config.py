@@ -143,7 +143,7 @@ def test_columns_that_are_not_named_stay_automatic(tmp_path: Path) -> None:
 
 
 def test_a_parameter_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, ("  width: 0.5 ", "  #"), ("  margin: 0.0", "  margin: 0.0\n  width: 3"))
+    (problem,) = problems(tmp_path, ("  width: auto ", "  #"), ("  margin: 0.0", "  margin: 0.0\n  width: 3"))
 
     assert problem.endswith("register.width is not a parameter. Did you mean model.width, in section `model:`?")
 
