@@ -93,6 +93,7 @@ class FakeTracker:
         self.champions: dict[str, ModelVersion] = {}
         self.model_tags: dict[str, dict[str, str]] = {}
         self.descriptions: dict[str, str] = {}
+        self.aliases: dict[str, dict[str, str]] = {}
         self.predictors: dict[str, Predictor] = {}
         self._ids = itertools.count(1)
 
@@ -139,7 +140,15 @@ class FakeTracker:
     def registered(self, model_name: str) -> Registered | None:
         if not any(version.name == model_name for version in self.versions):
             return None
-        return Registered(model_name, self.champions.get(model_name), self.model_tags.get(model_name, {}))
+        champion = self.champions.get(model_name)
+        aliases = {**self.aliases.get(model_name, {}), **({"champion": champion.version} if champion else {})}
+        return Registered(model_name, champion, dict(self.model_tags.get(model_name, {})), aliases)
+
+    def version(self, model_name: str, number: str) -> ModelVersion | None:
+        return next((version for version in self.all_versions(model_name) if version.version == number), None)
+
+    def all_versions(self, model_name: str) -> list[ModelVersion]:
+        return [version for version in self.versions if version.name == model_name]
 
     def log_model(self, run: Run, files: list[Path]) -> None:
         own = self._own(run)
@@ -154,8 +163,12 @@ class FakeTracker:
         self.versions.append(ModelVersion(model_name, str(number), dict(tags)))
         return self.versions[-1]
 
-    def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        self.champions[version.name] = version
+    def promote(self, version: ModelVersion, tags: Mapping[str, str], aliases: Sequence[str] = ("champion",)) -> None:
+        for alias in aliases:
+            if alias == "champion":
+                self.champions[version.name] = version
+            else:
+                self.aliases.setdefault(version.name, {})[alias] = version.version
         self.model_tags.setdefault(version.name, {}).update(tags)
 
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:

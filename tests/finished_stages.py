@@ -1,4 +1,4 @@
-"""What the stages before `register` leave behind, as far as the tracker and `register` read it: no image, no fit."""
+"""What the stages before `register` leave behind, as far as the tracker and `register` read it: no image that can be decoded, no fit."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,17 @@ import pyarrow.parquet as pq
 
 from pipeline.paths import Paths
 
-LABELS = ["a"] * 5 + ["b"] * 5
+TIMES = 100
+LABELS = (["a"] * 5 + ["b"] * 5) * TIMES
 
 
 def write_finished_stages(
     root: Path, hits: int = 9, model: str = "weights", test_images: str = "i", classes: tuple[str, ...] = ("a", "b")
 ) -> Paths:
-    """Ten test images, of which the model gets `hits` right. `model`: its content; `test_images`: a prefix of their content."""
+    """A thousand test images, TIMES ten, of which the model gets `hits` of each ten right, the first ones.
+
+    `model`: its content; `test_images`: a prefix of the content of the images. The stages are those of one run.
+    """
     spec = {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": classes, "data_counts": {"images": 70, "leak": 2}}
     files = {
         "ingest/report.json": "{}",
@@ -36,16 +40,28 @@ def write_finished_stages(
         (root / "data" / name).write_text(text, encoding="utf-8")
     (root / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
     wrong = {"a": "b", "b": "a"}
-    predicted = [label if i < hits else wrong[label] for i, label in enumerate(LABELS)]
-    table = {"sha256": [f"{test_images}{i}" for i in range(10)], "label": LABELS, "predicted": predicted}
+    predicted = [label if i % 10 < hits else wrong[label] for i, label in enumerate(LABELS)]
+    table = {
+        "path": [f"{i}.png" for i in range(len(LABELS))],
+        "sha256": [f"{test_images}{i}" for i in range(len(LABELS))],
+        "label": LABELS,
+        "predicted": predicted,
+    }
     pq.write_table(pa.table(table), root / "data" / "evaluate" / "predictions.parquet")
+    write_test_images(Paths(root), test_images)
     return Paths(root)
 
 
-def write_test_images(paths: Paths) -> None:
-    """The shards of `ingest`: image 0, which is left out, and the test images 1 to 10. An image is its number."""
+def write_test_images(paths: Paths, test_images: str = "i") -> None:
+    """The images of `ingest`: number 0, which is left out, and the test images from number 1. An image is its number."""
     folder = paths.stage("ingest") / "images.parquet"
     folder.mkdir(exist_ok=True)
-    pq.write_table(pa.table({"bytes": [str(i).encode() for i in range(11)]}), folder / "00000.parquet")
-    index = {"label": ["a", *LABELS], "split": [None, *["test"] * 10]}
+    count = len(LABELS)
+    pq.write_table(pa.table({"bytes": [str(i).encode() for i in range(count + 1)]}), folder / "00000.parquet")
+    index = {
+        "label": ["a", *LABELS],
+        "split": [None, *["test"] * count],
+        "sha256": ["left out", *(f"{test_images}{i}" for i in range(count))],
+        "group": pa.array(range(count + 1), pa.int32()),
+    }
     pq.write_table(pa.table(index), paths.stage("ingest") / "index.parquet")

@@ -8,14 +8,23 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import TrackingError
+from pipeline.evaluation.paired import tango_interval
+from pipeline.judging.sentences import interval
 from pipeline.params.reader import Config, load_config
 from pipeline.stages import register
 from pipeline.tracking.run_log import ModelVersion, Registered
 from tests.fakes import FakeTracker
-from tests.finished_stages import write_finished_stages, write_test_images
+from tests.finished_stages import LABELS, write_finished_stages
 
 CONFIG = load_config(Path(__file__).parent.parent / "params.yaml")
-STRICT = CONFIG.model_copy(update={"register_": CONFIG.register_.model_copy(update={"min_accuracy": 0.95})})
+IMAGES = len(LABELS)
+
+
+def gate(**changes: object) -> Config:
+    return CONFIG.model_copy(update={"register_": CONFIG.register_.model_copy(update=changes)})
+
+
+STRICT, ONLY_BETTER = gate(min_accuracy=0.95), gate(promote_when="better")
 
 
 class Workspace:
@@ -53,11 +62,10 @@ def model(
     removed: tuple[str, ...] = (),
     config: Config = CONFIG,
 ) -> Step:
-    """Run the stage on a model that gets `hits` of ten test images right: (version, promoted, because) of its report."""
+    """Run the stage on a model that gets `hits` of each ten test images right: (version, promoted, because) of its report."""
 
     def step(workspace: Workspace) -> tuple[str, str, str]:
         paths = write_finished_stages(workspace.root, hits, name, test_images, classes)
-        write_test_images(paths)
         spec = paths.stage("preprocess") / "spec.json"
         spec.write_text(json.dumps({**json.loads(spec.read_text(encoding="utf-8")), "removed_classes": removed}), encoding="utf-8")
         report = register.run(config, paths, workspace.tracker)
@@ -87,10 +95,10 @@ def kill_before_the_alias_moves(workspace: Workspace) -> tuple[str, str, str]:
 
 
 def predicts(version: int, labels: str) -> Step:
-    """Let a registered version have its files: it gives these labels to the ten test images."""
+    """Let a registered version have its files: it gives these labels to each ten test images."""
 
     def step(workspace: Workspace) -> tuple[str, str, str]:
-        workspace.tracker.predictors[str(version)] = lambda images: [labels[int(image) - 1] for image in images]
+        workspace.tracker.predictors[str(version)] = lambda images: [labels[(int(image) - 1) % 10] for image in images]
         return NOTHING
 
     return step
@@ -102,14 +110,20 @@ def decided_by_an_older_project(workspace: Workspace) -> tuple[str, str, str]:
     return NOTHING
 
 
-def against(accuracy: str, champion: str) -> str:
-    return f"accuracy {accuracy} against the champion's {champion}, on the same images"
+def against(accuracy: str, gained: int, lost: int, verdict: str) -> str:
+    """The reason of a comparison. gained, lost: of each ten test images."""
+    gained, lost = IMAGES // 10 * gained, IMAGES // 10 * lost
+    low, high = tango_interval(gained, lost, IMAGES)
+    return f"accuracy {accuracy}, {interval((gained - lost) / IMAGES, float(low), float(high))} against the champion on the same 1,000 images: {verdict}"
 
 
 FIRST = "accuracy 0.9000; there was no champion before"
 REMOVED = "; but the alias champion was removed by hand and stays removed"
 SET_ELSEWHERE = "; but the alias champion was set on another version by hand and stays there"
 SET_HERE = "the alias was set on this version by hand; decision of the gate: "
+WORSE = against("0.8000", 0, 1, "worse (margin 1.0 pt)") + "; worse by more than register.max_class_drop 0.05 at b (0.8000 to 0.6000)"
+SAME = "not worse (margin 0.38 pt)"  # z^2 / (1000 + z^2) = 0.0038
+STAYS = "The champion stays: `pipeline promote VERSION --reason …` promotes it all the same"
 WAITS = (
     "accuracy 0.9000; it passes, but the alias champion or the version that had it was removed by hand. "
     "Set the alias to have a champion again"
@@ -126,25 +140,30 @@ OLD, NEW, FOX = model(8, "old"), model(9, "new"), model(8, "old", classes=("a", 
     ("steps", "version", "promoted", "because", "champion"),
     [
         pytest.param([NEW], "1", "true", FIRST, "1", id="the first model becomes champion"),
-        pytest.param([NEW, OLD], "2", "false", against("0.8000", "0.9000"), "1", id="a worse model is registered but not promoted"),
+        pytest.param([NEW, OLD], "2", "false", WORSE, "1", id="a worse model is registered but not promoted"),
         pytest.param(
             [NEW, model(9, "equal")],
-            *("2", "false", against("0.9000", "0.9000") + ": an equal model does not replace it", "1"),
-            id="an equal model does not replace the champion",
+            *("2", "true", against("0.9000", 0, 0, SAME), "2"),
+            id="a model that is not worse replaces the champion",
         ),
-        pytest.param([OLD, NEW], "2", "true", against("0.9000", "0.8000"), "2", id="a better model replaces the champion"),
-        pytest.param([OLD, NEW, OLD], "1", "false", against("0.8000", "0.9000"), "2", id="an older model that comes back is compared"),
+        pytest.param(
+            [NEW, model(9, "equal", config=ONLY_BETTER)],
+            *("2", "false", against("0.9000", 0, 0, SAME) + f", but register.promote_when is better. {STAYS}", "1"),
+            id="unless it has to be better",
+        ),
+        pytest.param([OLD, NEW], "2", "true", against("0.9000", 1, 0, "better"), "2", id="a better model replaces the champion"),
+        pytest.param([OLD, NEW, OLD], "1", "false", WORSE, "2", id="an older model that comes back is compared"),
         pytest.param([NEW, kill_before_the_alias_moves, NEW], "1", "true", FIRST, "1", id="a promotion killed half way is finished"),
         pytest.param(
             [OLD, kill_before_the_alias_moves, NEW, OLD],
-            *("1", "false", against("0.8000", "0.9000"), "2"),
+            *("1", "false", WORSE, "2"),
             id="a promotion that never happened is decided anew",
         ),
         pytest.param([NEW, remove_alias, NEW], "1", "false", FIRST + REMOVED, None, id="an alias that was removed stays removed"),
         pytest.param([OLD, remove_alias, NEW], "2", "false", WAITS, None, id="a new model does not bring back an alias that was removed"),
         pytest.param(
             [OLD, remove_alias, NEW, set_alias(1), NEW],
-            *("2", "true", against("0.9000", "0.8000"), "2"),
+            *("2", "true", against("0.9000", 1, 0, "better"), "2"),
             id="once the alias is set again the gate decides",
         ),
         pytest.param(
@@ -154,34 +173,34 @@ OLD, NEW, FOX = model(8, "old"), model(9, "new"), model(8, "old", classes=("a", 
         ),
         pytest.param(
             [NEW, OLD, set_alias(2), OLD],
-            *("2", "true", SET_HERE + against("0.8000", "0.9000"), "2"),
+            *("2", "true", SET_HERE + WORSE, "2"),
             id="an alias set by hand is reported as such",
         ),
         pytest.param(
             [OLD, NEW, set_alias(1), NEW],
-            *("2", "false", against("0.9000", "0.8000") + SET_ELSEWHERE, "1"),
+            *("2", "false", against("0.9000", 1, 0, "better") + SET_ELSEWHERE, "1"),
             id="a rollback by hand stays",
         ),
         pytest.param(
             [OLD, NEW, set_alias(1), predicts(1, "a" * 10), model(9, "new", "j")],
-            *("2", "false", against("0.9000", "0.5000") + SET_ELSEWHERE, "1"),
+            *("2", "false", against("0.9000", 4, 0, "better") + SET_ELSEWHERE, "1"),
             id="a rollback by hand stays on other test images",
         ),
         pytest.param(
-            [NEW, predicts(1, "aaabbbbbbb"), model(9, "other", "j")],
-            *("2", "true", against("0.9000", "0.8000"), "2"),
+            [NEW, predicts(1, "aaaaabbbaa"), model(9, "other", "j")],
+            *("2", "true", against("0.9000", 1, 0, "better"), "2"),
             id="a champion scored on other images is scored again on these",
         ),
         pytest.param(
-            [NEW, predicts(1, "a" * 10), model(10, "of swapped labels", "j"), predicts(2, "b" * 10), NEW],
-            *("1", "true", against("0.9000", "0.5000"), "1"),
+            [NEW, predicts(1, "a" * 10), model(10, "of swapped labels", "j"), predicts(2, "a" * 10), NEW],
+            *("1", "true", against("0.9000", 4, 0, "better"), "1"),
             id="a model that comes back is compared with today's champion on today's images",
         ),
         pytest.param([NEW, model(4, "new", "j")], "1", "true", GUESSES, "1", id="a champion on other test images gets today's numbers"),
         pytest.param([FOX, model(10, "new")], "2", "false", NO_FOX, "1", id="a model without a class of the champion does not replace it"),
         pytest.param(
             [FOX, model(10, "new", removed=("fox",))],
-            *("2", "true", against("1.0000", "0.8000") + "; it does not know fox, whose removal is confirmed", "2"),
+            *("2", "true", against("1.0000", 2, 0, "better") + "; it does not know fox, whose removal is confirmed", "2"),
             id="unless the removal of the class is confirmed",
         ),
         pytest.param(
@@ -217,7 +236,7 @@ def test_a_version_has_its_provenance_and_a_description_for_people(workspace: Wo
     assert (version.tags["data_digest"], json.loads(version.tags["class_names"])) == ("d1", ["a", "b"])
     text = workspace.tracker.descriptions["1"]
     assert text.startswith("**Promoted to champion:** accuracy 0.9000; there was no champion before.\n")
-    assert "test accuracy **0.9000**, 95 % interval 0.5000 to 1.0000, on 10 images" in text
+    assert "test accuracy **0.9000**, 95 % interval 0.5000 to 1.0000, on 1,000 images" in text
     assert run.page in text
     assert run.description == text
     assert "flowers: a, b" in workspace.tracker.descriptions["flowers"]
@@ -246,7 +265,6 @@ def moved(hits: int, name: str, digest: str) -> Step:
 
     def step(workspace: Workspace) -> tuple[str, str, str]:
         paths = write_finished_stages(workspace.root, hits, name, "j")
-        write_test_images(paths)
         said = {"moved_images": {"to_test": 2, "to_train": 1, "digest": digest}}
         (paths.stage("ingest") / "report.json").write_text(json.dumps(said), encoding="utf-8")
         report = register.run(CONFIG, paths, workspace.tracker)
@@ -261,11 +279,9 @@ def test_a_champion_that_may_have_been_trained_on_test_images_is_said_to_be_unti
 
     version, promoted, because = moved(9, "after", "d")(workspace)
 
-    warning = (
-        "; the champion may have been trained on 2 of the 10 test images, which earlier runs had in train, so its accuracy may be too high"
-    )
+    warning = "; the champion may have been trained on 2 of the 1,000 test images, which earlier runs had in train, so its accuracy may be too high"
     assert (version, promoted) == ("2", "true")
-    assert because == against("0.9000", "0.8000") + warning
+    assert because == against("0.9000", 1, 0, "better") + warning
     assert "may have been" not in moved(10, "later", "d")(workspace)[2]
     assert warning in moved(10, "moved again", "e")(workspace)[2]
 

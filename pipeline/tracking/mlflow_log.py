@@ -108,7 +108,8 @@ class MlflowLog:
     def find_version(self, model_name: str, tags: Mapping[str, str]) -> ModelVersion | None:
         if self.registered(model_name) is None:
             return None
-        versions = (_version(found) for found in self._versions(tags) if found.name == model_name)
+        conditions = " and ".join(f"tags.`{key}` = {quoted}" for key, value in tags.items() if (quoted := _quoted(value)))
+        versions = (_version(found) for found in self._versions(conditions or None) if found.name == model_name)
         matching = (version for version in versions if all(version.tags.get(key) == value for key, value in tags.items()))
         return max(matching, key=lambda version: int(version.version), default=None)
 
@@ -124,7 +125,7 @@ class MlflowLog:
             champion = _version(self._client.get_model_version(model_name, str(number)))
             if (champion.name, champion.version) != (model_name, str(number)):
                 raise _incomplete(self._client.uri, f"{model_name} version {number}")
-        return Registered(model_name, champion, dict(model.tags))
+        return Registered(model_name, champion, dict(model.tags), {alias: str(number) for alias, number in dict(model.aliases).items()})
 
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
         model_id = run.tags[MODEL_ID_TAG]
@@ -133,10 +134,25 @@ class MlflowLog:
         made = self._client.create_model_version(model_name, f"models:/{model_id}", run.id, tags=in_parts(tags), model_id=model_id)
         return _version(made)
 
-    def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        self._client.set_registered_model_alias(version.name, CHAMPION, version.version)
+    def promote(self, version: ModelVersion, tags: Mapping[str, str], aliases: Sequence[str] = (CHAMPION,)) -> None:
+        for alias in aliases:
+            self._client.set_registered_model_alias(version.name, alias, version.version)
         for key, value in tags.items():
             self._client.set_registered_model_tag(version.name, key, value)
+
+    def version(self, model_name: str, number: str) -> ModelVersion | None:
+        try:
+            found = _version(self._client.get_model_version(model_name, number))
+        except NotThereError:
+            return None
+        if (found.name, found.version) != (model_name, number):
+            raise _incomplete(self._client.uri, f"{model_name} version {number}")
+        return found
+
+    def all_versions(self, model_name: str) -> list[ModelVersion]:
+        name = _quoted(model_name)
+        entities = self._versions(f"name = {name}" if name else None)
+        return sorted((_version(found) for found in entities if found.name == model_name), key=lambda version: int(version.version))
 
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         stored = self._client.get_model_version(version.name, version.version).tags
@@ -189,12 +205,11 @@ class MlflowLog:
         found = self._client.search_runs([self.experiment_id], conditions, ViewType.ACTIVE_ONLY, order_by=newest_first)
         return [run for run in found if all(run.data.tags.get(key) == value for key, value in tags.items())]
 
-    def _versions(self, tags: Mapping[str, str]) -> Iterator[Any]:
-        """The versions of all models with all of `tags`, page by page; more of them if a value cannot be quoted."""
-        conditions = " and ".join(f"tags.`{key}` = {quoted}" for key, value in tags.items() if (quoted := _quoted(value)))
+    def _versions(self, conditions: str | None) -> Iterator[Any]:
+        """The versions of all models that meet conditions in MLflow's search language, page by page."""
         token = None
         while True:
-            page = self._client.search_model_versions(conditions or None, max_results=PAGE, page_token=token)
+            page = self._client.search_model_versions(conditions, max_results=PAGE, page_token=token)
             yield from page
             token = page.token
             if not token:

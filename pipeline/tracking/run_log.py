@@ -37,11 +37,12 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered model by name: the version with the alias `champion`, and the tags of the model itself."""
+    """A registered model by name: the version with the alias `champion`, the tags of the model itself, and the version of each alias."""
 
     name: str
     champion: ModelVersion | None
     tags: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,11 +162,17 @@ class Tracker(Protocol):
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
         """Register the model that the run has logged as a new version."""
 
-    def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        """Set the alias `champion` on a version, then `tags` on the model."""
+    def promote(self, version: ModelVersion, tags: Mapping[str, str], aliases: Sequence[str] = ("champion",)) -> None:
+        """Set aliases on a version, in their order, then `tags` on the model."""
 
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         """The version, with `tags` added."""
+
+    def version(self, model_name: str, number: str) -> ModelVersion | None:
+        """A version by its number; None only if the registry says that there is none."""
+
+    def all_versions(self, model_name: str) -> list[ModelVersion]:
+        """All versions of a model, the oldest first."""
 
     def describe_version(self, version: ModelVersion, text: str) -> None: ...
     def describe_model(self, model_name: str, text: str) -> None: ...
