@@ -37,7 +37,12 @@ def write_finished_stages(
     (root / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
     wrong = {"a": "b", "b": "a"}
     predicted = [label if i < hits else wrong[label] for i, label in enumerate(LABELS)]
-    table = {"sha256": [f"{test_images}{i}" for i in range(10)], "label": LABELS, "predicted": predicted}
+    table = {
+        "sha256": [f"{test_images}{i}" for i in range(10)],
+        "label": LABELS,
+        "predicted": predicted,
+        "probability": [0.9 - i / 100 for i in range(10)],
+    }
     pq.write_table(pa.table(table), root / "data" / "evaluate" / "predictions.parquet")
     return Paths(root)
 
