@@ -23,8 +23,12 @@ from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file, write_json
 from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
-from pipeline.registry.alias import CHAMPION_TAG, NO_ALIAS, champion_of, got_alias_by_hand, is_champion, is_removed, lost_alias_by_hand
+from pipeline.registry.alias import NO_ALIAS, champion_of, got_alias_by_hand, is_champion, is_removed, lost_alias_by_hand
 from pipeline.registry.gate import confirm, pass_gate
+from pipeline.registry.moves import move
+from pipeline.registry.samples import keep_samples
+from pipeline.registry.servable import SPEC_TAG
+from pipeline.registry.story import CHAMPION
 from pipeline.registry.texts import describe_model, describe_version
 from pipeline.registry.versions import CLASSES_TAG, find_registered, in_tag, known_classes
 from pipeline.tracking.lineage import MODEL_TAG, pipeline_run
@@ -65,7 +69,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     decision = _earlier_decision(version, registered, config, paths) or _decide(score, version, registered, config, paths, tracker)
     version = _register(version, name, decision, score, log, paths, tracker)
     if decision["promoted"] and not lost_alias_by_hand(version, registered) and not is_champion(version, registered):
-        tracker.promote(version, {CHAMPION_TAG: version.version})
+        move(tracker, version, CHAMPION, action="gate", why=decision["reason"])
     outcome = _outcome(decision, version, tracker.registered(name))
     write_json(paths.stage("register") / "decision.json", {"model_name": name, "model_sha256": digest, **outcome, "decision": decision})
     _describe(tracker, log, version, score, decision, paths)
@@ -214,7 +218,9 @@ def _register(
         tags["dvc_lock_digest"] = digest
         log.set_tags({"dvc_lock_digest": digest})
     if version is None:
-        return tracker.register(name, log, tags)
+        tags[SPEC_TAG] = sha256_file(paths.stage("preprocess") / "spec.json")
+        samples = keep_samples(log, paths, read_encoded_images(paths.stage("ingest"), "test"))
+        return tracker.register(name, log, tags | samples)
     if version.tags.get("decision") != tags["decision"]:
         return tracker.tag_version(version, {key: tags[key] for key in SCORE_TAGS})
     return version
