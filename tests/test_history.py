@@ -44,10 +44,8 @@ def edit_and_rename(tags: Tags) -> str:
     """Change a line and give it the key that belongs to its new content."""
     key = keys(tags)[1]
     values = json.loads(tags.pop(key)) | {"why": "because"}
-    line = Line(
-        *(values[name] for name in ("at", "who", "action", "alias", "from", "to", "why")),
-        tuple(values["before"]), tuple(values["not_done"]), values["number"],
-    )  # fmt: skip
+    at, who, action, alias, origin, target, why = (values[name] for name in ("at", "who", "action", "alias", "from", "to", "why"))
+    line = Line(at, who, action, alias, origin, target, why, tuple(values["before"]), tuple(values["not_done"]), values["number"])
     tags[line.key] = line.text
     return "before line 3"
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.registry import moves
 from pipeline.registry.alias import lost_alias_by_hand
 from pipeline.registry.history import LONGEST_REASON, read_history
-from pipeline.registry.moves import checked_reason, move
+from pipeline.registry.moves import checked_reason, move, set_challenger, writer
 from pipeline.registry.story import events
 from pipeline.tracking.run_log import ModelVersion, Registered
 from tests.fakes import FakeTracker
@@ -147,7 +146,8 @@ class TakingTurns(FakeTracker):
         return threading.Thread(target=until_the_end, name=name, daemon=True)
 
     def registered(self, model_name: str) -> Registered | None:
-        return self._in_turn(lambda: super(TakingTurns, self).registered(model_name))
+        found: Registered | None = self._in_turn(lambda: super(TakingTurns, self).registered(model_name))
+        return found
 
     def tag_model(self, model_name: str, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():
@@ -215,6 +215,18 @@ def test_the_gate_leaves_alone_what_a_person_has_taken_back() -> None:
     assert [lost_alias_by_hand(version, registered) for version in tracker.versions] == [True, True, False, False]
 
 
+def test_the_challenger_is_the_version_compared_last_until_it_is_champion() -> None:
+    tracker = registry()
+    make_champion(tracker, 1, "gate")
+    for number in (1, 2, 3):
+        set_challenger(tracker, tracker.versions[number - 1])
+    assert state(tracker)[0] == {"champion": "1", "challenger": "3"}
+
+    make_champion(tracker, 3)
+
+    assert state(tracker)[0] == {"champion": "3", "previous": "1"}
+
+
 def test_an_alias_set_by_hand_is_told_as_such_by_the_next_line() -> None:
     tracker = registry()
     make_champion(tracker, 1)
@@ -248,9 +260,9 @@ def test_a_reason_is_one_line_that_says_something() -> None:
 
 
 def test_a_writer_is_a_user_on_a_machine_with_the_name_on_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moves.getpass, "getuser", lambda: "ada")
-    monkeypatch.setattr(moves.platform, "node", lambda: "lab")
+    monkeypatch.setattr("getpass.getuser", lambda: "ada")
+    monkeypatch.setattr("platform.node", lambda: "lab")
     monkeypatch.delenv("MLFLOW_TRACKING_USERNAME", raising=False)
-    assert moves.writer() == "ada@lab"
+    assert writer() == "ada@lab"
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "countess")
-    assert moves.writer() == "countess (ada@lab)"
+    assert writer() == "countess (ada@lab)"

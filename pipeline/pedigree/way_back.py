@@ -75,10 +75,9 @@ def _said(version: ModelVersion, lines: list[Line]) -> str:
     if others:
         line = others[0]
         return f"{line.who} moved {line.alias} at the same time: it is {version.name} version {line.target} now ({line.why})"
-    moved = " and ".join(
-        f"{line.alias}{f' instead of version {line.origin}' if line.origin not in (None, line.target) else ''}" for line in lines
-    )
-    return f"{version.name} version {version.version} is {moved} now"
+    before = lines[0].origin
+    instead = f", instead of version {before}" if before not in (None, version.version) else ""
+    return f"{version.name} version {version.version} is {' and '.join(line.alias for line in lines)} now{instead}"
 
 
 def _anchor_left(registered: Registered, version: ModelVersion) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pipeline.errors import ConfigError, TrackingError
 from pipeline.registry.alias import CHAMPION_TAG
 from pipeline.registry.history import HEAD_TAG, LONGEST_REASON, History, Line, read_history
-from pipeline.registry.story import CHAMPION, PREVIOUS, earlier_champion
+from pipeline.registry.story import CHALLENGER, CHAMPION, PREVIOUS, earlier_champion
 from pipeline.tracking.run_log import ModelVersion, Registered, Tracker
 
 
@@ -31,6 +31,13 @@ def move(tracker: Tracker, version: ModelVersion, alias: str, *, action: str, wh
     if registered.aliases.get(alias) != version.version:
         tracker.set_alias(version.name, alias, version.version)
     return _conclude(tracker, version.name, line)
+
+
+def set_challenger(tracker: Tracker, version: ModelVersion) -> None:
+    """Set the alias `challenger` on the version that was compared last and is not the champion; it serves nothing, and no line is written."""
+    registered = _registered(tracker, version.name)
+    if version.version not in (registered.aliases.get(CHALLENGER), registered.aliases.get(CHAMPION)):
+        tracker.set_alias(version.name, CHALLENGER, version.version)
 
 
 def is_begun(registered: Registered, alias: str, action: str, why: str) -> str | None:
@@ -108,6 +115,8 @@ def _conclude(tracker: Tracker, name: str, mine: Line) -> Line:
         earlier = earlier_champion(history, aliases)
         if aliases.get(PREVIOUS) != earlier:
             tracker.set_alias(name, PREVIOUS, earlier)
+        if CHALLENGER in aliases and aliases[CHALLENGER] == last.target:
+            tracker.set_alias(name, CHALLENGER, None)
         tags = {CHAMPION_TAG: str(last.target), **tags}
     tracker.tag_model(name, tags)
     return last

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from pipeline.registry.history import History, Line, incomparable
 
-CHAMPION, PREVIOUS, ANCHOR = "champion", "previous", "anchor"
+CHAMPION, CHALLENGER, PREVIOUS, ANCHOR = "champion", "challenger", "previous", "anchor"
+"""Lines are written for champion and anchor. `previous` follows from the history, and `challenger` from the order of the versions."""
 BY_HAND = "by hand"
-RECORDED = (CHAMPION, ANCHOR)
-"""The aliases whose moves are recorded. `previous` follows from the history, and `challenger` from the order of the versions."""
 
 
 @dataclass(frozen=True)

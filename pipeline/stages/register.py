@@ -25,7 +25,7 @@ from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
 from pipeline.registry.alias import NO_ALIAS, champion_of, got_alias_by_hand, is_champion, is_removed, lost_alias_by_hand
 from pipeline.registry.gate import confirm, pass_gate
-from pipeline.registry.moves import move
+from pipeline.registry.moves import move, set_challenger
 from pipeline.registry.samples import keep_samples
 from pipeline.registry.servable import SPEC_TAG
 from pipeline.registry.story import CHAMPION
@@ -70,6 +70,8 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     version = _register(version, name, decision, score, log, paths, tracker)
     if decision["promoted"] and not lost_alias_by_hand(version, registered) and not is_champion(version, registered):
         move(tracker, version, CHAMPION, action="gate", why=decision["reason"])
+    elif not in_experiment():
+        set_challenger(tracker, version)
     outcome = _outcome(decision, version, tracker.registered(name))
     write_json(paths.stage("register") / "decision.json", {"model_name": name, "model_sha256": digest, **outcome, "decision": decision})
     _describe(tracker, log, version, score, decision, paths)
