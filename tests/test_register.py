@@ -14,10 +14,10 @@ from pipeline.params.reader import Config, load_config
 from pipeline.stages import register
 from pipeline.tracking.run_log import ModelVersion, Registered
 from tests.fakes import FakeTracker
-from tests.finished_stages import LABELS, write_finished_stages
+from tests.finished_stages import write_finished_stages
 
 CONFIG = load_config(Path(__file__).parent.parent / "params.yaml")
-IMAGES = len(LABELS)
+TIMES, IMAGES = 100, 1000
 
 
 def gate(**changes: object) -> Config:
@@ -27,12 +27,19 @@ def gate(**changes: object) -> Config:
 STRICT, ONLY_BETTER = gate(min_accuracy=0.95), gate(promote_when="better")
 
 
+def answer(image: bytes) -> dict[str, float]:
+    """What every model gives to a sample image, as the predictions of the finished stages have it."""
+    probability = 0.9 - (int(image) - 1) % 10 / 100
+    return {"a": probability, "b": probability}
+
+
 class Workspace:
-    """A project with a registry."""
+    """A project with a registry, of which all models can serve."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.tracker = FakeTracker()
+        self.tracker.answers = {str(number): answer for number in range(1, 9)}
 
     @property
     def champion(self) -> str | None:
@@ -65,7 +72,7 @@ def model(
     """Run the stage on a model that gets `hits` of each ten test images right: (version, promoted, because) of its report."""
 
     def step(workspace: Workspace) -> tuple[str, str, str]:
-        paths = write_finished_stages(workspace.root, hits, name, test_images, classes)
+        paths = write_finished_stages(workspace.root, hits, name, test_images, classes, TIMES)
         spec = paths.stage("preprocess") / "spec.json"
         spec.write_text(json.dumps({**json.loads(spec.read_text(encoding="utf-8")), "removed_classes": removed}), encoding="utf-8")
         report = register.run(config, paths, workspace.tracker)
@@ -264,7 +271,7 @@ def moved(hits: int, name: str, digest: str) -> Step:
     """As `model`, on test images of which earlier runs had two in train."""
 
     def step(workspace: Workspace) -> tuple[str, str, str]:
-        paths = write_finished_stages(workspace.root, hits, name, "j")
+        paths = write_finished_stages(workspace.root, hits, name, "j", times=TIMES)
         said = {"moved_images": {"to_test": 2, "to_train": 1, "digest": digest}}
         (paths.stage("ingest") / "report.json").write_text(json.dumps(said), encoding="utf-8")
         report = register.run(CONFIG, paths, workspace.tracker)

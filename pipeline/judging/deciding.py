@@ -20,6 +20,7 @@ from pipeline.judging.gate import confirm, judge
 from pipeline.judging.rivals import TestImages, answers_of
 from pipeline.judging.ruling import ClassChanges, Evidence
 from pipeline.registry.alias import NO_ALIAS, champion_of, is_champion, is_removed
+from pipeline.registry.story import ANCHOR
 from pipeline.registry.versions import known_classes
 from pipeline.tracking.lineage import MODEL_TAG
 from pipeline.tracking.run_log import ModelVersion, Registered, Tracker
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pipeline.params.reader import Config
     from pipeline.paths import Paths
 
-ANCHOR = "anchor"
 DECIMALS = 6
 MOVED_TAG = "moved_images"  # as in data/ingest/report.json: versions with the same value were trained and tested on the same sides
 Decision = dict[str, Any]

@@ -12,15 +12,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pipeline.dataset.shards import read_encoded_images
 from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file, write_json
-from pipeline.judging.deciding import ANCHOR, MOVED_TAG, Decided, Decision, anchor_number, decide, gate_params, in_experiment
+from pipeline.judging.deciding import MOVED_TAG, Decided, Decision, anchor_number, decide, gate_params, in_experiment
 from pipeline.judging.evidence import keep_evidence
 from pipeline.judging.rivals import TestImages, keep_own_answers, read_test_images
 from pipeline.judging.sentences import sentence
 from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
-from pipeline.registry.alias import CHAMPION_TAG, champion_of, got_alias_by_hand, is_champion, lost_alias_by_hand
+from pipeline.registry.alias import champion_of, got_alias_by_hand, is_champion, lost_alias_by_hand
+from pipeline.registry.moves import move, set_challenger
+from pipeline.registry.samples import keep_samples
+from pipeline.registry.servable import SPEC_TAG, check_servable
+from pipeline.registry.story import ANCHOR, CHAMPION
 from pipeline.registry.texts import describe_model, describe_version
 from pipeline.registry.versions import CLASSES_TAG, find_registered, in_tag
 from pipeline.tracking.lineage import MODEL_TAG, pipeline_run
@@ -61,6 +66,8 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     version = _register(version, name, decision, score, log, paths, tracker)
     if decision["promoted"] and not lost_alias_by_hand(version, registered) and not is_champion(version, registered):
         _promote(version, decision, registered, tracker)
+    elif not in_experiment():
+        set_challenger(tracker, version)
     outcome = _outcome(decision, version, tracker.registered(name))
     line = sentence(decision, version.version)
     said = {"model_name": name, "model_sha256": _model_sha256(paths), **outcome, "sentence": line, "decision": decision}
@@ -131,12 +138,17 @@ def _judged(version: ModelVersion | None, registered: Registered | None, images:
 
 
 def _promote(version: ModelVersion, decision: Decision, registered: Registered | None, tracker: Tracker) -> None:
-    """Move the aliases, `champion` last. Where there is no anchor yet, the champion that is replaced by one that is not worse becomes it."""
-    moves_anchor = decision.get("moves_anchor", False)
+    """Move the aliases, `champion` last, to a version that can serve.
+
+    Where there is no anchor yet, the champion becomes it before one that is not worse takes its place. Raises TrackingError if it cannot serve.
+    """
+    check_servable(tracker, version)
     champion = champion_of(registered)
-    if not moves_anchor and registered and champion and ANCHOR not in registered.aliases:
-        tracker.promote(champion, {}, (ANCHOR,))
-    tracker.promote(version, {CHAMPION_TAG: version.version}, (ANCHOR, "champion") if moves_anchor else ("champion",))
+    if decision.get("moves_anchor"):
+        move(tracker, version, ANCHOR, action="gate", why=decision["reason"])
+    elif champion and registered and ANCHOR not in registered.aliases:
+        move(tracker, champion, ANCHOR, action="gate", why="there was no anchor, and a model that is not worse becomes champion")
+    move(tracker, version, CHAMPION, action="gate", why=decision["reason"])
 
 
 def _register(
@@ -164,7 +176,9 @@ def _register(
         tags["dvc_lock_digest"] = digest
         log.set_tags({"dvc_lock_digest": digest})
     if version is None:
-        return tracker.register(name, log, tags)
+        tags[SPEC_TAG] = sha256_file(paths.stage("preprocess") / "spec.json")
+        samples = keep_samples(log, paths, read_encoded_images(paths.stage("ingest"), "test"))
+        return tracker.register(name, log, tags | samples)
     if version.tags.get("decision") != tags["decision"]:
         return tracker.tag_version(version, {key: tags[key] for key in SCORE_TAGS})
     return version
