@@ -42,41 +42,41 @@ WAYS_ON = "`pipeline promote VERSION --reason …` promotes it all the same"
         pytest.param(Evidence(), gate(0.95), False, None, "accuracy 0.9300 is below register.min_accuracy 0.95", id="not good enough"),
         pytest.param(
             against(BETTER), gate(), True, "better",
-            "accuracy 0.9300, +1.2 pt [+0.69, +1.71] against the champion on the same 10,000 images: better",
+            "accuracy 0.9300, +1.20 pt [+0.69, +1.71] against the champion on the same 10,000 images: better",
             id="better",
         ),
         pytest.param(
             against(EQUAL), gate(), True, "not worse",
-            "accuracy 0.9300, +0.4 pt [-0.08, +0.88] against the champion on the same 10,000 images: not worse (margin 1.0 pt)",
+            "accuracy 0.9300, +0.40 pt [-0.08, +0.88] against the champion on the same 10,000 images: not worse (margin 1.0 pt)",
             id="not worse",
         ),
         pytest.param(
             against(EQUAL), gate(promote_when="better"), False, "not worse",
-            "accuracy 0.9300, +0.4 pt [-0.08, +0.88] against the champion on the same 10,000 images: not worse (margin 1.0 pt), but "
+            "accuracy 0.9300, +0.40 pt [-0.08, +0.88] against the champion on the same 10,000 images: not worse (margin 1.0 pt), but "
             f"register.promote_when is better. The champion stays: about 29,434 test images would tell; {WAYS_ON}",
             id="not worse is not enough",
         ),  # 7.849 * 0.06 / 0.004^2 = 29433.3
         pytest.param(
             against(SMALLER), gate(margin=0.005), False, "can't tell",
-            "accuracy 0.9300, -0.4 pt [-0.87, +0.06] against the champion on the same 10,000 images: can't tell (margin 0.5 pt). "
+            "accuracy 0.9300, -0.40 pt [-0.87, +0.06] against the champion on the same 10,000 images: can't tell (margin 0.5 pt). "
             f"The champion stays: about 17,582 test images would tell; {WAYS_ON}",
             id="can't tell",
         ),  # 7.849 * 0.056 / 0.005^2 = 17581.6
         pytest.param(
             against(WORSE), gate(), False, "worse",
-            "accuracy 0.9300, -1.2 pt [-1.71, -0.69] against the champion on the same 10,000 images: worse (margin 1.0 pt)",
+            "accuracy 0.9300, -1.20 pt [-1.71, -0.69] against the champion on the same 10,000 images: worse (margin 1.0 pt)",
             id="worse",
         ),
         pytest.param(
             against(SMALLER, SMALLER), gate(), True, "not worse",
-            "accuracy 0.9300, -0.4 pt [-0.87, +0.06] against the champion on the same 10,000 images: not worse (margin 1.0 pt), and "
-            "-0.4 pt [-0.87, +0.06] against the anchor: not worse",
+            "accuracy 0.9300, -0.40 pt [-0.87, +0.06] against the champion on the same 10,000 images: not worse (margin 1.0 pt), and "
+            "-0.40 pt [-0.87, +0.06] against the anchor: not worse",
             id="not worse than both",
         ),
         pytest.param(
             against(SMALLER, (260, 340)), gate(), False, "not worse",
-            "accuracy 0.9300, -0.4 pt [-0.87, +0.06] against the champion on the same 10,000 images: not worse (margin 1.0 pt), but "
-            "-0.8 pt [-1.28, -0.32] against the anchor: worse",
+            "accuracy 0.9300, -0.40 pt [-0.87, +0.06] against the champion on the same 10,000 images: not worse (margin 1.0 pt), but "
+            "-0.80 pt [-1.28, -0.32] against the anchor: worse",
             id="worse than the anchor",
         ),
     ],

@@ -1,16 +1,20 @@
 """A model becomes champion only through the gate, once, and never from within an experiment; what is written is what is true now."""
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import TrackingError
 from pipeline.evaluation.paired import tango_interval
 from pipeline.judging.sentences import interval
 from pipeline.params.reader import Config, load_config
+from pipeline.paths import Paths
 from pipeline.stages import register
 from pipeline.tracking.run_log import ModelVersion, Registered
 from tests.fakes import FakeTracker
@@ -335,3 +339,215 @@ def test_a_version_that_an_older_project_registered_without_class_names_is_found
     NEW(workspace)
 
     assert [json.loads(known.tags.get("class_names", "[]")) for known in workspace.tracker.versions] == [[]]
+
+
+class Anchored:
+    """A year of models that are each a little worse than the champion, as seen on 1,000 test images: the first ones of each class right."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    def register(self, right: int, name: str, config: Config = CONFIG) -> str:
+        """Run the stage on a model that gets the first `right` test images right; the reason of the decision."""
+        paths = write_finished_stages(self.workspace.root, 10, name, times=TIMES)
+        file = paths.stage("evaluate") / "predictions.parquet"
+        table = pq.read_table(file).to_pydict()
+        other = {"a": "b", "b": "a"}
+        table["predicted"] = [label if i < right else other[label] for i, label in enumerate(table["label"])]
+        pq.write_table(pa.table(table), file)
+        return str(register.run(config, paths, self.workspace.tracker)["because"])
+
+    @property
+    def aliases(self) -> tuple[str | None, str | None]:
+        """The versions that are champion and anchor."""
+        found = self.workspace.tracker.aliases.get("flowers", {})
+        return self.workspace.champion, found.get("anchor")
+
+
+def test_small_losses_do_not_add_up_and_only_a_better_model_moves_the_anchor(workspace: Workspace) -> None:
+    year = Anchored(workspace)
+    wide = gate(margin=0.02)
+    year.register(900, "first")
+    assert year.aliases == ("1", "1")
+
+    assert "not worse (margin 2.0 pt)" in year.register(890, "a little worse", wide)
+    assert year.aliases == ("2", "1")
+
+    reason = year.register(880, "a little worse again", wide)
+    assert "-1.00 pt [-1.83, -0.54] against the champion on the same 1,000 images: not worse (margin 2.0 pt), but -2.00 pt" in reason
+    assert "against the anchor: worse" in reason
+    assert year.aliases == ("2", "1")
+
+    assert ": better" in year.register(960, "better", wide)
+    assert year.aliases == ("4", "4")
+
+
+def test_a_champion_from_before_there_were_anchors_becomes_the_anchor(workspace: Workspace) -> None:
+    year = Anchored(workspace)
+    year.register(900, "first")
+    workspace.tracker.aliases.clear()
+
+    year.register(890, "a little worse", gate(margin=0.02))
+
+    assert year.aliases == ("2", "1")
+
+
+def test_the_decision_has_all_that_it_rests_on(workspace: Workspace) -> None:
+    year = Anchored(workspace)
+    year.register(900, "first")
+    year.register(910, "second")
+
+    written = json.loads(workspace.decision)
+    decision = written["decision"]
+    assert written["sentence"] == "v2 vs champion v1: +1.00 pt [+0.54, +1.83] on 1,000 images -> promoted (better)"
+    assert decision["champion"]["comparison"] == {
+        "test": "Tango score interval, McNemar mid-p",
+        "n": 1000,
+        "groups": 1000,
+        "b": 10,
+        "c": 0,
+        "both_wrong_differently": 0,
+        "difference": 0.01,
+        "interval": [0.005441, 0.018309],
+        "p_value": 0.000977,  # 2 * 2^-10 - 2^-10
+    }
+    assert (decision["verdict"], decision["judged"], decision["images_needed"]) == ("better", 2, None)
+    assert decision["margin"] == pytest.approx((7.849 * 0.01 / 1000) ** 0.5, abs=1e-5)
+    assert decision["power"] == pytest.approx(0.8, abs=1e-3)
+    text = workspace.tracker.descriptions["2"]
+    assert "| right → wrong | 0 |\n| wrong → right | 10 |\n| wrong → other wrong | 0 |" in text
+    assert "these test images have judged 2 models, this one included" in text
+    (run,) = [run for run in workspace.tracker.runs if run.tags.get("verdict") == written["sentence"]]
+    assert run.last("vs_champion") == 0.01
+
+
+def test_the_images_that_changed_and_the_champions_answers_are_kept_with_the_run(workspace: Workspace) -> None:
+    year = Anchored(workspace)
+    year.register(900, "first")
+    year.register(902, "second")
+
+    (run,) = [run for run in workspace.tracker.runs if "register/flips.csv" in run.files]
+    assert run.files["register/flips.csv"].decode().splitlines() == [
+        "kind,path,sha256,label,champion,challenger",
+        "wrong to right,900.png,i900,a,b,a",
+        "wrong to right,901.png,i901,a,b,a",
+    ]
+    assert b"What changed against the champion" in run.files["register/flips.html"]
+    answers = pq.read_table(io.BytesIO(run.files["register/champion_answers.parquet"])).to_pydict()
+    assert sum(label == said for label, said in zip(answers["label"], answers["predicted"], strict=True)) == 900
+
+
+def test_no_version_is_scored_twice_on_the_same_images(workspace: Workspace) -> None:
+    NEW(workspace)
+    asked: list[int] = []
+    workspace.tracker.predictors["1"] = lambda images: asked.extend(map(int, images)) or ["a"] * len(images)  # type: ignore[func-returns-value]
+    OTHER = model(6, "other", "j")  # noqa: N806
+    OTHER(workspace)
+    assert len(asked) == IMAGES
+
+    workspace.tracker.versions.pop()
+    workspace.tracker.champions["flowers"] = workspace.tracker.versions[0]
+    OTHER(workspace)
+
+    assert len(asked) == IMAGES
+
+
+def test_a_champion_whose_files_are_gone_is_named_and_nothing_is_decided(workspace: Workspace) -> None:
+    NEW(workspace)
+
+    with pytest.raises(
+        TrackingError, match=r"The champion cannot be scored on the test images, so nothing was decided: .*version 1 cannot be loaded"
+    ):
+        model(10, "better", "j")(workspace)
+
+    assert (workspace.champion, len(workspace.tracker.versions)) == ("1", 1)
+
+
+def test_no_alias_moves_to_a_model_that_cannot_serve(workspace: Workspace) -> None:
+    OLD(workspace)
+    del workspace.tracker.answers["2"]
+
+    with pytest.raises(TrackingError, match=r"version 2 cannot serve, so no alias was moved"):
+        NEW(workspace)
+    assert workspace.champion == "1"
+
+    workspace.tracker.answers["2"] = answer
+    assert NEW(workspace)[:2] == ("2", "true")
+
+
+def test_a_class_that_the_champion_does_not_know_is_left_out_of_the_comparison(workspace: Workspace) -> None:
+    NEW(workspace)
+    predicts(1, "aaaaabbbba")(workspace)
+    paths = write_finished_stages(workspace.root, 9, "with a fox", "j", ("a", "b", "fox"), TIMES)
+    for file in (paths.stage("evaluate") / "predictions.parquet", paths.stage("ingest") / "index.parquet"):
+        table = pq.read_table(file).to_pydict()
+        first = len(table["label"]) - IMAGES
+        table["label"][first : first + 10] = ["fox"] * 10
+        pq.write_table(pa.table(table, pq.read_schema(file)), file)
+
+    report = register.run(CONFIG, paths, workspace.tracker)
+
+    because = str(report["because"])
+    assert "+0.00 pt [-0.39, +0.39] against the champion on the same 990 images: not worse" in because
+    assert because.endswith("; compared without the images of fox, which the champion does not know; it never predicts fox")
+
+
+def test_a_model_against_itself_is_the_champion_already(workspace: Workspace) -> None:
+    assert [NEW(workspace)[2], NEW(workspace)[2]] == [FIRST, FIRST]
+
+
+class Faulty:
+    """A tracker of which one call to the registry fails."""
+
+    def __init__(self, tracker: FakeTracker, failing: int) -> None:
+        self._tracker = tracker
+        self._failing = failing
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._tracker, name)
+        if not callable(found):
+            return found
+
+        def call(*arguments: object, **named: object) -> object:
+            self.calls.append(name)
+            if len(self.calls) == self._failing:
+                raise TrackingError("503")
+            return found(*arguments, **named)
+
+        return call
+
+
+def better_model(root: Path) -> Paths:
+    return write_finished_stages(root, 9, "new", times=TIMES)
+
+
+def test_whatever_call_fails_nothing_is_half_done_and_the_next_run_ends_as_if_none_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+    undisturbed = Workspace(tmp_path / "undisturbed")
+    OLD(undisturbed)
+    counted = Faulty(undisturbed.tracker, 0)
+    register.run(CONFIG, better_model(undisturbed.root), counted)  # type: ignore[arg-type]
+    calls = len(counted.calls)
+    assert calls > 20
+    moved = [i for i, name in enumerate(counted.calls, 1) if name == "set_alias"][1]  # anchor, then champion, then previous
+
+    for failing in range(1, calls + 1):
+        workspace = Workspace(tmp_path / str(failing))
+        OLD(workspace)
+        paths = better_model(workspace.root)
+        tracker = Faulty(workspace.tracker, failing)
+        with pytest.raises(TrackingError, match="503"):
+            register.run(CONFIG, paths, tracker)  # type: ignore[arg-type]
+        if failing <= moved:
+            assert workspace.champion == "1"
+
+        for run in workspace.tracker.runs:
+            run.owed.clear()  # kept in memory by the process that failed
+        register.run(CONFIG, paths, workspace.tracker)
+
+        assert (workspace.champion, workspace.decision) == ("2", undisturbed.decision), counted.calls[failing - 1]
+        assert workspace.tracker.aliases == undisturbed.tracker.aliases
+        assert len(workspace.tracker.versions) == 2

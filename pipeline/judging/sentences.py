@@ -14,15 +14,12 @@ def points(share: float) -> str:
     return text[:-1] if text.endswith("0") else text
 
 
-def signed_points(share: float) -> str:
-    """The same with its sign: `+0.4`, `-0.08`, `+0.0`."""
-    text = f"{100 * share:+.2f}".replace("-0.00", "+0.00")
-    return text[:-1] if text.endswith("0") else text
-
-
 def interval(difference: float, low: float, high: float) -> str:
-    """A difference with its interval: `+0.4 pt [-0.2, +1.0]`."""
-    return f"{signed_points(difference)} pt [{signed_points(low)}, {signed_points(high)}]"
+    """A difference with its interval: `+0.4 pt [-0.2, +1.0]`, all with one decimal where that says all, else with two."""
+    values = [round(100 * share, 2) + 0.0 for share in (difference, low, high)]  # + 0.0: no -0.00
+    digits = 1 if all(value == round(value, 1) for value in values) else 2
+    middle, start, end = (f"{value:+.{digits}f}" for value in values)
+    return f"{middle} pt [{start}, {end}]"
 
 
 def sentence(decision: Mapping[str, Any], version: str) -> str:

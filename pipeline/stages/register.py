@@ -22,7 +22,8 @@ from pipeline.judging.sentences import sentence
 from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
 from pipeline.registry.alias import champion_of, got_alias_by_hand, is_champion, lost_alias_by_hand
-from pipeline.registry.moves import move, set_challenger
+from pipeline.registry.history import LONGEST_REASON
+from pipeline.registry.moves import is_begun, move, set_challenger
 from pipeline.registry.samples import keep_samples
 from pipeline.registry.servable import SPEC_TAG, check_servable
 from pipeline.registry.story import ANCHOR, CHAMPION
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 UPSTREAM = STAGES[: STAGES.index("register")]
 TEST_TAG = "test_sha256"
+VERDICT_TAG = "verdict"
 SCORE_TAGS = (
     "decision",
     "decided_at",
@@ -64,14 +66,15 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     decision = _earlier_decision(version, registered, images, config) or _decide(log, images, version, registered, config, paths, tracker)
     score = count_hits(images.labels.tolist(), images.predicted.tolist())
     version = _register(version, name, decision, score, log, paths, tracker)
-    if decision["promoted"] and not lost_alias_by_hand(version, registered) and not is_champion(version, registered):
-        _promote(version, decision, registered, tracker)
+    line = sentence(decision, version.version)
+    if decision["promoted"] and not lost_alias_by_hand(version, registered):
+        _promote(version, decision, line, registered, tracker)
     elif not in_experiment():
         set_challenger(tracker, version)
     outcome = _outcome(decision, version, tracker.registered(name))
-    line = sentence(decision, version.version)
     said = {"model_name": name, "model_sha256": _model_sha256(paths), **outcome, "sentence": line, "decision": decision}
     write_json(paths.stage("register") / "decision.json", said)
+    _log_comparison(log, decision, line)
     _describe(tracker, log, version, describe_version(score, decision, line, log, paths), paths)
     return {"model": name, "version": version.version, "promoted": str(outcome["promoted"]).lower(), "because": outcome["reason"]}
 
@@ -107,10 +110,13 @@ def _earlier_decision(version: ModelVersion | None, registered: Registered | Non
 
 
 def _same_rivals(decision: Decision, version: ModelVersion, registered: Registered | None) -> bool:
-    """Whether champion and anchor are those that the model was compared with."""
+    """Whether champion and anchor are those that the model was compared with, or the model was about to take both places when it was stopped."""
     champion = champion_of(registered)
-    now = (champion.version if champion else None, anchor_number(version, registered))
-    return now == tuple((decision.get(role) or {}).get("version") for role in ("champion", ANCHOR))
+    before = [(decision.get(role) or {}).get("version") for role in (CHAMPION, ANCHOR)]
+    if before[0] != (champion.version if champion else None):
+        return False
+    took_anchor = decision.get("moves_anchor") and registered is not None and registered.aliases.get(ANCHOR) == version.version
+    return bool(took_anchor) or before[1] == anchor_number(version, registered)
 
 
 def _decide(
@@ -137,18 +143,24 @@ def _judged(version: ModelVersion | None, registered: Registered | None, images:
     return 1 + sum(found.tags.get(TEST_TAG) == images.digest for found in known if version is None or found.version != version.version)
 
 
-def _promote(version: ModelVersion, decision: Decision, registered: Registered | None, tracker: Tracker) -> None:
-    """Move the aliases, `champion` last, to a version that can serve.
+def _promote(version: ModelVersion, decision: Decision, line: str, registered: Registered | None, tracker: Tracker) -> None:
+    """Move the aliases, `champion` last, to a version that can serve; or end a move that was stopped half way.
 
     Where there is no anchor yet, the champion becomes it before one that is not worse takes its place. Raises TrackingError if it cannot serve.
     """
+    why = line[:LONGEST_REASON]
+    if registered and is_champion(version, registered):
+        if is_begun(registered, CHAMPION, "gate", why) == version.version:
+            move(tracker, version, CHAMPION, action="gate", why=why)
+        return
     check_servable(tracker, version)
     champion = champion_of(registered)
-    if decision.get("moves_anchor"):
-        move(tracker, version, ANCHOR, action="gate", why=decision["reason"])
-    elif champion and registered and ANCHOR not in registered.aliases:
+    anchor = registered.aliases.get(ANCHOR) if registered else None
+    if decision.get("moves_anchor") and (anchor != version.version or (registered and is_begun(registered, ANCHOR, "gate", why))):
+        move(tracker, version, ANCHOR, action="gate", why=why)
+    elif champion and anchor is None:
         move(tracker, champion, ANCHOR, action="gate", why="there was no anchor, and a model that is not worse becomes champion")
-    move(tracker, version, CHAMPION, action="gate", why=decision["reason"])
+    move(tracker, version, CHAMPION, action="gate", why=why)
 
 
 def _register(
@@ -196,6 +208,14 @@ def _outcome(decision: Decision, version: ModelVersion, registered: Registered |
         reason = f"{reason}; but the alias champion was {what}"
     now = {"model_sha256": champion.tags.get(MODEL_TAG)} if champion else None
     return {"promoted": promoted, "reason": reason, "champion": now}
+
+
+def _log_comparison(log: Run, decision: Decision, line: str) -> None:
+    """Log the sentence and the difference in accuracy, with its interval, to the run, where runs are compared."""
+    log.set_tags({VERDICT_TAG: line})
+    if found := (decision["champion"] or {}).get("comparison"):
+        low, high = found["interval"]
+        log.log_metrics({"vs_champion": found["difference"], "vs_champion_low": low, "vs_champion_high": high})
 
 
 def _describe(tracker: Tracker, log: Run, version: ModelVersion, text: str, paths: Paths) -> None:
