@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation.comparison import ClassDrop, Comparison, class_drops, compare, untested
+from pipeline.evaluation.comparison import ClassDrop, Comparison, Pair, class_drops, compare, untested
 
 
 def answers(
@@ -17,13 +17,17 @@ def answers(
 
 def between(right_only_new: int, right_only_old: int, images: int) -> Comparison:
     labels, new, old = answers(right_only_new, right_only_old, images - right_only_new - right_only_old)
-    return compare(labels, new, old, np.arange(images))
+    return compare(pair(labels, new, old, np.arange(images)))
+
+
+def pair(labels: np.ndarray, new: np.ndarray, old: np.ndarray, groups: np.ndarray, against: str = "champion") -> Pair:
+    return Pair(against, labels, new, old, groups, ["cat", "dog", "fox"])
 
 
 def test_images_are_counted_by_what_changed() -> None:
     labels, new, old = answers(1, 7, 11, 2)
 
-    found = compare(labels, new, old, np.arange(21))
+    found = compare(pair(labels, new, old, np.arange(21)))
 
     assert (found.images, found.gained, found.lost, found.changed, found.groups) == (21, 1, 7, 2, 21)
     assert (round(found.low, 4), round(found.high, 4), round(found.p_value, 4)) == (-0.5172, -0.0260, 0.0391)
@@ -62,7 +66,7 @@ def test_the_number_of_images_that_would_tell() -> None:
 def test_copies_count_as_one_image() -> None:
     labels, new, old = (np.repeat(values, 4) for values in answers(30, 20, 950))
 
-    found = compare(labels, new, old, np.repeat(np.arange(1000), 4))
+    found = compare(pair(labels, new, old, np.repeat(np.arange(1000), 4)))
 
     alone = between(30, 20, 1000)
     assert (found.images, found.groups, found.test) == (4000, 1000, "cluster bootstrap over groups of images")
@@ -76,9 +80,21 @@ def test_classes_that_dropped_are_named_with_their_shares() -> None:
     old, new = labels.copy(), labels.copy()
     new[:30] = "dog"
 
-    assert class_drops(labels, new, old, np.arange(200), ["cat", "dog", "fox"], 0.05) == [ClassDrop("cat", 1.0, 0.7)]
-    assert class_drops(labels, new, old, np.arange(200), ["cat", "dog", "fox"], 0.4) == []
-    assert untested(labels, ["cat", "dog", "fox"]) == ["fox"]
+    found = pair(labels, new, old, np.arange(200))
+    assert class_drops([found], 0.05) == [ClassDrop("cat", 1.0, 0.7, "champion")]
+    assert class_drops([found], 0.4) == []
+    assert untested(found) == ["fox"]
+
+
+def test_a_class_that_dropped_against_the_anchor_alone_is_found() -> None:
+    labels = np.repeat(["cat", "dog"], 100)
+    new = labels.copy()
+    new[:30] = "dog"
+
+    drops = class_drops([pair(labels, new, new, np.arange(200)), pair(labels, new, labels, np.arange(200), "anchor")], 0.05)
+
+    assert drops == [ClassDrop("cat", 1.0, 0.7, "anchor")]
+    assert class_drops([], 0.05) == []
 
 
 def test_a_drop_within_one_group_of_copies_is_no_evidence() -> None:
@@ -87,4 +103,4 @@ def test_a_drop_within_one_group_of_copies_is_no_evidence() -> None:
     new[:30] = "dog"
     groups = np.repeat(np.arange(7), 30)[:200]
 
-    assert class_drops(labels, new, old, groups, ["cat", "dog"], 0.05) == []
+    assert class_drops([pair(labels, new, old, groups)], 0.05) == []

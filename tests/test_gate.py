@@ -119,13 +119,14 @@ def test_a_model_that_lost_a_class_of_the_champion_does_not_replace_it() -> None
 
 
 def test_a_better_model_with_a_class_that_dropped_is_not_promoted() -> None:
-    evidence = Evidence(True, counts(*BETTER), drops=[ClassDrop("cat, black", 0.95, 0.8), ClassDrop("dog", 0.9, 0.7)])
+    evidence = Evidence(True, counts(*BETTER), drops=[ClassDrop("cat, black", 0.95, 0.8, "champion"), ClassDrop("dog", 0.9, 0.7, "anchor")])
 
     ruling = judge(score(), evidence, gate())
 
     assert not ruling.promoted
     assert ruling.reason.endswith(
-        'images: better, but worse by more than register.max_class_drop 0.05 at "cat, black" (0.9500 to 0.8000), dog (0.9000 to 0.7000)'
+        'better, but worse by more than register.max_class_drop 0.05 at "cat, black" (0.9500 to 0.8000), '
+        "dog (0.9000 to 0.7000, against the anchor)"
     )
 
 

@@ -1,6 +1,6 @@
 """Two models on the same images: which changed, by how much accuracy differs, and the verdict. Arrays of names in, values out."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,12 +16,28 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
+class Pair:
+    """What a new and an old model answer to the same N images: labels, new, old, class names (N,). groups: int (N,), images that belong together.
+
+    `class_names`: the classes that both know. `against`: who the old model is.
+    """
+
+    against: str
+    labels: np.ndarray
+    new: np.ndarray
+    old: np.ndarray
+    groups: np.ndarray
+    class_names: Sequence[str]
+
+
+@dataclass(frozen=True)
 class ClassDrop:
-    """A class that the new model is shown to get right less often, by more than the limit: shares of its images, 0 to 1."""
+    """A class that the new model is shown to get right less often, by more than the limit: shares of its images, 0 to 1. `against`: as in Pair."""
 
     name: str
     before: float
     after: float
+    against: str
 
 
 @dataclass(frozen=True)
@@ -89,47 +105,48 @@ class Comparison:
         return round(images_needed(self.discordance, lead) * self.design_effect)
 
 
-def compare(labels: np.ndarray, new: np.ndarray, old: np.ndarray, groups: np.ndarray) -> Comparison:
-    """The comparison of two models' predictions. labels, new, old: class names (N,), N at least 1. groups: int (N,)."""
-    new_right, old_right = new == labels, old == labels
+def compare(pair: Pair) -> Comparison:
+    """The comparison of two models' answers to N images, N at least 1."""
+    new_right, old_right = pair.new == pair.labels, pair.old == pair.labels
     differences = new_right.astype(np.int64) - old_right
     gained, lost = int((differences > 0).sum()), int((differences < 0).sum())
-    changed = int((~new_right & ~old_right & (new != old)).sum())
-    number = len(np.unique(groups))
-    low, high = narrow = tuple(float(end) for end in tango_interval(gained, lost, len(labels)))
-    if number < len(labels):
-        low, high = cluster_interval(differences, groups)
+    changed = int((~new_right & ~old_right & (pair.new != pair.old)).sum())
+    images, groups = len(pair.labels), len(np.unique(pair.groups))
+    low, high = narrow = tuple(float(end) for end in tango_interval(gained, lost, images))
+    if groups < images:
+        low, high = cluster_interval(differences, pair.groups)
     effect = max(1.0, ((high - low) / (narrow[1] - narrow[0])) ** 2)
-    return Comparison(len(labels), number, gained, lost, changed, low, high, float(mid_p(gained, lost)), effect)
+    return Comparison(images, groups, gained, lost, changed, low, high, float(mid_p(gained, lost)), effect)
 
 
-def class_drops(
-    labels: np.ndarray, new: np.ndarray, old: np.ndarray, groups: np.ndarray, class_names: Collection[str], limit: float
-) -> list[ClassDrop]:
-    """The classes, all with images, that are shown to have dropped by more than `limit`, in their order.
+def class_drops(pairs: Sequence[Pair], limit: float) -> list[ClassDrop]:
+    """The classes that are shown to have dropped by more than `limit` against any of the old models, corrected for the number of all comparisons.
 
-    Arrays as in `compare`. A class is counted as so many images as it has groups: copies of an image are no further evidence.
+    A class is counted as so many images as it has groups: copies of an image are no further evidence.
     """
-    names = [name for name in class_names if (labels == name).any()]
-    counts = np.array([_counts(labels, new, old, groups, name) for name in names]).reshape(len(names), 4)
-    gained, lost, images, units = counts.T
+    rows = [(pair, name, counts) for pair in pairs for name, counts in zip(pair.class_names, _by_class(pair), strict=True) if counts[2]]
+    if not rows:
+        return []
+    new, old, images, units, gained, lost = np.array([counts for _, _, counts in rows]).T
     shares = units / images
-    is_down = dropped(np.ceil(gained * shares), np.floor(lost * shares), units, limit) if names else np.zeros(0, bool)
-    return [_drop(labels, new, old, name) for name, down in zip(names, is_down, strict=True) if down]
+    is_down = dropped(np.ceil(gained * shares), np.floor(lost * shares), units, limit)
+    return [
+        ClassDrop(rows[i][1], float(old[i] / images[i]), float(new[i] / images[i]), rows[i][0].against) for i in np.flatnonzero(is_down)
+    ]
 
 
-def untested(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
+def untested(pair: Pair) -> list[str]:
     """The classes without images, in their order."""
-    there = set(labels.tolist())
-    return [name for name in class_names if name not in there]
+    there = set(pair.labels.tolist())
+    return [name for name in pair.class_names if name not in there]
 
 
-def _counts(labels: np.ndarray, new: np.ndarray, old: np.ndarray, groups: np.ndarray, name: str) -> tuple[int, int, int, int]:
-    rows = labels == name
-    new_right, old_right = new[rows] == name, old[rows] == name
-    return int((new_right & ~old_right).sum()), int((old_right & ~new_right).sum()), int(rows.sum()), len(np.unique(groups[rows]))
-
-
-def _drop(labels: np.ndarray, new: np.ndarray, old: np.ndarray, name: str) -> ClassDrop:
-    rows = labels == name
-    return ClassDrop(name, float((old[rows] == name).mean()), float((new[rows] == name).mean()))
+def _by_class(pair: Pair) -> np.ndarray:
+    """int (K, 6): images of each class that the new model gets right, the old one, all, groups, and those that only the new or only the old gets right."""
+    place = {name: k for k, name in enumerate(pair.class_names)}
+    code = np.array([place[label] for label in pair.labels.tolist()], np.int64)
+    new, old = pair.new == pair.labels, pair.old == pair.labels
+    group = np.unique(pair.groups, return_inverse=True)[1]
+    in_groups = np.unique(np.stack([code, group], axis=1), axis=0)[:, 0]
+    members = (code[new], code[old], code, in_groups, code[new & ~old], code[old & ~new])
+    return np.stack([np.bincount(found, minlength=len(place)) for found in members], axis=1)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.errors import TrackingError
-from pipeline.evaluation.comparison import Comparison, class_drops, compare, untested
+from pipeline.evaluation.comparison import Comparison, Pair, class_drops, compare, untested
 from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json
 from pipeline.judging.gate import confirm, judge
 from pipeline.judging.rivals import TestImages, answers_of
-from pipeline.judging.ruling import ClassChanges, Evidence
+from pipeline.judging.ruling import ClassChanges, Evidence, Ruling
 from pipeline.registry.alias import NO_ALIAS, champion_of, is_champion, is_removed
-from pipeline.registry.story import ANCHOR
+from pipeline.registry.story import ANCHOR, CHAMPION
 from pipeline.registry.versions import known_classes
 from pipeline.tracking.lineage import MODEL_TAG
 from pipeline.tracking.run_log import ModelVersion, Registered, Tracker
@@ -70,7 +70,38 @@ def decide(
 ) -> Decided:
     """The decision on the model in data/train, which is `version` if it is registered. Raises TrackingError if champion or anchor cannot be scored."""
     score = count_hits(images.labels.tolist(), images.predicted.tolist())
-    decision: Decision = {
+    decision = _question(score, images, config)
+    if is_champion(version, registered):
+        return Decided({**decision, "promoted": True, "reason": confirm(score, config.register_)})
+    champion, number = champion_of(registered), anchor_number(version, registered)
+    anchor = tracker.version(registered.name, number) if registered and number else None
+    answers = _answers(CHAMPION, champion, images, paths, tracker) if champion else None
+    anchor_answers = _answers(ANCHOR, anchor, images, paths, tracker) if anchor else None
+    spec = read_json(paths.stage("preprocess") / "spec.json")
+    pairs = (
+        _pair(alias, rival, said, images, spec["class_names"])
+        for alias, rival, said in ((CHAMPION, champion, answers), (ANCHOR, anchor, anchor_answers))
+    )
+    evidence = _evidence(champion, *pairs, config.register_.max_class_drop, spec)
+    ruling = judge(score, evidence, config.register_)
+    reason = ruling.reason + _trained_on_test_images(champion, score, paths)
+    decision |= {
+        "champion": _rival(champion, answers, evidence.champion, images),
+        "anchor": _rival(anchor, anchor_answers, evidence.anchor, images),
+        **_ruled(ruling, evidence),
+    }
+    if ruling.promoted and is_removed(registered):
+        return Decided({**decision, "put_off": True, "promoted": False, "reason": f"{_accuracy(score)}; it passes, {NO_ALIAS}"}, answers)
+    if ruling.promoted and in_experiment():
+        return Decided(
+            {**decision, "promoted": False, "reason": f"{reason}; it passes, but an experiment does not move the alias"}, answers
+        )
+    return Decided({**decision, "promoted": ruling.promoted, "reason": reason}, answers)
+
+
+def _question(score: Score, images: TestImages, config: Config) -> Decision:
+    """What is decided on: the model's score, the test images and the parameters."""
+    return {
         "accuracy": round(score.accuracy, DECIMALS),
         "hits": score.hits,
         "images": score.images,
@@ -81,33 +112,6 @@ def decide(
         "anchor": None,
         "experiment": in_experiment(),
     }
-    if is_champion(version, registered):
-        return Decided({**decision, "promoted": True, "reason": confirm(score, config.register_)})
-    champion, number = champion_of(registered), anchor_number(version, registered)
-    anchor = tracker.version(registered.name, number) if registered and number else None
-    answers = _answers("champion", champion, images, paths, tracker) if champion else None
-    anchor_answers = _answers(ANCHOR, anchor, images, paths, tracker) if anchor else None
-    evidence = _evidence(images, (champion, answers), (anchor, anchor_answers), config.register_.max_class_drop, paths)
-    ruling = judge(score, evidence, config.register_)
-    reason = ruling.reason + _trained_on_test_images(champion, score, paths)
-    decision |= {
-        "champion": _rival(champion, answers, evidence.champion, images),
-        "anchor": _rival(anchor, anchor_answers, evidence.anchor, images),
-        "verdict": ruling.verdict,
-        "margin": None if ruling.margin is None else round(ruling.margin, DECIMALS),
-        "power": None if ruling.margin is None or not evidence.champion else round(evidence.champion.power(ruling.margin), 4),
-        "images_needed": ruling.images_needed,
-        "dropped_classes": [asdict(drop) for drop in evidence.drops],
-        "untested_classes": list(evidence.untested),
-        "moves_anchor": ruling.moves_anchor,
-    }
-    if ruling.promoted and is_removed(registered):
-        return Decided({**decision, "put_off": True, "promoted": False, "reason": f"{_accuracy(score)}; it passes, {NO_ALIAS}"}, answers)
-    if ruling.promoted and in_experiment():
-        return Decided(
-            {**decision, "promoted": False, "reason": f"{reason}; it passes, but an experiment does not move the alias"}, answers
-        )
-    return Decided({**decision, "promoted": ruling.promoted, "reason": reason}, answers)
 
 
 def _accuracy(score: Score) -> str:
@@ -124,38 +128,44 @@ def _answers(alias: str, version: ModelVersion, images: TestImages, paths: Paths
         ) from None
 
 
-Answered = tuple[ModelVersion | None, np.ndarray | None]
-
-
-def _evidence(images: TestImages, champion: Answered, anchor: Answered, limit: float, paths: Paths) -> Evidence:
-    """What the gate is told, on the images of the classes that the new model and its rival both know."""
-    version, answers = champion
+def _pair(alias: str, version: ModelVersion | None, answers: np.ndarray | None, images: TestImages, class_names: list[str]) -> Pair | None:
+    """The answers to the images of the classes that both know; None without a version."""
     if version is None or answers is None:
-        return Evidence()
-    spec = read_json(paths.stage("preprocess") / "spec.json")
-    ours, theirs, confirmed = spec["class_names"], known_classes(version), set(spec.get("removed_classes", []))
-    lost = set(theirs) - set(ours)
-    common = [name for name in ours if name in theirs or not theirs]
+        return None
+    theirs = known_classes(version)
+    common = [name for name in class_names if name in theirs or not theirs]
     shared = np.isin(images.labels, np.array(common, dtype=object))
-    arrays = (images.labels[shared], images.predicted[shared], answers[shared], images.groups[shared])
+    return Pair(alias, images.labels[shared], images.predicted[shared], answers[shared], images.groups[shared], common)
+
+
+def _evidence(champion: ModelVersion | None, pair: Pair | None, anchor: Pair | None, limit: float, spec: Mapping[str, Any]) -> Evidence:
+    """What the gate is told."""
+    if champion is None or pair is None:
+        return Evidence()
+    ours, confirmed = spec["class_names"], set(spec.get("removed_classes", []))
+    lost = set(known_classes(champion)) - set(ours)
     return Evidence(
         has_champion=True,
-        champion=compare(*arrays) if shared.any() else None,
-        anchor=_against(images, anchor),
-        classes=ClassChanges(lost - confirmed, lost & confirmed, [name for name in ours if name not in common]),
-        drops=class_drops(*arrays, common, limit) if limit < 1 else (),
-        untested=untested(arrays[0], common),
+        champion=compare(pair) if len(pair.labels) else None,
+        anchor=compare(anchor) if anchor and len(anchor.labels) else None,
+        classes=ClassChanges(lost - confirmed, lost & confirmed, [name for name in ours if name not in pair.class_names]),
+        drops=class_drops([pair, *([anchor] if anchor else [])], limit) if limit < 1 else (),
+        untested=untested(pair),
     )
 
 
-def _against(images: TestImages, rival: Answered) -> Comparison | None:
-    """The comparison with a rival on the images of the classes that it knows; None without a rival or such images."""
-    version, answers = rival
-    if version is None or answers is None:
-        return None
-    known = np.array(known_classes(version) or sorted(set(images.labels.tolist())), dtype=object)
-    shared = np.isin(images.labels, known)
-    return compare(images.labels[shared], images.predicted[shared], answers[shared], images.groups[shared]) if shared.any() else None
+def _ruled(ruling: Ruling, evidence: Evidence) -> Decision:
+    """The ruling without its outcome and reason."""
+    compared = evidence.champion if ruling.margin is not None else None
+    return {
+        "verdict": ruling.verdict,
+        "margin": None if ruling.margin is None else round(ruling.margin, DECIMALS),
+        "power": round(compared.power(ruling.margin), 4) if compared and ruling.margin is not None else None,
+        "images_needed": ruling.images_needed,
+        "dropped_classes": [asdict(drop) for drop in evidence.drops],
+        "untested_classes": list(evidence.untested),
+        "moves_anchor": ruling.moves_anchor,
+    }
 
 
 def _rival(version: ModelVersion | None, answers: np.ndarray | None, comparison: Comparison | None, images: TestImages) -> Decision | None:

@@ -156,7 +156,10 @@ def _fault(score: Score, gate: Register) -> str:
 
 
 def _dropped(drops: Collection[ClassDrop]) -> str:
-    named = ", ".join(f"{in_list(drop.name)} ({drop.before:.4f} to {drop.after:.4f})" for drop in list(drops)[:NAMED])
+    named = ", ".join(
+        f"{in_list(drop.name)} ({drop.before:.4f} to {drop.after:.4f}{'' if drop.against == 'champion' else f', against the {drop.against}'})"
+        for drop in list(drops)[:NAMED]
+    )
     return named + (f" and {len(drops) - NAMED:,} more" if len(drops) > NAMED else "")
 
 

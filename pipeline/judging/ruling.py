@@ -20,7 +20,7 @@ class Evidence:
     """A model against the champion, and against the anchor where that is another version, on the test images of the classes that both know.
 
     `champion` is None if there is no champion, or no image to compare on. `has_champion`: whether there is one. `drops`: classes that dropped
-    by more than the limit. `untested`: classes that both know and that have no test images.
+    by more than the limit against either. `untested`: classes that both know and that have no test images.
     """
 
     has_champion: bool = False
