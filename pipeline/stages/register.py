@@ -23,6 +23,7 @@ from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file, write_json
 from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
+from pipeline.pedigree.recorded import lineage_tags, log_origin
 from pipeline.registry.alias import NO_ALIAS, champion_of, got_alias_by_hand, is_champion, is_removed, lost_alias_by_hand
 from pipeline.registry.gate import confirm, pass_gate
 from pipeline.registry.moves import move, set_challenger
@@ -67,7 +68,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     registered = tracker.registered(name)
     version = find_registered(tracker, name, digest, _class_names(paths))
     decision = _earlier_decision(version, registered, config, paths) or _decide(score, version, registered, config, paths, tracker)
-    version = _register(version, name, decision, score, log, paths, tracker)
+    version = _register(version, name, decision, score, log, config, paths, tracker)
     if decision["promoted"] and not lost_alias_by_hand(version, registered) and not is_champion(version, registered):
         move(tracker, version, CHAMPION, action="gate", why=decision["reason"])
     elif not in_experiment():
@@ -196,7 +197,7 @@ def _trained_on_test_images(champion: ModelVersion | None, score: Score, paths: 
 
 
 def _register(
-    version: ModelVersion | None, name: str, decision: Decision, score: Score, log: Run, paths: Paths, tracker: Tracker
+    version: ModelVersion | None, name: str, decision: Decision, score: Score, log: Run, config: Config, paths: Paths, tracker: Tracker
 ) -> ModelVersion:
     """The registered version of the model, created if missing, tagged with the decision and its provenance."""
     folds = read_json(paths.stage("cross_validate") / "metrics.json")
@@ -222,7 +223,8 @@ def _register(
     if version is None:
         tags[SPEC_TAG] = sha256_file(paths.stage("preprocess") / "spec.json")
         samples = keep_samples(log, paths, read_encoded_images(paths.stage("ingest"), "test"))
-        return tracker.register(name, log, tags | samples)
+        log_origin(log, paths)
+        return tracker.register(name, log, tags | samples | lineage_tags(config, paths, log))
     if version.tags.get("decision") != tags["decision"]:
         return tracker.tag_version(version, {key: tags[key] for key in SCORE_TAGS})
     return version
