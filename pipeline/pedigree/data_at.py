@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.errors import ConfigError, StorageError
 from pipeline.git import ask_git
 from pipeline.paths import STAGES, Paths
-from pipeline.pedigree.recorded import FOLDER
+from pipeline.registry.recorded import FOLDER
 from pipeline.tracking.provenance import lock_digest, stages_of
 from pipeline.tracking.run_log import Tracker
 

@@ -10,7 +10,7 @@ from pipeline.packages import version_of
 from pipeline.paths import Paths
 from pipeline.pedigree.data_at import COMMIT_TAG, cache_folder, find_lock, missing_outputs, remotes
 from pipeline.pedigree.origin import Origin
-from pipeline.pedigree.recorded import DIFF, FOLDER
+from pipeline.registry.recorded import DIFF, FOLDER
 from pipeline.tracking.run_log import Tracker
 
 

@@ -23,10 +23,10 @@ from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file, write_json
 from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
-from pipeline.pedigree.recorded import lineage_tags, log_origin
 from pipeline.registry.alias import NO_ALIAS, champion_of, got_alias_by_hand, is_champion, is_removed, lost_alias_by_hand
 from pipeline.registry.gate import confirm, pass_gate
 from pipeline.registry.moves import move, set_challenger
+from pipeline.registry.recorded import lineage_tags, log_origin
 from pipeline.registry.samples import keep_samples
 from pipeline.registry.servable import SPEC_TAG
 from pipeline.registry.story import CHAMPION
