@@ -54,6 +54,14 @@ stages: {", ".join(STAGES)}
 """
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """With room for the longest command, which argparse measures without its indentation."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = 14
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports a mistyped command in one line."""
 
@@ -101,7 +109,7 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         prog="pipeline",
         description="Train, evaluate and register an image classifier from a folder of labelled images.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")

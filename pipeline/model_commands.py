@@ -30,6 +30,23 @@ examples:
   pipeline rollback --reason "mistakes cats for dogs since Tuesday"
   pipeline rollback --to 3 --reason "last version that was checked by hand"
 """
+TRACE = """\
+Show where a model came from: its data, code, parameters, machine, results and verdict, and what of that is gone, so that it cannot be rebuilt.
+
+examples:
+  pipeline trace champion
+  pipeline trace models:/flowers/7
+  pipeline trace data/train/model.keras
+"""
+REPRODUCE = """\
+Build a registered version again and compare the bytes: a clean copy of the project at its commit, with the changes that were not committed, runs
+ingest, preprocess and train. If the source has changed since, it starts from the images as ingested, out of DVC's cache or remote. Nothing is logged
+to the registry. Exit code 2 if the bytes differ.
+
+examples:
+  pipeline reproduce champion
+  pipeline reproduce 7
+"""
 
 
 def add_model_commands(add: Add) -> None:
@@ -42,7 +59,12 @@ def add_model_commands(add: Add) -> None:
     promotion.add_argument("--anchor", action="store_true", help="make it the anchor, too")
     way_back = add("rollback", "go back to the champion before", ROLLBACK)
     way_back.add_argument("--to", metavar="VERSION", help="the version to go back to (default: the champion before)")
+    origin = add("trace", "show where a model came from", TRACE)
+    origin.add_argument("of", metavar="MODEL", help="a version (7, champion, NAME/7, NAME@champion), the id of a run, or a .keras file")
+    origin.add_argument("--json", action="store_true", help="print JSON for programs")
+    again = add("reproduce", "build a version again and compare the bytes", REPRODUCE)
+    again.add_argument("of", metavar="VERSION", help="as with trace")
     for command in (promotion, way_back):
         command.add_argument("--reason", required=True, metavar='"…"', help="why, in a few words; kept in the history")
-    for command in (history, promotion, way_back):
+    for command in (history, promotion, way_back, origin, again):
         command.add_argument("--model", metavar="NAME", help="the name in the registry (default: this project's)")

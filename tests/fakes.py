@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import TrackingError
-from pipeline.tracking.run_log import Dataset, ModelVersion, Registered, Run, Scalar, Status
+from pipeline.tracking.run_log import Dataset, ModelVersion, Registered, Run, RunRecord, Scalar, Status
 
 Predictor = Callable[[Sequence[bytes]], list[str]]
 Answer = Callable[[bytes], dict[str, float]]
@@ -169,6 +169,17 @@ class FakeTracker:
 
     def all_versions(self, model_name: str) -> list[ModelVersion]:
         return [version for version in self.versions if version.name == model_name]
+
+    def versions_of_run(self, run_id: str) -> list[ModelVersion]:
+        return [version for version in self.versions if version.run_id == run_id]
+
+    def read_run(self, run_id: str) -> RunRecord | None:
+        run = next((run for run in self.runs if run.id == run_id), None)
+        if run is None:
+            return None
+        last = {name: values[-1] for name, values in run.metrics.items()}
+        metrics, steps = {name: value for name, (_, value) in last.items()}, {name: step for name, (step, _) in last.items()}
+        return RunRecord(run.id, run.name, run.status, run.tags, run.params, metrics, steps, run.page)
 
     def model_names(self) -> list[str]:
         return sorted({version.name for version in self.versions})

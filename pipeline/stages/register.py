@@ -24,6 +24,7 @@ from pipeline.paths import STAGES, Paths
 from pipeline.registry.alias import champion_of, got_alias_by_hand, is_champion, lost_alias_by_hand
 from pipeline.registry.history import LONGEST_REASON
 from pipeline.registry.moves import is_begun, move, set_challenger
+from pipeline.registry.recorded import lineage_tags, log_origin
 from pipeline.registry.samples import keep_samples
 from pipeline.registry.servable import SPEC_TAG, check_servable
 from pipeline.registry.story import ANCHOR, CHAMPION
@@ -65,7 +66,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     version = find_registered(tracker, name, _model_sha256(paths), _class_names(paths))
     decision = _earlier_decision(version, registered, images, config) or _decide(log, images, version, registered, config, paths, tracker)
     score = count_hits(images.labels.tolist(), images.predicted.tolist())
-    version = _register(version, name, decision, score, log, paths, tracker)
+    version = _register(version, name, decision, score, log, config, paths, tracker)
     line = sentence(decision, version.version)
     if decision["promoted"] and not lost_alias_by_hand(version, registered):
         _promote(version, decision, line, registered, tracker)
@@ -164,7 +165,7 @@ def _promote(version: ModelVersion, decision: Decision, line: str, registered: R
 
 
 def _register(
-    version: ModelVersion | None, name: str, decision: Decision, score: Score, log: Run, paths: Paths, tracker: Tracker
+    version: ModelVersion | None, name: str, decision: Decision, score: Score, log: Run, config: Config, paths: Paths, tracker: Tracker
 ) -> ModelVersion:
     """The registered version of the model, created if missing, tagged with the decision and its provenance."""
     folds = read_json(paths.stage("cross_validate") / "metrics.json")
@@ -190,7 +191,8 @@ def _register(
     if version is None:
         tags[SPEC_TAG] = sha256_file(paths.stage("preprocess") / "spec.json")
         samples = keep_samples(log, paths, read_encoded_images(paths.stage("ingest"), "test"))
-        return tracker.register(name, log, tags | samples)
+        log_origin(log, paths)
+        return tracker.register(name, log, tags | samples | lineage_tags(config, paths, log))
     if version.tags.get("decision") != tags["decision"]:
         return tracker.tag_version(version, {key: tags[key] for key in SCORE_TAGS})
     return version

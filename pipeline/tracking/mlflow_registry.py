@@ -12,7 +12,7 @@ from pipeline.network import masked
 from pipeline.tracking.long_tags import joined
 from pipeline.tracking.mlflow_client import GuardedClient, NotThereError, guarded
 from pipeline.tracking.mlflow_model import answer_apart
-from pipeline.tracking.run_log import ModelVersion
+from pipeline.tracking.run_log import ModelVersion, RunRecord
 
 PAGE = 200
 
@@ -42,14 +42,29 @@ class MlflowRegistry:
         return found
 
     def all_versions(self, model_name: str) -> list[ModelVersion]:
-        found: list[ModelVersion] = []
-        token = None
-        while True:
-            page = self._client.search_model_versions(f"name = {_quoted(model_name)}", max_results=PAGE, page_token=token)
-            found += [as_version(entity) for entity in page if entity.name == model_name]
-            token = page.token
-            if not token:
-                return sorted(found, key=lambda version: int(version.version))
+        found = self._search_versions(f"name = {_quoted(model_name)}")
+        return sorted((version for version in found if version.name == model_name), key=lambda version: int(version.version))
+
+    def versions_of_run(self, run_id: str) -> list[ModelVersion]:
+        return [version for version in self._search_versions(f"run_id = '{run_id}'") if version.run_id == run_id]
+
+    def read_run(self, run_id: str) -> RunRecord | None:
+        try:
+            run = self._client.get_run(run_id)
+        except NotThereError:
+            return None
+        steps = {metric.key: int(metric.step) for metric in run.data._metric_objs}
+        page = f"#/experiments/{run.info.experiment_id}/runs/{run_id}"
+        return RunRecord(
+            run_id,
+            str(run.info.run_name),
+            str(run.info.status),
+            dict(run.data.tags),
+            dict(run.data.params),
+            dict(run.data.metrics),
+            steps,
+            page,
+        )
 
     def model_names(self) -> list[str]:
         names: list[str] = []
@@ -76,6 +91,16 @@ class MlflowRegistry:
         if name not in {item.path for item in listed}:
             return None
         return Path(self._client.download_artifacts(run_id, name, str(folder)))
+
+    def _search_versions(self, condition: str) -> list[ModelVersion]:
+        found: list[ModelVersion] = []
+        token = None
+        while True:
+            page = self._client.search_model_versions(condition, max_results=PAGE, page_token=token)
+            found += [as_version(entity) for entity in page]
+            token = page.token
+            if not token:
+                return found
 
     def _address(self, version: ModelVersion) -> str:
         """Where MLflow loads a version from: the logged model, if it knows it, which is also found after the project was moved."""

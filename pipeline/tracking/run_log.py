@@ -47,6 +47,20 @@ class Registered:
 
 
 @dataclass(frozen=True)
+class RunRecord:
+    """An ended run as it was logged. metrics: the last value of each; steps: the step of that value."""
+
+    id: str
+    name: str
+    status: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    steps: Mapping[str, int]
+    page: str
+
+
+@dataclass(frozen=True)
 class RegistryState:
     """The model of decision.json as the registry has it now.
 
@@ -180,6 +194,12 @@ class Tracker(Protocol):
 
     def all_versions(self, model_name: str) -> list[ModelVersion]:
         """All versions of a model, the oldest first."""
+
+    def versions_of_run(self, run_id: str) -> list[ModelVersion]:
+        """The versions whose model a run has logged, of all registered models."""
+
+    def read_run(self, run_id: str) -> RunRecord | None:
+        """A run, also a deleted one; None only if the tracker says that there is none."""
 
     def model_names(self) -> list[str]:
         """The names of all registered models, in alphabetical order."""
