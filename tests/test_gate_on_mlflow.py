@@ -110,7 +110,7 @@ def test_a_year_on_a_real_store(tmp_path: Path, empty_store: Path, monkeypatch: 
     }
 
     version = registry.client.get_model_version("flowers", "3")
-    assert "v3 vs champion v1: +5.10 pt" in version.description
+    assert "v3 vs champion v1: +5.10 pt" in str(version.description)
     kept = {file.path for file in registry.client.list_artifacts(str(version.run_id), "register")}
     assert {"register/flips.csv", "register/flips.html", "register/champion_answers.parquet"} <= kept
     page = Path(registry.client.download_artifacts(str(version.run_id), "register/flips.html", str(tmp_path))).read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ class Mortal(FakeTracker):
 
     dies_at = -1
 
-    def tag_model(self, model_name: str, tags: dict[str, str]) -> None:  # type: ignore[override]
+    def tag_model(self, model_name: str, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():
             self._live()
             super().tag_model(model_name, {key: value})

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -134,7 +135,7 @@ SET_ELSEWHERE = "; but the alias champion was set on another version by hand and
 SET_HERE = "the alias was set on this version by hand; decision of the gate: "
 WORSE = against("0.8000", 0, 1, "worse (margin 1.0 pt)") + "; worse by more than register.max_class_drop 0.05 at b (0.8000 to 0.6000)"
 SAME = "not worse (margin 0.38 pt)"  # z^2 / (1000 + z^2) = 0.0038
-STAYS = "The champion stays: `pipeline promote VERSION --reason …` promotes it all the same"
+STAYS = "The champion stays: `pipeline promote 2 --reason …` promotes it all the same"
 WAITS = (
     "accuracy 0.9000; it passes, but the alias champion or the version that had it was removed by hand. "
     "Set the alias to have a champion again"
@@ -551,3 +552,17 @@ def test_whatever_call_fails_nothing_is_half_done_and_the_next_run_ends_as_if_no
         assert (workspace.champion, workspace.decision) == ("2", undisturbed.decision), counted.calls[failing - 1]
         assert workspace.tracker.aliases == undisturbed.tracker.aliases
         assert len(workspace.tracker.versions) == 2
+
+
+def test_an_empty_registry_is_said_where_an_earlier_run_left_a_champion(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(workspace.root)]
+    NEW(workspace)
+    assert "warning: the registry" not in capsys.readouterr().err
+    for command in (["init", "-q"], ["add", "data/register/decision.json"], ["commit", "-qm", "first baseline"]):
+        subprocess.run([*git, *command], check=True)
+    workspace.tracker = FakeTracker()
+    workspace.tracker.answers = {"1": answer}
+
+    NEW(workspace)
+
+    assert "has no model flowers, but data/register/decision.json in git names a champion" in capsys.readouterr().err

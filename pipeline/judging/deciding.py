@@ -78,11 +78,9 @@ def decide(
     answers = _answers(CHAMPION, champion, images, paths, tracker) if champion else None
     anchor_answers = _answers(ANCHOR, anchor, images, paths, tracker) if anchor else None
     spec = read_json(paths.stage("preprocess") / "spec.json")
-    pairs = (
-        _pair(alias, rival, said, images, spec["class_names"])
-        for alias, rival, said in ((CHAMPION, champion, answers), (ANCHOR, anchor, anchor_answers))
-    )
-    evidence = _evidence(champion, *pairs, config.register_.max_class_drop, spec)
+    pair = _pair(CHAMPION, champion, answers, images, spec["class_names"])
+    anchor_pair = _pair(ANCHOR, anchor, anchor_answers, images, spec["class_names"])
+    evidence = _evidence(champion, pair, anchor_pair, config.register_.max_class_drop, spec)
     ruling = judge(score, evidence, config.register_)
     reason = ruling.reason + _trained_on_test_images(champion, score, paths)
     decision |= {

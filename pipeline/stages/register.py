@@ -8,6 +8,7 @@ moved or removed stays that way.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,11 @@ from pipeline.judging.deciding import MOVED_TAG, Decided, Decision, anchor_numbe
 from pipeline.judging.evidence import keep_evidence
 from pipeline.judging.rivals import TestImages, keep_own_answers, read_test_images
 from pipeline.judging.sentences import sentence
+from pipeline.network import masked
 from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
 from pipeline.registry.alias import champion_of, got_alias_by_hand, is_champion, lost_alias_by_hand
+from pipeline.registry.decision import committed_decision
 from pipeline.registry.history import LONGEST_REASON
 from pipeline.registry.moves import is_begun, move, set_challenger
 from pipeline.registry.recorded import lineage_tags, log_origin
@@ -33,6 +36,7 @@ from pipeline.registry.versions import CLASSES_TAG, find_registered, in_tag
 from pipeline.tracking.lineage import MODEL_TAG, pipeline_run
 from pipeline.tracking.provenance import code_tags, lock_digest
 from pipeline.tracking.run_log import ModelVersion, Registered, Run, Tracker
+from pipeline.tracking.tracking_server import tracking_uri
 
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
@@ -63,6 +67,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     name = registered_name(config, paths)
     images = read_test_images(paths)
     registered = tracker.registered(name)
+    _tell_empty(name, registered, paths)
     version = find_registered(tracker, name, _model_sha256(paths), _class_names(paths))
     decision = _earlier_decision(version, registered, images, config) or _decide(log, images, version, registered, config, paths, tracker)
     score = count_hits(images.labels.tolist(), images.predicted.tolist())
@@ -76,7 +81,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     said = {"model_name": name, "model_sha256": _model_sha256(paths), **outcome, "sentence": line, "decision": decision}
     write_json(paths.stage("register") / "decision.json", said)
     _log_comparison(log, decision, line)
-    _describe(tracker, log, version, describe_version(score, decision, line, log, paths), paths)
+    _describe(tracker, log, version, describe_version(score, decision | {"reason": _numbered(decision, version)}, line, log, paths), paths)
     return {"model": name, "version": version.version, "promoted": str(outcome["promoted"]).lower(), "because": outcome["reason"]}
 
 
@@ -85,6 +90,16 @@ def registered_name(config: Config, paths: Paths) -> str:
     if config.register_.model_name != "auto":
         return config.register_.model_name
     return str(read_json(paths.stage("preprocess") / "spec.json")["dataset_name"])
+
+
+def _tell_empty(name: str, registered: Registered | None, paths: Paths) -> None:
+    """Warn where the registry has no model of this name, but by the last commit some registry has a champion: its address may be wrong."""
+    if registered is None and (said := committed_decision(paths)).get("model_name") == name and said.get("champion"):
+        print(
+            f"warning: the registry at {masked(tracking_uri(paths))} has no model {name}, but data/register/decision.json in git names a champion, so "
+            "this registry is new, or not the one of earlier runs. If it is not, set MLFLOW_TRACKING_URI and run again",
+            file=sys.stderr,
+        )
 
 
 def _model_sha256(paths: Paths) -> str:
@@ -198,10 +213,15 @@ def _register(
     return version
 
 
+def _numbered(decision: Decision, version: ModelVersion) -> str:
+    """The reason, with the number of the version in the command that it gives: the decision is made before the version has one."""
+    return str(decision["reason"]).replace("`pipeline promote VERSION ", f"`pipeline promote {version.version} ")
+
+
 def _outcome(decision: Decision, version: ModelVersion, registered: Registered | None) -> dict[str, Any]:
     """The state after the stage: whether this model is the champion, why, and which model is."""
     champion = champion_of(registered)
-    reason = str(decision["reason"])
+    reason = _numbered(decision, version)
     promoted = is_champion(version, registered)
     if promoted and (got_alias_by_hand(registered) or not decision["promoted"]):
         reason = f"the alias was set on this version by hand; decision of the gate: {reason}"
