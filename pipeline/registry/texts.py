@@ -41,7 +41,7 @@ def _comparison(decision: Mapping[str, Any], sentence: str) -> str:
         return ""
     return (
         f"{in_markdown(sentence)}\n\n"
-        f"| against the champion | images of {found['n']:,} |\n|---|---|\n| right → wrong | {found['c']:,} |\n| wrong → right | {found['b']:,} |\n"
+        f"| against the champion | of {found['n']:,} images |\n|---|---|\n| right → wrong | {found['c']:,} |\n| wrong → right | {found['b']:,} |\n"
         f"| wrong → other wrong | {found['both_wrong_differently']:,} |\n\n"
         f"- {found['test']}, p = {found['p_value']:.4f}; with {found['n']:,} images an equal model passes with {decision['power']:.0%} chance\n"
         f"- these test images have judged {decision['judged']:,} models, this one included\n"
