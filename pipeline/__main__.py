@@ -35,6 +35,7 @@ from pipeline.workspace.dvc_repro import FLOW_PID
 from pipeline.workspace.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
 
 TRACKED_STAGES = STAGES[2:]
+MODEL_COMMANDS = dict.fromkeys(("history", "promote", "rollback", "trace", "reproduce"), "pipeline.pedigree.commands")
 WORDS = {"images": ("image", "images"), "classes": ("class", "classes"), "epochs": ("epoch", "epochs"), "folds": ("fold", "folds")}
 
 
@@ -104,7 +105,8 @@ def _lead_children() -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands, their options and what each of them runs."""
-    return create_parser({"run": _run_flow, "serve": _serve, "ui": _show_ui, "check": _check, "stage": _run_stage})
+    own = {"run": _run_flow, "serve": _serve, "ui": _show_ui, "check": _check, "stage": _run_stage}
+    return create_parser({**own, **dict.fromkeys(MODEL_COMMANDS, _ask_registry)})
 
 
 def _fail(message: str) -> int:
@@ -170,6 +172,13 @@ def _check(_: argparse.Namespace) -> int:
     if text:
         print(f"\n{masked(text)}")
     return 2 if any(finding.fix for finding in findings) else 0
+
+
+def _ask_registry(options: argparse.Namespace) -> int:
+    """A command about registered models."""
+    paths = _project()
+    commands = importlib.import_module(MODEL_COMMANDS[options.command])
+    return int(getattr(commands, f"run_{options.command}")(options, paths))
 
 
 def _run_stage(options: argparse.Namespace) -> int:

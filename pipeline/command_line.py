@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
+from pipeline.model_commands import add_model_commands
 from pipeline.paths import STAGES
 
 Command = Callable[[argparse.Namespace], int]
@@ -18,6 +19,7 @@ examples:
   pipeline run                            bring everything up to date
   pipeline serve --cron "0 6 * * 1"       run every Monday at 6, until stopped
   pipeline ui                             compare runs in MLflow
+  pipeline rollback --reason "…"          go back to the champion before
 """
 RUN = """\
 Bring every stage up to date, as a Prefect flow. Only what is affected by a change since the last run is run again.
@@ -50,6 +52,14 @@ Run one stage, whether or not it is up to date. dvc.yaml calls this; by hand, us
 
 stages: {", ".join(STAGES)}
 """
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """With room for the longest command, which argparse measures without its indentation."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = 14
 
 
 class _Parser(argparse.ArgumentParser):
@@ -99,7 +109,7 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         prog="pipeline",
         description="Train, evaluate and register an image classifier from a folder of labelled images.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
@@ -124,6 +134,7 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     ui = add("ui", "show runs, curves and the registry in MLflow's UI, until stopped", UI)
     ui.add_argument("--port", type=_port, default=5000, metavar="PORT", help="port on 127.0.0.1 (default: 5000)")
     add("check", "check environment, parameters and images, and suggest fixes", CHECK)
+    add_model_commands(add)
     stage = add("stage", "run one stage; dvc.yaml calls this", STAGE)
     stage.add_argument("name", choices=STAGES, metavar="NAME", help=", ".join(STAGES))
     return parser

@@ -5,12 +5,14 @@ It keeps everything in plain attributes and refuses, as MLflow does, a parameter
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import TrackingError
-from pipeline.tracking.run_log import Dataset, ModelVersion, Registered, Run, Scalar, Status
+from pipeline.tracking.run_log import Dataset, ModelVersion, Registered, Run, RunRecord, Scalar, Status
 
 Predictor = Callable[[Sequence[bytes]], list[str]]
+Answer = Callable[[bytes], dict[str, float]]
 
 
 class FakeRun:
@@ -84,7 +86,9 @@ class FakeRun:
 
 
 class FakeTracker:
-    """Runs and a registry. Tests may read all attributes, and set `predictors`, by version number: the models that can be loaded."""
+    """Runs and a registry. Tests may read all attributes, and set by version number what MLflow would have: `predictors` and `answers` (probabilities by
+    class name for an image) of models that can be loaded, and `files`, by path.
+    """
 
     def __init__(self) -> None:
         self.runs: list[FakeRun] = []
@@ -93,7 +97,10 @@ class FakeTracker:
         self.champions: dict[str, ModelVersion] = {}
         self.model_tags: dict[str, dict[str, str]] = {}
         self.descriptions: dict[str, str] = {}
+        self.aliases: dict[str, dict[str, str]] = {}
         self.predictors: dict[str, Predictor] = {}
+        self.answers: dict[str, Answer] = {}
+        self.files: dict[str, dict[str, bytes]] = {}
         self._ids = itertools.count(1)
 
     def start_run(self, name: str, tags: Mapping[str, str], parent: Run | None = None) -> FakeRun:
@@ -139,7 +146,43 @@ class FakeTracker:
     def registered(self, model_name: str) -> Registered | None:
         if not any(version.name == model_name for version in self.versions):
             return None
-        return Registered(model_name, self.champions.get(model_name), self.model_tags.get(model_name, {}))
+        champion = self.champions.get(model_name)
+        aliases = {**self.aliases.get(model_name, {}), **({"champion": champion.version} if champion else {})}
+        return Registered(model_name, champion, dict(self.model_tags.get(model_name, {})), aliases)
+
+    def tag_model(self, model_name: str, tags: Mapping[str, str]) -> None:
+        self.model_tags.setdefault(model_name, {}).update(tags)
+
+    def set_alias(self, model_name: str, alias: str, version: str | None) -> None:
+        others = self.aliases.setdefault(model_name, {})
+        if alias == "champion":
+            self.champions.pop(model_name, None)
+            if found := self.version(model_name, version or ""):
+                self.champions[model_name] = found
+        elif version is None:
+            others.pop(alias, None)
+        else:
+            others[alias] = version
+
+    def version(self, model_name: str, number: str) -> ModelVersion | None:
+        return next((version for version in self.all_versions(model_name) if version.version == number), None)
+
+    def all_versions(self, model_name: str) -> list[ModelVersion]:
+        return [version for version in self.versions if version.name == model_name]
+
+    def versions_of_run(self, run_id: str) -> list[ModelVersion]:
+        return [version for version in self.versions if version.run_id == run_id]
+
+    def read_run(self, run_id: str) -> RunRecord | None:
+        run = next((run for run in self.runs if run.id == run_id), None)
+        if run is None:
+            return None
+        last = {name: values[-1] for name, values in run.metrics.items()}
+        metrics, steps = {name: value for name, (_, value) in last.items()}, {name: step for name, (step, _) in last.items()}
+        return RunRecord(run.id, run.name, run.status, run.tags, run.params, metrics, steps, run.page)
+
+    def model_names(self) -> list[str]:
+        return sorted({version.name for version in self.versions})
 
     def log_model(self, run: Run, files: list[Path]) -> None:
         own = self._own(run)
@@ -151,7 +194,7 @@ class FakeTracker:
         if not any(path.startswith("model/") for path in self._own(run).files):
             raise ValueError(f"{run.id} has no model to register")
         number = 1 + sum(version.name == model_name for version in self.versions)
-        self.versions.append(ModelVersion(model_name, str(number), dict(tags)))
+        self.versions.append(ModelVersion(model_name, str(number), dict(tags), run_id=run.id))
         return self.versions[-1]
 
     def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
@@ -159,7 +202,7 @@ class FakeTracker:
         self.model_tags.setdefault(version.name, {}).update(tags)
 
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
-        tagged = ModelVersion(version.name, version.version, {**version.tags, **tags})
+        tagged = replace(version, tags={**version.tags, **tags})
         self.versions = [tagged if known == version else known for known in self.versions]
         self.champions = {name: tagged if known == version else known for name, known in self.champions.items()}
         return tagged
@@ -173,10 +216,33 @@ class FakeTracker:
     def has_files(self, version: ModelVersion) -> bool:
         return True
 
+    def fetch(self, version: ModelVersion, folder: Path) -> Path:
+        for name, content in self._files(version).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return folder
+
+    def fetch_file(self, run_id: str, name: str, folder: Path) -> Path | None:
+        run = next((run for run in self.runs if run.id == run_id), None)
+        if run is None or name not in run.files:
+            return None
+        (folder / Path(name).name).write_bytes(run.files[name])
+        return folder / Path(name).name
+
+    def answer(self, version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
+        if version.version not in self.answers:
+            raise TrackingError(f"{version.name} version {version.version} cannot be loaded")
+        return list(map(self.answers[version.version], images))
+
     def predict(self, version: ModelVersion, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
         if version.version not in self.predictors:
             raise TrackingError(f"{version.name} version {version.version} cannot be loaded")
         yield from map(self.predictors[version.version], batches)
+
+    def _files(self, version: ModelVersion) -> dict[str, bytes]:
+        """Those that a test has set, else those of the model that the run logged."""
+        logged = next((run.files for run in self.runs if run.id == version.run_id), {})
+        return self.files.get(version.version) or {name: content for name, content in logged.items() if name.startswith("model/")}
 
     def _own(self, run: Run) -> FakeRun:
         return next(own for own in self.runs if own.id == run.id)

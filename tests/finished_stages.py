@@ -1,4 +1,4 @@
-"""What the stages before `register` leave behind, as far as the tracker and `register` read it: no image, no fit."""
+"""What the stages before `register` leave behind, as far as the tracker and `register` read it: no image that can be decoded, no fit."""
 
 import json
 from pathlib import Path
@@ -12,9 +12,9 @@ LABELS = ["a"] * 5 + ["b"] * 5
 
 
 def write_finished_stages(
-    root: Path, hits: int = 9, model: str = "weights", test_images: str = "i", classes: tuple[str, ...] = ("a", "b")
+    root: Path, hits: int = 9, model: str = "weights", test_images: str = "i", classes: tuple[str, ...] = ("a", "b"), times: int = 1
 ) -> Paths:
-    """Ten test images, of which the model gets `hits` right. `model`: its content; `test_images`: a prefix of their content."""
+    """`times` ten test images; the model gets the first `hits` of each ten right. `model`: its content; `test_images`: a prefix of their content."""
     spec = {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": classes, "data_counts": {"images": 70, "leak": 2}}
     spec |= {"networks": ["resnet"]}
     files = {
@@ -27,7 +27,7 @@ def write_finished_stages(
         "train/history.csv": "epoch,loss,validation_accuracy\n1,0.5,0.8\n2,0.4,0.9\n",
         "train/metrics.json": json.dumps({"train_loss": 0.4}),
         "cross_validate/folds.csv": "fold,images,accuracy,loss\n0,10,0.9,0.3\n1,10,0.8,0.5\n",
-        "cross_validate/out_of_fold.parquet": "predictions",
+        "cross_validate/out_of_fold.parquet": f"predictions of {classes}",
         "cross_validate/metrics.json": json.dumps({"cv_accuracy_mean": 0.9, "cv_accuracy_std": 0.01}),
         "evaluate/metrics.json": json.dumps({"test_accuracy": hits / 10}),
         "evaluate/uncertainty.json": json.dumps({"test_accuracy_low": 0.5, "test_accuracy_high": 1.0}),
@@ -37,16 +37,29 @@ def write_finished_stages(
         (root / "data" / name).write_text(text, encoding="utf-8")
     (root / "params.yaml").write_text("seed: 1\n", encoding="utf-8")
     wrong = {"a": "b", "b": "a"}
-    predicted = [label if i < hits else wrong[label] for i, label in enumerate(LABELS)]
-    table = {"sha256": [f"{test_images}{i}" for i in range(10)], "label": LABELS, "predicted": predicted}
+    count = times * len(LABELS)
+    table = {
+        "path": [f"{i}.png" for i in range(count)],
+        "sha256": [f"{test_images}{i}" for i in range(count)],
+        "label": LABELS * times,
+        "predicted": [label if i < hits else wrong[label] for i, label in enumerate(LABELS)] * times,
+        "probability": [0.9 - i / 100 for i in range(len(LABELS))] * times,
+    }
     pq.write_table(pa.table(table), root / "data" / "evaluate" / "predictions.parquet")
+    write_test_images(Paths(root), test_images, times)
     return Paths(root)
 
 
-def write_test_images(paths: Paths) -> None:
-    """The shards of `ingest`: image 0, which is left out, and the test images 1 to 10. An image is its number."""
+def write_test_images(paths: Paths, test_images: str = "i", times: int = 1) -> None:
+    """The images of `ingest`: number 0, which is left out, and the test images from number 1. An image is its number."""
     folder = paths.stage("ingest") / "images.parquet"
     folder.mkdir(exist_ok=True)
-    pq.write_table(pa.table({"bytes": [str(i).encode() for i in range(11)]}), folder / "00000.parquet")
-    index = {"label": ["a", *LABELS], "split": [None, *["test"] * 10]}
+    count = times * len(LABELS)
+    pq.write_table(pa.table({"bytes": [str(i).encode() for i in range(count + 1)]}), folder / "00000.parquet")
+    index = {
+        "label": ["a", *LABELS * times],
+        "split": [None, *["test"] * count],
+        "sha256": ["left out", *(f"{test_images}{i}" for i in range(count))],
+        "group": pa.array(range(count + 1), pa.int32()),
+    }
     pq.write_table(pa.table(index), paths.stage("ingest") / "index.parquet")

@@ -118,7 +118,11 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         (COLUMNS, "columns: {group: null}", "ingest.columns.group should be auto, none (no column has them), or the name of a column"),
         (COLUMNS, 'columns: {split: ""}', "ingest.columns.split should be auto, none (no column has them), or the name of a column"),
         ("  top_k: 3", "", "evaluate should be a section"),
-        ("  margin: 0.0", "  margin: 0.0\n  top: 3", "register.top is not a parameter. Known here: model_name, min_accuracy, margin."),
+        (
+            "  margin: auto",
+            "  margin: auto\n  top: 3",
+            "register.top is not a parameter. Known here: model_name, min_accuracy, promote_when, margin, max_class_drop.",
+        ),
         ("seed: 1", "seed: 2024-01-01", "found '2024-01-01'"),
         (COLUMNS, "columns: {lable: dx}", f"params.yaml:{line_of('columns:')}: ingest.columns.lable is not a parameter. Did you mean label?"),
         (COLUMNS, "columns:\n    path: file\n    klass: dx", f"{line_of('columns:') + 2}: ingest.columns.klass is not a parameter. Known here: path,"),
@@ -143,7 +147,7 @@ def test_columns_that_are_not_named_stay_automatic(tmp_path: Path) -> None:
 
 
 def test_a_parameter_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Path) -> None:
-    (problem,) = problems(tmp_path, ("  width: auto ", "  #"), ("  margin: 0.0", "  margin: 0.0\n  width: 3"))
+    (problem,) = problems(tmp_path, ("  width: auto ", "  #"), ("  margin: auto", "  margin: auto\n  width: 3"))
 
     assert problem.endswith("register.width is not a parameter. Did you mean model.width, in section `model:`?")
 

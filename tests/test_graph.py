@@ -75,10 +75,10 @@ def edited(root: Path, change: str) -> Iterator[None]:
         ("evaluate.new_measure", {"evaluate"}),  # and then `register`, which reads what it writes
         ("cross_validate.new_option", {"preprocess", "cross_validate", "evaluate"}),
         ("ingest.new_policy", {"ingest"}),
-        ("pipeline/reports/data_report.py", {"ingest", "preprocess", "evaluate"}),
-        ("pipeline/reports/templates/report.html.j2", {"ingest", "preprocess", "evaluate"}),
+        ("pipeline/reports/data_report.py", {"ingest", "preprocess", "evaluate", "register"}),
+        ("pipeline/reports/templates/report.html.j2", {"ingest", "preprocess", "evaluate", "register"}),
         ("pipeline/quality/kinds.toml", {"ingest"}),
-        ("pipeline/registry/gate.py", {"register"}),
+        ("pipeline/judging/gate.py", {"register"}),
         ("pipeline/tracking/mlflow_log.py", {"evaluate", "register"}),
         ("pipeline/listing/split_words.py", {"ingest"}),
         ("pipeline/tables/labels.py", {"ingest"}),

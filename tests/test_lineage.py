@@ -111,7 +111,7 @@ def test_an_interrupted_run_is_resumed_but_not_with_other_parameters(tracker: Fa
         with pytest.raises(KeyboardInterrupt), open_run(tracker, "pipeline", config, paths, {FIT_TAG: "same"}):
             raise KeyboardInterrupt
 
-    assert [run.params["register.margin"] for run in tracker.runs] == ["0.0", "0.1"]
+    assert [run.params["register.margin"] for run in tracker.runs] == ["auto", "0.1"]
 
 
 def open_folds(tracker: FakeTracker, config: Config, paths: Paths) -> FakeRun:

@@ -138,6 +138,15 @@ def test_a_failed_search_is_no_empty_one(server: Server, log: MlflowLog) -> None
         log.find_version("pets", {"model_sha256": "a"})
 
 
+@pytest.mark.parametrize("status", [503, 403, 429])
+def test_versions_that_cannot_be_read_are_an_error(server: Server, log: MlflowLog, status: int) -> None:
+    server.answers.update({**PETS, "/model-versions/get": (status, b""), "/model-versions/search": (status, b"")})
+
+    for ask in (lambda: log.version("pets", "2"), lambda: log.all_versions("pets"), lambda: log.set_alias("pets", "anchor", "2")):
+        with pytest.raises(TrackingError):
+            ask()
+
+
 def test_a_server_that_is_down_is_not_asked_at_every_epoch_and_gets_what_waited_at_the_end(server: Server) -> None:
     server.answers["/runs/log-batch"] = (503, b"")
     run = MlflowRun(GuardedClient(server.url), "0" * 32)

@@ -1,9 +1,11 @@
 """The alias `champion` of a registered model: which version has it, and whether a person has moved or removed it.
 
-The tag `champion` on the registered model names the version that the gate promoted last. If the alias is elsewhere or missing, a person moved it,
-and it stays as that person left it.
+The tag `champion` on the registered model names the version that was promoted last, by the gate or by a command. If the alias is elsewhere or
+missing, a person moved it in MLflow, and it stays as that person left it; so does what a command has moved, by the history.
 """
 
+from pipeline.registry.history import read_history
+from pipeline.registry.story import taken_back
 from pipeline.tracking.run_log import ModelVersion, Registered
 
 CHAMPION_TAG = "champion"
@@ -22,10 +24,12 @@ def is_champion(version: ModelVersion | None, registered: Registered | None) -> 
 
 
 def lost_alias_by_hand(version: ModelVersion | None, registered: Registered | None) -> bool:
-    """Whether this version was promoted last and a person has taken the alias from it since."""
+    """Whether this version was champion and a person has taken the alias from it since, in MLflow or by `pipeline rollback` or `promote`."""
     if version is None or registered is None or is_champion(version, registered):
         return False
-    return registered.tags.get(CHAMPION_TAG) == version.version
+    if registered.tags.get(CHAMPION_TAG) == version.version:
+        return True
+    return version.version in taken_back(read_history(registered.tags), registered.aliases)
 
 
 def got_alias_by_hand(registered: Registered | None) -> bool:

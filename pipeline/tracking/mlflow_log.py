@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from mlflow.entities import ViewType
 from pipeline.errors import TrackingError
 from pipeline.network import check_network, masked
 from pipeline.paths import Paths
-from pipeline.tracking.long_tags import in_parts, joined
+from pipeline.tracking.long_tags import in_parts
 from pipeline.tracking.mlflow_client import AlreadyThereError, GuardedClient, NotThereError
 from pipeline.tracking.mlflow_model import log_served_model, predict_apart
+from pipeline.tracking.mlflow_registry import MlflowRegistry, as_version
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.mlflow_store import EXPERIMENT, artifacts, open_own_store
 from pipeline.tracking.run_log import ModelVersion, Registered, Run
@@ -38,11 +38,12 @@ QUIET = {"mlflow": logging.WARNING, "alembic": logging.WARNING, "urllib3": loggi
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
-class MlflowLog:
+class MlflowLog(MlflowRegistry):
     """A Tracker on MLflow's tracking store and model registry. `owner`: this process, with which its runs are tagged."""
 
     def __init__(self, client: GuardedClient, experiment_id: str, owner: Owner) -> None:
@@ -108,7 +109,7 @@ class MlflowLog:
     def find_version(self, model_name: str, tags: Mapping[str, str]) -> ModelVersion | None:
         if self.registered(model_name) is None:
             return None
-        versions = (_version(found) for found in self._versions(tags) if found.name == model_name)
+        versions = (as_version(found) for found in self._versions(tags) if found.name == model_name)
         matching = (version for version in versions if all(version.tags.get(key) == value for key, value in tags.items()))
         return max(matching, key=lambda version: int(version.version), default=None)
 
@@ -121,17 +122,17 @@ class MlflowLog:
             raise _incomplete(self._client.uri, f"the model {model_name!r}")
         champion = None
         if number := dict(model.aliases).get(CHAMPION):
-            champion = _version(self._client.get_model_version(model_name, str(number)))
+            champion = as_version(self._client.get_model_version(model_name, str(number)))
             if (champion.name, champion.version) != (model_name, str(number)):
                 raise _incomplete(self._client.uri, f"{model_name} version {number}")
-        return Registered(model_name, champion, dict(model.tags))
+        return Registered(model_name, champion, dict(model.tags), {alias: str(number) for alias, number in dict(model.aliases).items()})
 
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
         model_id = run.tags[MODEL_ID_TAG]
         with contextlib.suppress(AlreadyThereError):
             self._client.create_registered_model(model_name)
         made = self._client.create_model_version(model_name, f"models:/{model_id}", run.id, tags=in_parts(tags), model_id=model_id)
-        return _version(made)
+        return as_version(made)
 
     def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         self._client.set_registered_model_alias(version.name, CHAMPION, version.version)
@@ -258,8 +259,3 @@ def _quoted(value: str) -> str:
 
 def _fitting(description: str) -> str:
     return description if len(description) <= LONGEST_DESCRIPTION else f"{description[: LONGEST_DESCRIPTION - 1]}…"
-
-
-def _version(entity: Any) -> ModelVersion:
-    made = datetime.fromtimestamp(int(entity.creation_timestamp or 0) / 1000, UTC)
-    return ModelVersion(str(entity.name), str(entity.version), joined(entity.tags or {}), made)

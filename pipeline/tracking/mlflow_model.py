@@ -1,5 +1,6 @@
 """The servable model: logged with a run, and later loaded with its own code and files in a separate process."""
 
+import base64
 import json
 import os
 import subprocess
@@ -84,6 +85,32 @@ def predict_apart(uri: str, model_uri: str, batches: Iterable[Sequence[bytes]]) 
         except (OSError, ValueError, pa.ArrowInvalid):
             process.wait(timeout=60)
             raise TrackingError(_last_words(errors) or f"its process ended with code {process.returncode}") from None
+
+
+def answer_apart(uri: str, model_uri: str, images: Sequence[bytes]) -> list[dict[str, float]]:
+    """The probabilities by class name for encoded images, by the code with which MLflow serves a model, in a process of its own.
+
+    As in `predict_apart`, that process does not import this project. Raises TrackingError if the model cannot be loaded or fails.
+    """
+    rows = [[base64.b64encode(image).decode()] for image in images]
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answered = Path(folder) / "asked.json", Path(folder) / "answered.json"
+        asked.write_text(json.dumps({"dataframe_split": {"columns": ["image"], "data": rows}}), encoding="utf-8")
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment.pop("PYTHONPATH", None)
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "mlflow", "models", "predict", "--model-uri", model_uri, "--env-manager", "local",
+             "--content-type", "json", "--input-path", str(asked), "--output-path", str(answered)],
+            cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+        )  # fmt: skip
+        if done.returncode or not answered.is_file():
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            raise TrackingError(lines[-1] if lines else f"its process ended with code {done.returncode}")
+        try:
+            said = json.loads(answered.read_text(encoding="utf-8"))["predictions"]
+            return [{str(name): float(value) for name, value in row["probabilities"].items()} for row in said]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TrackingError(f"its answer is not what this project's models give: {error}") from None
 
 
 @contextmanager

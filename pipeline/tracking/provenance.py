@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -52,14 +53,15 @@ def lock_digest(dvc_lock: Path, stages: tuple[str, ...]) -> str | None:
     """sha256 over the entries of `stages` in dvc.lock, independent of its layout; None if one is missing."""
     if not dvc_lock.is_file():
         return None
-    entries = _stages_of(dvc_lock)
+    entries = stages_of(dvc_lock)
     if any(stage not in entries for stage in stages):
         return None
     text = json.dumps({stage: entries[stage] for stage in stages}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _stages_of(dvc_lock: Path) -> dict[str, object]:
+def stages_of(dvc_lock: Path) -> dict[str, Any]:
+    """The entries of dvc.lock by stage. Raises StorageError if it cannot be read."""
     try:
         document = YAML(typ="safe", pure=True).load(dvc_lock.read_text(encoding="utf-8"))
         stages = (document or {}).get("stages", {})

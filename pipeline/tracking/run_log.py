@@ -27,21 +27,37 @@ class Dataset:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered model version. `tags`: its provenance. `made`: when it was registered."""
+    """A registered model version. `tags`: its provenance. `made`: when it was registered. `run_id`: the run that logged the model."""
 
     name: str
     version: str
     tags: Mapping[str, str]
     made: datetime = EPOCH
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered model by name: the version with the alias `champion`, and the tags of the model itself."""
+    """A registered model by name: the version with the alias `champion`, the tags of the model itself, and the version of each alias."""
 
     name: str
     champion: ModelVersion | None
     tags: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """An ended run as it was logged. metrics: the last value of each; steps: the step of that value."""
+
+    id: str
+    name: str
+    status: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    steps: Mapping[str, int]
+    page: str
 
 
 @dataclass(frozen=True)
@@ -167,13 +183,46 @@ class Tracker(Protocol):
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         """The version, with `tags` added."""
 
+    def tag_model(self, model_name: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a registered model, in their order."""
+
+    def set_alias(self, model_name: str, alias: str, version: str | None) -> None:
+        """Set an alias on a version; None removes it."""
+
+    def version(self, model_name: str, number: str) -> ModelVersion | None:
+        """A version by its number; None only if the registry says that there is none."""
+
+    def all_versions(self, model_name: str) -> list[ModelVersion]:
+        """All versions of a model, the oldest first."""
+
+    def versions_of_run(self, run_id: str) -> list[ModelVersion]:
+        """The versions whose model a run has logged, of all registered models."""
+
+    def read_run(self, run_id: str) -> RunRecord | None:
+        """A run, also a deleted one; None only if the tracker says that there is none."""
+
+    def model_names(self) -> list[str]:
+        """The names of all registered models, in alphabetical order."""
+
     def describe_version(self, version: ModelVersion, text: str) -> None: ...
     def describe_model(self, model_name: str, text: str) -> None: ...
     def has_files(self, version: ModelVersion) -> bool:
         """Whether the files of a registered version exist."""
 
+    def fetch(self, version: ModelVersion, folder: Path) -> Path:
+        """The files of a registered version, copied into `folder`: the folder that has them."""
+
+    def fetch_file(self, run_id: str, name: str, folder: Path) -> Path | None:
+        """A file among the artifacts of a run, copied into `folder`; None only if the artifact store says that there is none."""
+
     def predict(self, version: ModelVersion, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
         """The class names that a registered version predicts for batches of encoded images, with its own code and files.
 
         Raises TrackingError if it cannot be loaded.
+        """
+
+    def answer(self, version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
+        """The probabilities by class name that a version gives to encoded images, in a fresh process, as MLflow serves it.
+
+        Raises TrackingError if it cannot be loaded or does not answer.
         """

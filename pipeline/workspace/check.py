@@ -26,6 +26,7 @@ from pipeline.registry.decision import read_decision
 from pipeline.registry.local import registry_problem
 from pipeline.tracking.tracking_server import check_reachable, is_server, tracking_uri
 from pipeline.workspace.dvc_faults import explain
+from pipeline.workspace.gate_check import check_gate
 from pipeline.workspace.merge_conflicts import refuse_merge_conflicts
 from pipeline.workspace.surroundings import LOOKS, Finding, foreign_code
 from pipeline.workspace.untracked import refuse_untracked
@@ -78,7 +79,7 @@ def check_machine(paths: Paths) -> list[Finding]:
     """Everything that a run needs, one finding each; possible obstacles only if they are present."""
     checks: list[Callable[[Paths], Finding]] = [
         *(_check_project, _check_python, _check_packages, _check_device, *LOOKS, _check_dvc_config),
-        *(_check_network, _check_disk, _check_store, _check_registry, _check_prefect, _check_inputs),
+        *(_check_network, _check_disk, _check_store, _check_registry, check_gate, _check_prefect, _check_inputs),
     ]  # fmt: skip
     return [finding for finding in (check(paths) for check in checks) if finding.found]
 
@@ -86,7 +87,7 @@ def check_machine(paths: Paths) -> list[Finding]:
 def table(findings: list[Finding]) -> str:
     """The findings as a table, and beneath it one `Fix:` line per problem."""
     width = max(len(finding.subject) for finding in findings)
-    rows = [f"{'!' if finding.fix else '✓'} {finding.subject:<{width}}  {masked(finding.found)}" for finding in findings]
+    rows = [f"{'!' if finding.fix or finding.warns else '✓'} {finding.subject:<{width}}  {masked(finding.found)}" for finding in findings]
     return "\n".join(rows + [f"Fix: {masked(line)}" for finding in findings for line in finding.fix.splitlines()])
 
 

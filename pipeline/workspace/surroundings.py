@@ -25,11 +25,12 @@ SECONDS_FOR_GIT = 5.0
 
 @dataclass(frozen=True)
 class Finding:
-    """What was checked, what was found, and how to fix it if it is wrong."""
+    """What was checked, what was found, and how to fix it if it is wrong. `warns`: a run works, but not as one may expect."""
 
     subject: str
     found: str
     fix: str = ""
+    warns: bool = False
 
 
 def foreign_code(paths: Paths) -> str:

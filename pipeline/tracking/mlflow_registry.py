@@ -1,0 +1,122 @@
+"""MLflow's model registry: aliases, tags and versions of a registered model, and copies of their files."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import mlflow
+
+from pipeline.errors import TrackingError
+from pipeline.network import masked
+from pipeline.tracking.long_tags import joined
+from pipeline.tracking.mlflow_client import GuardedClient, NotThereError, guarded
+from pipeline.tracking.mlflow_model import answer_apart
+from pipeline.tracking.run_log import ModelVersion, RunRecord
+
+PAGE = 200
+
+
+class MlflowRegistry:
+    """The part of a Tracker that names, finds and marks registered versions. Every failure is a TrackingError."""
+
+    _client: GuardedClient
+
+    def tag_model(self, model_name: str, tags: Mapping[str, str]) -> None:
+        for key, value in tags.items():
+            self._client.set_registered_model_tag(model_name, key, value)
+
+    def set_alias(self, model_name: str, alias: str, version: str | None) -> None:
+        if version is None:
+            self._client.delete_registered_model_alias(model_name, alias)
+        else:
+            self._client.set_registered_model_alias(model_name, alias, version)
+
+    def version(self, model_name: str, number: str) -> ModelVersion | None:
+        try:
+            found = as_version(self._client.get_model_version(model_name, number))
+        except NotThereError:
+            return None
+        if (found.name, found.version) != (model_name, number):
+            raise self._incomplete(f"{model_name} version {number}")
+        return found
+
+    def all_versions(self, model_name: str) -> list[ModelVersion]:
+        found = self._search_versions(f"name = {_quoted(model_name)}")
+        return sorted((version for version in found if version.name == model_name), key=lambda version: int(version.version))
+
+    def versions_of_run(self, run_id: str) -> list[ModelVersion]:
+        return [version for version in self._search_versions(f"run_id = '{run_id}'") if version.run_id == run_id]
+
+    def read_run(self, run_id: str) -> RunRecord | None:
+        try:
+            run = self._client.get_run(run_id)
+        except NotThereError:
+            return None
+        steps = {metric.key: int(metric.step) for metric in run.data._metric_objs}
+        page = f"#/experiments/{run.info.experiment_id}/runs/{run_id}"
+        return RunRecord(
+            run_id,
+            str(run.info.run_name),
+            str(run.info.status),
+            dict(run.data.tags),
+            dict(run.data.params),
+            dict(run.data.metrics),
+            steps,
+            page,
+        )
+
+    def model_names(self) -> list[str]:
+        names: list[str] = []
+        token = None
+        while True:
+            page = self._client.search_registered_models(max_results=PAGE, page_token=token)
+            names += [str(model.name) for model in page]
+            token = page.token
+            if not token:
+                return sorted(names)
+
+    def answer(self, version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
+        return answer_apart(self._client.uri, self._address(version), images)
+
+    def fetch(self, version: ModelVersion, folder: Path) -> Path:
+        address = self._address(version)
+        with guarded(self._client.uri, f"download {version.name} version {version.version}"):
+            copied = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder), tracking_uri=self._client.uri)
+        return Path(copied)
+
+    def fetch_file(self, run_id: str, name: str, folder: Path) -> Path | None:
+        above = PurePosixPath(name).parent
+        listed = self._client.list_artifacts(run_id, None if above == PurePosixPath() else str(above))
+        if name not in {item.path for item in listed}:
+            return None
+        return Path(self._client.download_artifacts(run_id, name, str(folder)))
+
+    def _search_versions(self, condition: str) -> list[ModelVersion]:
+        found: list[ModelVersion] = []
+        token = None
+        while True:
+            page = self._client.search_model_versions(condition, max_results=PAGE, page_token=token)
+            found += [as_version(entity) for entity in page]
+            token = page.token
+            if not token:
+                return found
+
+    def _address(self, version: ModelVersion) -> str:
+        """Where MLflow loads a version from: the logged model, if it knows it, which is also found after the project was moved."""
+        source = str(self._client.get_model_version(version.name, version.version).source)
+        return source if source.startswith("models:/m-") else f"models:/{version.name}/{version.version}"
+
+    def _incomplete(self, subject: str) -> TrackingError:
+        return TrackingError(f"MLflow at {masked(self._client.uri)} gave an incomplete answer about {subject}. Try again.")
+
+
+def as_version(entity: Any) -> ModelVersion:
+    """A registered version, as MLflow gives it."""
+    made = datetime.fromtimestamp(int(entity.creation_timestamp or 0) / 1000, UTC)
+    return ModelVersion(str(entity.name), str(entity.version), joined(entity.tags or {}), made, str(entity.run_id or ""))
+
+
+def _quoted(name: str) -> str:
+    """A name in MLflow's search language, which has no way to escape a quote."""
+    return f'"{name}"' if "'" in name else f"'{name}'"
