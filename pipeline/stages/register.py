@@ -71,7 +71,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     version = _register(version, name, decision, score, log, config, paths, tracker)
     if decision["promoted"] and not lost_alias_by_hand(version, registered) and not is_champion(version, registered):
         move(tracker, version, CHAMPION, action="gate", why=decision["reason"])
-    elif not in_experiment():
+    elif not in_experiment() and not lost_alias_by_hand(version, registered):
         set_challenger(tracker, version)
     outcome = _outcome(decision, version, tracker.registered(name))
     write_json(paths.stage("register") / "decision.json", {"model_name": name, "model_sha256": digest, **outcome, "decision": decision})
