@@ -97,7 +97,7 @@ def fill(log: MlflowLog, paths: Paths, versions: int, runs: int) -> None:
     before: tuple[str, ...] = ()
     for i in range(1, versions + 1):
         at = f"20{i // 400 + 24}-{i % 12 + 1:02d}-01T06:00:00+00:00"
-        line = Line(at, "ada@lab", "gate", CHAMPION, str(i - 1) if i > 1 else None, str(i), "better", before, (), i)
+        line = Line(at, "user@host", "gate", CHAMPION, str(i - 1) if i > 1 else None, str(i), "better", before, (), i)
         tags[line.key], before = line.text, (line.digest,)
     log.tag_model(NAME, {**tags, HEAD_TAG: before[0]})
     log.set_alias(NAME, CHAMPION, str(versions))

@@ -246,7 +246,7 @@ def test_without_changes_or_without_git_there_is_no_patch(paths: Paths, tmp_path
 
 
 def test_a_password_in_the_address_of_a_remote_is_not_recorded(paths: Paths) -> None:
-    git(paths.root, "remote", "add", "origin", "https://ada:secret@example.org/pets.git")
+    git(paths.root, "remote", "add", "origin", "https://user:secret@example.org/pets.git")
 
     tags = lineage_tags(CONFIG, paths, FakeTracker().start_run("run", {"device": "CPU", "owner": "x"}))
 
