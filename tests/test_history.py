@@ -18,7 +18,7 @@ def add(tags: Tags, origin: str | None, target: str, action: str = "gate", hours
     history = read_history(tags)
     number = 1 + max((line.number for line in history.ends), default=0)
     at = (START + timedelta(hours=number + hours)).isoformat(timespec="seconds")
-    line = Line(at, "ada@lab", action, alias, origin, target, "why", tuple(end.digest for end in history.ends), (), number)
+    line = Line(at, "user@host", action, alias, origin, target, "why", tuple(end.digest for end in history.ends), (), number)
     tags.update({line.key: line.text, HEAD_TAG: line.digest})
     return line
 
@@ -89,13 +89,13 @@ def take_out_the_head(tags: Tags) -> str:
 def insert(tags: Tags) -> str:
     """Put a line, right in itself, between the second and the third."""
     before = keys(tags)[1].split()[-1]
-    line = Line((START + timedelta(hours=2.5)).isoformat(), "eve@lab", "promote", "champion", "2", "9", "why", (before,), (), 3)
+    line = Line((START + timedelta(hours=2.5)).isoformat(), "other@host", "promote", "champion", "2", "9", "why", (before,), (), 3)
     tags[line.key] = line.text
     return f"line 3 ({line.digest[:12]}) was put in"
 
 
 def insert_a_first_line(tags: Tags) -> str:
-    line = Line((START - timedelta(hours=2)).isoformat(), "eve@lab", "promote", "champion", None, "9", "why")
+    line = Line((START - timedelta(hours=2)).isoformat(), "other@host", "promote", "champion", None, "9", "why")
     tags[line.key] = line.text
     return f"line 1 ({line.digest[:12]}) was put in"
 

@@ -260,9 +260,9 @@ def test_a_reason_is_one_line_that_says_something() -> None:
 
 
 def test_a_writer_is_a_user_on_a_machine_with_the_name_on_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("getpass.getuser", lambda: "ada")
-    monkeypatch.setattr("platform.node", lambda: "lab")
+    monkeypatch.setattr("getpass.getuser", lambda: "user")
+    monkeypatch.setattr("platform.node", lambda: "host")
     monkeypatch.delenv("MLFLOW_TRACKING_USERNAME", raising=False)
-    assert writer() == "ada@lab"
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "countess")
-    assert writer() == "countess (ada@lab)"
+    assert writer() == "user@host"
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "login")
+    assert writer() == "login (user@host)"

@@ -16,6 +16,8 @@ from pipeline.evaluation.paired import tango_interval
 from pipeline.judging.sentences import interval
 from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
+from pipeline.registry.history import read_history
+from pipeline.registry.moves import move
 from pipeline.stages import register
 from pipeline.tracking.run_log import ModelVersion, Registered
 from tests.fakes import FakeTracker
@@ -239,6 +241,29 @@ def test_the_champion_after(
     assert written["champion"] == ({"model_sha256": digests[champion]} if champion else None)
     decided = workspace.tracker.versions[int(version) - 1]
     assert f"accuracy {float(decided.tags['test_accuracy']):.4f}" in because
+
+
+def test_what_a_person_has_rolled_back_is_not_promoted_again_by_the_next_run(workspace: Workspace) -> None:
+    OLD(workspace)
+    NEW(workspace)
+    move(workspace.tracker, workspace.tracker.versions[0], "champion", action="rollback", why="bad labels")
+
+    version, promoted, because = NEW(workspace)
+
+    assert (version, promoted, workspace.champion) == ("2", "false", "1")
+    assert because == against("0.9000", 1, 0, "better") + SET_ELSEWHERE
+    assert model(10, "newer")(workspace)[:2] == ("3", "true")
+
+
+def test_the_gate_writes_its_reason_into_the_history_and_marks_the_challenger(workspace: Workspace) -> None:
+    NEW(workspace)
+    OLD(workspace)
+
+    registered = workspace.tracker.registered("flowers")
+
+    assert registered is not None
+    assert [(line.action, line.why) for line in read_history(registered.tags).lines] == [("gate", f"v1: {FIRST} -> promoted")]
+    assert registered.aliases == {"champion": "1", "challenger": "2"}
 
 
 def test_a_version_has_its_provenance_and_a_description_for_people(workspace: Workspace) -> None:

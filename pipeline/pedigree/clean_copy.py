@@ -26,6 +26,7 @@ ELSEWHERE = (
     "DVC_ROOT",
 )
 """Variables that would lead the copy to the team's registry, or to another run."""
+LINK = ".dvc/cache-of-the-project"
 
 
 def make_copy(paths: Paths, commit: str, folder: Path, cache: Path) -> Paths:
@@ -44,7 +45,8 @@ def make_copy(paths: Paths, commit: str, folder: Path, cache: Path) -> Paths:
     local = paths.root / ".dvc" / "config.local"
     if local.is_file():
         shutil.copy(local, root / ".dvc" / "config.local")
-    run_dvc(root, "cache", "dir", "--local", str(cache))
+    (root / LINK).symlink_to(cache)  # DVC cannot write a path with letters beyond ASCII into its configuration
+    run_dvc(root, "cache", "dir", "--local", LINK)
     return Paths(root)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.git import ask_git
 from pipeline.packages import version_of
 from pipeline.paths import Paths
-from pipeline.pedigree.data_at import COMMIT_TAG, cache_folder, find_lock, missing_outputs, remotes
+from pipeline.pedigree.data_at import COMMIT_TAG, cache_and_remotes, find_lock, missing_outputs
 from pipeline.pedigree.origin import Origin
 from pipeline.registry.recorded import DIFF, FOLDER
 from pipeline.tracking.run_log import Tracker
@@ -70,10 +70,10 @@ def _data(tracker: Tracker, paths: Paths, run_id: str, tags: Mapping[str, str], 
     lock = find_lock(tracker, paths, run_id, tags, folder)
     if lock is None:
         return ["data: its dvc.lock is neither kept with the run nor in a commit of this repository, so nothing says which data it was"]
-    missing = missing_outputs(lock, cache_folder(paths.root), "ingest")
+    cache, names = cache_and_remotes(paths.root)
+    missing = missing_outputs(lock, cache, "ingest")
     if not missing:
         return []
-    names = remotes(paths.root)
     pull = f"; remote {', '.join(names)} may have them (`pipeline reproduce` asks it)" if names else ", and there is no DVC remote"
     return [f"data: its images as ingested ({', '.join(missing[:2])}) are not in DVC's cache{pull}"]
 

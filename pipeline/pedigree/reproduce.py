@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, StageError
 from pipeline.files import sha256_file
 from pipeline.paths import Paths
 from pipeline.pedigree.clean_copy import led_by, make_copy, put_back, run_dvc
-from pipeline.pedigree.data_at import COMMIT_TAG, cache_folder, find_lock
+from pipeline.pedigree.data_at import COMMIT_TAG, Lock, cache_and_remotes, find_lock
 from pipeline.pedigree.origin import Origin
 from pipeline.processes import one_at_a_time
 from pipeline.registry.recorded import DIFF, FOLDER
@@ -48,10 +48,10 @@ def rebuild(tracker: Tracker, paths: Paths, origin: Origin, say: Say) -> Rebuilt
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
         lock, files = _kept_files(tracker, paths, origin, kept)
-        copy = make_copy(paths, _commit(origin), folder, cache_folder(paths.root))
-        put_back(copy, files, lock)
+        copy = make_copy(paths, _commit(origin), folder, cache_and_remotes(paths.root)[0])
+        put_back(copy, files, lock.file)
         with led_by(copy):
-            start = _bring_images(copy, lock, say)
+            start = _bring_images(copy, say)
             for stage in STAGES_OF_A_MODEL[STAGES_OF_A_MODEL.index(start) :]:
                 run_stage(stage, copy, say, LOCK_TIMEOUT_SECONDS, force=True)
         digest = sha256_file(copy.stage("train") / "model.keras")
@@ -104,7 +104,7 @@ def _commit(origin: Origin) -> str:
     return commit
 
 
-def _kept_files(tracker: Tracker, paths: Paths, origin: Origin, folder: Path) -> tuple[Path, dict[str, Path]]:
+def _kept_files(tracker: Tracker, paths: Paths, origin: Origin, folder: Path) -> tuple[Lock, dict[str, Path]]:
     """dvc.lock and the other files kept with the version."""
     tags: Mapping[str, str] = {**(origin.run.tags if origin.run else {}), **(origin.version.tags if origin.version else {})}
     run_id = origin.run.id if origin.run else ""
@@ -121,33 +121,32 @@ def _kept_files(tracker: Tracker, paths: Paths, origin: Origin, folder: Path) ->
     return lock, files
 
 
-def _bring_images(copy: Paths, lock: Path, say: Say) -> str:
+def _bring_images(copy: Paths, say: Say) -> str:
     """The first stage that can run: `ingest` if the source is as it was, else `preprocess`, with the images as ingested."""
-    for tracked in sorted(copy.root.glob("data/*.dvc")):
-        _check_out(copy, str(tracked.relative_to(copy.root)))
-    if not (changed := _changed_inputs(copy)):
+    for tracked in sorted(file for file in copy.root.rglob("*.dvc") if file.is_file()):
+        _check_out(copy, str(tracked.relative_to(copy.root)))  # what fails here is found to have changed
+    changed = _changed_inputs(copy)
+    if not changed:
         say("The source has the same images as then: building from the source")
         return "ingest"
     say(f"Building from the images as ingested, as {', '.join(changed[:3])} has changed or is gone since")
-    _check_out(copy, "ingest")
-    missing = [str(out["path"]) for out in stages_of(lock)["ingest"]["outs"] if not (copy.root / str(out["path"])).exists()]
-    if missing:
-        raise StageError(
-            f"{missing[0]} of that version is neither in DVC's cache nor at a remote, and the source has changed: it cannot be built again."
-        )
+    if fault := _check_out(copy, "ingest"):
+        raise StageError(f"It cannot be built again: the images as ingested are not in DVC's cache, {fault}. The source has changed, too.")
     return "preprocess"
 
 
-def _check_out(copy: Paths, target: str) -> None:
-    """Check a target out of the cache, or pull it from the remote."""
+def _check_out(copy: Paths, target: str) -> str:
+    """Check a target out of the cache, or pull it from the remote; why that failed, empty if it did not."""
     try:
         run_dvc(copy.root, "checkout", target)
-    except StageError as error:
+    except StageError:
         if not run_dvc(copy.root, "remote", "list"):
-            raise StageError(
-                f"The data of that version are not in DVC's cache, and there is no remote to pull them from ({target}: {error})."
-            ) from None
-        run_dvc(copy.root, "pull", target)
+            return "and there is no remote to pull them from"
+        try:
+            run_dvc(copy.root, "pull", target)
+        except StageError as error:
+            return f"and pulling them failed: {error}"
+    return ""
 
 
 def _changed_inputs(copy: Paths) -> list[str]:
@@ -157,9 +156,9 @@ def _changed_inputs(copy: Paths) -> list[str]:
     return [str(path) for change in changes for path in change]
 
 
-def _first_difference(before: Path, after: Path) -> str:
+def _first_difference(before: Lock, after: Path) -> str:
     """The first output of a stage whose digest is another one."""
-    earlier, later = stages_of(before), stages_of(after)
+    earlier, later = before.entries, stages_of(after)
     for stage in STAGES_OF_A_MODEL:
         then = {str(out["path"]): out.get("md5") for out in earlier.get(stage, {}).get("outs", [])}
         now = {str(out["path"]): out.get("md5") for out in later.get(stage, {}).get("outs", [])}

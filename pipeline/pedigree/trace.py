@@ -8,6 +8,7 @@ from pipeline.paths import Paths
 from pipeline.pedigree.data_at import COMMIT_TAG
 from pipeline.pedigree.origin import Origin
 from pipeline.pedigree.rebuildable import what_is_gone
+from pipeline.pedigree.stage_outcomes import PREFIX
 from pipeline.registry.history import read_history
 from pipeline.registry.story import events
 from pipeline.tracking.run_log import Tracker
@@ -17,7 +18,7 @@ Values = dict[str, Any]
 
 
 def trace(tracker: Tracker, paths: Paths, origin: Origin) -> Values:
-    """The sections model, verdict, data, code, parameters, machine, results, run, history and gone. A value that is not known is None."""
+    """The sections model, verdict, data, code, parameters, machine, results, run, stages, history and gone. A value that is not known is None."""
     tags = {**(origin.run.tags if origin.run else {}), **(origin.version.tags if origin.version else {})}
     return {
         "model": _model(origin),
@@ -28,6 +29,9 @@ def trace(tracker: Tracker, paths: Paths, origin: Origin) -> Values:
         "machine": _machine(tags),
         "results": _results(origin, tags),
         "run": _run(origin),
+        "stages": {
+            name.removeprefix(PREFIX): text for name, text in (origin.run.tags if origin.run else {}).items() if name.startswith(PREFIX)
+        },
         "history": _history(origin),
         "gone": what_is_gone(tracker, paths, origin, tags),
     }

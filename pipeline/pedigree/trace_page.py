@@ -20,9 +20,11 @@ def as_page(found: Values, columns: int = 0) -> str:
         ("Code", _code(found["code"])),
         ("Training", _training(found)),
         ("Results", _results(found["results"])),
+        ("Last pipeline run", iter(found["stages"].items())),
         ("History", _history(found["history"])),
     ):
-        lines += [heading, *_fitted(rows, columns), ""]
+        if fitted := list(_fitted(rows, columns)):
+            lines += [heading, *fitted, ""]
     return "\n".join([*lines, *_gone(found["gone"], columns)])
 
 

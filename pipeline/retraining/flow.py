@@ -24,6 +24,7 @@ from pipeline.errors import ConfigError, PipelineError
 from pipeline.listing.changes import have_linked_folders_changed
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths, find_paths
+from pipeline.pedigree.stage_outcomes import note_outcomes
 from pipeline.processes import Stopped, stop_on_signals
 from pipeline.progress import read_record
 from pipeline.python_path import CODE
@@ -32,6 +33,7 @@ from pipeline.registry.state import registry_state
 from pipeline.retraining.project_name import project_name
 from pipeline.retraining.screen import PROGRESS_LOG
 from pipeline.retraining.summary import StageResult, data_markdown, markdown
+from pipeline.tracking.mlflow_log import MlflowLog
 from pipeline.tracking.run_log import RegistryState
 from pipeline.workspace.check import check_inputs
 from pipeline.workspace.dvc_graph import read_graph
@@ -92,7 +94,12 @@ def _run_stages(paths: Paths, lock_timeout_seconds: float) -> State[Any]:
         if not state.is_completed():
             break
     end = _conclude(paths, state, results)
-    _publish(paths, results, registry_state(paths) if state.is_completed() else None, end)
+    registry = registry_state(paths) if state.is_completed() else None
+    if registry is not None:
+        outcomes = {result.stage: (result.state, SAID[result.state]) for result in results}
+        for stage, said in note_outcomes(MlflowLog.connect(paths), paths, outcomes).items():
+            get_run_logger().info("%s: %s", stage, said)
+    _publish(paths, results, registry, end)
     return end
 
 

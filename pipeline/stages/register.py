@@ -75,7 +75,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     line = sentence(decision, version.version)
     if decision["promoted"] and not lost_alias_by_hand(version, registered):
         _promote(version, decision, line, registered, tracker)
-    elif not in_experiment():
+    elif not in_experiment() and not lost_alias_by_hand(version, registered):
         set_challenger(tracker, version)
     outcome = _outcome(decision, version, tracker.registered(name))
     said = {"model_name": name, "model_sha256": _model_sha256(paths), **outcome, "sentence": line, "decision": decision}

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,11 @@ def environment_tags() -> dict[str, str]:
 
 def lock_digest(dvc_lock: Path, stages: tuple[str, ...]) -> str | None:
     """sha256 over the entries of `stages` in dvc.lock, independent of its layout; None if one is missing."""
-    if not dvc_lock.is_file():
-        return None
-    entries = stages_of(dvc_lock)
+    return digest_of(stages_of(dvc_lock), stages) if dvc_lock.is_file() else None
+
+
+def digest_of(entries: Mapping[str, Any], stages: tuple[str, ...]) -> str | None:
+    """The same, of entries that have been read."""
     if any(stage not in entries for stage in stages):
         return None
     text = json.dumps({stage: entries[stage] for stage in stages}, sort_keys=True)

@@ -1,0 +1,52 @@
+"""A stage that DVC skips or restores leaves a trace: which of the two, why, and which run made its outputs."""
+
+from pathlib import Path
+
+from pipeline.files import sha256_file
+from pipeline.pedigree.stage_outcomes import note_outcomes
+from tests.fakes import FakeTracker
+from tests.finished_stages import write_finished_stages
+
+OUTCOMES = {
+    "ingest": ("Unchanged", "nothing has changed"),
+    "train": ("Restored", "from the cache"),
+    "cross_validate": ("Ran", "DVC ran it"),
+}
+
+
+def test_every_stage_names_what_became_of_it_and_the_run_that_made_it(tmp_path: Path) -> None:
+    paths, tracker = write_finished_stages(tmp_path), FakeTracker()
+    model = {"model_sha256": sha256_file(paths.stage("train") / "model.keras"), "data_digest": "d1", "kind": "pipeline"}
+    folds = {"out_of_fold_sha256": sha256_file(paths.stage("cross_validate") / "out_of_fold.parquet")}
+    data = tracker.start_run("first on these data", {"data_digest": "d1", "kind": "pipeline"})
+    made = tracker.start_run("made it", model)
+    other = tracker.start_run("folds", folds)
+    newest = tracker.start_run("made from files", model | {"restored": "true"})
+
+    said = note_outcomes(tracker, paths, OUTCOMES)
+
+    assert {stage: text.split(" UTC: ")[1] for stage, text in said.items()} == {
+        "ingest": f"nothing has changed; made by run {data.id} (first on these data)",
+        "train": f"from the cache; made by run {made.id} (made it)",
+        "cross_validate": f"DVC ran it; made by run {other.id} (folds)",
+    }
+    assert newest.tags["stage train"] == said["train"]
+    assert said["train"].startswith("Restored 20")
+
+
+def test_a_run_that_another_tracking_server_has_is_said_to_be_missing(tmp_path: Path) -> None:
+    paths, tracker = write_finished_stages(tmp_path), FakeTracker()
+    model = sha256_file(paths.stage("train") / "model.keras")
+    tracker.start_run("made from files", {"model_sha256": model, "restored": "true"})
+
+    said = note_outcomes(tracker, paths, {"train": ("Restored", "from the cache")})
+
+    assert said["train"].endswith("from the cache; the run that made it is not in this tracking store")
+
+
+def test_without_a_model_or_its_run_nothing_is_noted(tmp_path: Path) -> None:
+    paths = write_finished_stages(tmp_path)
+    assert note_outcomes(FakeTracker(), paths, OUTCOMES) == {}
+
+    (paths.stage("train") / "model.keras").unlink()
+    assert note_outcomes(FakeTracker(), paths, OUTCOMES) == {}
