@@ -99,6 +99,16 @@ def test_colour_images_get_a_wider_network_and_shifts(channels: int, width: floa
     assert (recipe.model.width, recipe.augment.shift_fraction) == (width, shift_fraction)
 
 
+@pytest.mark.parametrize(
+    ("network", "channels", "optimizer", "momentum"),
+    [("resnet", 1, "sgd", 0.9), ("resnet", 3, "muon", 0.85), ("MobileNetV2", 3, "sgd", 0.9), ("convnext", 3, "sgd", 0.9)],
+)
+def test_colour_images_get_another_optimizer_in_residual_networks(network: str, channels: int, optimizer: str, momentum: float) -> None:
+    recipe = resolved(CONFIG, Method(network, None), channels)
+
+    assert (recipe.train.optimizer, recipe.train.momentum) == (optimizer, momentum)
+
+
 def test_what_is_set_is_what_is_fitted_whatever_the_images() -> None:
     model = CONFIG.model.model_copy(update={"width": 0.25})
     augment = CONFIG.augment.model_copy(update={"shift_fraction": 0.0})

@@ -292,5 +292,5 @@ def test_the_notice_says_what_is_fitted_and_for_how_long(opened: TrainingData) -
         "train: a classifier on the features of efficientnet_lite0, 1,000 images",
         "train: efficientnet_lite0, last stage fine-tuned: 5 epochs of 62 steps of 32 images, learning rate up to 0.00025, on CPU in float32, "
         "1 x 1 convolutions in bfloat16",
-        "train: tutorial, fitted to images: 8 epochs of 62 steps of 16 images, learning rate up to 0.00187, on CPU in bfloat16",
+        "train: tutorial, fitted to images: 7 epochs of 62 steps of 16 images, learning rate up to 0.00187, on CPU in bfloat16",
     ]

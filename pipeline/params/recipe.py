@@ -44,6 +44,7 @@ class FitTrain(Train):
     optimizer: Optimizer
     schedule: Schedule
     warmup_fraction: float
+    momentum: float
     label_smoothing: float
     most_images: int
 
@@ -68,8 +69,9 @@ TO_IMAGES = {
     "label_smoothing": 0.0,
     "most_images": 0,
 }
-COLOUR = {"epochs": 8}
-"""What differs from TO_IMAGES for colour images: they need a wider network, and it needs more passes."""
+COLOUR = {"epochs": 8, "min_steps": 900, "optimizer": "muon", "label_smoothing": 0.1}
+"""What differs from TO_IMAGES for colour images and RESIDUAL networks: a wider network, and more and better steps for it."""
+RESIDUAL = ("resnet", "se_resnet")
 OF_LAST_STAGES = {
     "epochs": 10,
     "min_steps": 0,
@@ -83,6 +85,7 @@ OF_LAST_STAGES = {
 """A view of an image counts as an image."""
 DROPOUT = {"images": 0.0, "last_stages": 0.2}
 WIDTH = {"grey": 0.5, "colour": 1.0}
+MOMENTUM_OF_MUON, MOMENTUM = 0.85, 0.9
 
 CHOSEN_BY_METHOD = tuple(TO_IMAGES)
 """The parameters whose `auto` depends on the method."""
@@ -98,8 +101,11 @@ def resolved(config: Config, method: Method, channels: int) -> FitConfig:
     if not whole:
         model["flip_average"] = config.model.flip_average and config.augment.horizontal_flip
     train = config.train.model_dump()
-    usual = OF_LAST_STAGES if not whole else TO_IMAGES if kind == "grey" else TO_IMAGES | COLOUR
+    usual = OF_LAST_STAGES if not whole else TO_IMAGES
+    if whole and kind == "colour" and method.network in RESIDUAL:
+        usual = usual | COLOUR
     train |= {name: _or(train.get(name, AUTO), value) for name, value in usual.items()}
+    train["momentum"] = _or(train["momentum"], MOMENTUM_OF_MUON if train["optimizer"] == "muon" else MOMENTUM)
     if config.train.epochs != AUTO:
         train["most_images"] = 0
     if not whole:

@@ -30,8 +30,8 @@ class Train(Section):
     """auto, linear, cosine or constant: decay of the learning rate to 1 % after the warm-up"""
     warmup_fraction: Auto | Annotated[float, Field(ge=0, le=1)]
     """auto, or 0 to 1: fraction of the steps in which the learning rate rises"""
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    """0 up to 1: for sgd (Nesterov), rmsprop and muon"""
+    momentum: Literal["auto"] | Annotated[float, Field(ge=0, lt=1)]
+    """auto (0.85 for muon, else 0.9), or 0 up to 1: for sgd (Nesterov), rmsprop and muon"""
     weight_decay: Auto | Annotated[float, Field(ge=0, le=1)]
     """auto (by optimizer), or 0 to 1: multiplied by the learning rate at each step, kernels only"""
     label_smoothing: Auto | Annotated[float, Field(ge=0, lt=1)]
