@@ -63,3 +63,9 @@ def write_test_images(paths: Paths, test_images: str = "i", times: int = 1) -> N
         "group": pa.array(range(count + 1), pa.int32()),
     }
     pq.write_table(pa.table(index), paths.stage("ingest") / "index.parquet")
+
+
+def answer(image: bytes) -> dict[str, float]:
+    """What every model gives to a sample image, as the predictions of the finished stages have it."""
+    probability = 0.9 - (int(image) - 1) % 10 / 100
+    return {"a": probability, "b": probability}

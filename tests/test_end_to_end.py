@@ -149,7 +149,7 @@ def test_an_edited_report_and_reader_of_sources_fit_nothing_again(project: Proje
         with (project.root / "pipeline" / file).open("a", encoding="utf-8") as code:
             code.write(f"{comment}\n")
 
-    assert executed(project.dvc("repro")) == ["ingest", "preprocess", "evaluate"]
+    assert executed(project.dvc("repro")) == ["ingest", "preprocess", "evaluate", "register"]
 
 
 def test_parameters_set_back_are_restored_not_computed(project: Project, first_run: subprocess.CompletedProcess[str]) -> None:

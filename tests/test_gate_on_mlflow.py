@@ -66,7 +66,15 @@ class Registry:
         train, evaluate, ingest = (self.paths.stage(name) for name in ("train", "evaluate", "ingest"))
         model = network(threshold, side)
         model.save(train / "model.keras")
-        spec = {"height": side, "width": side, "channels": 1, "resize": "pad", "class_names": CLASSES, "dataset_name": "flowers"}
+        spec = {
+            "height": side,
+            "width": side,
+            "channels": 1,
+            "resize": "pad",
+            "class_names": CLASSES,
+            "dataset_name": "flowers",
+            "networks": ["resnet"],
+        }
         file = self.paths.stage("preprocess") / "spec.json"
         file.write_text(json.dumps({**spec, "dataset_digest": "d1", "data_counts": {"images": IMAGES}}), encoding="utf-8")
         shown = np.broadcast_to(np.array(BRIGHTNESS, np.uint8)[:, None, None, None], (IMAGES, side, side, 1))

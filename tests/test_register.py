@@ -21,7 +21,7 @@ from pipeline.registry.moves import move
 from pipeline.stages import register
 from pipeline.tracking.run_log import ModelVersion, Registered
 from tests.fakes import FakeTracker
-from tests.finished_stages import write_finished_stages
+from tests.finished_stages import answer, write_finished_stages
 
 CONFIG = load_config(Path(__file__).parent.parent / "params.yaml")
 TIMES, IMAGES = 100, 1000
@@ -32,12 +32,6 @@ def gate(**changes: object) -> Config:
 
 
 STRICT, ONLY_BETTER = gate(min_accuracy=0.95), gate(promote_when="better")
-
-
-def answer(image: bytes) -> dict[str, float]:
-    """What every model gives to a sample image, as the predictions of the finished stages have it."""
-    probability = 0.9 - (int(image) - 1) % 10 / 100
-    return {"a": probability, "b": probability}
 
 
 class Workspace:
@@ -262,8 +256,9 @@ def test_the_gate_writes_its_reason_into_the_history_and_marks_the_challenger(wo
     registered = workspace.tracker.registered("flowers")
 
     assert registered is not None
-    assert [(line.action, line.why) for line in read_history(registered.tags).lines] == [("gate", f"v1: {FIRST} -> promoted")]
-    assert registered.aliases == {"champion": "1", "challenger": "2"}
+    lines = [(line.alias, line.action, line.why) for line in read_history(registered.tags).lines]
+    assert lines == [(alias, "gate", f"v1: {FIRST} -> promoted") for alias in ("anchor", "champion")]
+    assert registered.aliases == {"anchor": "1", "champion": "1", "challenger": "2"}
 
 
 def test_a_version_has_its_provenance_and_a_description_for_people(workspace: Workspace) -> None:

@@ -15,7 +15,7 @@ from pipeline.pedigree.trace_page import as_page
 from pipeline.registry.recorded import DIFF, data_digests, lineage_tags, uncommitted
 from pipeline.stages import register
 from tests.fakes import FakeTracker
-from tests.finished_stages import write_finished_stages, write_test_images
+from tests.finished_stages import answer, write_finished_stages, write_test_images
 
 ROOT = Path(__file__).parent.parent
 CONFIG = load_config(ROOT / "params.yaml")
@@ -63,6 +63,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 def registered(paths: Paths) -> FakeTracker:
     tracker = FakeTracker()
+    tracker.answers = {"1": answer}
     register.run(CONFIG, paths, tracker)
     return tracker
 
@@ -76,7 +77,7 @@ def test_everything_that_was_recorded_is_on_the_page(paths: Paths) -> None:
 
     page = as_page(found(tracker, paths))
 
-    assert page.startswith("flowers version 1: champion\n")
+    assert page.startswith("flowers version 1: champion, anchor\n")
     for fact in (
         tracker.versions[0].tags["model_sha256"],
         "promoted: accuracy 0.9000; there was no champion before",

@@ -1,11 +1,10 @@
 """The history of a registered model as text for a terminal and as values for programs. Pure functions."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from pipeline.names import shown
 from pipeline.registry.history import History
-from pipeline.registry.story import BY_HAND, Event, events
+from pipeline.registry.story import BY_HAND, Event, events, in_order
 from pipeline.tracking.run_log import Registered
 
 
@@ -43,9 +42,7 @@ def verdict(registered: Registered, history: History) -> str:
 
 
 def _aliases(registered: Registered) -> str:
-    order: Sequence[str] = ("champion", "challenger", "previous", "anchor")
-    named = sorted(registered.aliases.items(), key=lambda item: (order.index(item[0]) if item[0] in order else len(order), item[0]))
-    told = ", ".join(f"{alias} is version {version}" for alias, version in named)
+    told = ", ".join(f"{alias} is version {registered.aliases[alias]}" for alias in in_order(registered.aliases))
     return told if "champion" in registered.aliases else f"no champion{f'; {told}' if told else ''}"
 
 

@@ -10,7 +10,7 @@ from pipeline.pedigree.origin import Origin
 from pipeline.pedigree.rebuildable import what_is_gone
 from pipeline.pedigree.stage_outcomes import PREFIX
 from pipeline.registry.history import read_history
-from pipeline.registry.story import events
+from pipeline.registry.story import events, in_order
 from pipeline.tracking.run_log import Tracker
 
 UNKNOWN = "NOT RECORDED"
@@ -43,7 +43,7 @@ def _model(origin: Origin) -> Values:
     return {
         "name": version.name if version else None,
         "version": version.version if version else None,
-        "aliases": sorted(alias for alias, number in aliases.items() if version and number == version.version),
+        "aliases": in_order(alias for alias, number in aliases.items() if version and number == version.version),
         "registered_at": version.made.isoformat(timespec="seconds") if version else None,
         "sha256": origin.sha256 or None,
     }

@@ -4,12 +4,12 @@ A move that has no line was made by hand: the next line starts from another vers
 than the last line says. Pure functions of a history and of the aliases that the registry has now.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.registry.history import History, Line, incomparable
 
-CHAMPION, CHALLENGER, PREVIOUS, ANCHOR = "champion", "challenger", "previous", "anchor"
+ALIASES = CHAMPION, CHALLENGER, PREVIOUS, ANCHOR = "champion", "challenger", "previous", "anchor"
 """Lines are written for champion and anchor. `previous` follows from the history, and `challenger` from the order of the versions."""
 BY_HAND = "by hand"
 
@@ -105,3 +105,8 @@ def _take(standing: list[str], event: Event) -> None:
         del standing[last + 1 :]
     elif standing[-1:] != [event.target]:
         standing.append(event.target)
+
+
+def in_order(aliases: Iterable[str]) -> list[str]:
+    """The project's own aliases first, others by name."""
+    return sorted(aliases, key=lambda alias: (ALIASES.index(alias) if alias in ALIASES else len(ALIASES), alias))
