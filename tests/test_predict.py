@@ -317,6 +317,26 @@ def test_mlflow_gives_the_same_numbers_beside_a_module_called_pipeline(registere
     assert np.allclose(found, [one.probabilities for one in ours], rtol=0, atol=1e-6)
 
 
+def test_load_works_beside_a_module_called_pipeline(registered: Paths, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "pipeline.py").write_text("print('the foreign module')", encoding="utf-8")
+    many = f"[open({str(pictures / 'a.png')!r}, 'rb').read()] * 1100"
+    (tmp_path / "ask.py").write_text(
+        f"from image_classifier_pipeline import load\nmodel = load(project={str(registered.root)!r})\n"
+        f"print([model.version, len(model.predict({many}))])\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "clash.py").write_text("import pipeline\nfrom image_classifier_pipeline import load\nload()\n", encoding="utf-8")
+    env = {**os.environ, "PYTHONPATH": ""}
+
+    done, clash = (
+        subprocess.run([sys.executable, name], cwd=tmp_path, env=env, capture_output=True, text=True) for name in ("ask.py", "clash.py")
+    )
+
+    assert done.stdout == "['1', 1100]\n", done.stderr[-2000:]
+    assert clash.stdout == "the foreign module\n"
+    assert "ImportError: Another module called pipeline is imported already: " in clash.stderr
+
+
 def test_each_version_runs_its_own_code_in_one_process(registered: Paths, pictures: Path, tmp_path: Path) -> None:
     """The second is one of before the code had a name of its own, and sees every picture black."""
     (logged,) = (registered.mlruns / "artifacts" / "models").glob("*/artifacts")

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import itertools
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ HOW = "Name files, folders, archives, tables or URLs, or `-` for paths from stan
 
 def run_predict(options: argparse.Namespace, paths: Paths) -> int:
     """Print a row per image. Raises SourceError with --strict if one cannot be used."""
+    warnings.filterwarnings("ignore", message=".*tasks have been successfully executed.*")  # joblib's, where nobody reads the rest
     found = find_images(_named(options.images), paths.scratch / "predict")
     target = _checked_target(options.copy_to, found)
     for note in found.notes:
