@@ -34,9 +34,12 @@ class TrainingImages:
         return cls(sides, frozenset(described.get("modes", ())))
 
 
-def notes_of(image: Image.Image, encoded: bytes, spec: ImageSpec, training: TrainingImages) -> list[str]:
-    """One line per property of a decoded image that no training image has. encoded: the image as decoded, whose size may have been reduced."""
-    return [*_of_size(image, encoded, training), *_of_colours(image, spec, training), *_of_values(image, spec, training)]
+def notes_of(image: Image.Image, encoded: bytes, pixels: np.ndarray, spec: ImageSpec, training: TrainingImages) -> list[str]:
+    """One line per property of a decoded image that no training image has.
+
+    encoded: the image before, since a JPEG may have been decoded at a smaller size. pixels: uint8 (H, W, C), what the network sees of it.
+    """
+    return [*_of_size(image, encoded, training), *_of_colours(image, pixels, spec, training), *_of_values(image, spec, training)]
 
 
 def _of_size(image: Image.Image, encoded: bytes, training: TrainingImages) -> list[str]:
@@ -53,19 +56,21 @@ def _of_size(image: Image.Image, encoded: bytes, training: TrainingImages) -> li
     return [f"{width} x {height} px, where the longer side of the training images has {usual}"]
 
 
-def _of_colours(image: Image.Image, spec: ImageSpec, training: TrainingImages) -> list[str]:
+def _of_colours(image: Image.Image, pixels: np.ndarray, spec: ImageSpec, training: TrainingImages) -> list[str]:
     is_grey = image.info.get("mode_in_file", image.mode) in GREY_MODES
-    if spec.channels == 1 and not is_grey and not training.modes - set(GREY_MODES) and _is_coloured(image):
-        return ["in colour, where the model sees grey"]
-    if spec.channels == 3 and training.modes and not training.modes & set(GREY_MODES) and (is_grey or not _is_coloured(image)):
+    if spec.channels == 1 and not is_grey and not training.modes - set(GREY_MODES):
+        small = image.convert("RGB").resize((COLOUR_SIDE_PX, COLOUR_SIDE_PX), Image.Resampling.BOX, reducing_gap=2)
+        return ["in colour, where the model sees grey"] if _is_coloured(np.asarray(small)) else []
+    if spec.channels == 3 and training.modes and not training.modes & set(GREY_MODES) and (is_grey or not _is_coloured(pixels)):
         return ["grey, where the training images are in colour"]
     return []
 
 
-def _is_coloured(image: Image.Image) -> bool:
-    small = image.convert("RGB").resize((COLOUR_SIDE_PX, COLOUR_SIDE_PX), Image.Resampling.BOX, reducing_gap=2)
-    pixels = np.asarray(small).astype(np.int16)
-    return bool((np.ptp(pixels, axis=-1) > COLOURED).mean() > COLOURED_SHARE)
+def _is_coloured(pixels: np.ndarray) -> bool:
+    """Whether more than a few pixels, uint8 (H, W, 3), are not grey; some are looked at."""
+    steps = tuple(max(1, side // COLOUR_SIDE_PX) for side in pixels.shape[:2])
+    some = pixels[:: steps[0], :: steps[1]].astype(np.int16)
+    return bool((np.ptp(some, axis=-1) > COLOURED).mean() > COLOURED_SHARE)
 
 
 def _of_values(image: Image.Image, spec: ImageSpec, training: TrainingImages) -> list[str]:

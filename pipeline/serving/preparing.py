@@ -53,4 +53,5 @@ class Preparation:
             return array_to_input(np.asarray(image), self.spec), []
         encoded = bytes(image)
         decoded = decode(encoded, self.spec)
-        return image_to_input(decoded, self.spec), notes_of(decoded, encoded, self.spec, self.training)
+        pixels = image_to_input(decoded, self.spec)
+        return pixels, notes_of(decoded, encoded, pixels, self.spec, self.training)
