@@ -2,11 +2,11 @@
 
     python benchmarks/predict.py FOLDER --model champion            small images, by a registered model
     python benchmarks/predict.py FOLDER --photographs               EfficientNet-Lite0 at 224 px with pretrained weights and a drawn classifier
-    python benchmarks/predict.py FOLDER --passes 10                 the images of the folder ten times over, for memory
+    python benchmarks/predict.py FOLDER --passes 10 --memory        memory, with the images of the folder ten times over
     python benchmarks/predict.py --make 200 --side 640 FOLDER       makes JPEGs of this longer side first
 
 Each round measures every row once, so that other load on the machine meets all of them; the table holds medians. Imports, the loading of the model
-and the start of its graph are not counted; the start of the processes that decode is. Memory is that of this process: at the end, above its start.
+and the start of its graph are not counted; the start of the processes that decode is. Memory is that of this process, without those that decode.
 """
 
 import argparse
@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=640, metavar="PX")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--passes", type=int, default=1)
+    parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
     if options.make:
         make_photographs(options.folder, options.make, options.side)
@@ -121,7 +122,7 @@ def main() -> None:
         classifier = load(model)
         images = [image.content for image in find_images([str(options.folder)], Path(folder)).images] * options.passes
         print(f"{joblib.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {len(images):,} images, {classifier.shown}\n")
-        if options.passes > 1:
+        if options.memory:
             measure_memory(classifier, images)
             return
         seconds = measure(classifier, images, options.rounds)
