@@ -10,8 +10,6 @@ import importlib
 import os
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,14 +26,17 @@ from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, callers, exit_with, one_at_a_time, stop_on_signals
 from pipeline.quality.kinds import counted, kinds
 from pipeline.retraining.summary import first_baseline, verdict
-from pipeline.terminal import CLOSED_PIPE, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
+from pipeline.terminal import CLOSED_PIPE, greetings_kept_back, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
 from pipeline.workspace.check import check_inputs, check_machine, check_places, table
 from pipeline.workspace.dvc_graph import missing_inputs
 from pipeline.workspace.dvc_repro import FLOW_PID
 from pipeline.workspace.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
 
 TRACKED_STAGES = STAGES[2:]
-MODEL_COMMANDS = dict.fromkeys(("history", "promote", "rollback", "trace", "reproduce"), "pipeline.pedigree.commands")
+MODEL_COMMANDS = {
+    **dict.fromkeys(("history", "promote", "rollback", "trace", "reproduce"), "pipeline.pedigree.commands"),
+    "predict": "pipeline.serving.commands",
+}
 WORDS = {"images": ("image", "images"), "classes": ("class", "classes"), "epochs": ("epoch", "epochs"), "folds": ("fold", "folds")}
 
 
@@ -194,7 +195,7 @@ def _run_stage(options: argparse.Namespace) -> int:
             f"{options.name} needs {missing[0]}, which does not exist. `dvc repro {options.name}` runs the stages that create it."
         )
     with one_at_a_time(options.name, paths.root, paths.scratch):
-        with _greetings_kept_back():
+        with greetings_kept_back():
             module = importlib.import_module(f"pipeline.stages.{options.name}")
         report = module.run(config, paths, _tracker(options.name, paths))
     print(f"{options.name}: {', '.join(_said(key, value) for key, value in report.items())}", flush=True)
@@ -205,24 +206,6 @@ def _said(key: str, value: object) -> str:
     """One entry of a stage's report: `44 near leaks`, `accuracy 0.9257`."""
     words = WORDS.get(key) or ((kinds()[key].one, kinds()[key].many) if key in kinds() else None)
     return counted(value, *words) if words and isinstance(value, int) else f"{key.replace('_', ' ')} {value}"
-
-
-@contextlib.contextmanager
-def _greetings_kept_back() -> Iterator[None]:
-    """Hide what TensorFlow's C++ code prints as it is loaded, which no setting can turn off. Shown if loading fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as greetings:
-        os.dup2(greetings.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            greetings.seek(0)
-            os.write(kept, greetings.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _tracker(stage: str, paths: Paths) -> object:

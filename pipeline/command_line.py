@@ -19,6 +19,7 @@ examples:
   pipeline run                            bring everything up to date
   pipeline serve --cron "0 6 * * 1"       run every Monday at 6, until stopped
   pipeline ui                             compare runs in MLflow
+  pipeline predict photos/                say what is in images, with the champion
   pipeline rollback --reason "…"          go back to the champion before
 """
 RUN = """\

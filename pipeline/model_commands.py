@@ -1,4 +1,4 @@
-"""The commands about registered models, their options and their help: history, promote, rollback, trace, reproduce. Runs nothing."""
+"""The commands about registered models, their options and their help: predict, history, promote, rollback, trace, reproduce. Runs nothing."""
 
 import argparse
 from collections.abc import Callable
@@ -6,6 +6,18 @@ from collections.abc import Callable
 Add = Callable[[str, str, str], argparse.ArgumentParser]
 """Adds a command by name, line of help and description."""
 
+PREDICT = """\
+Say what is in images: label, probability, version of the model and sha256 of each file. The images are files, folders, globs in quotes, archives,
+tables with a column of paths, URLs, or paths from standard input. A note says what the model cannot know of an image, such as another size by far. An
+image that cannot be read is a row with the reason.
+
+examples:
+  pipeline predict my.jpg
+  pipeline predict photos/ --csv > labels.csv
+  pipeline predict photos/ --copy-to sorted/       copy them into a folder per class
+  find /mnt/camera -name '*.jpg' | pipeline predict --jsonl
+  pipeline predict photos/ --model 3               a version, an alias, the id of a run or a .keras file
+"""
 HISTORY = """\
 Show which version has which alias, and who moved it when, from which version to which, and why; the newest first. A move that somebody made by hand
 in MLflow is shown as such. The history is kept in the registry, with the model.
@@ -51,6 +63,7 @@ examples:
 
 def add_model_commands(add: Add) -> None:
     """Add the commands to the parser."""
+    _add_predict(add)
     history = add("history", "show who moved champion and anchor, when and why", HISTORY)
     history.add_argument("--verify", action="store_true", help="check that no line was changed, removed or put in")
     history.add_argument("--json", action="store_true", help="print JSON for programs, the oldest move first")
@@ -68,3 +81,17 @@ def add_model_commands(add: Add) -> None:
         command.add_argument("--reason", required=True, metavar='"…"', help="why, in a few words; kept in the history")
     for command in (history, promotion, way_back, origin, again):
         command.add_argument("--model", metavar="NAME", help="the name in the registry (default: this project's)")
+
+
+def _add_predict(add: Add) -> None:
+    predict = add("predict", "say what is in images, with the champion", PREDICT)
+    predict.add_argument(
+        "images", nargs="*", metavar="PATH", help="a file, folder, glob, archive, table or URL; - for paths from standard input"
+    )
+    predict.add_argument("--model", default="champion", metavar="MODEL", help="a version, alias, run or .keras file (default: champion)")
+    form = predict.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print CSV")
+    form.add_argument("--jsonl", action="store_true", help="print one JSON object per line")
+    form.add_argument("--parquet", metavar="FILE", help="write a Parquet file")
+    predict.add_argument("--copy-to", metavar="FOLDER", help="also copy the images into a folder per class")
+    predict.add_argument("--strict", action="store_true", help="exit code 2 if an image cannot be used")

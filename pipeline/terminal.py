@@ -1,9 +1,11 @@
 """The standard streams of a command: open, able to show any letter, and quiet once nobody reads. Knows nothing of the project."""
 
+import contextlib
 import os
 import select
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as of a command that the signal ends
 
@@ -48,3 +50,21 @@ def stop_printing() -> None:
     for number in (1, 2):
         os.dup2(nowhere, number)
     os.close(nowhere)
+
+
+@contextlib.contextmanager
+def greetings_kept_back() -> Iterator[None]:
+    """Hide what TensorFlow's C++ code prints as it is loaded, which no setting can turn off. Shown if loading fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as greetings:
+        os.dup2(greetings.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            greetings.seek(0)
+            os.write(kept, greetings.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

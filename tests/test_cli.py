@@ -32,7 +32,7 @@ from tests.dummy_project import (
     within,
 )
 
-COMMANDS = ("run", "serve", "ui", "check", "history", "promote", "rollback", "trace", "reproduce", "stage")
+COMMANDS = ("run", "serve", "ui", "check", "predict", "history", "promote", "rollback", "trace", "reproduce", "stage")
 LOADED = """\
 import json, os, sys
 from pipeline.__main__ import main
@@ -93,7 +93,8 @@ def test_the_help_of_a_command_begins_with_what_it_does(project: Path, command: 
     [
         ("rn", "unknown command rn. Did you mean run? See `pipeline --help`."),
         ("Check", "unknown command Check. Did you mean check? See `pipeline --help`."),
-        ("predikt", f"unknown command predikt. Choose from {', '.join(COMMANDS)}. See `pipeline --help`."),
+        ("predikt", "unknown command predikt. Did you mean predict? See `pipeline --help`."),
+        ("classify", f"unknown command classify. Choose from {', '.join(COMMANDS)}. See `pipeline --help`."),
         ("stage tran", "unknown stage tran. Did you mean train? See `pipeline stage --help`."),
         ("run --lock-timout=5", "unexpected argument --lock-timout=5. Did you mean --lock-timeout? See `pipeline --help`."),
         ("run now", "unexpected argument now. See `pipeline --help`."),

@@ -354,7 +354,7 @@ def test_a_champion_without_files_is_named_everywhere_until_it_gets_them_back(em
 
 
 def test_a_champion_is_asked_by_its_own_code_whatever_todays_does(project: Path) -> None:
-    (code,) = (project / "mlruns" / "artifacts" / "models").glob("*/artifacts/code/pipeline/serving/served_model.py")
+    (code,) = (project / "mlruns" / "artifacts" / "models").glob("*/artifacts/code/*/serving/served_model.py")
     code.write_text(OWN_CODE, encoding="utf-8")
     log, champion = champion_of(project)
 

@@ -38,15 +38,16 @@ def _check(tracker: Tracker, version: ModelVersion) -> str:
         raise TrackingError("its files are gone")
     with tempfile.TemporaryDirectory() as folder:
         files = tracker.fetch(version, Path(folder))
-        _compare(files, MODEL_FILE, version.tags.get(MODEL_TAG))
-        _compare(files, SPEC_FILE, version.tags.get(SPEC_TAG))
+        check_file(files, MODEL_FILE, version.tags.get(MODEL_TAG))
+        check_file(files, SPEC_FILE, version.tags.get(SPEC_TAG))
         samples = read_samples(tracker, version)
         if not samples:
             return _check_answer(tracker, version, _blank_image(_the_file(files, SPEC_FILE)))
     return _check_answers(tracker, version, samples)
 
 
-def _compare(files: Path, name: str, expected: str | None) -> None:
+def check_file(files: Path, name: str, expected: str | None) -> None:
+    """Raise TrackingError if the file `name` of a version's files does not have the sha256 that was registered; None if that is not known."""
     found = sha256_file(_the_file(files, name))
     if expected is not None and found != expected:
         raise TrackingError(f"its {name} has the sha256 {found[:12]}…, but {expected[:12]}… was registered: the file was changed")

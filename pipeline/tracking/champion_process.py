@@ -1,7 +1,7 @@
 """A process that loads a logged model through MLflow and predicts: images from standard input, labels to standard output.
 
-Started as a file, so that the model's own code is the only package `pipeline` it finds; imports nothing of this project. Input: an Arrow stream of
-batches with one column `image` of encoded bytes. Output: a JSON list of labels per batch.
+Started as a file, so that the model's own code is all it finds of this project, whatever name that has; imports nothing of this project. Input: an
+Arrow stream of batches with one column `image` of encoded bytes. Output: a JSON list of labels per batch.
 """
 
 import json

@@ -18,10 +18,12 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Map
 
 from pipeline.errors import TrackingError
+from pipeline.files import read_json, write_json
 from pipeline.packages import version_of
 from pipeline.python_path import CODE
 from pipeline.tracking import champion_process
 from pipeline.tracking.mlflow_client import GuardedClient, guarded
+from pipeline.travelling_code import entry_of, pack_code
 
 SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
 
@@ -39,15 +41,18 @@ def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, fil
         beside.mkdir()
         for file in files:
             (beside / file.name).write_bytes(file.read_bytes())
+            if file.name == "spec.json":
+                _keep_training_images(file.parent.parent / "ingest" / "report.json", beside)
+        package = pack_code(CODE / "pipeline", Path(folder))
         Model.log(
             None,
             model_id=model_id,
             flavor=mlflow.pyfunc,
             run_id=None if lost else run_id,  # the run already has it as an output
-            loader_module="pipeline.serving.served_model",
+            loader_module=entry_of(package),
             data_path=str(beside),
             # The code that decodes and resizes is stored with the model
-            code_paths=[str(CODE / "pipeline")],
+            code_paths=[str(Path(folder) / package)],
             signature=_signature(),
             # Given, because inferring them takes MLflow five seconds. `tensorflow`, since not every machine that may serve has a `tensorflow-cpu`
             pip_requirements=[f"{name}=={version_of(name)}" for name in SERVING_PACKAGES],
@@ -55,11 +60,23 @@ def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, fil
     return str(model_id)
 
 
+def _keep_training_images(report: Path, folder: Path) -> None:
+    """Keep sizes and colours of the images beside the model, so that it can tell which image is unlike them; nothing if the report is gone."""
+    if report.exists():
+        said = read_json(report)
+        write_json(folder / "training_images.json", {name: said[name] for name in ("sizes_px", "modes") if name in said})
+
+
 def _signature() -> ModelSignature:
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.binary, "image")]),
         outputs=Schema(
-            [ColSpec(DataType.string, "label"), ColSpec(DataType.double, "probability"), ColSpec(Map(DataType.double), "probabilities")]
+            [
+                ColSpec(DataType.string, "label"),
+                ColSpec(DataType.double, "probability"),
+                ColSpec(Map(DataType.double), "probabilities"),
+                ColSpec(DataType.string, "note"),
+            ]
         ),
     )
 

@@ -85,6 +85,14 @@ class MlflowRegistry:
             copied = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder), tracking_uri=self._client.uri)
         return Path(copied)
 
+    def fetch_logged(self, model_id: str, folder: Path) -> Path:
+        """The files of a model that a run has logged, registered or not, copied into `folder`: the folder that has them."""
+        with guarded(self._client.uri, f"download the model {model_id}"):
+            copied = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"models:/{model_id}", dst_path=str(folder), tracking_uri=self._client.uri
+            )
+        return Path(copied)
+
     def fetch_file(self, run_id: str, name: str, folder: Path) -> Path | None:
         above = PurePosixPath(name).parent
         listed = self._client.list_artifacts(run_id, None if above == PurePosixPath() else str(above))

@@ -1,0 +1,89 @@
+"""Which model is meant, and its files: a registered version, an alias, a run, or a `.keras` file."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ConfigError, TrackingError
+from pipeline.files import sha256_file
+from pipeline.paths import Paths
+from pipeline.registry.servable import SPEC_TAG, check_file
+from pipeline.serving.runtime import MODEL_FILE
+from pipeline.serving.served_model import SPEC_FILE
+from pipeline.tracking.lineage import MODEL_TAG
+
+MODEL_ID_TAG = "model_id"
+LOGGED_AS = "MLmodel"
+SHOWN_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Located:
+    """A model's files in a folder of its own. name: of the registered model, empty if it has none. version: its number, else what tells it apart."""
+
+    folder: Path
+    name: str
+    version: str
+
+    @property
+    def shown(self) -> str:
+        """The model in a message."""
+        return f"{self.name} version {self.version}" if self.name else f"the model ({self.version})"
+
+
+def locate(reference: str, paths: Paths, folder: Path) -> Located:
+    """The model that a reference names, its files copied into the empty folder `folder`.
+
+    Raises ConfigError if there is no such model, TrackingError if the registry cannot be read or the files are not those that were registered.
+    """
+    text = reference.strip()
+    if text.endswith(".keras") and (spec := _spec_of(Path(text), paths)):
+        return _of_file(Path(text), spec, folder)
+    from pipeline.pedigree.origin import find_origin  # MLflow takes a second to import, and a file needs none
+    from pipeline.tracking.mlflow_log import MlflowLog
+
+    tracker = MlflowLog.connect(paths)
+    origin = find_origin(tracker, paths, text, Path.cwd())
+    if version := origin.version:
+        located = Located(tracker.fetch(version, folder), version.name, version.version)
+        _check(located, version.tags.get(MODEL_TAG), version.tags.get(SPEC_TAG))
+        return located
+    assert origin.run is not None
+    model_id = origin.run.tags.get(MODEL_ID_TAG)
+    if not model_id:
+        raise ConfigError(f"The run {origin.run.id} has logged no model: it was stopped before, or only evaluated one. Choose another run.")
+    located = Located(tracker.fetch_logged(model_id, folder), "", f"run {origin.run.id[:SHOWN_DIGITS]}")
+    _check(located, origin.run.tags.get(MODEL_TAG), None)
+    return located
+
+
+def _check(located: Located, model_sha256: str | None, spec_sha256: str | None) -> None:
+    try:
+        check_file(located.folder, MODEL_FILE, model_sha256)
+        check_file(located.folder, SPEC_FILE, spec_sha256)
+    except TrackingError as error:
+        raise TrackingError(
+            f"{located.shown} cannot be used: {error}. Restore its files from a backup, or choose another version."
+        ) from None
+
+
+def _spec_of(file: Path, paths: Paths) -> Path | None:
+    """The spec.json that belongs to a .keras file: beside it, or of this project's own stage; None if only the registry may know."""
+    if not file.is_file():
+        raise ConfigError(f"--model {file}: there is no such file. Name a version, an alias, a run or a .keras file.")
+    beside = file.with_name(SPEC_FILE)
+    if beside.is_file():
+        return beside
+    own = paths.stage("preprocess") / SPEC_FILE
+    return own if file.resolve() == (paths.stage("train") / MODEL_FILE).resolve() and own.is_file() else None
+
+
+def _of_file(file: Path, spec: Path, folder: Path) -> Located:
+    """A file with its spec. One that lies in the files of a logged model comes with the code of that model."""
+    version = f"sha256 {sha256_file(file)[:SHOWN_DIGITS]}"
+    logged = file.resolve().parent.parent.parent
+    if (logged / LOGGED_AS).is_file():
+        return Located(Path(shutil.copytree(logged, folder / "model")), "", version)
+    for source in (file, spec, *file.parent.glob("training_images.json")):
+        shutil.copy(source, folder / (MODEL_FILE if source == file else source.name))
+    return Located(folder, "", version)
