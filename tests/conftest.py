@@ -1,6 +1,7 @@
 """What several files of tests start from. A file that needs another project has a fixture of the same name."""
 
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -18,6 +19,12 @@ def tree(tmp_path: Path) -> Tree:
     tree = Tree(tmp_path / "set")
     tree.root.mkdir()
     return tree
+
+
+def pytest_runtest_setup() -> None:
+    """Let absl, TensorFlow's logger, write to the real standard error: it closes any other as Prefect sets up logging, and pytest's was such a one."""
+    if absl := sys.modules.get("absl.logging"):
+        absl.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @pytest.fixture(scope="session")
