@@ -159,6 +159,7 @@ def _show_ui(options: argparse.Namespace) -> int:
 
 def _check(_: argparse.Namespace) -> int:
     from pipeline.workspace.disk_need import Measured, look_at_disk
+    from pipeline.workspace.settings_check import look_at_settings
     from pipeline.workspace.source_check import look_at_source
 
     paths = _project()
@@ -166,8 +167,8 @@ def _check(_: argparse.Namespace) -> int:
         machine = beside.submit(check_machine, paths)
         measured = Measured()
         source, text = look_at_source(paths, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0, measured)
-        space = look_at_disk(paths, measured)
-    findings = [*machine.result(), *(look for look in (source, space) if look.found)]
+        others = look_at_disk(paths, measured), look_at_settings(paths, measured)
+    findings = [*machine.result(), *(look for look in (source, *others) if look.found)]
     print(table(findings))
     if text:
         print(f"\n{masked(text)}")

@@ -146,15 +146,15 @@ def cross_validation_folds(accuracies: Sequence[float], low: float, high: float,
 
 
 @drawn_as_png
-def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, not_shown: Sequence[str] = (), theme: Theme = LIGHT) -> Figure:
+def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, notes: Sequence[str] = (), theme: Theme = LIGHT) -> Figure:
     """Rows of images uint8 (R, K, H, W, C), the first of each row original, the others augmented; `class_names` label the rows.
 
-    `not_shown`: parameters whose effect is not shown, named below.
+    `notes`: lines below.
     """
     row_count, column_count, height, width = images.shape[:4]
     gap_x, gap_y = max(1, width // 12), max(1, height // 12)
     rgba = _mosaic(images, gap_x, gap_y)
-    caption_inches = 0.3 if not_shown else 0.0
+    caption_inches = 0.25 * len(notes)
     figure = Figure(figsize=(1.0 * column_count + 1.4, 1.0 * row_count * height / width + 0.4 + caption_inches), layout="constrained")
     axes = figure.subplots()
     axes.imshow(rgba, interpolation="nearest", extent=(0, rgba.shape[1], rgba.shape[0], 0))
@@ -163,8 +163,8 @@ def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, not_sho
     axes.set_xticks(np.arange(2) * (width + gap_x) + width / 2, ["as it is", "augmented"], fontsize=9)
     axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
     axes.grid(visible=False)
-    if not_shown:
-        axes.set_xlabel(f"not shown: {', '.join(not_shown)}", fontsize=9)
+    if notes:
+        axes.set_xlabel("\n".join(notes), fontsize=9)
     return figure
 
 
