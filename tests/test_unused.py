@@ -18,7 +18,7 @@ from tests.fit_settings import PARAMS, parameters
 LITE = "efficientnet_lite0"
 CLASSIFIER, TWO_STAGES, ALL_OF_LITE = Method(LITE, CLASSIFIER_ALONE), Method(LITE, 2), Method(LITE, None)
 RESNET = Method("resnet", None)
-SET = {
+SET: dict[str, dict[str, object]] = {
     "augment": {"rotation_degrees": 15.0, "mixup": 0.2, "horizontal_flip": False},
     "model": {"dropout": 0.3, "width": 2.0},
     "train": {"epochs": 3, "frozen_epochs": 1, "class_weights": "balanced", "momentum": 0.8},

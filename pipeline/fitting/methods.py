@@ -96,7 +96,7 @@ def method_notice(label: str, method: Method, plan: Plan, compute: Compute) -> s
 def what_ran(method: Method, plan: Plan, outcome: Outcome, config: Config, channels: int) -> dict[str, Scalar]:
     """The values of a fit that took place, by name: of a classifier only `classifier_C`, the inverse strength of its penalty in scikit-learn's words."""
     fitted = resolved(config, method, channels)
-    strength = {} if outcome.strength is None else {"classifier_C": outcome.strength}
+    strength: dict[str, Scalar] = {} if outcome.strength is None else {"classifier_C": outcome.strength}
     if method.stages == CLASSIFIER_ALONE:
         return strength
     train = fitted.train

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # it imports scikit-learn, which takes a second
 MOST_CLASSES_WITH_COUNTS = 16
 MOST_CLASSES_WITH_NAMES = 110
 THUMBNAIL_PX = 112
+MOST_SHOWN = 1.01
+"""Where the axis of an accuracy ends: there is none above 100 %."""
 QUANTITIES = ("loss", "accuracy")
 
 
@@ -46,6 +48,7 @@ def _draw_curve(axes: Axes, theme: Theme, history: Sequence[Mapping[str, float]]
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if quantity == "accuracy":
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+        axes.set_ylim(top=min(axes.get_ylim()[1], MOST_SHOWN))
     axes.legend()
 
 
@@ -135,9 +138,10 @@ def cross_validation_folds(accuracies: Sequence[float], low: float, high: float,
     axes.axvspan(low, high, color=theme.first, alpha=0.15, linewidth=0, label="95 % interval of the mean")
     axes.axvline(mean, color=theme.first, linewidth=1.5, label="mean of the folds")
     axes.axvline(test_accuracy, color=theme.second, linewidth=1.5, linestyle=(0, (4, 3)), label="test split")
-    axes.plot(accuracies, folds, "o", color=theme.first, markersize=7)
+    axes.plot(accuracies, folds, "o", color=theme.first, markersize=7, clip_on=False)
     axes.set(title="Accuracy of each fold", ylabel="fold", yticks=folds, ylim=(len(folds) - 0.4, -0.6))
     axes.margins(x=0.08)
+    axes.set_xlim(right=min(axes.get_xlim()[1], MOST_SHOWN))
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(FuncFormatter(_percent))
     axes.grid(visible=False, axis="y")

@@ -172,14 +172,14 @@ def _shards(images: _Images, rows: Mapping[str, np.ndarray], files: Mapping[str,
 
 
 def _write_indexes(paths: Paths, images: _Images, folds: np.ndarray) -> None:
-    """Write labels and indexes; for training images also folds, groups, and which of them the source holds out for validation."""
+    """Write labels, groups and indexes; for training images also folds, and which of them the source holds out for validation."""
     folder = paths.stage("preprocess")
     for part in PARTS:
         rows = images.rows(part)
         write_array(folder / part / "labels.npy", images.labels[rows])
+        write_array(folder / part / "groups.npy", images.groups[rows])
         write_table_in_parts(folder / part / "index.parquet", _index(paths, images, part, folds))
     rows = images.rows("train")
-    write_array(folder / "train" / "groups.npy", images.groups[rows])
     write_array(folder / "train" / "validation.npy", images.splits[rows] == VALIDATION)
 
 
