@@ -125,9 +125,12 @@ def _project() -> Paths:
 
 
 def _run_flow(options: argparse.Namespace) -> int:
+    from pipeline.workspace.disk_check import refuse_too_little_disk
+
     paths, here = _project(), _here()
-    check_inputs(paths)
+    config = check_inputs(paths)
     refuse_what_stops_a_run(paths)
+    refuse_too_little_disk(config, paths)
     from pipeline.retraining.serve import run_once
 
     run_once(paths, options.lock_timeout)

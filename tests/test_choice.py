@@ -194,6 +194,7 @@ def test_train_takes_what_is_better_on_the_validation_images_and_logs_its_epochs
     assert choice["tried"][0]["accuracy"] < choice["tried"][1]["accuracy"]
     assert [step for step, _ in run.metrics["loss"]] == [1, 2, 3, 4, 5, 6]
     assert run.params["chosen.method"] == "tutorial, fitted to images"
+    assert run.name == "lamps tutorial"  # lamps efficientnet_lite0 / tutorial while it was not known
     assert f"train: tutorial, fitted to images taken: {choice['reason']}\n" in printed
     assert choice["reason"].startswith("grey images; accuracy on the validation images: ")
 

@@ -85,7 +85,7 @@ def test_the_run_has_files_the_device_and_the_digest_of_the_model(trained: tuple
     paths, tracker = trained
     (run,) = tracker.runs
 
-    assert {"train/history.csv", "preprocess/augmented.png"} <= set(run.files)
+    assert {"train/history.csv", "train/choice.json", "preprocess/augmented.png"} <= set(run.files)
     assert run.tags[MODEL_TAG] == sha256_file(paths.stage("train") / "model.keras")
     assert (run.status, run.tags["device"], run.tags["precision"]) == ("FINISHED", "CPU", "float32")
     assert FOLDS_TAG not in run.tags

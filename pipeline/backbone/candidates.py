@@ -27,7 +27,7 @@ class Candidates:
 def candidates(name: str, weights: str, report: Mapping[str, Any]) -> Candidates:
     """The networks for `model.name`, `model.weights` and the images that `report` describes, the content of data/ingest/report.json."""
     if name != AUTO:
-        return Candidates((name,), "set by model.name")
+        return Candidates((name,), f"{name}, set by model.name")
     if weights == "none":
         return Candidates((FROM_SCRATCH,), "model.weights is none: a network trained from scratch")
     if weights == "imagenet":

@@ -135,7 +135,13 @@ def _field(keys: Keys, config: Model) -> FieldInfo | None:
     return _fields(section).get(keys[-1]) if section else None
 
 
-OTHER_NAMES = {"swish": "silu", "nesterov": "sgd", "momentum": "sgd"}
+OTHER_NAMES = {
+    "swish": "silu",
+    "nesterov": "sgd",
+    "momentum": "sgd",
+    "efficientnet": "efficientnet_lite0",
+    "efficientnet_lite": "efficientnet_lite0",
+}
 """Other names of values."""
 
 

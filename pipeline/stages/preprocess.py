@@ -29,7 +29,7 @@ from pipeline.features.extractor import embedder
 from pipeline.files import read_json, write_bytes, write_json, write_table_in_parts
 from pipeline.images import decoding, large_jpegs, values
 from pipeline.images.decoding import ImageSpec
-from pipeline.images.sizes import auto_size
+from pipeline.images.sizes import auto_size, padding_notice
 from pipeline.names import in_list, listed
 from pipeline.own_files import MADE, clear
 from pipeline.parallel import parallel_map
@@ -57,6 +57,8 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     spec = image_spec(config.preprocess, report, is_pretrained=embedding is not None)
     print(f"preprocess: {listed(chosen.networks)}: {chosen.reason}", file=sys.stderr)
     _tell_range(spec, config.preprocess, report)
+    if spec.resize == "pad" and (notice := padding_notice(report["sizes_px"], (spec.height, spec.width))):
+        print(f"preprocess: {notice}", file=sys.stderr)
     images = _read_index(paths.stage("ingest"), report["class_names"])
     training = images.rows("train")
     folds = _folds(images.labels[training], images.groups[training], config, report["class_names"])

@@ -23,7 +23,7 @@ from pipeline.fitting.methods import Data, MethodFitter, Outcome, Watcher, metho
 from pipeline.fitting.training_data import TrainingData
 from pipeline.fitting.tries import Tries
 from pipeline.models.network import to_bytes
-from pipeline.params.recipe import Method, methods_to_try, unused, unused_notice
+from pipeline.params.recipe import CLASSIFIER_ALONE, Method, methods_to_try, unused, unused_notice
 from pipeline.paths import Paths
 from pipeline.progress import Progress
 from pipeline.tracking.lineage import FIT_TAG, log_epoch, log_training, open_run
@@ -146,9 +146,10 @@ def _summary(outcome: Outcome, choice: Choice) -> dict[str, Scalar]:
     """The stage's report."""
     kept = outcome.history[outcome.epoch - 1]
     stopped = {"best epoch": outcome.epoch} if outcome.epoch < len(outcome.history) else {}
+    length = {} if choice.method.stages == CLASSIFIER_ALONE else {"epochs": len(outcome.history)}
     return {
         "method": str(choice.method),
-        "epochs": len(outcome.history),
+        **length,
         **stopped,
         "validation accuracy": f"{kept.validation_accuracy:.4f}",
         "images/s": round(sum(epoch.images_per_second for epoch in outcome.history) / len(outcome.history)),
