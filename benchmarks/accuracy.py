@@ -17,14 +17,14 @@ from pipeline.dataset.arrays import TrainingSet
 from pipeline.dataset.splits import stratified_holdout
 from pipeline.evaluation.metrics import calibration_error, log_loss, reliability_bins
 from pipeline.files import read_json
-from pipeline.fitting.choice import Choice, methods_to_try
+from pipeline.fitting.choice import Choice
 from pipeline.fitting.device import choose_compute
 from pipeline.fitting.methods import MethodFitter, Watcher
 from pipeline.fitting.training_data import TrainingData
 from pipeline.models.predict import predict
 from pipeline.params.model import AUTO
 from pipeline.params.reader import Config, load_config
-from pipeline.params.recipe import Method
+from pipeline.params.recipe import Method, methods_to_try
 from pipeline.paths import Paths, find_paths
 
 VALIDATION_SEED = 12345
@@ -63,7 +63,7 @@ def main() -> None:
 def method_of(config: Config, opened: TrainingData, paths: Paths) -> Method:
     """The one that these parameters leave, else the one that `train` has chosen."""
     networks = opened.spec["networks"] if config.model.name == AUTO else [config.model.name]
-    methods = methods_to_try(config, networks, len(opened.training.labels))
+    methods = methods_to_try(config, networks)
     return methods[0] if len(methods) == 1 else Choice.read(read_json(paths.stage("train") / "choice.json")).method
 
 

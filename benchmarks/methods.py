@@ -25,7 +25,7 @@ import keras
 import numpy as np
 import yaml
 
-from pipeline.evaluation.metrics import wilson_interval
+from pipeline.evaluation.proportion import wilson_interval
 from pipeline.files import read_json
 from pipeline.fitting.choice import Choice
 from pipeline.models.efficientnet_lite import LAST_STAGE, stage_starts

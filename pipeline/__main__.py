@@ -126,9 +126,12 @@ def _project() -> Paths:
 
 
 def _run_flow(options: argparse.Namespace) -> int:
+    from pipeline.workspace.disk_check import refuse_too_little_disk
+
     paths, here = _project(), _here()
-    check_inputs(paths)
+    config = check_inputs(paths)
     refuse_what_stops_a_run(paths)
+    refuse_too_little_disk(config, paths)
     from pipeline.retraining.serve import run_once
 
     run_once(paths, options.lock_timeout)
@@ -160,6 +163,7 @@ def _show_ui(options: argparse.Namespace) -> int:
 
 def _check(_: argparse.Namespace) -> int:
     from pipeline.workspace.disk_need import Measured, look_at_disk
+    from pipeline.workspace.settings_check import look_at_settings
     from pipeline.workspace.source_check import look_at_source
 
     paths = _project()
@@ -167,8 +171,8 @@ def _check(_: argparse.Namespace) -> int:
         machine = beside.submit(check_machine, paths)
         measured = Measured()
         source, text = look_at_source(paths, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0, measured)
-        space = look_at_disk(paths, measured)
-    findings = [*machine.result(), *(look for look in (source, space) if look.found)]
+        others = look_at_disk(paths, measured), look_at_settings(paths, measured)
+    findings = [*machine.result(), *(look for look in (source, *others) if look.found)]
     print(table(findings))
     if text:
         print(f"\n{masked(text)}")

@@ -20,7 +20,7 @@ MADE: Mapping[str, tuple[str, ...]] = {
     ),
     "preprocess": (
         *("train/images.npy", "train/labels.npy", "train/groups.npy", "train/validation.npy", "train/index.parquet"),
-        *("test/images.npy", "test/labels.npy", "test/index.parquet", "train/embeddings.npy", "test/embeddings.npy"),
+        *("test/images.npy", "test/labels.npy", "test/groups.npy", "test/index.parquet", "train/embeddings.npy", "test/embeddings.npy"),
         *("spec.json", "augmented.png"),
     ),
 }

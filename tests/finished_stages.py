@@ -25,6 +25,7 @@ def write_finished_stages(
         "preprocess/augmented.png": "picture",
         "train/model.keras": model,
         "train/history.csv": "epoch,loss,validation_accuracy\n1,0.5,0.8\n2,0.4,0.9\n",
+        "train/choice.json": json.dumps({"network": "resnet"}),
         "train/metrics.json": json.dumps({"train_loss": 0.4}),
         "cross_validate/folds.csv": "fold,images,accuracy,loss\n0,10,0.9,0.3\n1,10,0.8,0.5\n",
         "cross_validate/out_of_fold.parquet": f"predictions of {classes}",

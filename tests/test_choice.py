@@ -10,9 +10,18 @@ import pytest
 from pipeline.dataset.arrays import write_array
 from pipeline.features.embeddings import EMBEDDINGS
 from pipeline.files import read_json, write_json
-from pipeline.fitting.choice import FEWEST_TO_COMPARE, NOTHING_TO_GAIN, Choice, Tried, choose, methods_to_try
+from pipeline.fitting.choice import (
+    FEWEST_TO_COMPARE,
+    NOTHING_TO_GAIN,
+    ON_VALIDATION,
+    Choice,
+    Tried,
+    best,
+    reason,
+    worth_comparing,
+)
 from pipeline.fitting.head import STRENGTHS
-from pipeline.params.recipe import CLASSIFIER_ALONE, Method
+from pipeline.params.recipe import CLASSIFIER_ALONE, Method, methods_to_try
 from pipeline.paths import Paths
 from pipeline.stages import train
 from tests.fakes import FakeRun, FakeTracker
@@ -44,12 +53,22 @@ RESNET = Method("resnet", None)
 def test_the_methods_depend_on_networks_and_fine_tuning_and_the_cheapest_comes_first(
     networks: list[str], fine_tune: str | int, expected: list[Method]
 ) -> None:
-    assert methods_to_try(parameters(train={"fine_tune": fine_tune}), networks, FEWEST_TO_COMPARE) == expected
+    assert methods_to_try(parameters(train={"fine_tune": fine_tune}), networks) == expected
 
 
-@pytest.mark.parametrize(("networks", "only"), [([LITE], CLASSIFIER), (["resnet", LITE], RESNET), ([LITE, "resnet"], CLASSIFIER)])
-def test_with_few_validation_images_only_the_first_network_is_tried_in_its_cheapest_way(networks: list[str], only: Method) -> None:
-    assert methods_to_try(parameters(), networks, FEWEST_TO_COMPARE - 1) == [only]
+@pytest.mark.parametrize(
+    ("methods", "few"),
+    [
+        ([CLASSIFIER, TWO_STAGES, RESNET], [CLASSIFIER, TWO_STAGES]),
+        ([CLASSIFIER, RESNET], [CLASSIFIER]),
+        ([TWO_STAGES, RESNET], [TWO_STAGES]),
+        ([RESNET, ALL_OF_LITE], [ALL_OF_LITE]),
+        ([RESNET], [RESNET]),
+    ],
+)
+def test_with_few_validation_images_only_what_starts_from_pretrained_weights_is_tried(methods: list[Method], few: list[Method]) -> None:
+    assert worth_comparing(methods, FEWEST_TO_COMPARE - 1) == few
+    assert worth_comparing(methods, FEWEST_TO_COMPARE) == methods
 
 
 @pytest.mark.parametrize(
@@ -61,14 +80,11 @@ def test_with_few_validation_images_only_the_first_network_is_tried_in_its_cheap
     ],
 )
 def test_a_network_that_was_asked_for_is_fitted_by_what_its_weights_allow(name: str, weights: str, expected: list[Method]) -> None:
-    assert methods_to_try(parameters(model={"name": name, "weights": weights}), [name], 1000) == expected
+    assert methods_to_try(parameters(model={"name": name, "weights": weights}), [name]) == expected
 
 
 def tried(*accuracies: float) -> list[Tried]:
-    return [Tried(method, 1 - accuracy, accuracy) for method, accuracy in zip((CLASSIFIER, TWO_STAGES, RESNET), accuracies, strict=False)]
-
-
-STRENGTH_OF = {CLASSIFIER: 3.0, TWO_STAGES: 10.0, RESNET: None}
+    return [Tried(method, accuracy) for method, accuracy in zip((CLASSIFIER, TWO_STAGES, RESNET), accuracies, strict=False)]
 
 
 @pytest.mark.parametrize(
@@ -83,31 +99,50 @@ STRENGTH_OF = {CLASSIFIER: 3.0, TWO_STAGES: 10.0, RESNET: None}
     ],
 )
 def test_the_most_accurate_is_taken_and_of_equals_the_first(accuracies: tuple[float, ...], expected: Method) -> None:
-    choice = choose(tried(*accuracies), STRENGTH_OF, "colour images")
-
-    assert (choice.method, choice.strength) == (expected, STRENGTH_OF[expected])
-    assert choice.tried == tuple(tried(*accuracies)) or math.isnan(accuracies[0])
+    assert best(tried(*accuracies)) == expected
 
 
-def test_the_reason_says_what_was_compared() -> None:
-    one, both = (choose(tried(*accuracies), STRENGTH_OF, "colour images") for accuracies in ((0.75,), (0.75, 0.875)))
-
-    assert one.reason == "colour images"
-    assert both.reason == (
-        "colour images; accuracy on the validation images: 0.7500 a classifier on the features of efficientnet_lite0; "
-        "0.8750 efficientnet_lite0, last 2 stages fine-tuned"
-    )
+@pytest.mark.parametrize(
+    ("found", "methods", "validation_count", "expected"),
+    [
+        (tried(0.75), [CLASSIFIER], 100, "colour images"),
+        (
+            tried(0.75, 0.875),
+            [CLASSIFIER, TWO_STAGES],
+            100,
+            "colour images; accuracy on the validation images: 0.7500 a classifier on the features of efficientnet_lite0; "
+            "0.8750 efficientnet_lite0, last 2 stages fine-tuned",
+        ),
+        (
+            tried(0.995),
+            [CLASSIFIER, RESNET],
+            100,
+            "colour images; accuracy on the validation images: 0.9950 a classifier on the features of efficientnet_lite0; "
+            "little left to gain by resnet, fitted to images, not tried",
+        ),
+        (
+            tried(0.75),
+            [CLASSIFIER, RESNET],
+            14,
+            "colour images; too few images to try resnet, fitted to images (14 < 50 validation images)",
+        ),
+    ],
+)
+def test_the_reason_says_what_was_compared_and_what_was_not_tried(
+    found: list[Tried], methods: list[Method], validation_count: int, expected: str
+) -> None:
+    assert reason("colour images", found, methods, validation_count, ON_VALIDATION) == expected
 
 
 @pytest.mark.parametrize("accuracies", [(0.75,), (0.75, 0.875), (0.5, 0.5, 0.625), (math.nan,)])
 def test_a_choice_is_read_as_it_was_written(accuracies: tuple[float, ...]) -> None:
-    choice = choose(tried(*accuracies), STRENGTH_OF, "colour images")
+    choice = Choice(TWO_STAGES, 3.0, "colour images", tuple(tried(*accuracies)))
 
     written = json.loads(json.dumps(choice.described(), allow_nan=False))
 
     assert Choice.read(written) == Choice(choice.method, choice.strength, choice.reason)
     assert written["tried"] == [
-        {"network": each.method.network, "stages": each.method.stages, "validation_accuracy": None if math.isnan(accuracy) else accuracy}
+        {"network": each.method.network, "stages": each.method.stages, "accuracy": None if math.isnan(accuracy) else accuracy}
         for each, accuracy in zip(choice.tried, accuracies, strict=True)
     ]
 
@@ -156,10 +191,11 @@ def test_train_takes_what_is_better_on_the_validation_images_and_logs_its_epochs
 
     assert Choice.read(choice).method == Method("tutorial", None)
     assert [each["network"] for each in choice["tried"]] == [LITE, "tutorial"]
-    assert choice["tried"][0]["validation_accuracy"] < choice["tried"][1]["validation_accuracy"]
+    assert choice["tried"][0]["accuracy"] < choice["tried"][1]["accuracy"]
     assert [step for step, _ in run.metrics["loss"]] == [1, 2, 3, 4, 5, 6]
     assert run.params["chosen.method"] == "tutorial, fitted to images"
-    assert f"train: chosen: {choice['reason']}\n" in printed
+    assert run.name == "lamps tutorial"  # lamps efficientnet_lite0 / tutorial while it was not known
+    assert f"train: tutorial, fitted to images taken: {choice['reason']}\n" in printed
     assert choice["reason"].startswith("grey images; accuracy on the validation images: ")
 
 
@@ -171,8 +207,8 @@ def test_train_tries_no_more_after_a_method_that_leaves_nothing_to_gain(tmp_path
     assert Choice.read(choice).method == CLASSIFIER
     assert choice["strength"] in STRENGTHS
     (only,) = choice["tried"]
-    assert only["validation_accuracy"] >= NOTHING_TO_GAIN
-    assert run.params["chosen.strength"] == str(choice["strength"])
+    assert only["accuracy"] >= NOTHING_TO_GAIN
+    assert run.params["chosen.classifier_C"] == str(choice["strength"])
     assert [step for step, _ in run.metrics["loss"]] == [1]
     assert (paths.stage("train") / "model.keras").stat().st_size > 10_000_000
 
@@ -182,4 +218,4 @@ def test_train_tries_one_method_with_few_validation_images(tmp_path: Path) -> No
     choice = read_json(paths.stage("train") / "choice.json")
 
     assert [each["network"] for each in choice["tried"]] == [LITE]
-    assert choice["reason"] == "grey images"
+    assert choice["reason"] == "grey images; too few images to try tutorial, fitted to images (20 < 50 validation images)"

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline.errors import StorageError
+from pipeline.files import write_json
 from pipeline.listing.records import Record
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths
+from pipeline.workspace.disk_check import refuse_too_little_disk
 from pipeline.workspace.disk_need import Measured, Need, look_at_disk, need
 from tests.dummy_project import call_pipeline
 
@@ -75,3 +78,23 @@ def test_the_need_is_a_line_of_the_check(project: Path) -> None:
     _, output = call_pipeline(project, "check")
 
     assert "✓ space       a run on 4 images needs 0 MiB; " in output
+
+
+def test_a_first_run_on_a_source_is_refused_if_it_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = tmp_path / "images"
+    for name in ("cat/a.png", "cat/b.png", "dog/c.png", "dog/d.png"):
+        (images / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (300, 300), sum(name.encode())).save(images / name)
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("source: data/fashion-mnist", f"source: {images}")
+    project = tmp_path / "project"
+    (project / "data").mkdir(parents=True)
+    (project / "params.yaml").write_text(text, encoding="utf-8")
+    paths, config = Paths(project), load_config(project / "params.yaml")
+    refuse_too_little_disk(config, paths)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 1000))
+
+    with pytest.raises(StorageError, match=r"a run on 4 images needs .* MiB; 0 MiB are free\. Fix: free .* more"):
+        refuse_too_little_disk(config, paths)
+
+    write_json(paths.stage("ingest") / "report.json", {"source": str(images)})
+    refuse_too_little_disk(config, paths)  # an earlier run on them had the space

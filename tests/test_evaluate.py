@@ -41,12 +41,15 @@ def create_workspace(root: Path) -> Paths:
         folder.mkdir(parents=True)
     np.save(preprocessed / "test" / "images.npy", np.arange(5 * 8 * 6, dtype=np.uint8).reshape(5, 8, 6, 1))
     np.save(preprocessed / "test" / "labels.npy", LABELS)
+    np.save(preprocessed / "test" / "groups.npy", np.array([3, 4, 5, 6, 7], np.int32))
+    (preprocessed / "train").mkdir()
+    np.save(preprocessed / "train" / "groups.npy", np.array([0, 0, 1, 3], np.int32))
     index = {"path": [f"test/{i}.png" for i in range(5)], "sha256": [f"{i:064x}" for i in range(5)]}
     pq.write_table(pa.table(index), preprocessed / "test" / "index.parquet")
     spec = {"class_names": CLASS_NAMES, "dataset_name": "animals", "dataset_digest": "0123", "source": "my/animals", "networks": ["resnet"]}
     (preprocessed / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
     (train / "model.keras").write_bytes(MODEL)
-    (train / "choice.json").write_text(json.dumps({"chosen": CHOSEN}), encoding="utf-8")
+    (train / "choice.json").write_text(json.dumps({"chosen": CHOSEN, "stages": None, "unused": ["train.momentum"]}), encoding="utf-8")
     history = "epoch,loss,accuracy,validation_loss,validation_accuracy,learning_rate\n1,1.2,0.6,1.0,0.7,0.3\n2,0.8,0.8,0.7,0.75,0.1\n"
     (train / "history.csv").write_text(history, encoding="utf-8")
     (folds / "folds.csv").write_text("fold,images,accuracy,loss\n0,2,0.5,0.9\n1,2,1.0,0.2\n", encoding="utf-8")

@@ -11,14 +11,16 @@ from pipeline.workspace.gate_check import check_gate
 PARAMS = (Path(__file__).parent.parent / "params.yaml").read_text(encoding="utf-8")
 
 
-def project(root: Path, images: int, margin: str = "auto", when: str = "not_worse", compared: bool = True) -> Paths:
+def project(
+    root: Path, images: int, margin: str = "auto", when: str = "not_worse", compared: bool = True, source: str = "data/fashion-mnist"
+) -> Paths:
     """A project after a run, whose model is wrong on 8 % of the test images and, if compared, differs from the champion on 6 %."""
     params = PARAMS.replace("  margin: auto", f"  margin: {margin}").replace("  promote_when: not_worse", f"  promote_when: {when}")
     comparison = {"n": 10_000, "b": 320, "c": 280}
     decision = {"champion": {"comparison": comparison}} if compared else {"champion": None}
     files = {
         "params.yaml": params,
-        "data/ingest/report.json": json.dumps({"counts": {"test": {"a": images - 100, "b": 100}}}),
+        "data/ingest/report.json": json.dumps({"source": source, "counts": {"test": {"a": images - 100, "b": 100}}}),
         "data/evaluate/metrics.json": json.dumps({"test_accuracy": 0.92}),
         "data/register/decision.json": json.dumps(
             {"model_name": "a", "model_sha256": "b", "promoted": True, "champion": None, "reason": "", "decision": decision}
@@ -57,3 +59,7 @@ def test_the_gate_is_checked(tmp_path: Path, images: int, margin: str, compared:
 def test_nothing_is_said_before_a_run_or_without_a_margin(tmp_path: Path) -> None:
     assert check_gate(Paths(tmp_path)).found == ""
     assert check_gate(project(tmp_path, 100, when="better")).found == ""
+
+
+def test_nothing_is_said_of_the_images_of_another_source(tmp_path: Path) -> None:
+    assert check_gate(project(tmp_path, 100, source="data/pets")).found == ""

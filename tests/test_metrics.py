@@ -16,20 +16,20 @@ from pipeline.evaluation.metrics import (
     reliability_bins,
     row_shares,
     top_confusions,
-    wilson_interval,
 )
 
 # Five images, four classes; nothing is labelled or predicted "owl". Predicted: cat, cat, dog, dog, eel.
 CLASSES = ["cat", "dog", "eel", "owl"]
 LABELS = np.array([0, 0, 1, 0, 2])
+EACH_ALONE = np.arange(5)
 PROBABILITIES = np.array(
     [[0.7, 0.1, 0.1, 0.1], [0.5, 0.3, 0.1, 0.1], [0.25, 0.55, 0.15, 0.05], [0.1, 0.8, 0.06, 0.04], [0.04, 0.03, 0.9, 0.03]], np.float32
 )
 
 
 def test_flat_numbers() -> None:
-    found = classification_metrics(LABELS, PROBABILITIES, CLASSES, top_k=2)
-    names = "accuracy accuracy_low accuracy_high top_2_accuracy macro_f1 log_loss calibration_error images per_class"
+    found = classification_metrics(LABELS, PROBABILITIES, CLASSES, top_k=2, groups=EACH_ALONE)
+    names = "accuracy accuracy_low accuracy_high top_2_accuracy macro_f1 log_loss calibration_error images groups per_class"
     assert list(found) == names.split()
     assert found["accuracy"] == 4 / 5
     assert found["top_2_accuracy"] == 1.0  # the one mistake, a cat, has cat second
@@ -39,7 +39,7 @@ def test_flat_numbers() -> None:
 
 
 def test_per_class_numbers_and_a_class_without_images() -> None:
-    per_class = classification_metrics(LABELS, PROBABILITIES, CLASSES, top_k=2)["per_class"]
+    per_class = classification_metrics(LABELS, PROBABILITIES, CLASSES, top_k=2, groups=EACH_ALONE)["per_class"]
     assert isinstance(per_class, dict)
     assert per_class["cat"] == pytest.approx({"precision": 1.0, "recall": 2 / 3, "f1": 0.8, "support": 3})
     assert per_class["dog"] == pytest.approx({"precision": 0.5, "recall": 1.0, "f1": 2 / 3, "support": 1})
@@ -47,24 +47,18 @@ def test_per_class_numbers_and_a_class_without_images() -> None:
 
 
 def test_top_k_is_left_out_where_it_would_hold_every_class() -> None:
-    assert not any(key.startswith("top_") for key in classification_metrics(LABELS, PROBABILITIES, CLASSES, top_k=4))
-    two_classes = classification_metrics(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), ["no", "yes"], top_k=3)
+    assert not any(key.startswith("top_") for key in classification_metrics(LABELS, PROBABILITIES, CLASSES, top_k=4, groups=EACH_ALONE))
+    two_classes = classification_metrics(
+        np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), ["no", "yes"], top_k=3, groups=EACH_ALONE[:2]
+    )
     assert two_classes["accuracy"] == 0.5
     assert "top_3_accuracy" not in two_classes
 
 
 def test_one_image_gives_finite_numbers() -> None:
-    found = classification_metrics(np.array([1]), np.array([[1.0, 0.0]]), ["no", "yes"], top_k=2)
+    found = classification_metrics(np.array([1]), np.array([[1.0, 0.0]]), ["no", "yes"], top_k=2, groups=EACH_ALONE[:1])
     assert found["accuracy"] == 0
     assert found["log_loss"] == pytest.approx(-math.log(1e-7))
-
-
-def test_wilson_interval() -> None:
-    # z = 1.96, n = 10, p = 0.8, z² = 3.8416: centre (0.8 + z²/20) / (1 + z²/10) = 0.99208 / 1.38416 = 0.71674;
-    # half width z·sqrt(0.8·0.2/10 + z²/400) / 1.38416 = 1.96·sqrt(0.025604) / 1.38416 = 0.22658
-    assert wilson_interval(8, 10) == pytest.approx((0.49016, 0.94332), abs=2e-5)
-    assert wilson_interval(10, 10)[1] == 1.0  # a perfect score keeps an interval: 10/(10 + z²) = 0.72246 to 1
-    assert wilson_interval(10, 10)[0] == pytest.approx(0.72246, abs=2e-5)
 
 
 def test_log_loss() -> None:
@@ -111,12 +105,22 @@ def test_confident_mistakes_come_surest_first() -> None:
 def test_cross_validation_summary() -> None:
     # Mean 0.9; squared distances 0.0004 + 0 + 0.0004, over k - 1 = 2: std sqrt(0.0004) = 0.02; t(0.975, 2) = 4.30265;
     # half width 4.30265 · 0.02 / sqrt(3) = 0.049683
-    found = cross_validation_summary([0.88, 0.90, 0.92])
+    correct = np.arange(10_000) < 9_000
+    found = cross_validation_summary([0.88, 0.90, 0.92], correct, np.arange(10_000))
     assert found == pytest.approx(
         {"accuracy_mean": 0.9, "accuracy_std": 0.02, "accuracy_low": 0.850317, "accuracy_high": 0.949683}, abs=1e-6
     )
 
 
 def test_cross_validation_interval_stays_within_zero_and_one() -> None:
-    assert cross_validation_summary([1.0, 1.0]) == {"accuracy_mean": 1, "accuracy_std": 0, "accuracy_low": 1, "accuracy_high": 1}
-    assert cross_validation_summary([0.5, 1.0])["accuracy_high"] == 1  # 0.75 ± 12.7 · 0.354 / 1.414
+    found = cross_validation_summary([0.5, 1.0], np.array([True, True, True, False]), np.arange(4))
+
+    assert (found["accuracy_low"], found["accuracy_high"]) == (0, 1)  # 0.75 ± 12.7 · 0.354 / 1.414
+
+
+def test_equal_folds_have_the_interval_of_all_their_images() -> None:
+    found = cross_validation_summary([1.0, 1.0], np.ones(10, bool), np.arange(10))
+
+    assert found == pytest.approx(
+        {"accuracy_mean": 1, "accuracy_std": 0, "accuracy_low": 0.72246, "accuracy_high": 1}, abs=2e-5
+    )  # Wilson, 10 of 10

@@ -65,7 +65,7 @@ def test_learning_curves_of_one_epoch_without_validation() -> None:
 
 def test_what_augmentation_does_not_show_is_named_beneath() -> None:
     images = np.zeros((2, 8, 6, 6, 1), np.uint8)
-    plain, captioned = (opened(pictures.augmented_samples(images, ["a", "b"], not_shown=names)) for names in ((), ("mixup", "cutmix")))
+    plain, captioned = (opened(pictures.augmented_samples(images, ["a", "b"], notes=names)) for names in ((), ("mixup", "cutmix")))
     assert captioned.height > plain.height
 
 

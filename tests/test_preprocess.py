@@ -27,6 +27,11 @@ def augmenting(source: Path, **changes: float) -> Config:
     return config.model_copy(update={"augment": config.augment.model_copy(update={"rotation_degrees": 20.0, **changes})})
 
 
+def fitting_whole(config: Config) -> Config:
+    """With a network that is fitted to augmented images, and not to features of them."""
+    return config.model_copy(update={"train": config.train.model_copy(update={"fine_tune": "all"})})
+
+
 class Packed:
     """A source with 12 images for validation, and what `ingest` and `preprocess` have made of it in a project."""
 
@@ -84,10 +89,17 @@ def test_augmentation_is_shown_as_a_picture(packed: Packed) -> None:
 
 @pytest.mark.parametrize("change", ["brightness", "random_erase_fraction", "mixup"])
 def test_the_picture_shows_colours_and_erasing_or_names_what_it_does_not_show(packed: Packed, change: str) -> None:
-    preprocess.run(augmenting(packed.source, **{change: 0.5}), packed.paths, None)
+    preprocess.run(fitting_whole(augmenting(packed.source)), packed.paths, None)
+    before = contents(packed.folder)
+    preprocess.run(fitting_whole(augmenting(packed.source, **{change: 0.5})), packed.paths, None)
 
-    changed = contents(packed.folder)
-    assert {name for name, content in changed.items() if content != packed.contents[name]} == {"augmented.png"}
+    assert {name for name, content in contents(packed.folder).items() if content != before[name]} == {"augmented.png"}
+
+
+def test_the_picture_shows_only_what_is_trained_on(packed: Packed) -> None:
+    preprocess.run(augmenting(packed.source, brightness=0.5, mixup=0.5), packed.paths, None)
+
+    assert contents(packed.folder) == packed.contents  # features are computed once, of images that no augmentation has changed
 
 
 def test_the_same_images_twice_give_the_same_bytes(packed: Packed, tmp_path: Path) -> None:

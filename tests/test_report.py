@@ -15,7 +15,7 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (600).to_bytes(4, "big") + (300).
 PICTURE = Picture(PNG, PNG + b"dark", "what it shows")
 CROSS_VALIDATION = {"accuracy_mean": 0.91, "accuracy_std": 0.012, "accuracy_low": 0.9, "accuracy_high": 0.92, "folds": 2}
 METRICS = {"accuracy": 0.9, "accuracy_low": 0.88, "accuracy_high": 0.92, "top_3_accuracy": 0.99}
-METRICS |= {"macro_f1": 0.89, "log_loss": 0.31, "calibration_error": 0.01, "images": 2000}
+METRICS |= {"macro_f1": 0.89, "log_loss": 0.31, "calibration_error": 0.01, "images": 2000, "groups": 2000}
 REPORT = Report(
     dataset_name="garments",
     dataset_digest="0123abcd",
@@ -26,11 +26,13 @@ REPORT = Report(
     metrics=METRICS,
     cross_validation=CROSS_VALIDATION,
     overconfidence=0.005,
+    akin=0,
+    trained_on="augmented images",
     warnings=[],
     classes=[
         ClassRow("shirt", 0.8, 0.7, 0.75, 1000, "coat", 0.2),
         ClassRow("coat", 0.9, 0.95, 0.92, 1000, "", 0.0),
-        ClassRow("hat", 0.0, 0.0, 0.0, 0, "", 0.0),
+        ClassRow("hat", 0.0, 0.0, 0.0, 0, "", 0.0, predicted=False),
     ],
     confusions=[Confusion("shirt", "coat", 200, 0.2)],
     folds=[Fold(0, 500, 0.9, 0.3), Fold(1, 500, 0.92, 0.28)],
@@ -120,7 +122,18 @@ MANY_CLASSES = replace(REPORT, classes=[ClassRow(f"kind {i}", 0.5, 0.5, 0.5, 10,
         (REPORT, "hat not in the test split"),
         (REPORT, "shirt predicted as coat 200 · 20.0 %"),
         (REPORT, "on augmented images, so"),
-        (replace(REPORT, params={"train": {"label_smoothing": 0.1}}), "on augmented images and smoothed labels, so"),
+        (replace(REPORT, params={"chosen": {"label_smoothing": 0.1}}), "on augmented images and smoothed labels, so"),
+        (replace(REPORT, params={"train": {"label_smoothing": "auto"}}), "on augmented images, so"),
+        (replace(REPORT, curves=[]), "None: the classifier is fitted in one step."),
+        (
+            replace(REPORT, akin=2),
+            "2 test images are near copies of training images, or in a group with them, so the accuracy may be too high",
+        ),
+        (replace(REPORT, metrics={**METRICS, "groups": 12}), "88.00 % to 92.00 %, as the images belong to 12 groups;"),
+        (replace(REPORT, metrics={**METRICS, "groups": 12}), "Accuracy interval: cluster bootstrap over groups of images"),
+        (REPORT, "Accuracy interval: Wilson score, 95 %"),
+        (REPORT, "Macro F1 89.00 % the 2 classes that are tested or predicted, weighted equally"),
+        (REPORT, "hat not in the test split – – – 0"),
         (REPORT, "augment horizontal_flip true"),  # as params.yaml has it
         (replace(REPORT, warnings=["Never predicted: hat."]), "Never predicted: hat."),
         (PERFECT, "0 of 2,000 images wrong"),
@@ -167,6 +180,14 @@ def test_agreement_compares_the_intervals(low: float, high: float, expected: str
 )
 def test_calibration_in_words(error: float, surplus: float, expected: str) -> None:
     assert calibration(replace(REPORT, metrics={**METRICS, "calibration_error": error}, overconfidence=surplus)) == expected
+
+
+def test_few_images_do_not_show_how_well_a_model_is_calibrated() -> None:
+    few = {**METRICS, "accuracy": 1.0, "accuracy_low": 0.51, "accuracy_high": 1.0, "calibration_error": 0.1, "images": 4}
+
+    assert calibration(replace(REPORT, metrics=few, overconfidence=-0.1)) == (
+        "The mean confidence is 10.0 percentage points below its accuracy, within its 95 % interval: 4 test images do not show more."
+    )
 
 
 def test_percent_keeps_its_sign_on_the_line() -> None:

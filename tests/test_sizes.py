@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.images.sizes import auto_size
+from pipeline.images.sizes import auto_size, padding_notice
 
 
 def sizes(longer_side: int, ratios: tuple[float, float, float] = (0.6, 1.2, 1.5), common: tuple[int, int] | None = None) -> dict[str, Any]:
@@ -56,3 +56,13 @@ def test_where_all_images_have_one_form_the_pretrained_network_gets_it(
     ratios: tuple[float, float, float], expected: tuple[int, int]
 ) -> None:
     assert auto_size(sizes(500, ratios), is_pretrained=True) == expected
+
+
+def test_images_that_fill_less_than_half_of_the_size_are_said_to() -> None:
+    assert padding_notice(sizes(500, (0.25, 1.0, 1.3)), (224, 224)) == (  # 224 * 112 / 2 of 224 * 224; 448 * 112 = 224 * 224
+        "padded to 224 x 224 px, images that are 4.0 times as high as wide fill 25% of it. "
+        "To show more of them, set preprocess.image_size: [448, 112], or preprocess.resize: crop or stretch"
+    )
+    assert "4.4 times as wide as high fill 45% of it" in padding_notice(sizes(500, (4.4, 4.4, 4.4)), (160, 320))
+    assert padding_notice(sizes(500, (4.0, 4.0, 4.0)), (160, 320)) == ""
+    assert padding_notice(sizes(500, (0.6, 1.0, 1.7)), (224, 224)) == ""

@@ -59,6 +59,17 @@ REPORT = {
 }
 
 
+def test_the_verdict_says_how_sure_the_accuracy_is_and_what_was_fitted(finished: Paths) -> None:
+    write(finished, "ingest", "report.json", REPORT)
+    write(finished, "evaluate", "uncertainty.json", {"test_accuracy_low": 0.8963, "test_accuracy_high": 0.9551})
+    write(finished, "train", "choice.json", {"chosen": {"method": "resnet, fitted to images"}})
+
+    assert verdict(finished).splitlines()[:2] == [
+        "  method            resnet, fitted to images",
+        "  test accuracy     0.9312   (95 % interval 0.896 to 0.955, 300 test images)",
+    ]
+
+
 def test_the_verdict_says_what_was_found_in_the_data(finished: Paths) -> None:
     write(finished, "ingest", "report.json", REPORT)
     write(finished, "ingest", "report.html", "")

@@ -85,7 +85,7 @@ def test_the_run_has_files_the_device_and_the_digest_of_the_model(trained: tuple
     paths, tracker = trained
     (run,) = tracker.runs
 
-    assert {"train/history.csv", "preprocess/augmented.png"} <= set(run.files)
+    assert {"train/history.csv", "train/choice.json", "preprocess/augmented.png"} <= set(run.files)
     assert run.tags[MODEL_TAG] == sha256_file(paths.stage("train") / "model.keras")
     assert (run.status, run.tags["device"], run.tags["precision"]) == ("FINISHED", "CPU", "float32")
     assert FOLDS_TAG not in run.tags
@@ -101,7 +101,11 @@ def test_history_and_curves_have_an_entry_per_epoch_and_only_metrics_has_the_end
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert [float(row["loss"]) for row in rows] == pytest.approx([value for _, value in run.metrics["loss"]])
     curves = {name: [step for step, _ in values] for name, values in run.metrics.items() if name not in results}
-    assert curves == {key: [1, 2] for key in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "images_per_second")}
+    logged_as_fitted = {key: [1, 2] for key in ("loss", "accuracy", "learning_rate", "images_per_second")}
+    assert curves == logged_as_fitted | {
+        key: [1, 2, 2] for key in ("val_loss", "val_accuracy")
+    }  # the last is that of the model that is kept
+    assert run.last("val_accuracy") == float(rows[1]["validation_accuracy"]) == run.last("validation_accuracy")
     assert list(results) == ["validation_accuracy", "validation_loss", "train_accuracy", "train_loss"]
     assert {name: run.metrics[name] for name in results} == {name: [(0, value)] for name, value in results.items()}
 
@@ -111,10 +115,12 @@ def test_the_choice_is_written_for_the_folds_and_logged_with_what_auto_stands_fo
     logged = {name.removeprefix("chosen."): value for name, value in run.params.items() if name.startswith("chosen.")}
 
     assert Choice.read(choice) == CHOICE
-    assert [tried["validation_accuracy"] for tried in choice["tried"]] == [pytest.approx(run.last("val_accuracy"), abs=1e-6)]
+    assert [tried["accuracy"] for tried in choice["tried"]] == [pytest.approx(run.last("val_accuracy"), abs=1e-6)]
+    assert (choice["unused"], choice["compared_on"]) == ([], None)
     assert logged == {
-        **{"method": "tutorial, fitted to images", "reason": "set by model.name", "epochs": "2", "min_steps": "0", "batch_size": "16"},
-        **{"optimizer": "sgd", "schedule": "linear", "warmup_fraction": "0.2", "label_smoothing": "0.0", "most_images": "0"},
+        **{"method": "tutorial, fitted to images", "reason": "set by model.name", "epochs": "2", "steps": "6", "batch_size": "16"},
+        **{"optimizer": "sgd", "learning_rate": "0.001875", "schedule": "linear", "warmup_fraction": "0.2", "momentum": "0.9"},
+        **{"weight_decay": "0.0005", "label_smoothing": "0.0", "dropout": "0.0", "shift_fraction": "0.0", "width": "0.125"},
     }
 
 

@@ -27,7 +27,7 @@ class Candidates:
 def candidates(name: str, weights: str, report: Mapping[str, Any]) -> Candidates:
     """The networks for `model.name`, `model.weights` and the images that `report` describes, the content of data/ingest/report.json."""
     if name != AUTO:
-        return Candidates((name,), "set by model.name")
+        return Candidates((name,), f"{name}, set by model.name")
     if weights == "none":
         return Candidates((FROM_SCRATCH,), "model.weights is none: a network trained from scratch")
     if weights == "imagenet":
@@ -46,8 +46,16 @@ def pretrained(networks: tuple[str, ...], weights: str) -> str | None:
     return next((name for name in networks if name in EFFICIENTNETS_LITE and concrete_weights(weights, name) == "imagenet"), None)
 
 
-def refuse_missing_weights(name: str) -> None:
-    """Raise WeightsError if the package with a network's weights is not installed. Reads no weights."""
+def named_pretrained(name: str, weights: str) -> str | None:
+    """The network whose installed weights `model.name` and `model.weights` ask for, whatever the images are."""
+    asked = PRETRAINED if name == AUTO and weights == "imagenet" else name
+    return pretrained((asked,), weights)
+
+
+def refuse_missing_weights(name: str | None) -> None:
+    """Raise WeightsError if the package with a network's weights is not installed; None is no network. Reads no weights."""
+    if name is None:
+        return
     try:
         distribution(package(name))
     except PackageNotFoundError:

@@ -27,7 +27,7 @@ from pipeline.quality.class_checks import ClassProblem
 from pipeline.quality.continuity import Changes, Recorded, refuse_unconfirmed, unknown_confirmations
 from pipeline.quality.value_range import other_range
 
-MOST_NAMED = 5
+MOST_NAMED = 2
 
 
 def read_recorded(source: Source, paths: Paths) -> Recorded:
@@ -45,8 +45,8 @@ def not_recorded(name: str, paths: Paths) -> str:
     if not recorded or name in recorded:
         return ""
     return (
-        f"nothing is recorded under the name {shown(name)}: a new data set. Recorded are: {listed(recorded, MOST_NAMED)}. If it is one of them, give "
-        "its folder or file that name, so that it keeps its model and is compared with its last run"
+        f"nothing is recorded under the name {shown(name)}: a new data set, unless it is one of {listed(recorded, MOST_NAMED)} under another "
+        "name: then give its folder or file that name"
     )
 
 

@@ -29,14 +29,14 @@ def cluster_interval(differences: np.ndarray, groups: np.ndarray, *, seed: int =
         low, high = tango_interval(0, 0, len(sizes))
         return float(low), float(high)
     sums = np.rint(np.bincount(group, weights=differences)).astype(np.int64)
-    means = _resampled_means(sums, sizes, seed)
-    tail = _expanded_tail(len(sizes))
+    means = resampled_means(sums, sizes, seed)
+    tail = expanded_tail(len(sizes))
     low, high = np.quantile(means, [tail, 1 - tail])
     narrow_low, narrow_high = tango_interval((differences > 0).sum(), (differences < 0).sum(), len(differences))
     return float(min(low, narrow_low)), float(max(high, narrow_high))
 
 
-def _resampled_means(sums: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
+def resampled_means(sums: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
     """The mean of each resample, float (RESAMPLES,). Groups of one sum and size are alike, so how often each kind is drawn is drawn at once."""
     kinds, often = np.unique(np.stack([sums, sizes], axis=1), axis=0, return_counts=True)
     drawn = np.random.default_rng(seed).multinomial(len(sums), often / often.sum(), RESAMPLES)
@@ -45,7 +45,7 @@ def _resampled_means(sums: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarr
     return means
 
 
-def _expanded_tail(groups: int) -> float:
+def expanded_tail(groups: int) -> float:
     """The share of the resamples beyond each end of the interval: less than 2.5 % for few groups."""
     quantile = float(stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, groups - 1)) * (groups / (groups - 1)) ** 0.5
     return NormalDist().cdf(-quantile)

@@ -11,7 +11,9 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
-CONFIDENCE_LEVEL = 0.95
+from pipeline.evaluation.paired import CONFIDENCE_LEVEL
+from pipeline.evaluation.proportion import accuracy_interval
+
 CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = 1e-7
 
@@ -43,17 +45,19 @@ class Confusion:
     share: float
 
 
-def classification_metrics(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], top_k: int) -> Metrics:
+def classification_metrics(
+    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], top_k: int, groups: np.ndarray
+) -> Metrics:
     """All metrics of a split: single numbers first, then `per_class`.
 
-    labels: int (N,), N at least 1. probabilities: float (N, K). `accuracy_low` and `accuracy_high` are the 95 % Wilson interval.
+    labels: int (N,), N at least 1. probabilities: float (N, K). groups: int (N,), images that belong together have the same number; `groups` is how
+    many there are. `accuracy_low` and `accuracy_high` are the ends of `accuracy_interval`.
     `top_{k}_accuracy` is left out if k is not below K: it would be 1. `macro_f1` is the mean over the classes that occur in the labels
     or the predictions; a class that occurs in neither has zeros and support 0 in `per_class`.
     """
     predicted = probabilities.argmax(axis=1)
-    hits = int((predicted == labels).sum())
-    low, high = wilson_interval(hits, len(labels))
-    numbers: Metrics = {"accuracy": hits / len(labels), "accuracy_low": low, "accuracy_high": high}
+    low, high = accuracy_interval(predicted == labels, groups)
+    numbers: Metrics = {"accuracy": int((predicted == labels).sum()) / len(labels), "accuracy_low": low, "accuracy_high": high}
     if top_k < len(class_names):
         numbers[f"top_{top_k}_accuracy"] = top_k_accuracy(labels, probabilities, top_k)
     return numbers | {
@@ -61,17 +65,9 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray, class_
         "log_loss": log_loss(labels, probabilities),
         "calibration_error": calibration_error(reliability_bins(labels, probabilities)),
         "images": len(labels),
+        "groups": len(np.unique(groups)),
         "per_class": per_class_metrics(labels, predicted, class_names),
     }
-
-
-def wilson_interval(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a proportion.
-
-    Source: Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22.
-    """
-    interval = stats.binomtest(hits, count).proportion_ci(CONFIDENCE_LEVEL, method="wilson")
-    return float(interval.low), float(interval.high)
 
 
 def top_k_accuracy(labels: np.ndarray, probabilities: np.ndarray, top_k: int) -> float:
@@ -154,19 +150,22 @@ def overconfidence(bins: ReliabilityBins) -> float:
     return float((bins.counts * (bins.confidence - bins.accuracy)).sum() / max(int(bins.counts.sum()), 1))
 
 
-def cross_validation_summary(accuracies: Sequence[float]) -> dict[str, float]:
-    """Mean, sample standard deviation and 95 % interval (Student's t, k - 1 degrees of freedom, clipped to 0…1) of k fold accuracies, k >= 2.
+def cross_validation_summary(accuracies: Sequence[float], correct: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """Mean, sample standard deviation and 95 % interval of k fold accuracies, k >= 2.
 
-    The interval is approximate and tends to be too narrow: the folds share training images, so their accuracies are not independent, and no
-    unbiased estimate of the variance exists. Source: Bengio and Grandvalet (2004), No unbiased estimator of the variance of k-fold
-    cross-validation, JMLR 5.
+    correct: bool (N,), whether each image was predicted correctly by the model that was not fitted to it. groups: int (N,). The interval is that of
+    Student's t over the folds (k - 1 degrees of freedom, clipped to 0…1), and at each end never narrower than `accuracy_interval` of all images: equal
+    folds have no spread, however few images they are of. It is approximate and tends to be too narrow: the folds share training images, so their
+    accuracies are not independent, and no unbiased estimate of the variance exists. Source: Bengio and Grandvalet (2004), No unbiased estimator of
+    the variance of k-fold cross-validation, JMLR 5.
     """
     values = np.asarray(accuracies, dtype=np.float64)
     mean, deviation = float(values.mean()), float(values.std(ddof=1))
     half_width = float(stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, len(values) - 1)) * deviation / float(np.sqrt(len(values)))
+    low, high = accuracy_interval(correct, groups)
     return {
         "accuracy_mean": mean,
         "accuracy_std": deviation,
-        "accuracy_low": max(0.0, mean - half_width),
-        "accuracy_high": min(1.0, mean + half_width),
+        "accuracy_low": max(0.0, min(mean - half_width, low)),
+        "accuracy_high": min(1.0, max(mean + half_width, high)),
     }

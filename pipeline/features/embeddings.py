@@ -54,6 +54,8 @@ def _fill(file: ArrayFile, views: Views, pictures: Pictures, extractor: Extracto
         cache = ContentCache(folder)
         missing = take_known(pictures, cache, write)
         progress.skip(len(pictures.keys) - len(missing))
+        if 0 < len(missing) < len(pictures.keys):
+            progress.note(f"{len(missing):,} of {len(pictures.keys):,} {unit} are new")
 
         def write_and_tell(numbers: np.ndarray, rows: np.ndarray) -> None:
             write(numbers, rows)

@@ -72,9 +72,13 @@ class Checkpoint(Protocol):
 def fit_notice(plan: Plan, compute: Compute, precision: str | None = None) -> str:
     """What is about to be fitted, on which device."""
     return (
-        f"{plan.epochs} epochs of {plan.steps_per_epoch} steps of {plan.batch_size} images, "
+        f"{_counted(plan.epochs, 'epoch')} of {_counted(plan.steps_per_epoch, 'step')} of {_counted(plan.batch_size, 'image')}, "
         f"learning rate up to {plan.phases[0].peak_learning_rate:.3g}, on {compute.device} in {precision or compute.precision}"
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def prepare(seed: int) -> None:

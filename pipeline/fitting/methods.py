@@ -15,9 +15,11 @@ from pipeline.fitting.fit import Checkpoint, Fitter, class_weights, fit_notice
 from pipeline.fitting.fit_state import Epoch
 from pipeline.fitting.head import Head, choose_strength, fit_head, score
 from pipeline.fitting.part import LastStages, WholeNetwork, keep_classifier
-from pipeline.fitting.plan import Plan, plan_fit
+from pipeline.fitting.plan import Plan, plan_fit, weight_decay
 from pipeline.models.predict import predict
-from pipeline.params.recipe import CLASSIFIER_ALONE, FitConfig, Method, resolved
+from pipeline.params.model import APPLICATIONS, EFFICIENTNETS_LITE
+from pipeline.params.recipe import CLASSIFIER_ALONE, WITH_MOMENTUM, FitConfig, Method, resolved
+from pipeline.params.section import Scalar
 
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
@@ -89,6 +91,31 @@ def method_notice(label: str, method: Method, plan: Plan, compute: Compute) -> s
         return f"{label}: {method}, {plan.batch_size:,} images"
     of_stages = "float32, 1 x 1 convolutions in bfloat16" if compute.precision == "bfloat16" else "float32"
     return f"{label}: {method}: {fit_notice(plan, compute, None if method.stages is None else of_stages)}"
+
+
+def what_ran(method: Method, plan: Plan, outcome: Outcome, config: Config, channels: int) -> dict[str, Scalar]:
+    """The values of a fit that took place, by name: of a classifier only `classifier_C`, the inverse strength of its penalty in scikit-learn's words."""
+    fitted = resolved(config, method, channels)
+    strength: dict[str, Scalar] = {} if outcome.strength is None else {"classifier_C": outcome.strength}
+    if method.stages == CLASSIFIER_ALONE:
+        return strength
+    train = fitted.train
+    of_steps: dict[str, Scalar] = {
+        "epochs": len(outcome.history),
+        "steps": len(outcome.history) * plan.steps_per_epoch,
+        "batch_size": plan.batch_size,
+        "optimizer": train.optimizer,
+        "learning_rate": round(plan.phases[0].peak_learning_rate, 6),
+        "schedule": train.schedule,
+        "warmup_fraction": train.warmup_fraction,
+        "weight_decay": weight_decay(train),
+        "label_smoothing": train.label_smoothing,
+        "dropout": fitted.model.dropout,
+    }
+    momentum = {"momentum": train.momentum} if train.optimizer in WITH_MOMENTUM else {}
+    of_images: dict[str, Scalar] = {} if method.stages is not None else {"shift_fraction": fitted.augment.shift_fraction}
+    width = {} if method.network in (*EFFICIENTNETS_LITE, *APPLICATIONS) else {"width": fitted.model.width}
+    return strength | of_steps | momentum | of_images | width
 
 
 class MethodFitter:

@@ -13,6 +13,8 @@ LARGEST_AS_FOUND_PX = 112
 """A pretrained network gets images up to this size as they are, and enlarges them itself."""
 PRETRAINED_SIDE_PX, PRETRAINED_STEP_PX = 224, 32
 MOST_ELONGATED = 2.0
+LEAST_FILLED = 0.5
+MOST_PX = 1024
 MOST_SPREAD = 1.15
 """The 95 % quantile of width / height may be so many times the 5 % quantile where nearly all images have one form."""
 
@@ -22,6 +24,28 @@ def auto_size(sizes: Mapping[str, Any], *, is_pretrained: bool) -> tuple[int, in
     if is_pretrained and sizes["median_longer_side"] > LARGEST_AS_FOUND_PX:
         return _size_for_pretrained(sizes["width_by_height"])
     return _size_as_found(sizes, LARGEST_AS_FOUND_PX if is_pretrained else LARGEST_PX)
+
+
+def padding_notice(sizes: Mapping[str, Any], size: tuple[int, int]) -> str:
+    """What to do about images of which most is border when they are padded to (height, width) in px; empty if images fill at least half of it."""
+    low, _, high = sizes["width_by_height"]
+    height, width = size
+    ratio = min((low, high), key=lambda form: _filled(form, size))
+    if _filled(ratio, size) >= LEAST_FILLED:
+        return ""
+    better = round(math.sqrt(height * width / ratio) / STEP_PX) * STEP_PX
+    own_form = [min(max(side, STEP_PX), MOST_PX) for side in (better, round(better * ratio / STEP_PX) * STEP_PX)]
+    form = f"{ratio:.1f} times as wide as high" if ratio > 1 else f"{1 / ratio:.1f} times as high as wide"
+    return (
+        f"padded to {height} x {width} px, images that are {form} fill {_filled(ratio, size):.0%} of it. "
+        f"To show more of them, set preprocess.image_size: {own_form}, or preprocess.resize: crop or stretch"
+    )
+
+
+def _filled(ratio: float, size: tuple[int, int]) -> float:
+    """The share of (height, width) that an image of this width / height covers when it is padded."""
+    form = size[1] / size[0]
+    return min(ratio / form, form / ratio)
 
 
 def _size_as_found(sizes: Mapping[str, Any], largest_px: int) -> tuple[int, int]:

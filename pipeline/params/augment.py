@@ -69,3 +69,8 @@ OFF = FitAugment(
     ),
 )
 """No augmentation."""
+
+
+def mirrored_only(augment: Augment) -> FitAugment:
+    """What of the transforms reaches a classifier or last stages on pretrained features: the mirror image."""
+    return OFF.model_copy(update={"horizontal_flip": augment.horizontal_flip})

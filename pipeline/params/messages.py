@@ -41,7 +41,7 @@ def explain(
     told: list[tuple[int, str]] = []
     meant: set[Keys] = set()
     for keys in [keys for keys, problem in found.items() if problem["type"] == "extra_forbidden"]:
-        line, value = _locate(document, keys)
+        line, value = locate(document, keys)
         stands_for, advice = _unknown(keys, value, config, missing)
         if keys[:-1] and any((home,) in meant for home, model in _sections(config).items() if keys[-1] in _fields(model)):
             continue  # it is below a section that is indented too far, which is reported
@@ -49,7 +49,7 @@ def explain(
         told.append((line, f"{file}:{line}: {'.'.join(keys)} is not a parameter.{advice}"))
     for keys, problem in found.items():
         if keys not in missing and problem["type"] != "extra_forbidden":
-            line, value = _locate(document, keys)
+            line, value = locate(document, keys)
             words = f"{_expected(keys, problem, config)}; found {_shown(value)}.{_hint(keys, value, config, choices)}"
             told.append((line, f"{file}:{line}: {'.'.join(keys)} {words}"))
     told += _absent(missing - meant, document, file, usual)
@@ -63,7 +63,7 @@ def _absent(missing: set[Keys], document: CommentedMap, file: str, usual: Mappin
         value: Any = usual
         for key in keys:
             value = value[key]
-        line = _locate(document, keys)[0] if len(keys) > 1 else 1
+        line = locate(document, keys)[0] if len(keys) > 1 else 1
         where = f"in section `{keys[0]}:`" if len(keys) > 1 else "at the beginning of a line"
         told.append((line, f"{file}:{line}: {'.'.join(keys)} is missing. Add this line, {where}: `{keys[-1]}: {in_yaml(value)}`."))
     return told
@@ -96,7 +96,7 @@ def _keys(problem: Mapping[str, Any], config: Model) -> Keys:
     return keys
 
 
-def _locate(document: CommentedMap, keys: Iterable[str]) -> tuple[int, Any]:
+def locate(document: CommentedMap, keys: Iterable[str]) -> tuple[int, Any]:
     """The 1-based line of a key (of its section where the key is absent) and its value."""
     node: Any = document
     line = 1
@@ -135,7 +135,13 @@ def _field(keys: Keys, config: Model) -> FieldInfo | None:
     return _fields(section).get(keys[-1]) if section else None
 
 
-OTHER_NAMES = {"swish": "silu", "nesterov": "sgd", "momentum": "sgd"}
+OTHER_NAMES = {
+    "swish": "silu",
+    "nesterov": "sgd",
+    "momentum": "sgd",
+    "efficientnet": "efficientnet_lite0",
+    "efficientnet_lite": "efficientnet_lite0",
+}
 """Other names of values."""
 
 

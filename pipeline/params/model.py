@@ -47,6 +47,11 @@ def concrete_weights(weights: str, network: str) -> str:
     return "imagenet" if network in EFFICIENTNETS_LITE else "none"
 
 
+def is_fitted_whole(network: str, weights: str, fine_tune: str | int) -> bool:
+    """Whether all of a network is fitted to images, for `model.weights` and `train.fine_tune`; else a classifier on its features, or its last stages."""
+    return network not in EFFICIENTNETS_LITE or concrete_weights(weights, network) == "none" or fine_tune == "all"
+
+
 def module_name(name: str) -> str:
     """The file of pipeline/models/ that builds a network."""
     return "applications" if name in APPLICATIONS else "efficientnet_lite" if name in EFFICIENTNETS_LITE else name

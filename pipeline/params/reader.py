@@ -15,9 +15,10 @@ from pipeline.params.augment import Augment
 from pipeline.params.cross_validate import CrossValidate
 from pipeline.params.evaluate import Evaluate
 from pipeline.params.ingest import Ingest
-from pipeline.params.messages import explain
+from pipeline.params.messages import explain, locate
 from pipeline.params.model import Model, known_models
 from pipeline.params.preprocess import Preprocess
+from pipeline.params.recipe import contradictions
 from pipeline.params.register import Register
 from pipeline.params.section import Scalar, Section
 from pipeline.params.train import Train
@@ -42,6 +43,11 @@ class Config(Section):
         """Every parameter by its dotted name, `train.learning_rate`; a list becomes text."""
         return dict(_flatten(self.model_dump(by_alias=True)))
 
+    def unusual(self) -> list[str]:
+        """The dotted names of the parameters that differ from their usual values: somebody wrote them."""
+        usual = Config.model_validate(usual_values()).flat()
+        return [name for name, value in self.flat().items() if value != usual[name]]
+
     def source_path(self, root: Path) -> Path:
         """Where the images come from, as an absolute path."""
         return (root / self.ingest.source).absolute()
@@ -58,10 +64,13 @@ def load_config(path: Path) -> Config:
     """The checked parameters of a params.yaml. Raises ConfigError with all its problems, one line each."""
     document = read_document(path)
     try:
-        return Config.model_validate(_plain(document))
+        config = Config.model_validate(_plain(document))
     except ValidationError as error:
         problems = [dict(problem) for problem in error.errors()]
         raise ConfigError("\n".join(explain(problems, document, path.name, Config, model_choices(), usual_values()))) from None
+    if found := contradictions(config):
+        raise ConfigError("\n".join(f"{path.name}:{locate(document, keys)[0]}: {'.'.join(keys)} {words}" for keys, words in found))
+    return config
 
 
 def usual_values() -> dict[str, Any]:

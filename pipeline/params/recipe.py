@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.params.augment import FitAugment, augmented
-from pipeline.params.model import AUTO, FitModel, concrete_weights
+from pipeline.params.model import APPLICATIONS, AUTO, EFFICIENTNETS_LITE, FitModel, concrete_weights, is_fitted_whole
 from pipeline.params.train import Optimizer, Schedule, Train
 
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
 CLASSIFIER_ALONE = 0
+STAGES_BY_DEFAULT = 2
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,83 @@ def resolved(config: Config, method: Method, channels: int) -> FitConfig:
     if not whole:
         train["frozen_epochs"] = 0
     return FitConfig(config.seed, augmented(config.augment, channels), FitModel(**model), FitTrain(**train))
+
+
+def methods_to_try(config: Config, networks: Sequence[str]) -> list[Method]:
+    """The methods for some networks, the one that costs least first."""
+    methods = [method for network in networks for method in _methods(config, network)]
+    return sorted(methods, key=lambda method: (method.stages is None, method.stages or 0))
+
+
+def _methods(config: Config, network: str) -> list[Method]:
+    if is_fitted_whole(network, config.model.weights, config.train.fine_tune):
+        return [Method(network, None)]
+    if config.train.fine_tune == AUTO:
+        return [Method(network, CLASSIFIER_ALONE), Method(network, STAGES_BY_DEFAULT)]
+    return [Method(network, CLASSIFIER_ALONE if config.train.fine_tune == "none" else int(config.train.fine_tune))]
+
+
+OF_STEPS = ("epochs", "min_steps", "batch_size", "optimizer", "learning_rate", "schedule", "warmup_fraction", "momentum", "weight_decay")
+OF_BUILT_IN = ("model.width", "model.activation", "model.pooling", "model.kernel_size")
+OF_WARPS = ("rotation_degrees", "shift_fraction", "shear_degrees", "zoom_fraction")
+WITH_MOMENTUM = ("sgd", "rmsprop", "muon")
+
+
+def unused(written: Collection[str], config: Config, method: Method, channels: int) -> list[str]:
+    """Which of some parameters, by their dotted names, a fit by a method to images of so many channels does not use, in the same order."""
+    whole, fitted = method.stages is None, resolved(config, method, channels)
+    ignored: set[str] = set()
+    if not whole:
+        ignored |= {f"augment.{name}" for name in FitAugment.model_fields if name != "horizontal_flip"}
+    if method.stages == CLASSIFIER_ALONE:
+        ignored |= {f"train.{name}" for name in (*OF_STEPS, "label_smoothing", "early_stopping_epochs", "precision")} | {"model.dropout"}
+    if whole and config.train.fine_tune not in (AUTO, "all", "none"):
+        ignored.add("train.fine_tune")
+    if not whole or fitted.model.weights == "none":
+        ignored.add("train.frozen_epochs")
+    if not fitted.train.frozen_epochs or fitted.model.weights == "none":
+        ignored.add("train.fine_tune_rate")
+    if method.network in (*EFFICIENTNETS_LITE, *APPLICATIONS):
+        ignored |= set(OF_BUILT_IN)
+    if fitted.train.optimizer not in WITH_MOMENTUM:
+        ignored.add("train.momentum")
+    if channels == 1:
+        ignored |= {"augment.saturation", "augment.hue"}
+    if not any(getattr(fitted.augment, name) for name in OF_WARPS):
+        ignored.add("augment.fill")
+    return [name for name in written if name in ignored]
+
+
+def unused_notice(written: Collection[str], config: Config, methods: Sequence[Method], channels: int) -> str:
+    """A sentence on parameters that were written for nothing: by which of some methods they are not used, and by which they are; empty if all are used."""
+    idle = {method: unused(written, config, method, channels) for method in methods}
+    by_methods: dict[tuple[Method, ...], list[str]] = {}
+    for name in written:
+        if without := tuple(method for method in methods if name in idle[method]):
+            by_methods.setdefault(without, []).append(name)
+    return " ".join(f"Not used by {_named(without)}{_but(without, methods)}: {', '.join(names)}." for without, names in by_methods.items())
+
+
+def _named(methods: Sequence[Method]) -> str:
+    return " nor by ".join(map(str, methods))
+
+
+def _but(without: Sequence[Method], methods: Sequence[Method]) -> str:
+    users = [method for method in methods if method not in without]
+    return f", only by {' and '.join(map(str, users))}" if users else ""
+
+
+def contradictions(config: Config) -> list[tuple[tuple[str, str], str]]:
+    """What cannot be meant: (section and name, what to do) of each parameter that another one forbids."""
+    name, weights, stages = config.model.name, config.model.weights, config.train.fine_tune
+    lite, pretrained = EFFICIENTNETS_LITE[0], concrete_weights(weights, name) != "none" if name != AUTO else weights != "none"
+    if stages in (AUTO, "all") or (pretrained and name in (AUTO, *EFFICIENTNETS_LITE)) or (stages == "none" and not pretrained):
+        return []
+    is_other = name not in (AUTO, *EFFICIENTNETS_LITE)
+    kept, other = (f"model.name: {name}", f"model.name: {lite}") if is_other else (f"model.weights: {weights}", "model.weights: auto")
+    what = "only the classifier" if stages == "none" else "only last stages"
+    words = f"is {stages}: {what} can be fitted of a pretrained efficientnet_lite, not with {kept}. Set train.fine_tune: auto, or {other}."
+    return [(("train", "fine_tune"), words)]
 
 
 def _or(value: Any, by_default: Any) -> Any:

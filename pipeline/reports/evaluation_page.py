@@ -20,12 +20,10 @@ def class_rows(per_class: dict[str, Any], matrix: np.ndarray) -> list[ClassRow]:
     """The classes in the order of the report: lowest F1 first, classes without test images last. matrix: int (K, K)."""
     pairs = top_confusions(matrix, list(per_class), count=matrix.size)
     most = {pair.label: pair for pair in reversed(pairs)}
-    rows = [
-        ClassRow(name=name, **numbers, confused_with=most[name].predicted, confused_share=most[name].share)
-        if name in most
-        else ClassRow(name=name, **numbers, confused_with="", confused_share=0.0)
-        for name, numbers in per_class.items()
-    ]
+    rows = []
+    for (name, numbers), answers in zip(per_class.items(), matrix.sum(axis=0), strict=True):
+        confused = (most[name].predicted, most[name].share) if name in most else ("", 0.0)
+        rows.append(ClassRow(name, **numbers, confused_with=confused[0], confused_share=confused[1], predicted=bool(answers)))
     return sorted(rows, key=lambda row: (row.support == 0, row.f1))
 
 
@@ -40,7 +38,9 @@ def doubted_labels(out_of_fold: pa.Table) -> list[Doubt]:
 
 
 def curves(history: list[dict[str, float]]) -> list[Picture]:
-    """Loss and accuracy by epoch: two pictures, so that a narrow page can show one below the other."""
+    """Loss and accuracy by epoch: two pictures, so that a narrow page can show one below the other; none for a single epoch."""
+    if len(history) < 2:
+        return []
     return [
         in_both_themes(partial(learning_curves, history, [quantity]), f"{quantity.capitalize()} over the epochs") for quantity in QUANTITIES
     ]

@@ -14,6 +14,8 @@ from pipeline.reports.page import brief_names, render_page
 PICTURE_DOTS_PER_CSS_PX = 1.5
 CLASSES_SHOWN_AT_ONCE = 15
 IMAGES_FOR_A_SECOND_DIGIT = 1000
+IMAGES_FOR_CALIBRATION = 500
+"""With fewer, the calibration error of a perfectly calibrated model is several per cent by chance."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class: precision, recall, f1 and `confused_share` from 0 to 1; `confused_with` is the most frequent wrong prediction, or empty."""
+    """One class: precision, recall, f1 and `confused_share` from 0 to 1; `confused_with` is the most frequent wrong prediction, or empty.
+
+    `predicted`: whether any test image was predicted as this class.
+    """
 
     name: str
     precision: float
@@ -36,6 +41,7 @@ class ClassRow:
     support: int
     confused_with: str
     confused_share: float
+    predicted: bool = True
 
     @property
     def missed(self) -> float:
@@ -79,8 +85,9 @@ class Fold:
 class Report:
     """Everything that the page shows. `metrics` are the flat numbers of the test split, `cross_validation` those over the folds.
 
-    `warnings` come before all numbers. `overconfidence`: mean confidence minus accuracy, -1 to 1. `classes` are in the order shown. `params`: values by
-    section and key. `numbered_classes`: the classes that the confusion matrix shows with a number, name by label.
+    `akin`: how many test images are near copies of training images, or in a group with them. `trained_on`: in words. `curves`: none if nothing was
+    fitted step by step. `warnings` come before all numbers. `overconfidence`: mean confidence minus accuracy, -1 to 1. `classes` are in the order
+    shown. `params`: values by section and key. `numbered_classes`: the classes that the confusion matrix shows with a number, name by label.
     """
 
     dataset_name: str
@@ -92,6 +99,8 @@ class Report:
     metrics: Mapping[str, float]
     cross_validation: Mapping[str, float]
     overconfidence: float
+    akin: int
+    trained_on: str
     warnings: Sequence[str]
     classes: Sequence[ClassRow]
     confusions: Sequence[Confusion]
@@ -119,6 +128,11 @@ class Report:
         }
 
     @property
+    def rated(self) -> int:
+        """How many classes occur among the labels or predictions of the test images: those that macro F1 is the mean of."""
+        return sum(1 for row in self.classes if row.support or row.predicted)
+
+    @property
     def guessing_loss(self) -> float:
         """The log loss of giving every class the same probability."""
         return math.log(len(self.classes))
@@ -126,7 +140,7 @@ class Report:
     @property
     def smoothed_labels(self) -> bool:
         """Whether the model was fitted to smoothed labels."""
-        return bool(self.params.get("train", {}).get("label_smoothing"))
+        return bool(self.params.get("chosen", {}).get("label_smoothing"))
 
     @property
     def top_k(self) -> int | None:
@@ -165,14 +179,17 @@ def agreement(report: Report) -> str:
 
 
 def calibration(report: Report) -> str:
-    """A sentence on how well the model is calibrated."""
-    error, surplus = report.metrics["calibration_error"], report.overconfidence
-    if error < 0.02:
+    """A sentence on how well the model is calibrated, as far as the number of test images allows one."""
+    test, surplus = report.metrics, report.overconfidence
+    error, is_many = test["calibration_error"], test["images"] >= IMAGES_FOR_CALIBRATION
+    if is_many and error < 0.02:
         return "The model is well calibrated."
-    if abs(surplus) < error / 2:
+    if is_many and abs(surplus) < error / 2:
         return "Some probabilities are too high and others too low."
-    kind, side = ("overconfident", "above") if surplus > 0 else ("underconfident", "below")
-    return f"The model is {kind}: its mean confidence is {abs(100 * surplus):.1f} percentage points {side} its accuracy."
+    points = f"{abs(100 * surplus):.1f} percentage points {'above' if surplus > 0 else 'below'} its accuracy"
+    if test["accuracy_low"] <= test["accuracy"] + surplus <= test["accuracy_high"]:
+        return f"The mean confidence is {points}, within its 95 % interval: {test['images']:,} test images do not show more."
+    return f"The model is {'overconfident' if surplus > 0 else 'underconfident'}: its mean confidence is {points}."
 
 
 def as_yaml(value: object) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # it imports scikit-learn, which takes a second
 MOST_CLASSES_WITH_COUNTS = 16
 MOST_CLASSES_WITH_NAMES = 110
 THUMBNAIL_PX = 112
+MOST_SHOWN = 1.01
+"""Where the axis of an accuracy ends: there is none above 100 %."""
 QUANTITIES = ("loss", "accuracy")
 
 
@@ -46,6 +48,7 @@ def _draw_curve(axes: Axes, theme: Theme, history: Sequence[Mapping[str, float]]
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if quantity == "accuracy":
         axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+        axes.set_ylim(top=min(axes.get_ylim()[1], MOST_SHOWN))
     axes.legend()
 
 
@@ -135,9 +138,10 @@ def cross_validation_folds(accuracies: Sequence[float], low: float, high: float,
     axes.axvspan(low, high, color=theme.first, alpha=0.15, linewidth=0, label="95 % interval of the mean")
     axes.axvline(mean, color=theme.first, linewidth=1.5, label="mean of the folds")
     axes.axvline(test_accuracy, color=theme.second, linewidth=1.5, linestyle=(0, (4, 3)), label="test split")
-    axes.plot(accuracies, folds, "o", color=theme.first, markersize=7)
+    axes.plot(accuracies, folds, "o", color=theme.first, markersize=7, clip_on=False)
     axes.set(title="Accuracy of each fold", ylabel="fold", yticks=folds, ylim=(len(folds) - 0.4, -0.6))
     axes.margins(x=0.08)
+    axes.set_xlim(right=min(axes.get_xlim()[1], MOST_SHOWN))
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(FuncFormatter(_percent))
     axes.grid(visible=False, axis="y")
@@ -146,15 +150,15 @@ def cross_validation_folds(accuracies: Sequence[float], low: float, high: float,
 
 
 @drawn_as_png
-def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, not_shown: Sequence[str] = (), theme: Theme = LIGHT) -> Figure:
+def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, notes: Sequence[str] = (), theme: Theme = LIGHT) -> Figure:
     """Rows of images uint8 (R, K, H, W, C), the first of each row original, the others augmented; `class_names` label the rows.
 
-    `not_shown`: parameters whose effect is not shown, named below.
+    `notes`: lines below.
     """
     row_count, column_count, height, width = images.shape[:4]
     gap_x, gap_y = max(1, width // 12), max(1, height // 12)
     rgba = _mosaic(images, gap_x, gap_y)
-    caption_inches = 0.3 if not_shown else 0.0
+    caption_inches = 0.25 * len(notes)
     figure = Figure(figsize=(1.0 * column_count + 1.4, 1.0 * row_count * height / width + 0.4 + caption_inches), layout="constrained")
     axes = figure.subplots()
     axes.imshow(rgba, interpolation="nearest", extent=(0, rgba.shape[1], rgba.shape[0], 0))
@@ -163,8 +167,8 @@ def augmented_samples(images: np.ndarray, class_names: Sequence[str], *, not_sho
     axes.set_xticks(np.arange(2) * (width + gap_x) + width / 2, ["as it is", "augmented"], fontsize=9)
     axes.tick_params(length=0, top=True, bottom=False, labeltop=True, labelbottom=False)
     axes.grid(visible=False)
-    if not_shown:
-        axes.set_xlabel(f"not shown: {', '.join(not_shown)}", fontsize=9)
+    if notes:
+        axes.set_xlabel("\n".join(notes), fontsize=9)
     return figure
 
 

@@ -100,7 +100,8 @@ def _facts(paths: Paths, registry: RegistryState | None) -> dict[str, str]:
     data, data_page = _read(paths.stage("ingest") / "report.json"), paths.stage("ingest") / "report.html"
     facts = {
         "data": _data(data, paths.relative(data_page)) if data_page.is_file() else "",
-        "test accuracy": _number(evaluation, "test_accuracy"),
+        "method": str(_read(paths.stage("train") / "choice.json").get("chosen", {}).get("method", "")),
+        "test accuracy": _test_accuracy(evaluation, _read(paths.stage("evaluate") / "uncertainty.json"), data),
         "macro F1": _number(evaluation, "test_macro_f1"),
         "cross-validation": _mean_and_deviation(folds),
         "warning": _never_predicted(paths),
@@ -133,6 +134,16 @@ def _never_predicted(paths: Paths) -> str:
 def _number(metrics: Mapping[str, Any], name: str) -> str:
     value = metrics.get(name)
     return f"{value:.4f}" if isinstance(value, int | float) else ""
+
+
+def _test_accuracy(evaluation: Mapping[str, Any], uncertainty: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """The accuracy with its interval, and of how many images it is."""
+    accuracy = _number(evaluation, "test_accuracy")
+    ends = [uncertainty.get(f"test_accuracy_{end}") for end in ("low", "high")]
+    said = [f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}"] if all(isinstance(end, int | float) for end in ends) else []
+    if images := sum(report.get("counts", {}).get("test", {}).values()):
+        said.append(f"{images:,} test image{'' if images == 1 else 's'}")
+    return f"{accuracy}   ({', '.join(said)})" if accuracy and said else accuracy
 
 
 def _mean_and_deviation(folds: Mapping[str, Any]) -> str:

@@ -131,7 +131,8 @@ def _save(probabilities: np.ndarray, index: dict[str, list[object]], training: T
     folds = np.array(index["fold"])
     folder = paths.stage("cross_validate")
     scores = [(int(fold), _score(probabilities[folds == fold], training.labels[folds == fold])) for fold in np.unique(folds)]
-    found = cross_validation_summary([score["accuracy"] for _, score in scores])
+    correct = probabilities.argmax(axis=1) == training.labels
+    found = cross_validation_summary([score["accuracy"] for _, score in scores], correct, training.groups)
     summary = {f"cv_{name}": round(value, 6) for name, value in found.items()}
     lines = [f"{fold},{score['images']},{score['accuracy']:.6f},{score['loss']:.6f}" for fold, score in scores]
     write_bytes(folder / "folds.csv", "\n".join(["fold,images,accuracy,loss", *lines, ""]).encode())

@@ -51,6 +51,7 @@ OUTPUTS = (
 )
 UNCERTAINTY = ("test_accuracy_low", "test_accuracy_high", "test_calibration_error")
 """In a separate file, so that the table of `dvc metrics show` fits a terminal."""
+NOT_METRICS = ("images", "groups", "per_class")
 PER_CLASS_COLUMNS = ("precision", "recall", "f1", "support")
 
 
@@ -87,7 +88,8 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     model was fitted to other classes.
     """
     scored = score_test_split(paths, predict_images)
-    values = rounded(metrics.classification_metrics(scored.labels, scored.probabilities, scored.class_names, config.evaluate.top_k))
+    top_k, groups = config.evaluate.top_k, np.load(paths.stage("preprocess") / "test" / "groups.npy")
+    values = rounded(metrics.classification_metrics(scored.labels, scored.probabilities, scored.class_names, top_k, groups))
     report = build_report(config, paths, scored, values)
     folder = paths.stage("evaluate")
     write_table(folder / "predictions.parquet", predictions_table(scored))
@@ -107,8 +109,8 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
 
 
 def test_metrics(values: dict[str, Any]) -> dict[str, float]:
-    """The metrics of the stage, by the names that MLflow uses too, without the number of images and the metrics per class."""
-    return {f"test_{name}": value for name, value in values.items() if name not in ("per_class", "images")}
+    """The metrics of the stage, by the names that MLflow uses too, without the numbers of images and groups and the metrics per class."""
+    return {f"test_{name}": value for name, value in values.items() if name not in NOT_METRICS}
 
 
 def per_class_csv(per_class: dict[str, dict[str, float]]) -> bytes:
@@ -158,7 +160,8 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
     matrix = metrics.confusion_matrix(scored.labels, scored.predicted, len(names))
     bins = metrics.reliability_bins(scored.labels, scored.probabilities)
     fold_rows = read_history(folds / "folds.csv")
-    chosen = read_json(paths.stage("train") / "choice.json")["chosen"]
+    choice = read_json(paths.stage("train") / "choice.json")
+    chosen = choice["chosen"]
     cross_validation = {name.removeprefix("cv_"): value for name, value in read_json(folds / "metrics.json").items()}
     score = count_hits([names[i] for i in scored.labels], [names[i] for i in scored.predicted])
     return Report(
@@ -171,7 +174,9 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
         metrics={key: value for key, value in values.items() if key != "per_class"},
         cross_validation=cross_validation,
         overconfidence=metrics.overconfidence(bins),
-        warnings=warnings(score),
+        akin=akin_images(paths.stage("preprocess")),
+        trained_on="augmented images" if choice["stages"] is None else "the images and their mirror images",
+        warnings=[*warnings(score), *unused_settings(choice)],
         classes=class_rows(values["per_class"], matrix),
         confusions=metrics.top_confusions(matrix, names, CONFUSIONS_SHOWN),
         folds=[Fold(int(row["fold"]), int(row["images"]), row["accuracy"], row["loss"]) for row in fold_rows],
@@ -186,6 +191,16 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
         fold_picture=in_both_themes(partial(draw_folds, fold_rows, cross_validation, values["accuracy"]), "Accuracy of each fold"),
         numbered_classes=numbered_classes(names),
     )
+
+
+def akin_images(folder: Path) -> int:
+    """How many test images have a group in common with training images: near copies, or images that the source says belong together."""
+    return int(np.isin(np.load(folder / "test" / "groups.npy"), np.load(folder / "train" / "groups.npy")).sum())
+
+
+def unused_settings(choice: Mapping[str, Any]) -> list[str]:
+    """A sentence on the parameters that were set, but that the chosen method does not use; none if all are used."""
+    return [f"Set, but not used by {choice['chosen']['method']}: {', '.join(choice['unused'])}."] if choice["unused"] else []
 
 
 def confident_mistakes(scored: Scored) -> list[Mistake]:

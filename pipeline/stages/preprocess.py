@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.augmentation.colour import jitter
-from pipeline.augmentation.transforms import erase, sample_boxes, sample_rectangles, sample_transforms, warp
+from pipeline.augmentation.preview import preview_notes, versions
 from pipeline.backbone.candidates import Candidates, candidates, pretrained
 from pipeline.dataset.arrays import ArrayFile, packed_array, read_array, write_array
 from pipeline.dataset.columns import integers
@@ -30,11 +29,12 @@ from pipeline.features.extractor import embedder
 from pipeline.files import read_json, write_bytes, write_json, write_table_in_parts
 from pipeline.images import decoding, large_jpegs, values
 from pipeline.images.decoding import ImageSpec
-from pipeline.images.sizes import auto_size
+from pipeline.images.sizes import auto_size, padding_notice
 from pipeline.names import in_list, listed
 from pipeline.own_files import MADE, clear
 from pipeline.parallel import parallel_map
-from pipeline.params.augment import augmented
+from pipeline.params.augment import augmented, mirrored_only
+from pipeline.params.model import is_fitted_whole
 from pipeline.params.preprocess import Preprocess
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 PREVIEW_ROWS = 6
 PREVIEW_COLUMNS = 8
-NOT_SHOWN = ("rand_augment", "mixup", "cutmix")
 PARTS = ("train", "test")
 
 
@@ -58,6 +57,8 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     spec = image_spec(config.preprocess, report, is_pretrained=embedding is not None)
     print(f"preprocess: {listed(chosen.networks)}: {chosen.reason}", file=sys.stderr)
     _tell_range(spec, config.preprocess, report)
+    if spec.resize == "pad" and (notice := padding_notice(report["sizes_px"], (spec.height, spec.width))):
+        print(f"preprocess: {notice}", file=sys.stderr)
     images = _read_index(paths.stage("ingest"), report["class_names"])
     training = images.rows("train")
     folds = _folds(images.labels[training], images.groups[training], config, report["class_names"])
@@ -66,7 +67,8 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
     backbone = _embed(embedding, spec, paths, views=2 if config.augment.horizontal_flip else 1)
     _write_indexes(paths, images, folds)
     write_json(folder / "spec.json", {**spec.described(), **_described(report), **_networks(chosen, backbone)})
-    write_bytes(folder / "augmented.png", _preview(config, images.labels[training], read_array(folder / "train" / "images.npy"), report))
+    packed = read_array(folder / "train" / "images.npy")
+    write_bytes(folder / "augmented.png", _preview(config, chosen.networks, images.labels[training], packed, report))
     return {
         **{part: len(images.rows(part)) for part in PARTS},
         "size": f"{spec.height} x {spec.width} x {spec.channels}",
@@ -172,14 +174,14 @@ def _shards(images: _Images, rows: Mapping[str, np.ndarray], files: Mapping[str,
 
 
 def _write_indexes(paths: Paths, images: _Images, folds: np.ndarray) -> None:
-    """Write labels and indexes; for training images also folds, groups, and which of them the source holds out for validation."""
+    """Write labels, groups and indexes; for training images also folds, and which of them the source holds out for validation."""
     folder = paths.stage("preprocess")
     for part in PARTS:
         rows = images.rows(part)
         write_array(folder / part / "labels.npy", images.labels[rows])
+        write_array(folder / part / "groups.npy", images.groups[rows])
         write_table_in_parts(folder / part / "index.parquet", _index(paths, images, part, folds))
     rows = images.rows("train")
-    write_array(folder / "train" / "groups.npy", images.groups[rows])
     write_array(folder / "train" / "validation.npy", images.splits[rows] == VALIDATION)
 
 
@@ -223,19 +225,12 @@ def _folds(labels: np.ndarray, groups: np.ndarray, config: Config, class_names: 
     return stratified_folds(labels, groups, config.cross_validate.folds, seed=config.seed)
 
 
-def _preview(config: Config, labels: np.ndarray, images: np.ndarray, report: Mapping[str, Any]) -> bytes:
-    """A picture: one image of each of some classes, and augmented versions, without transforms that need TensorFlow or other images."""
-    augment, rng = augmented(config.augment, images.shape[-1]), np.random.default_rng(config.seed)
+def _preview(config: Config, networks: Sequence[str], labels: np.ndarray, images: np.ndarray, report: Mapping[str, Any]) -> bytes:
+    """A picture: one image of each of some classes, and the versions of it that are trained on."""
+    whole = [name for name in networks if is_fitted_whole(name, config.model.weights, config.train.fine_tune)]
+    augment = augmented(config.augment, images.shape[-1]) if whole else mirrored_only(config.augment)
+    rng = np.random.default_rng(config.seed)
     shown = [rng.choice(np.flatnonzero(labels == label)) for label in np.unique(labels)[:PREVIEW_ROWS]]
-    height, width = images.shape[1:3]
-    rows = []
-    for row in shown:
-        copies = np.repeat(images[row : row + 1], PREVIEW_COLUMNS - 1, axis=0)
-        moved = warp(copies, sample_transforms(augment, len(copies), height, width, rng), augment.fill)
-        moved = jitter(moved, augment, rng)
-        erased = erase(moved, sample_boxes(augment, len(copies), height, width, rng))
-        if augment.random_erase_fraction:
-            erased = erase(erased, sample_rectangles(augment, len(copies), height, width, rng))
-        rows.append(np.concatenate([images[row : row + 1], erased]))
     class_names = [report["class_names"][labels[row]] for row in shown]
-    return augmented_samples(np.stack(rows), class_names, not_shown=[name for name in NOT_SHOWN if getattr(augment, name)])
+    notes = preview_notes(augment, [name for name in networks if name not in whole])
+    return augmented_samples(versions(images[shown], augment, PREVIEW_COLUMNS, rng), class_names, notes=notes)

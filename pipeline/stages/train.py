@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.dataset.arrays import TrainingSet
 from pipeline.dataset.splits import stratified_holdout
 from pipeline.files import write_bytes, write_json
 from pipeline.fitting.checkpoints import Checkpoints, fit_key
-from pipeline.fitting.choice import NOTHING_TO_GAIN, Choice, Tried, choose, methods_to_try
+from pipeline.fitting.choice import Choice, worth_comparing
 from pipeline.fitting.device import Compute, choose_compute
 from pipeline.fitting.fit_state import Epoch
 from pipeline.fitting.head import score
-from pipeline.fitting.methods import Data, MethodFitter, Outcome, Watcher, method_notice, plan_method
+from pipeline.fitting.methods import Data, MethodFitter, Outcome, Watcher, method_notice, plan_method, what_ran
 from pipeline.fitting.training_data import TrainingData
+from pipeline.fitting.tries import Tries
 from pipeline.models.network import to_bytes
-from pipeline.params.recipe import CHOSEN_BY_METHOD, Method, resolved
+from pipeline.params.recipe import CLASSIFIER_ALONE, Method, methods_to_try, unused, unused_notice
 from pipeline.paths import Paths
 from pipeline.progress import Progress
 from pipeline.tracking.lineage import FIT_TAG, log_epoch, log_training, open_run
@@ -48,11 +51,9 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     compute = choose_compute(config.train.device, config.train.precision)
     opened = TrainingData(paths.stage("preprocess"), paths.scratch / "stage-rows")
     training, data = opened.training, opened.data
-    held_out = training.validation
-    if not held_out.any():
-        held_out = stratified_holdout(training.labels, training.groups, config.train.validation_fraction, seed=config.seed)
-    rows, watched = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    methods = methods_to_try(config, opened.spec["networks"], len(watched))
+    rows, watched = _held_out(training, config)
+    methods = methods_to_try(config, opened.spec["networks"])
+    compared = worth_comparing(methods, len(watched))
     arrays = {"images": training.images, "labels": training.labels, "rows": rows, "embeddings": data.embeddings}
     key = fit_key("train", config, str(compute), arrays)
     tags = {"device": compute.device, "precision": compute.precision, FIT_TAG: key}
@@ -61,18 +62,31 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
         open_run(tracker, "pipeline", config, paths, tags, checkpoints) as log,
     ):
         log.log_params({"train_images": len(rows), "validation_images": len(watched)})
-        print(f"train: {opened.spec['networks_reason']}", flush=True)
-        fits = _Fits(config, data, compute, checkpoints, log if len(methods) == 1 else None)
-        choice, outcome = fits.best_of(methods, rows, watched, opened.spec["networks_reason"])
-        if len(methods) > 1:
-            print(f"train: chosen: {choice.reason}", flush=True)
-            for epoch in outcome.history:
-                log_epoch(log, asdict(epoch))
-        chosen = _chosen(choice, config, data.channels)
+        _say(opened.spec["networks_reason"])
+        if notice := unused_notice(config.unusual(), config, compared, data.channels):
+            print(f"warning: {notice}", file=sys.stderr)
+        fits = _Fits(config, data, compute, checkpoints, log if len(compared) == 1 else None)
+        choice, outcome = Tries(methods, opened.spec["networks_reason"], data, config.seed, fits.fit, _say).best_of(rows, watched)
+        outcome = _scored_as_kept(outcome, watched, data.labels)
+        _log_kept(outcome, log, every_epoch=len(compared) > 1)
+        chosen = _chosen(choice, outcome, len(rows), config, data)
         log.log_params({f"chosen.{name}": value for name, value in chosen.items()})
-        _save(outcome, choice.described() | {"chosen": chosen}, paths)
+        idle = unused(config.unusual(), config, choice.method, data.channels)
+        _save(outcome, choice.described() | {"chosen": chosen, "unused": idle}, paths)
         log_training(tracker, log, paths)
     return _summary(outcome, choice)
+
+
+def _held_out(training: TrainingSet, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """(rows to fit to, rows for validation), int64: what the source holds out, or a share of each class."""
+    held_out = training.validation
+    if not held_out.any():
+        held_out = stratified_holdout(training.labels, training.groups, config.train.validation_fraction, seed=config.seed)
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def _say(line: str) -> None:
+    print(f"train: {line}", flush=True)
 
 
 class _Fits:
@@ -80,52 +94,62 @@ class _Fits:
 
     def __init__(self, config: Config, data: Data, compute: Compute, checkpoints: Checkpoints, log: Run | None) -> None:
         self._config, self._data, self._compute, self._checkpoints, self._log = config, data, compute, checkpoints, log
+        self._fitters: dict[Method, MethodFitter] = {}
 
-    def best_of(self, methods: Sequence[Method], rows: np.ndarray, watched: np.ndarray, reason: str) -> tuple[Choice, Outcome]:
-        """Fit by each method, until one leaves nothing to gain; the most accurate on the validation images."""
-        tried: list[Tried] = []
-        outcomes: dict[Method, Outcome] = {}
-        for method in methods:
-            outcome = self._fit(method, rows, watched)
-            found = score(outcome.predict(watched), self._data.labels[watched])
-            tried.append(Tried(method, *found))
-            outcomes[method] = outcome
-            if len(methods) > 1:
-                print(f"train: {method}: accuracy {found.accuracy:.4f} on the validation images", flush=True)
-            if found.accuracy >= NOTHING_TO_GAIN:
-                break
-        choice = choose(tried, {method: outcome.strength for method, outcome in outcomes.items()}, reason)
-        return choice, outcomes[choice.method]
-
-    def _fit(self, method: Method, rows: np.ndarray, watched: np.ndarray) -> Outcome:
+    def fit(self, method: Method, rows: np.ndarray, watched: np.ndarray, fold: int | None = None) -> Outcome:
+        """A fit by one method, resumed if it was interrupted; that of a fold, which is only compared, is not told epoch by epoch."""
         plan = plan_method(method, len(rows), self._config, self._data)
-        print(method_notice("train", method, plan, self._compute), flush=True)
-        fitter = MethodFitter(method, self._config, self._data, self._compute)
-        with Progress("train", plan.steps, "steps") as progress:
+        label, name = ("train", f"train-{method.name}") if fold is None else (f"train: fold {fold}", f"compare-{method.name}-{fold}")
+        print(method_notice(label, method, plan, self._compute), flush=True)
+        if method not in self._fitters:
+            self._fitters[method] = MethodFitter(method, self._config, self._data, self._compute)
+        with Progress(label, plan.steps, "steps") as progress:
             watcher = Watcher(
-                self._checkpoints.of(f"train-{method.name}"),
-                on_resume=lambda history: _take_up(history, plan.steps_per_epoch, progress, self._log),
+                self._checkpoints.of(name),
+                on_resume=lambda history: _take_up(history, plan.steps_per_epoch, progress, self._log if fold is None else None),
                 on_steps=progress.advance,
-                on_epoch=lambda epoch: _tell(epoch, plan.epochs, progress, self._log),
+                on_epoch=lambda epoch: _tell(epoch, plan.epochs, progress, self._log) if fold is None else None,
             )
-            return fitter.fit(rows, watched, watcher)
+            return self._fitters[method].fit(rows, watched, watcher)
 
 
-def _chosen(choice: Choice, config: Config, channels: int) -> dict[str, Scalar]:
-    """What was chosen and why, and the values that `auto` stands for."""
-    fitted = resolved(config, choice.method, channels)
-    strength = {} if choice.strength is None else {"strength": choice.strength}
-    values = {name: getattr(fitted.train, name) for name in CHOSEN_BY_METHOD}
-    return {"method": str(choice.method), "reason": choice.reason, **strength, **values}
+def _scored_as_kept(outcome: Outcome, watched: np.ndarray, labels: np.ndarray) -> Outcome:
+    """With the validation results of the model that is kept, at its epoch.
+
+    While a network is fitted, it is scored in the precision of the fit, and without averaging over an image and its mirror image.
+    """
+    if not len(watched):
+        return outcome
+    loss, accuracy = score(outcome.predict(watched), labels[watched])
+    history = list(outcome.history)
+    history[outcome.epoch - 1] = replace(history[outcome.epoch - 1], validation_loss=loss, validation_accuracy=accuracy)
+    return replace(outcome, history=history)
+
+
+def _log_kept(outcome: Outcome, log: Run, *, every_epoch: bool) -> None:
+    """Log the epochs, or, if they have been logged while they were fitted, the validation results of the model that is kept."""
+    for epoch in outcome.history if every_epoch else ():
+        log_epoch(log, asdict(epoch))
+    if not every_epoch:
+        kept = asdict(outcome.history[outcome.epoch - 1])
+        log_epoch(log, {name: kept[name] for name in ("epoch", "validation_loss", "validation_accuracy")})
+
+
+def _chosen(choice: Choice, outcome: Outcome, image_count: int, config: Config, data: Data) -> dict[str, Scalar]:
+    """What was chosen, why, and how it was fitted; said in a line."""
+    plan = plan_method(choice.method, image_count, config, data)
+    _say(f"{choice.method} taken: {choice.reason}")
+    return {"method": str(choice.method), "reason": choice.reason, **what_ran(choice.method, plan, outcome, config, data.channels)}
 
 
 def _summary(outcome: Outcome, choice: Choice) -> dict[str, Scalar]:
     """The stage's report."""
     kept = outcome.history[outcome.epoch - 1]
     stopped = {"best epoch": outcome.epoch} if outcome.epoch < len(outcome.history) else {}
+    length = {} if choice.method.stages == CLASSIFIER_ALONE else {"epochs": len(outcome.history)}
     return {
         "method": str(choice.method),
-        "epochs": len(outcome.history),
+        **length,
         **stopped,
         "validation accuracy": f"{kept.validation_accuracy:.4f}",
         "images/s": round(sum(epoch.images_per_second for epoch in outcome.history) / len(outcome.history)),

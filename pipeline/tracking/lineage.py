@@ -150,16 +150,27 @@ def pipeline_run(tracker: Tracker, paths: Paths, config: Config) -> Run:
 
 
 def log_training(tracker: Tracker, run: Run, paths: Paths) -> None:
-    """Log the outputs of `train`: final metrics, history and the servable model; then the tag that identifies the run."""
+    """Log the outputs of `train`: final metrics, history, choice and the servable model; then the tag that identifies the run."""
     folder = paths.stage("train")
+    _name_by_choice(run, read_json(folder / "choice.json")["network"], paths)
     run.log_metrics(read_json(folder / "metrics.json"))
-    run.log_file(folder / "history.csv", "train")
+    for name in ("history.csv", "choice.json"):
+        run.log_file(folder / name, "train")
     run.log_file(paths.stage("preprocess") / "augmented.png", "preprocess")
     for name in ("report.json", "report.html", "findings.csv"):
         run.log_file(paths.stage("ingest") / name, "ingest")
     run.settle()
     tracker.log_model(run, [folder / "model.keras", paths.stage("preprocess") / "spec.json"])
     run.set_tags({MODEL_TAG: sha256_file(folder / "model.keras")})
+
+
+def _name_by_choice(run: Run, network: str, paths: Paths) -> None:
+    """Put the network that was taken into the name of the run, in the place of those that were candidates."""
+    candidates = " / ".join(read_json(paths.stage("preprocess") / "spec.json")["networks"])
+    name = run.tags.get(NAME_TAG, run.name)
+    if network != candidates and candidates in name:
+        run.set_tags({NAME_TAG: name.replace(candidates, network)})
+        run.rename(name.replace(candidates, network))
 
 
 def start_fold(tracker: Tracker, parent: Run, fold: int, fit: str) -> Run:

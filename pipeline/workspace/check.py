@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipeline.backbone.candidates import named_pretrained, refuse_missing_weights
 from pipeline.errors import ConfigError, PipelineError, SourceError
 from pipeline.installation import PYTHONS
 from pipeline.listing.remote import ask
@@ -39,7 +40,10 @@ SECONDS_FOR_A_SERVER = 2
 
 
 def check_inputs(paths: Paths) -> Config:
-    """The checked parameters. Raises ConfigError; SourceError if the images do not exist; TrackingError if MLflow's server cannot be reached."""
+    """The checked parameters. Raises ConfigError; SourceError if the images do not exist; TrackingError if MLflow's server cannot be reached.
+
+    Raises WeightsError if the pretrained weights that they ask for are not installed.
+    """
     config = check_places(paths)
     source = config.source_path(paths.root)
     if "://" not in config.ingest.source and not source.exists():
@@ -50,6 +54,7 @@ def check_inputs(paths: Paths) -> Config:
         )
     if over_http(config.ingest.source):
         ask(config.ingest.source, paths.scratch / "sources")  # DVC has the same words for any failure
+    refuse_missing_weights(named_pretrained(config.model.name, config.model.weights))
     refuse_untracked(source)
     for file in (paths.ledger, paths.classes):
         if not file.is_file():

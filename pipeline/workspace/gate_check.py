@@ -18,8 +18,11 @@ SUBJECT = "gate"
 def check_gate(paths: Paths) -> Finding:
     """What so many test images can show; a warning if an equally good model would rarely pass. Nothing before the first run."""
     try:
-        gate = load_config(paths.params).register_
-        images = sum(read_json(paths.stage("ingest") / "report.json")["counts"]["test"].values())
+        config = load_config(paths.params)
+        gate, report = config.register_, read_json(paths.stage("ingest") / "report.json")
+        if report["source"] != config.ingest.source:
+            return Finding(SUBJECT, "")  # the last run was on other images
+        images = sum(report["counts"]["test"].values())
         discordance = _discordance(paths)
     except (PipelineError, KeyError, TypeError, AttributeError):
         return Finding(SUBJECT, "")  # said by other checks, or nothing has run yet
