@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.params.model import EFFICIENTNETS_LITE as PRETRAINED
 from pipeline.params.recipe import Method
-
-if TYPE_CHECKING:
-    pass
 
 FEWEST_TO_COMPARE = 50
 """With fewer validation images, accuracies on them say too little: methods are compared by folds of the training images."""
