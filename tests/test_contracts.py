@@ -25,7 +25,7 @@ ROOMS_OF_A_FIT = {"augmentation", "features", "fitting", "models"}
 ONLY_IN = {
     "tensorflow": {"augmentation", "fitting", "models", "serving"},
     "keras": {"augmentation", "fitting", "models", "serving"},
-    "mlflow": {"tracking"},
+    "mlflow": {"tracking", "serving"},
     "prefect": {"retraining"},
 }
 
