@@ -36,6 +36,7 @@ TRACKED_STAGES = STAGES[2:]
 MODEL_COMMANDS = {
     **dict.fromkeys(("history", "promote", "rollback", "trace", "reproduce"), "pipeline.pedigree.commands"),
     "predict": "pipeline.serving.commands",
+    "serve-model": "pipeline.model_server.commands",
 }
 WORDS = {"images": ("image", "images"), "classes": ("class", "classes"), "epochs": ("epoch", "epochs"), "folds": ("fold", "folds")}
 
@@ -183,7 +184,7 @@ def _ask_registry(options: argparse.Namespace) -> int:
     """A command about registered models."""
     paths = _project()
     commands = importlib.import_module(MODEL_COMMANDS[options.command])
-    return int(getattr(commands, f"run_{options.command}")(options, paths))
+    return int(getattr(commands, f"run_{options.command.replace('-', '_')}")(options, paths))
 
 
 def _run_stage(options: argparse.Namespace) -> int:

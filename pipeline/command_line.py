@@ -2,13 +2,13 @@
 
 import argparse
 import difflib
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from pipeline.model_commands import add_model_commands
+from pipeline.option_types import port, seconds
 from pipeline.paths import STAGES
 
 Command = Callable[[argparse.Namespace], int]
@@ -20,6 +20,7 @@ examples:
   pipeline serve --cron "0 6 * * 1"       run every Monday at 6, until stopped
   pipeline ui                             compare runs in MLflow
   pipeline predict photos/                say what is in images, with the champion
+  pipeline serve-model                    answer over HTTP, with a page to drop pictures on
   pipeline rollback --reason "…"          go back to the champion before
 """
 RUN = """\
@@ -60,7 +61,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog)
-        self._action_max_length = 14
+        self._action_max_length = 15
 
 
 class _Parser(argparse.ArgumentParser):
@@ -123,17 +124,15 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         return command
 
     once = add("run", "bring every stage up to date, as a Prefect flow", RUN)
-    once.add_argument(
-        "--lock-timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long to wait for DVC's lock (default: 60)"
-    )
+    once.add_argument("--lock-timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long to wait for DVC's lock (default: 60)")
     schedule = add("serve", "run on a schedule, until stopped", SERVE)
     schedule.add_argument("--cron", required=True, metavar='"M H DOM MON DOW"', help='cron schedule, e.g. "0 6 * * 1": Mondays at 6')
     schedule.add_argument("--timezone", metavar="NAME", help="time zone, e.g. Europe/Berlin (default: this machine's)")
     schedule.add_argument(
-        "--port", type=_port, metavar="PORT", help="port of the Prefect server, if one is started (default: 4200, if free)"
+        "--port", type=port, metavar="PORT", help="port of the Prefect server, if one is started (default: 4200, if free)"
     )
     ui = add("ui", "show runs, curves and the registry in MLflow's UI, until stopped", UI)
-    ui.add_argument("--port", type=_port, default=5000, metavar="PORT", help="port on 127.0.0.1 (default: 5000)")
+    ui.add_argument("--port", type=port, default=5000, metavar="PORT", help="port on 127.0.0.1 (default: 5000)")
     add("check", "check environment, parameters and images, and suggest fixes", CHECK)
     add_model_commands(add)
     stage = add("stage", "run one stage; dvc.yaml calls this", STAGE)
@@ -152,19 +151,3 @@ def _near(name: str, known: Sequence[str]) -> list[str]:
     """Known names like this one, the nearest first; upper and lower case are the same."""
     lower = {candidate.lower(): candidate for candidate in known}
     return [lower[found] for found in difflib.get_close_matches(name.lower(), lower, n=1)]
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more; found {text!r}")
-    return seconds
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535; found {text!r}")
-    return int(text)

@@ -1,7 +1,9 @@
-"""The commands about registered models, their options and their help: predict, history, promote, rollback, trace, reproduce. Runs nothing."""
+"""The commands about registered models, their options and their help: predict, serve-model, history, promote, rollback, trace, reproduce. Runs nothing."""
 
 import argparse
 from collections.abc import Callable
+
+from pipeline.option_types import interval, megabytes, port
 
 Add = Callable[[str, str, str], argparse.ArgumentParser]
 """Adds a command by name, line of help and description."""
@@ -17,6 +19,15 @@ examples:
   pipeline predict photos/ --copy-to sorted/       copy them into a folder per class
   find /mnt/camera -name '*.jpg' | pipeline predict --jsonl
   pipeline predict photos/ --model 3               a version, an alias, the id of a run or a .keras file
+"""
+SERVE_MODEL = """\
+Answer for images over HTTP, until stopped by Ctrl-C or SIGTERM: a page at / to drop pictures on, POST /predict for programs (an image as it is, a form
+with files, or JSON with base64), /health, /ready and /metrics. A new champion answers as soon as it is one, and no request is lost.
+
+examples:
+  pipeline serve-model
+  pipeline serve-model --port 8080 --model 3
+  pipeline serve-model --shadow challenger      ask this version, too, and write down where it differs
 """
 HISTORY = """\
 Show which version has which alias, and who moved it when, from which version to which, and why; the newest first. A move that somebody made by hand
@@ -64,6 +75,7 @@ examples:
 def add_model_commands(add: Add) -> None:
     """Add the commands to the parser."""
     _add_predict(add)
+    _add_serve_model(add)
     history = add("history", "show who moved champion and anchor, when and why", HISTORY)
     history.add_argument("--verify", action="store_true", help="check that no line was changed, removed or put in")
     history.add_argument("--json", action="store_true", help="print JSON for programs, the oldest move first")
@@ -95,3 +107,20 @@ def _add_predict(add: Add) -> None:
     form.add_argument("--parquet", metavar="FILE", help="write a Parquet file")
     predict.add_argument("--copy-to", metavar="FOLDER", help="also copy the images into a folder per class")
     predict.add_argument("--strict", action="store_true", help="exit code 2 if an image cannot be used")
+
+
+def _add_serve_model(add: Add) -> None:
+    server = add("serve-model", "answer for images over HTTP, until stopped", SERVE_MODEL)
+    server.add_argument("--model", default="champion", metavar="MODEL", help="a version, alias, run or .keras file (default: champion)")
+    server.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1, this machine only)"
+    )
+    server.add_argument("--port", type=port, default=8080, metavar="PORT", help="port (default: 8080)")
+    server.add_argument("--most-mb", type=megabytes, default=128, metavar="MB", help="largest request (default: 128)")
+    server.add_argument(
+        "--poll", type=interval, default=10.0, metavar="SECONDS", help="how often to ask the registry for a new champion (default: 10)"
+    )
+    server.add_argument("--shadow", metavar="VERSION", help="a version or alias that gets the same images and answers nobody")
+    server.add_argument(
+        "--shadow-file", default="shadow.jsonl", metavar="FILE", help="gets a line per image with another label (default: shadow.jsonl)"
+    )

@@ -26,14 +26,12 @@ from pipeline.serving import load
 from pipeline.serving.commands import run_predict
 from pipeline.tracking.mlflow_log import MlflowLog
 from pipeline.travelling_code import PREFIX, pack_code
+from tests.registered_model import NAME, SPEC, project_with_champion
 from tests.test_fit import configure, fit, shapes
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parent.parent
-NAME = "shapes"
-SPEC = {"height": 8, "width": 8, "channels": 1, "resize": "pad", "class_names": ["rows", "A/b"], "dataset_name": NAME}
-REPORT = {"sizes_px": {"width": [8, 8, 12], "height": [8, 8, 10], "median_longer_side": 8}, "modes": {"L": 40}}
 FOREIGN = """
 import sys, json, warnings
 warnings.filterwarnings("ignore")
@@ -53,23 +51,7 @@ def model_bytes() -> bytes:
 @pytest.fixture(scope="module")
 def registered(empty_store: Path, model_bytes: bytes, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """A project with the champion 1."""
-    root = tmp_path_factory.mktemp("a prøject")
-    for file in ("params.yaml", "dvc.yaml"):
-        (root / file).write_bytes((ROOT / file).read_bytes())
-    paths = Paths(root)
-    write_bytes(paths.stage("train") / "model.keras", model_bytes)
-    write_json(paths.stage("preprocess") / "spec.json", SPEC)
-    write_json(paths.stage("ingest") / "report.json", REPORT)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
-        log = MlflowLog.connect(paths)
-        run = log.start_run("run", {"kind": "pipeline"})
-        files = [paths.stage("train") / "model.keras", paths.stage("preprocess") / "spec.json"]
-        log.log_model(run, files)
-        tags = {"model_sha256": sha256_file(files[0]), "spec_sha256": sha256_file(files[1])}
-        log.promote(log.register(NAME, run, tags), {"champion": "1"})
-        run.finish()
-    return paths
+    return project_with_champion(tmp_path_factory.mktemp("a prøject"), model_bytes)
 
 
 @pytest.fixture

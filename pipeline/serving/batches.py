@@ -31,14 +31,16 @@ class Batch:
     prepared: Any
 
 
-def in_batches(images: Sequence[Any], preparation: Any, input_bytes: int) -> Iterator[Batch]:
+def in_batches(images: Sequence[Any], preparation: Any, input_bytes: int, workers: int | None = None) -> Iterator[Batch]:
     """The batches of images, each an array or a function that gives an encoded image.
 
     preparation: the model's own, picklable; None for one that takes encoded images. input_bytes: of one prepared image.
+    workers: processes; 1 is this one.
     """
     size = max(1, min(MOST_IMAGES, BATCH_BYTES // max(1, input_bytes)))
     chunks = (images[start : start + size] for start in range(0, len(images), size))
-    workers = 1 if len(images) <= FEW_BATCHES * size else -1
+    if workers is None:
+        workers = 1 if len(images) <= FEW_BATCHES * size else -1
     return parallel_map(_Take(preparation), chunks, workers)
 
 

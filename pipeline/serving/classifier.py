@@ -15,7 +15,9 @@ import numpy as np
 from pipeline.errors import SourceError
 from pipeline.listing.walk import DiskFile
 from pipeline.paths import find_paths
+from pipeline.serving.base64_text import image_bytes
 from pipeline.serving.batches import Batch, in_batches
+from pipeline.serving.inputs import Unusable
 from pipeline.serving.located import Located, locate
 from pipeline.serving.own_code import open_served
 
@@ -62,11 +64,22 @@ class Classifier:
                 raise SourceError(f"{which}: {answer.error}")
         return answers
 
-    def stream(self, images: Sequence[Any]) -> Iterator[Prediction]:
-        """Predictions as they come. images: arrays, and functions that give an encoded image and can be sent to other processes."""
+    def answer(self, values: Sequence[Any]) -> list[Prediction]:
+        """One prediction per image, each with an `error` if it cannot be used; prepared in this process, so that threads may call it.
+
+        values: encoded images as HTTP brings them: bytes, base64 text, or an object with base64 text.
+        """
+        return list(self.stream([_sent(value) for value in values], workers=1))
+
+    def stream(self, images: Sequence[Any], workers: int | None = None) -> Iterator[Prediction]:
+        """Predictions as they come.
+
+        images: arrays, and functions that give an encoded image and can be sent to other processes. workers: processes that prepare them, by default
+        as many as pay.
+        """
         spec = getattr(self._preparation, "spec", None)
         input_bytes = spec.height * spec.width * spec.channels if spec else 0
-        for batch in in_batches(images, self._preparation, input_bytes):
+        for batch in in_batches(images, self._preparation, input_bytes, workers):
             yield from self._answers(batch)
 
     def _answers(self, batch: Batch) -> Iterator[Prediction]:
@@ -122,6 +135,13 @@ def _failed(sha256: str, error: str) -> Prediction:
 def _is_one(images: object) -> bool:
     """Whether this is one image, not several."""
     return isinstance(images, str | os.PathLike | bytes) or (isinstance(images, np.ndarray) and images.ndim < 4 and images.dtype != object)
+
+
+def _sent(value: Any) -> Any:
+    try:
+        return partial(bytes, image_bytes(value))
+    except SourceError as error:
+        return Unusable(str(error))
 
 
 def _source(image: Image) -> Any:

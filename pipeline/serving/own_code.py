@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import TrackingError
 from pipeline.serving import served_model
 from pipeline.serving.runtime import MODEL_FILE
-from pipeline.travelling_code import PACKAGE, PREFIX, entry_of, pack_code
+from pipeline.travelling_code import ENTRY, PACKAGE, PREFIX, entry_of, pack_code
 
 
 def open_served(folder: Path, shown: str) -> Any:
@@ -31,6 +31,8 @@ def _module_of(folder: Path) -> Any:
     code = folder / "code"
     package = next((found.name for found in sorted(code.glob(f"{PREFIX}*"))), "")
     if not package and (code / PACKAGE).is_dir():  # registered when the code still had this name, which is taken here
+        if not (code / PACKAGE / f"{ENTRY.replace('.', '/')}.py").is_file():
+            raise TrackingError("its code is laid out as in an earlier version of this project. Load it with mlflow.pyfunc.load_model")
         package = pack_code(code / PACKAGE, code)
     if not package:
         return served_model

@@ -3,8 +3,6 @@
 Travels with the registered model; `Preparation` is picklable, so that images are prepared in several processes.
 """
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.images.decoding import ImageSpec, array_to_input, decode, image_to_input
+from pipeline.serving.base64_text import image_bytes
 from pipeline.serving.notes import TrainingImages, notes_of
 
 
@@ -33,7 +32,7 @@ class Preparation:
     training: TrainingImages
 
     def __call__(self, images: Sequence[Any]) -> Prepared:
-        """Prepare images: encoded (bytes, or base64 text), or arrays as `array_to_input` takes them."""
+        """Prepare images: encoded (bytes, or base64 as `image_bytes` takes it), or arrays as `array_to_input` takes them."""
         inputs = np.empty((len(images), self.spec.height, self.spec.width, self.spec.channels), np.uint8)
         notes: list[list[str]] = [[] for _ in images]
         faults = [""] * len(images)
@@ -42,16 +41,14 @@ class Preparation:
             try:
                 inputs[count], notes[row] = self._prepare(image)
                 count += 1
-            except (SourceError, binascii.Error, ValueError) as error:
+            except (SourceError, ValueError) as error:
                 faults[row] = str(error)
         return Prepared(inputs[:count], notes, faults)
 
     def _prepare(self, image: Any) -> tuple[np.ndarray, list[str]]:
-        if isinstance(image, str):
-            image = base64.b64decode(image, validate=True)
-        if not isinstance(image, bytes | bytearray):
-            return array_to_input(np.asarray(image), self.spec), []
-        encoded = bytes(image)
+        if isinstance(image, np.ndarray):
+            return array_to_input(image, self.spec), []
+        encoded = image_bytes(image)
         decoded = decode(encoded, self.spec)
         pixels = image_to_input(decoded, self.spec)
         return pixels, notes_of(decoded, encoded, pixels, self.spec, self.training)

@@ -2,7 +2,7 @@
 
 MLflow loads it by this module's name, from the code stored with the model (travelling_code.py), so that images are prepared as they were when the
 model was trained. `pipeline predict` and `load` use the same two parts, `preparation` and `runtime`. Needs `model.keras` and `spec.json` in one
-folder; knows nothing of MLflow.
+folder; knows nothing of MLflow, but for what it calls.
 """
 
 import json
@@ -10,6 +10,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pipeline.errors import SourceError
 from pipeline.images.decoding import ImageSpec
@@ -70,14 +72,21 @@ def load(folder: Path) -> ServedModel:
     return ServedModel(open_runtime(folder), Preparation(ImageSpec.read(spec), TrainingImages.read(known)), spec["class_names"])
 
 
-def _load_pyfunc(path: str) -> ServedModel:
-    """What MLflow calls."""
-    return load(Path(path))
+def _load_pyfunc(path: str) -> Any:
+    """What MLflow calls: the model, with errors as MLflow's server reports them in one line."""
+    from pipeline.serving.for_mlflow import ForMlflow
+
+    return ForMlflow(load(Path(path)))
 
 
 def _images_of(model_input: Any) -> list[Any]:
-    if hasattr(model_input, "columns"):
-        if "image" not in model_input.columns:
-            raise SourceError(f"expected a column named image, found {', '.join(map(str, model_input.columns))}")
-        return list(model_input["image"])
-    return list(model_input)
+    """One value per image. MLflow gives the images of `instances` and `inputs` as one row, with a list in it."""
+    if not hasattr(model_input, "columns"):
+        return list(model_input)
+    if "image" not in model_input.columns:
+        raise SourceError(f"expected a column named image, found {', '.join(map(str, model_input.columns))}")
+    images: list[Any] = []
+    for cell in model_input["image"]:
+        is_several = isinstance(cell, list | tuple) or (isinstance(cell, np.ndarray) and cell.dtype.kind in "OSU")
+        images += list(cell) if is_several else [cell]
+    return images

@@ -15,7 +15,7 @@ import mlflow
 import pyarrow as pa
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
-from mlflow.types.schema import Map
+from mlflow.types.schema import AnyType, Map
 
 from pipeline.errors import TrackingError
 from pipeline.files import read_json, write_json
@@ -69,7 +69,8 @@ def _keep_training_images(report: Path, folder: Path) -> None:
 
 def _signature() -> ModelSignature:
     return ModelSignature(
-        inputs=Schema([ColSpec(DataType.binary, "image")]),
+        # Not binary: MLflow would decode base64 itself, some inputs of it and not others, and drop letters that it does not know
+        inputs=Schema([ColSpec(AnyType(), "image")]),  # type: ignore[no-untyped-call]
         outputs=Schema(
             [
                 ColSpec(DataType.string, "label"),

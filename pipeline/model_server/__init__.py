@@ -1,0 +1,1 @@
+"""A model over HTTP: requests in, answers out, and the champion followed."""

@@ -1,0 +1,36 @@
+"""The values that options of the command line take. A wrong one is said in one line."""
+
+import argparse
+import math
+
+
+def seconds(text: str, least: float = 0) -> float:
+    """Seconds, `least` or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected seconds, {least:g} or more; found {text!r}")
+    return value
+
+
+def interval(text: str) -> float:
+    """Seconds between two looks at something, 1 or more."""
+    return seconds(text, 1)
+
+
+def port(text: str) -> int:
+    """A TCP port."""
+    return _whole(text, "a port from {} to {}", 1, 65_535)
+
+
+def megabytes(text: str) -> int:
+    """A size in MB."""
+    return _whole(text, "megabytes from {} to {}", 1, 2_048)
+
+
+def _whole(text: str, what: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"expected {what.format(least, most)}; found {text!r}")
+    return int(text)
