@@ -15,6 +15,7 @@ from pipeline.dataset.ledger import (
     read_ledger,
     record_classes,
     record_known_images,
+    recorded_classes,
 )
 from pipeline.errors import StorageError
 from tests.odd_names import ODD_NAMES
@@ -35,7 +36,7 @@ def test_what_is_recorded_is_found(tmp_path: Path) -> None:
     assert founders[known].tolist() == [9, 2**63 + 5]
 
 
-def test_later_images_are_added_at_the_end_and_one_that_two_branches_recorded_follows_the_first(tmp_path: Path) -> None:
+def test_later_images_are_added_at_the_end_and_one_that_two_branches_recorded_follows_the_smaller_number(tmp_path: Path) -> None:
     path = tmp_path / "splits.csv"
     extend_ledger(path, uint64(9), uint64(9))
     before = path.read_text(encoding="utf-8")
@@ -44,7 +45,7 @@ def test_later_images_are_added_at_the_end_and_one_that_two_branches_recorded_fo
 
     assert path.read_text(encoding="utf-8") == before + "0000000000000003,0000000000000009\n0000000000000003,0000000000000004\n"
     assert read_ledger(path).keys.tolist() == [3, 9]
-    assert read_ledger(path).find(uint64(3))[1].tolist() == [9]
+    assert read_ledger(path).find(uint64(3))[1].tolist() == [4]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,10 @@ DAMAGED = {
         "other,columns\n1,2\n",
         "hello\n",
     ],
-    "classes.json": ["[]", '{"pets": "abc"}', '{"pets": [1, 2]}', '{"pets": ["cat", "cat"]}', "{"],
+    "classes.json": [
+        *("[]", "{", '{"pets": "abc"}', '{"pets": [1, 2]}', '{"pets": ["cat", "cat"]}'),
+        *('[["pets", 0, "cat"]]', '[["pets", 0], []]', '[["pets", "0", "cat"], []]', '[["pets", 0, "cat"]\n["pets", 1, "dog"], []]'),
+    ],
     "known_images.csv": [
         "hello\n",
         *(f"dataset,class,image\n{line}\n" for line in ("pets,cat", "pets,cat,xyz", "", "pets,,4095,0", "pets,,0,")),
@@ -103,6 +107,17 @@ def test_a_class_that_is_added_goes_last_and_one_that_comes_back_keeps_its_place
     record_classes(path, "animals", ordered_classes(path, "animals", {"ant", "dog"}))
 
     assert ordered_classes(path, "animals", {"cat", "dog", "ant"}) == ["cat", "dog", "ant"]
+
+
+def test_classes_are_a_line_each_and_those_of_earlier_versions_keep_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "classes.json"
+    path.write_text('{"pets": ["dog", "cat"], "plants": ["oak"]}', encoding="utf-8")
+
+    record_classes(path, "pets", ordered_classes(path, "pets", {"ant", "cat"}))
+
+    lines = ["[", '["pets", 0, "dog"],', '["pets", 1, "cat"],', '["pets", 2, "ant"],', '["plants", 0, "oak"],', "[]", "]", ""]
+    assert path.read_text(encoding="utf-8").split("\n") == lines
+    assert recorded_classes(path, "pets") == ["dog", "cat", "ant"]
 
 
 def test_the_smallest_keys_of_each_class_are_known_at_the_next_run(tmp_path: Path) -> None:

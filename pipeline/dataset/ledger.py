@@ -1,10 +1,11 @@
 """What earlier runs decided and later ones keep: the order of the classes, and whether an image is in train or test.
 
-Small files to be kept in git: `data/classes.json` (class names by data set, in order) and `data/splits.csv` (`image`, the first 64 bits of the sha256
-of its pixels, scaled ones of a large JPEG, or of the name of a group of images; `follows`, the image or group that decides its split, empty for
-itself) only ever grow. `data/known_images.csv` has the smallest of the numbers of images for each class of a data set in its last run, by which a
-later run recognizes it, and what decided the split if `splits.csv` does not say it of the image: the source (the smallest number for test, the
+Small files to be kept in git: `data/classes.json` (a line for each class: data set, position, name) and `data/splits.csv` (`image`, the first 64 bits
+of the sha256 of its pixels, scaled ones of a large JPEG, or of the name of a group of images; `follows`, the image or group that decides its split,
+empty for itself) only ever grow. `data/known_images.csv` has the smallest of the numbers of images for each class of a data set in its last run, by
+which a later run recognizes it, and what decided the split if `splits.csv` does not say it of the image: the source (the smallest number for test, the
 largest for others) or its group; and a line without a class with the range of values of deep images that became 0 to 255. It may be missing.
+Each line stands for itself: git keeps those of both sides of a merge (.gitattributes), and their order decides nothing.
 """
 
 import csv
@@ -31,7 +32,8 @@ KNOWN_HEADER = ["dataset", "class", "image", "follows"]
 WITHOUT_FOLLOWS = KNOWN_HEADER[:-1]  # by earlier versions of this project
 MOST_KNOWN = 256
 NUMBER = re.compile(r"-?[0-9]{1,1000}")  # int() takes 4,300 digits
-CLASSES = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))
+CLASSES = TypeAdapter(list[tuple[str, int, str] | tuple[()]], config=ConfigDict(strict=True))
+CLASSES_BEFORE = TypeAdapter(dict[str, list[str]], config=ConfigDict(strict=True))  # by earlier versions: git cannot merge it
 
 
 class Known(NamedTuple):
@@ -72,8 +74,9 @@ def read_ledger(path: Path) -> Ledger:
         founders = np.where([not text for text in follows], images, _numbers([text or "0" * DIGITS for text in follows]))
     except (pa.ArrowInvalid, ValueError) as error:
         raise _damaged(path, str(error).splitlines()[0]) from None
-    keys, first = np.unique(images, return_index=True)
-    return Ledger(keys, founders[first])
+    order = np.lexsort((founders, images))  # two branches may have recorded one image: it follows the smaller number, in whichever order
+    keys, first = np.unique(images[order], return_index=True)
+    return Ledger(keys, founders[order][first])
 
 
 def extend_ledger(path: Path, keys: np.ndarray, founders: np.ndarray) -> None:
@@ -99,8 +102,9 @@ def ordered_classes(path: Path, dataset: str, found: set[str]) -> list[str]:
 
 
 def recorded_classes(path: Path, dataset: str) -> list[str]:
-    """All classes that a data set has had, in the order in which they were first seen."""
-    return _read_classes(path).get(dataset, [])
+    """All classes that a data set has had, in the order in which they were first seen; those of two branches, merged, by position and name."""
+    positions = _read_classes(path).get(dataset, {})
+    return sorted(positions, key=lambda name: (positions[name], name))
 
 
 def recorded_names(classes: Path, known: Path) -> list[str]:
@@ -109,11 +113,15 @@ def recorded_names(classes: Path, known: Path) -> list[str]:
 
 
 def record_classes(path: Path, dataset: str, names: list[str]) -> None:
-    """Record the order of a data set's classes."""
+    """Record the order of a data set's classes: new ones get the next positions, recorded ones keep theirs."""
     recorded = _read_classes(path)
-    if recorded.get(dataset) != names:
-        content = json.dumps({**recorded, dataset: names}, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-        write_bytes(path, content.encode())
+    positions = recorded.setdefault(dataset, {})
+    for name in names:
+        positions.setdefault(name, max(positions.values(), default=-1) + 1)
+    lines = sorted((data, position, name) for data, found in recorded.items() for name, position in found.items())
+    content = "".join(["[\n", *(f"{json.dumps(line, ensure_ascii=False)},\n" for line in lines), "[]\n]\n"]).encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_bytes(path, content)
 
 
 def known_images(path: Path, dataset: str) -> dict[str, np.ndarray]:
@@ -124,7 +132,8 @@ def known_images(path: Path, dataset: str) -> dict[str, np.ndarray]:
 def known_sides(path: Path, dataset: str) -> dict[int, int]:
     """What decided the split of these images, unless data/splits.csv says it. Raises StorageError if the file is damaged."""
     classes = _read_known(path).images.get(dataset, {}).values()
-    return {key: follows for images in classes for key, follows in images.items() if follows is not None}
+    sides = [(key, follows) for images in classes for key, follows in images.items() if follows is not None]
+    return dict(sorted(sides, reverse=True))  # the smallest of several
 
 
 def known_range(path: Path, dataset: str) -> tuple[float, float] | None:
@@ -174,7 +183,8 @@ def _read_known(path: Path) -> Known:
                 known.ranges[row[0]] = _limits(row[2:], known.ranges.get(row[0]))
                 continue
             key, *follows = _numbers([row[2], *filter(None, row[3:])]).tolist()
-            known.images.setdefault(row[0], {}).setdefault(row[1], {})[key] = follows[0] if follows else None
+            images = known.images.setdefault(row[0], {}).setdefault(row[1], {})
+            images[key] = min((side for side in (*follows, images.get(key)) if side is not None), default=None)
         return known
     except FileNotFoundError:
         return Known({}, {})
@@ -190,16 +200,29 @@ def _limits(texts: list[str], before: tuple[float, float] | None) -> tuple[float
     return (min(low, before[0]), max(high, before[1])) if before else (low, high)
 
 
-def _read_classes(path: Path) -> dict[str, list[str]]:
+def _read_classes(path: Path) -> dict[str, dict[str, int]]:
+    """The position of each class by data set: the smallest, where two branches gave it several."""
     try:
-        recorded = CLASSES.validate_json(path.read_bytes())
+        content = path.read_bytes()
+        if content.lstrip().startswith(b"{"):
+            return _positions_before(path, content)
+        if not (lines := CLASSES.validate_json(content)) or lines[-1]:
+            raise _damaged(path, "its last line but one is not []")
     except FileNotFoundError:
         return {}
     except ValidationError as error:
         raise _damaged(path, str(error.errors()[0]["msg"])) from None
+    recorded: dict[str, dict[str, int]] = {}
+    for dataset, position, name in sorted(line for line in lines if line):
+        recorded.setdefault(dataset, {}).setdefault(name, position)
+    return recorded
+
+
+def _positions_before(path: Path, content: bytes) -> dict[str, dict[str, int]]:
+    recorded = CLASSES_BEFORE.validate_json(content)
     if any(len(set(names)) < len(names) for names in recorded.values()):
         raise _damaged(path, "a class is listed twice")
-    return recorded
+    return {dataset: {name: position for position, name in enumerate(names)} for dataset, names in recorded.items()}
 
 
 LOST = {
