@@ -24,6 +24,8 @@ from pipeline.errors import ConfigError, PipelineError, StorageError
 from pipeline.network import masked, spare_loopback
 from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, callers, exit_with, one_at_a_time, stop_on_signals
+from pipeline.publishing.publish import publish
+from pipeline.publishing.refusals import refuse_branch
 from pipeline.quality.kinds import counted, kinds
 from pipeline.retraining.summary import first_baseline, verdict
 from pipeline.terminal import CLOSED_PIPE, greetings_kept_back, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
@@ -133,6 +135,7 @@ def _run_flow(options: argparse.Namespace) -> int:
     config = check_inputs(paths)
     refuse_what_stops_a_run(paths)
     refuse_too_little_disk(config, paths)
+    head = refuse_branch(paths, options.publish) if options.publish else ""
     from pipeline.retraining.serve import run_once
 
     run_once(paths, options.lock_timeout)
@@ -140,7 +143,10 @@ def _run_flow(options: argparse.Namespace) -> int:
 
     if outcome := verdict(paths, registry_state(paths), shutil.get_terminal_size().columns if sys.stdout.isatty() else 0):
         print(f"\n{outcome}", flush=True)
-    if command := first_baseline(paths, here):
+    if options.publish:
+        published = publish(paths, options.publish, head)
+        print(f"\n{masked(published.said)}", file=sys.stdout if published.is_done else sys.stderr, flush=True)
+    elif command := first_baseline(paths, here):
         print(f"\nTo compare later runs with this one, commit it as your first baseline: {command}", flush=True)
     return 0
 

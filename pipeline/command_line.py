@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from pipeline.model_commands import add_model_commands
-from pipeline.option_types import port, seconds
+from pipeline.option_types import DEFAULT_BRANCH, port, seconds
 from pipeline.paths import STAGES
 
 Command = Callable[[argparse.Namespace], int]
@@ -29,6 +29,7 @@ Bring every stage up to date, as a Prefect flow. Only what is affected by a chan
 examples:
   pipeline run
   pipeline run --lock-timeout 600         wait up to 10 minutes for another DVC command
+  pipeline run --publish                  then commit the results to the branch retrained, and push them with their data
 """
 SERVE = """\
 Run the pipeline on a schedule, until stopped by Ctrl-C or SIGTERM. If no Prefect server is configured, one is started.
@@ -125,6 +126,10 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
 
     once = add("run", "bring every stage up to date, as a Prefect flow", RUN)
     once.add_argument("--lock-timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long to wait for DVC's lock (default: 60)")
+    once.add_argument(
+        "--publish", nargs="?", const=DEFAULT_BRANCH, default="", metavar="BRANCH",
+        help=f"commit the results to this branch, never the one that is checked out, and push them with their data (default: {DEFAULT_BRANCH})",
+    )  # fmt: skip
     schedule = add("serve", "run on a schedule, until stopped", SERVE)
     schedule.add_argument("--cron", required=True, metavar='"M H DOM MON DOW"', help='cron schedule, e.g. "0 6 * * 1": Mondays at 6')
     schedule.add_argument("--timezone", metavar="NAME", help="time zone, e.g. Europe/Berlin (default: this machine's)")

@@ -3,6 +3,9 @@
 import argparse
 import math
 
+DEFAULT_BRANCH = "retrained"
+"""Where a run is published, unless another branch is named."""
+
 
 def seconds(text: str, least: float = 0) -> float:
     """Seconds, `least` or more."""

@@ -22,11 +22,14 @@ from prefect.states import Cancelled, Completed, Failed
 
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.listing.changes import have_linked_folders_changed
+from pipeline.network import masked
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths, find_paths
 from pipeline.pedigree.stage_outcomes import note_outcomes
 from pipeline.processes import Stopped, stop_on_signals
 from pipeline.progress import read_record
+from pipeline.publishing.publish import publish
+from pipeline.publishing.refusals import refuse_branch
 from pipeline.python_path import CODE
 from pipeline.registry.decision import read_decision
 from pipeline.registry.state import registry_state
@@ -53,17 +56,29 @@ def run_name() -> str:
 
 
 @flow(name=FLOW, flow_run_name=run_name, persist_result=False)
-def retrain(lock_timeout_seconds: float = 60.0) -> State[Any]:
-    """Bring every stage up to date and publish a summary. A stage that fails ends the flow, with the stage's own message."""
+def retrain(lock_timeout_seconds: float = 60.0, publish_to: str = "") -> State[Any]:
+    """Bring every stage up to date and publish a summary. A stage that fails ends the flow, with the stage's own message.
+
+    publish_to: the branch that gets the results; none: they stay on this machine.
+    """
     paths = find_paths(Path.cwd())
     try:
         if _supervised():
             refuse_foreign_code(paths)
         check_inputs(paths)
+        head = refuse_branch(paths, publish_to) if publish_to else ""
     except PipelineError as error:
         return Failed(message=str(error))
     with contextlib.nullcontext() if _supervised() else stop_on_signals():
-        return _run_stages(paths, lock_timeout_seconds)
+        end = _run_stages(paths, lock_timeout_seconds)
+        return _published(end, paths, publish_to, head) if publish_to and end.is_completed() else end
+
+
+def _published(end: State[Any], paths: Paths, branch: str, head: str) -> State[Any]:
+    """The end of a run with a sentence more: what became of its results."""
+    published = publish(paths, branch, head, get_run_logger().info)
+    get_run_logger().log(logging.INFO if published.is_done else logging.WARNING, masked(published.said))
+    return Completed(name=end.name, message=f"{end.message} {masked(published.said)}")
 
 
 def refuse_foreign_code(paths: Paths) -> None:
