@@ -36,6 +36,7 @@ from pipeline.workspace.surroundings import foreign_code, make_homes, refuse_wha
 
 TRACKED_STAGES = STAGES[2:]
 MODEL_COMMANDS = {
+    "clean": "pipeline.housekeeping.commands",
     **dict.fromkeys(("history", "promote", "rollback", "trace", "reproduce"), "pipeline.pedigree.commands"),
     "predict": "pipeline.serving.commands",
     "serve-model": "pipeline.model_server.commands",
@@ -187,7 +188,7 @@ def _check(_: argparse.Namespace) -> int:
 
 
 def _ask_registry(options: argparse.Namespace) -> int:
-    """A command about registered models."""
+    """A command that asks the registry."""
     paths = _project()
     commands = importlib.import_module(MODEL_COMMANDS[options.command])
     return int(getattr(commands, f"run_{options.command.replace('-', '_')}")(options, paths))

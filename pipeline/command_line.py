@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from pipeline.model_commands import add_model_commands
-from pipeline.option_types import DEFAULT_BRANCH, port, seconds
+from pipeline.option_types import DEFAULT_BRANCH, days, port, seconds
 from pipeline.paths import STAGES
 
 Command = Callable[[argparse.Namespace], int]
@@ -49,6 +49,16 @@ CHECK = """\
 Check the machine, the tools, the environment, the parameters and the images: a table, and one `Fix:` line per problem. Exit code 2 if there
 is one. Below it, what a run would read: layout, splits, classes with their images, examples, and what is left out, before any image is decoded.
 Nothing is changed. Images at a URL are not fetched; archives that take long to unpack are left to the first run.
+"""
+CLEAN = """\
+Show what may be deleted, with its size: what is left over in .checkpoints for two weeks, files of DVC's cache that no branch, tag, stash, experiment,
+worktree or registered version names, and, with --runs-older-than, MLflow runs without a registered version. These go to MLflow's trash first, and out
+of it after 30 days. Nothing is deleted without --yes.
+
+examples:
+  pipeline clean
+  pipeline clean --runs-older-than 90d
+  pipeline clean --runs-older-than 90d --yes
 """
 STAGE = f"""\
 Run one stage, whether or not it is up to date. dvc.yaml calls this; by hand, use `dvc repro NAME`.
@@ -139,6 +149,9 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     ui = add("ui", "show runs, curves and the registry in MLflow's UI, until stopped", UI)
     ui.add_argument("--port", type=port, default=5000, metavar="PORT", help="port on 127.0.0.1 (default: 5000)")
     add("check", "check environment, parameters and images, and suggest fixes", CHECK)
+    clean = add("clean", "show what may be deleted, and delete it", CLEAN)
+    clean.add_argument("--yes", action="store_true", help="delete it")
+    clean.add_argument("--runs-older-than", type=days, metavar="DAYS", help="also runs that ended so long ago, such as 90d")
     add_model_commands(add)
     stage = add("stage", "run one stage; dvc.yaml calls this", STAGE)
     stage.add_argument("name", choices=STAGES, metavar="NAME", help=", ".join(STAGES))

@@ -23,6 +23,14 @@ def interval(text: str) -> float:
     return seconds(text, 1)
 
 
+def days(text: str) -> float:
+    """Days from an age such as 90d, 1 or more."""
+    number = text.removesuffix("d")
+    if not (text.endswith("d") and number.isascii() and number.isdigit() and 1 <= int(number) <= 36_500):
+        raise argparse.ArgumentTypeError(f"expected an age in days, such as 90d; found {text!r}")
+    return float(number)
+
+
 def port(text: str) -> int:
     """A TCP port."""
     return _whole(text, "a port from {} to {}", 1, 65_535)

@@ -1,11 +1,13 @@
 """MLflow's model registry: aliases, tags and versions of a registered model, and copies of their files."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import mlflow
+from mlflow.entities import ViewType
 
 from pipeline.errors import TrackingError
 from pipeline.network import masked
@@ -17,10 +19,40 @@ from pipeline.tracking.run_log import ModelVersion, RunRecord
 PAGE = 200
 
 
+@dataclass(frozen=True)
+class EndedRun:
+    """A run that has ended. parent: the id of the run that it is nested in, or empty. artifacts: the address of its files."""
+
+    id: str
+    ended: datetime
+    parent: str
+    tags: Mapping[str, str]
+    artifacts: str
+
+
 class MlflowRegistry:
-    """The part of a Tracker that names, finds and marks registered versions. Every failure is a TrackingError."""
+    """The part of a Tracker that names, finds and marks registered versions, and runs that are over. Every failure is a TrackingError."""
 
     _client: GuardedClient
+    experiment_id: str
+
+    def ended_runs(self, *, in_trash: bool = False) -> list[EndedRun]:
+        """The runs of this experiment that have ended; those in MLflow's trash or all others."""
+        view = ViewType.DELETED_ONLY if in_trash else ViewType.ACTIVE_ONLY
+        found: list[Any] = []
+        token = None
+        while True:
+            page = self._client.search_runs([self.experiment_id], "", view, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return [_as_ended(run) for run in found if run.info.end_time]
+
+    def move_to_trash(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Move a run to MLflow's trash, with tags that say so."""
+        for key, value in tags.items():
+            self._client.set_tag(run_id, key, value)
+        self._client.delete_run(run_id)
 
     def tag_model(self, model_name: str, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():
@@ -117,6 +149,12 @@ class MlflowRegistry:
 
     def _incomplete(self, subject: str) -> TrackingError:
         return TrackingError(f"MLflow at {masked(self._client.uri)} gave an incomplete answer about {subject}. Try again.")
+
+
+def _as_ended(run: Any) -> EndedRun:
+    tags = dict(run.data.tags)
+    ended = datetime.fromtimestamp(run.info.end_time / 1000, UTC)
+    return EndedRun(run.info.run_id, ended, tags.get("mlflow.parentRunId", ""), tags, str(run.info.artifact_uri))
 
 
 def as_version(entity: Any) -> ModelVersion:

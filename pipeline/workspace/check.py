@@ -26,6 +26,7 @@ from pipeline.paths import STAGES, Paths
 from pipeline.registry.decision import read_decision
 from pipeline.registry.local import registry_problem
 from pipeline.tracking.tracking_server import check_reachable, is_server, tracking_uri
+from pipeline.workspace.disk_need import used_by
 from pipeline.workspace.dvc_faults import explain
 from pipeline.workspace.gate_check import check_gate
 from pipeline.workspace.merge_conflicts import refuse_merge_conflicts
@@ -179,8 +180,8 @@ def _bfloat16() -> str:
 
 def _check_disk(paths: Paths) -> Finding:
     free_gib = shutil.disk_usage(paths.root).free / 2**30
-    fix = f"free some space: at least {MIN_FREE_GIB:g} GiB for data, models and their history" if free_gib < MIN_FREE_GIB else ""
-    return Finding("disk", f"{free_gib:.1f} GiB free", fix)
+    fix = f"free some space, at least {MIN_FREE_GIB:g} GiB: `pipeline clean` shows what may go" if free_gib < MIN_FREE_GIB else ""
+    return Finding("disk", f"{free_gib:.1f} GiB free{used_by(paths)}", fix)
 
 
 def _check_store(paths: Paths) -> Finding:

@@ -3,6 +3,7 @@
 Takes what `pipeline check` reads anyway, and the headers of some images; none is decoded.
 """
 
+import contextlib
 import io
 import os
 import shutil
@@ -118,14 +119,14 @@ def look_at_disk(paths: Paths, measured: Measured) -> Finding:
         return Finding("space", "")
     wanted, there = need(load_config(paths.params), measured), _used(paths.root / "data", paths.scratch)
     free = shutil.disk_usage(paths.root).free
-    found = f"a run on {measured.count:,} images needs {_size_in_words(wanted.most)}; {_size_in_words(free)} are free"
+    found = f"a run on {measured.count:,} images needs {size_in_words(wanted.most)}; {size_in_words(free)} are free"
     lacking = wanted.most - there - free
     if lacking <= 0:
         return Finding("space", found)
     return Finding(
         "space",
         found,
-        f"free {_size_in_words(lacking)} more, or set a smaller preprocess.image_size: a run would stop when the disk is full (docs/data.md)",
+        f"free {size_in_words(lacking)} more, or set a smaller preprocess.image_size: a run would stop when the disk is full (docs/data.md)",
     )
 
 
@@ -135,8 +136,9 @@ def _used(*folders: Path) -> int:
     for folder in folders:
         for place, _, names in os.walk(folder):
             for name in names:
-                status = os.lstat(os.path.join(place, name))  # noqa: PTH118
-                seen[status.st_dev, status.st_ino] = status.st_size
+                with contextlib.suppress(OSError):  # gone since
+                    status = os.lstat(os.path.join(place, name))  # noqa: PTH118
+                    seen[status.st_dev, status.st_ino] = status.st_size
     return sum(seen.values())
 
 
@@ -149,5 +151,13 @@ def _size(record: Record) -> list[tuple[int, int, bool]]:
         return []
 
 
-def _size_in_words(size_bytes: float) -> str:
+def used_by(paths: Paths) -> str:
+    """What the project's stores take on the disk, by folder, as the end of a sentence. Empty where there are none."""
+    folders = {".dvc/cache": paths.project / ".dvc" / "cache", "mlruns": paths.mlruns, ".checkpoints": paths.scratch}
+    sizes = {name: _used(folder) for name, folder in folders.items() if folder.is_dir()}
+    return f"; in use: {', '.join(f'{name} {size_in_words(size)}' for name, size in sizes.items())}" if sizes else ""
+
+
+def size_in_words(size_bytes: float) -> str:
+    """A size in GiB, or in MiB if it is smaller."""
     return f"{size_bytes / GIB:,.1f} GiB" if size_bytes >= GIB else f"{size_bytes / MIB:,.0f} MiB"

@@ -1,0 +1,1 @@
+"""What may be deleted, and never what a registered version needs: `pipeline clean`."""
