@@ -18,6 +18,8 @@ from pipeline.paths import Paths
 from pipeline.pedigree.data_at import COMMIT_TAG, LOCK, find_lock
 from pipeline.tracking.run_log import Tracker
 
+SOURCE_STAGE = "ingest"
+
 
 @dataclass(frozen=True)
 class Out:
@@ -28,18 +30,20 @@ class Out:
 
 
 def referenced(paths: Paths, tracker: Tracker) -> set[Out]:
-    """What is named by anything but the working tree of this project, which DVC knows itself. Raises StorageError or TrackingError."""
-    commits = {*_tips(paths.root)}
+    """What is named by anything but the working tree of this project, which DVC knows itself. Raises StorageError or TrackingError.
+
+    A registered version names its images as ingested and the source of its commit: what is needed to build it again. The rest is built from them.
+    """
+    blobs = {blob: name for commit in _tips(paths.root) for blob, name in _files_of_dvc(paths.root, commit)}
     found: set[Out] = set()
     with tempfile.TemporaryDirectory() as folder:
         for name in tracker.model_names():
             for version in tracker.all_versions(name):
                 lock = find_lock(tracker, paths, version.run_id, version.tags, Path(folder))
-                found |= _outs_of(lock.entries.values()) if lock else set()
+                found |= _outs_of([lock.entries.get(SOURCE_STAGE, {})]) if lock else set()
                 commit = version.tags.get(COMMIT_TAG, "")
                 if commit and not ask_git(paths.root, "cat-file", "-e", f"{commit}^{{commit}}").fault:
-                    commits.add(commit)
-    blobs = {blob: name for commit in commits for blob, name in _files_of_dvc(paths.root, commit)}
+                    blobs |= {blob: file for blob, file in _files_of_dvc(paths.root, commit) if file.endswith(".dvc")}
     for blob, name in blobs.items():
         found |= _outs_in(_git(paths.root, "cat-file", "blob", blob), f"{name} ({blob[:10]})")
     for file in _files_of_worktrees(paths.root):
