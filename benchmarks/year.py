@@ -42,6 +42,7 @@ def main(folder: Path, weeks: int, growth: float, per_class: int) -> None:
     folder.mkdir(parents=True)
     root = folder / "project"
     run(folder, "git", "clone", "--quiet", str(ROOT), str(root))
+    run(root, "git", "remote", "remove", "origin")  # nothing is to be published into the repository that this runs from
     for key, value in (("name", "Benchmark"), ("email", "benchmark@example.org")):
         run(root, "git", "config", f"user.{key}", value)
     text = (root / "params.yaml").read_text(encoding="utf-8")
