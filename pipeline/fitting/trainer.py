@@ -200,7 +200,7 @@ def _split(batch: tf.Tensor, parts: int) -> list[tf.Tensor]:
 
 def _reason(error: tf.errors.OpError) -> str:
     """The line of TensorFlow's message that says what is not implemented."""
-    lines = [line.strip() for line in error.message.splitlines()]
+    lines: list[str] = [line.strip() for line in error.message.splitlines()]
     return next((line.partition("UNIMPLEMENTED:")[2].strip() for line in lines if "UNIMPLEMENTED:" in line), lines[0])
 
 
