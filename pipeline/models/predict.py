@@ -10,7 +10,9 @@ BATCH_SIZE = 1000
 
 def load_model(path: Path) -> keras.Model:
     """The model of a `.keras` file: images uint8 (N, H, W, C) to probabilities float32 (N, K)."""
-    return keras.models.load_model(path, compile=False)
+    model = keras.models.load_model(path, compile=False)
+    model.jit_compile = False  # on GPUs Keras would compile for every batch size, which takes longer than it saves
+    return model
 
 
 def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
