@@ -586,3 +586,40 @@ def test_an_empty_registry_is_said_where_an_earlier_run_left_a_champion(workspac
     NEW(workspace)
 
     assert "has no model flowers, but data/register/decision.json in git names a champion" in capsys.readouterr().err
+
+
+def test_a_model_is_compared_with_the_champion_that_somebody_else_has_registered_meanwhile(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 2 is better than version 1; while it is started, version 3, which is better still, becomes the champion."""
+    OLD(workspace)
+    started = workspace.tracker.answer
+
+    def while_it_is_started(version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
+        monkeypatch.undo()
+        other = workspace.tracker.register("flowers", workspace.tracker.runs[0], {"model_sha256": "other", "class_names": '["a", "b"]'})
+        predicts(3, "aaaaabbbbb")(workspace)
+        move(workspace.tracker, other, "champion", action="gate", why="better")
+        return started(version, images)
+
+    monkeypatch.setattr(workspace.tracker, "answer", while_it_is_started)
+
+    version, promoted, because = NEW(workspace)
+
+    assert (version, promoted, workspace.champion) == ("2", "false", "3")
+    assert (
+        because
+        == against("0.9000", 0, 1, "worse (margin 1.0 pt)") + "; worse by more than register.max_class_drop 0.05 at b (1.0000 to 0.8000)"
+    )
+    assert len(workspace.tracker.versions) == 3
+    registered = workspace.tracker.registered("flowers")
+    assert registered is not None
+    assert [line.target for line in read_history(registered.tags).lines if line.alias == "champion"] == ["1", "3"]
+
+
+def test_a_champion_that_never_stands_still_is_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    OLD(workspace)
+    monkeypatch.setattr(register, "carry_out", lambda *_: False)
+
+    with pytest.raises(TrackingError, match="The champion of flowers changed 5 times while this model was compared with it"):
+        NEW(workspace)
