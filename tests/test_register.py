@@ -126,19 +126,19 @@ def against(accuracy: str, gained: int, lost: int, verdict: str) -> str:
 
 
 FIRST = "accuracy 0.9000; there was no champion before"
-REMOVED = "; but the alias champion was removed by hand and stays removed"
-SET_ELSEWHERE = "; but the alias champion was set on another version by hand and stays there"
-SET_HERE = "the alias was set on this version by hand; decision of the gate: "
+REMOVED = "; but a person has removed the alias champion, and it stays removed"
+SET_ELSEWHERE = "; but a person has set the alias champion on another version, where it stays"
+SET_HERE = "a person has set the alias on this version; decision of the gate: "
 WORSE = against("0.8000", 0, 1, "worse (margin 1.0 pt)") + "; worse by more than register.max_class_drop 0.05 at b (0.8000 to 0.6000)"
 SAME = "not worse (margin 0.38 pt)"  # z^2 / (1000 + z^2) = 0.0038
 STAYS = "The champion stays: `pipeline promote 2 --reason …` promotes it all the same"
 WAITS = (
-    "accuracy 0.9000; it passes, but the alias champion or the version that had it was removed by hand. "
-    "Set the alias to have a champion again"
+    "accuracy 0.9000; it passes, but a person has removed the alias champion, or the version that had it. "
+    "`pipeline promote 2 --reason …` sets it again"
 )
 NO_FOX = (
     "accuracy 1.0000, but the champion knows fox, which this model does not. If the removal is intended, confirm it in ingest.removed_classes "
-    "or set the alias champion by hand; if this is another data set, set another register.model_name"
+    "or run `pipeline promote 2 --reason …`; if this is another data set, set another register.model_name"
 )
 GUESSES = "accuracy 0.4000; it is already the champion, though no better than always predicting the most common class, a (0.5000)"
 OLD, NEW, FOX = model(8, "old"), model(9, "new"), model(8, "old", classes=("a", "b", "fox"))

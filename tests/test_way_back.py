@@ -120,7 +120,7 @@ def test_a_version_is_found_however_it_is_written(tracker: FakeTracker, paths: P
         ("chmpion", "", "pets has no alias 'chmpion'. Aliases: champion (version 3), previous (version 2). Versions: 1, 2, 3, 4."),
         ("cats/1", "", "has no model 'cats'. It has pets."),
         ("1", "cats", "has no model 'cats'. It has pets."),
-        ("pets/1", "cats", "pets/1 names the model 'pets', but --model is 'cats'. Leave one of them out."),
+        ("pets/1", "cats", "pets/1 names the model 'pets', but --name is 'cats'. Leave one of them out."),
     ],
 )
 def test_what_does_not_exist_is_answered_with_what_does(tracker: FakeTracker, paths: Paths, written: str, name: str, said: str) -> None:

@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipeline.dataset.shards import read_encoded_images
 from pipeline.errors import TrackingError
 from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file, write_json
 from pipeline.judging.carrying_out import carry_out, still_holds
 from pipeline.judging.deciding import MOVED_TAG, Decided, Decision, decide, gate_params, in_experiment
 from pipeline.judging.evidence import keep_evidence
-from pipeline.judging.rivals import TestImages, keep_own_answers, read_test_images
+from pipeline.judging.rivals import TestImages, keep_own_answers, read_encoded, read_test_images
 from pipeline.judging.sentences import sentence
 from pipeline.network import masked
 from pipeline.params.section import Scalar
@@ -89,7 +88,7 @@ def _settle(
         version = find_registered(tracker, name, _model_sha256(paths), _class_names(paths))
         earlier = _earlier_decision(version, registered, images, config)
         decision = earlier or _decide(log, images, version, registered, config, paths, tracker)
-        version = _register(version, name, decision, score, log, config, paths, tracker)
+        version = _register(version, name, decision, images, score, log, config, paths, tracker)
         if carry_out(tracker, version, decision, sentence(decision, version.version)[:LONGEST_REASON]):
             return decision, version
         print(f"{name}: the champion or the anchor has changed in the meantime, so the model is compared again", flush=True)
@@ -161,7 +160,15 @@ def _judged(version: ModelVersion | None, registered: Registered | None, images:
 
 
 def _register(
-    version: ModelVersion | None, name: str, decision: Decision, score: Score, log: Run, config: Config, paths: Paths, tracker: Tracker
+    version: ModelVersion | None,
+    name: str,
+    decision: Decision,
+    images: TestImages,
+    score: Score,
+    log: Run,
+    config: Config,
+    paths: Paths,
+    tracker: Tracker,
 ) -> ModelVersion:
     """The registered version of the model, created if missing, tagged with the decision and its provenance."""
     folds = read_json(paths.stage("cross_validate") / "metrics.json")
@@ -186,7 +193,7 @@ def _register(
         log.set_tags({"dvc_lock_digest": digest})
     if version is None:
         tags[SPEC_TAG] = sha256_file(paths.stage("preprocess") / "spec.json")
-        samples = keep_samples(log, paths, read_encoded_images(paths.stage("ingest"), "test"))
+        samples = keep_samples(log, paths, lambda positions: read_encoded(paths, images.rows[positions]))
         log_origin(log, paths)
         return tracker.register(name, log, tags | samples | lineage_tags(config, paths, log))
     if version.tags.get("decision") != tags["decision"]:
@@ -205,10 +212,14 @@ def _outcome(decision: Decision, version: ModelVersion, registered: Registered |
     reason = _numbered(decision, version)
     promoted = is_champion(version, registered)
     if promoted and (got_alias_by_hand(registered) or not decision["promoted"]):
-        reason = f"the alias was set on this version by hand; decision of the gate: {reason}"
+        reason = f"a person has set the alias on this version; decision of the gate: {reason}"
     elif decision["promoted"] and not promoted:
-        what = "set on another version by hand and stays there" if champion else "removed by hand and stays removed"
-        reason = f"{reason}; but the alias champion was {what}"
+        what = (
+            "has set the alias champion on another version, where it stays"
+            if champion
+            else "has removed the alias champion, and it stays removed"
+        )
+        reason = f"{reason}; but a person {what}"
     now = {"model_sha256": champion.tags.get(MODEL_TAG)} if champion else None
     return {"promoted": promoted, "reason": reason, "champion": now}
 

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import mlflow
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from pipeline.errors import TrackingError
 from pipeline.network import masked
 from pipeline.tracking.long_tags import joined
 from pipeline.tracking.mlflow_client import GuardedClient, NotThereError, guarded
-from pipeline.tracking.mlflow_model import answer_apart
+from pipeline.tracking.mlflow_model import DATA, answer_apart
 from pipeline.tracking.run_log import ModelVersion, RunRecord
 
 PAGE = 200
@@ -82,8 +82,8 @@ class MlflowRegistry:
     def fetch(self, version: ModelVersion, folder: Path) -> Path:
         address = self._address(version)
         with guarded(self._client.uri, f"download {version.name} version {version.version}"):
-            copied = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder), tracking_uri=self._client.uri)
-        return Path(copied)
+            files = get_artifact_repository(address, tracking_uri=self._client.uri)
+            return Path(files.download_artifacts(DATA, str(folder)))
 
     def fetch_file(self, run_id: str, name: str, folder: Path) -> Path | None:
         above = PurePosixPath(name).parent
