@@ -267,8 +267,11 @@ def test_a_version_has_its_provenance_and_a_description_for_people(workspace: Wo
     (version,), (run, *_) = workspace.tracker.versions, workspace.tracker.runs
     assert (version.tags["data_digest"], json.loads(version.tags["class_names"])) == ("d1", ["a", "b"])
     text = workspace.tracker.descriptions["1"]
-    assert text.startswith("**Promoted to champion:** accuracy 0.9000; there was no champion before.\n")
-    assert "test accuracy **0.9000**, 95 % interval 0.5000 to 1.0000, on 1,000 images" in text
+    assert text.startswith(
+        "Promoted to champion: accuracy 0.9000; there was no champion before\n\n| test accuracy on 1,000 images | cross-v"
+    )
+    assert "| **0.9000** [0.5000, 1.0000] | 0.9000 ± 0.0100 |" in text
+    assert "flips" not in text
     assert run.page in text
     assert run.description == text
     assert "flowers: a, b" in workspace.tracker.descriptions["flowers"]
@@ -436,7 +439,8 @@ def test_the_decision_has_all_that_it_rests_on(workspace: Workspace) -> None:
     assert decision["margin"] == pytest.approx((7.849 * 0.01 / 1000) ** 0.5, abs=1e-5)
     assert decision["power"] == pytest.approx(0.8, abs=1e-3)
     text = workspace.tracker.descriptions["2"]
-    assert "| right → wrong | 0 |\n| wrong → right | 10 |\n| wrong → other wrong | 0 |" in text
+    assert "| right → wrong | wrong → right | wrong → other wrong |" in text
+    assert " | 0 | 10 | 0 |\n" in text
     assert "these test images have judged 2 models, this one included" in text
     (run,) = [run for run in workspace.tracker.runs if run.tags.get("verdict") == written["sentence"]]
     assert run.last("vs_champion") == 0.01
@@ -623,3 +627,15 @@ def test_a_champion_that_never_stands_still_is_an_error(workspace: Workspace, mo
 
     with pytest.raises(TrackingError, match="The champion of flowers changed 5 times while this model was compared with it"):
         NEW(workspace)
+
+
+def test_the_decision_its_interval_and_the_changed_images_stand_first_in_the_description(workspace: Workspace) -> None:
+    """Of 1,000 images the new model gets 100 right that the champion got wrong; MLflow shows the first lines only."""
+    OLD(workspace)
+    NEW(workspace)
+
+    first, _, header, _, numbers, *_ = workspace.tracker.descriptions["2"].splitlines()
+
+    assert first.startswith(r"Promoted to champion: v2 vs champion v1: +10.00 pt \[+8.29, +12.02\] on 1,000 images")
+    assert header == "| test accuracy on 1,000 images | cross-validation | right → wrong | wrong → right | wrong → other wrong |"
+    assert numbers == "| **0.9000** [0.5000, 1.0000] | 0.9000 ± 0.0100 | 0 | 100 | 0 |"
