@@ -83,7 +83,7 @@ class MlflowRegistry:
         address = self._address(version)
         with guarded(self._client.uri, f"download {version.name} version {version.version}"):
             files = get_artifact_repository(address, tracking_uri=self._client.uri)
-            return Path(files.download_artifacts(DATA, str(folder)))
+            return Path(files.download_artifacts(DATA, str(folder)))  # type: ignore[no-untyped-call]
 
     def fetch_file(self, run_id: str, name: str, folder: Path) -> Path | None:
         above = PurePosixPath(name).parent
