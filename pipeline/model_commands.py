@@ -92,7 +92,7 @@ def add_model_commands(add: Add) -> None:
     for command in (promotion, way_back):
         command.add_argument("--reason", required=True, metavar='"…"', help="why, in a few words; kept in the history")
     for command in (history, promotion, way_back, origin, again):
-        command.add_argument("--model", metavar="NAME", help="the name in the registry (default: this project's)")
+        command.add_argument("--name", help="the registered model (default: this project's)")
 
 
 def _add_predict(add: Add) -> None:

@@ -197,10 +197,6 @@ class FakeTracker:
         self.versions.append(ModelVersion(model_name, str(number), dict(tags), run_id=run.id))
         return self.versions[-1]
 
-    def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        self.champions[version.name] = version
-        self.model_tags.setdefault(version.name, {}).update(tags)
-
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         tagged = replace(version, tags={**version.tags, **tags})
         self.versions = [tagged if known == version else known for known in self.versions]
@@ -218,6 +214,8 @@ class FakeTracker:
 
     def fetch(self, version: ModelVersion, folder: Path) -> Path:
         for name, content in self._files(version).items():
+            if name.startswith("code/"):
+                continue
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         return folder

@@ -126,19 +126,19 @@ def against(accuracy: str, gained: int, lost: int, verdict: str) -> str:
 
 
 FIRST = "accuracy 0.9000; there was no champion before"
-REMOVED = "; but the alias champion was removed by hand and stays removed"
-SET_ELSEWHERE = "; but the alias champion was set on another version by hand and stays there"
-SET_HERE = "the alias was set on this version by hand; decision of the gate: "
+REMOVED = "; but a person has removed the alias champion, and it stays removed"
+SET_ELSEWHERE = "; but a person has set the alias champion on another version, where it stays"
+SET_HERE = "a person has set the alias on this version; decision of the gate: "
 WORSE = against("0.8000", 0, 1, "worse (margin 1.0 pt)") + "; worse by more than register.max_class_drop 0.05 at b (0.8000 to 0.6000)"
 SAME = "not worse (margin 0.38 pt)"  # z^2 / (1000 + z^2) = 0.0038
 STAYS = "The champion stays: `pipeline promote 2 --reason …` promotes it all the same"
 WAITS = (
-    "accuracy 0.9000; it passes, but the alias champion or the version that had it was removed by hand. "
-    "Set the alias to have a champion again"
+    "accuracy 0.9000; it passes, but a person has removed the alias champion, or the version that had it. "
+    "`pipeline promote 2 --reason …` sets it again"
 )
 NO_FOX = (
     "accuracy 1.0000, but the champion knows fox, which this model does not. If the removal is intended, confirm it in ingest.removed_classes "
-    "or set the alias champion by hand; if this is another data set, set another register.model_name"
+    "or run `pipeline promote 2 --reason …`; if this is another data set, set another register.model_name"
 )
 GUESSES = "accuracy 0.4000; it is already the champion, though no better than always predicting the most common class, a (0.5000)"
 OLD, NEW, FOX = model(8, "old"), model(9, "new"), model(8, "old", classes=("a", "b", "fox"))
@@ -267,8 +267,11 @@ def test_a_version_has_its_provenance_and_a_description_for_people(workspace: Wo
     (version,), (run, *_) = workspace.tracker.versions, workspace.tracker.runs
     assert (version.tags["data_digest"], json.loads(version.tags["class_names"])) == ("d1", ["a", "b"])
     text = workspace.tracker.descriptions["1"]
-    assert text.startswith("**Promoted to champion:** accuracy 0.9000; there was no champion before.\n")
-    assert "test accuracy **0.9000**, 95 % interval 0.5000 to 1.0000, on 1,000 images" in text
+    assert text.startswith(
+        "Promoted to champion: accuracy 0.9000; there was no champion before\n\n| test accuracy on 1,000 images | cross-v"
+    )
+    assert "| **0.9000** [0.5000, 1.0000] | 0.9000 ± 0.0100 |" in text
+    assert "flips" not in text
     assert run.page in text
     assert run.description == text
     assert "flowers: a, b" in workspace.tracker.descriptions["flowers"]
@@ -436,7 +439,8 @@ def test_the_decision_has_all_that_it_rests_on(workspace: Workspace) -> None:
     assert decision["margin"] == pytest.approx((7.849 * 0.01 / 1000) ** 0.5, abs=1e-5)
     assert decision["power"] == pytest.approx(0.8, abs=1e-3)
     text = workspace.tracker.descriptions["2"]
-    assert "| right → wrong | 0 |\n| wrong → right | 10 |\n| wrong → other wrong | 0 |" in text
+    assert "| right → wrong | wrong → right | wrong → other wrong |" in text
+    assert " | 0 | 10 | 0 |\n" in text
     assert "these test images have judged 2 models, this one included" in text
     (run,) = [run for run in workspace.tracker.runs if run.tags.get("verdict") == written["sentence"]]
     assert run.last("vs_champion") == 0.01
@@ -586,3 +590,52 @@ def test_an_empty_registry_is_said_where_an_earlier_run_left_a_champion(workspac
     NEW(workspace)
 
     assert "has no model flowers, but data/register/decision.json in git names a champion" in capsys.readouterr().err
+
+
+def test_a_model_is_compared_with_the_champion_that_somebody_else_has_registered_meanwhile(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 2 is better than version 1; while it is started, version 3, which is better still, becomes the champion."""
+    OLD(workspace)
+    started = workspace.tracker.answer
+
+    def while_it_is_started(version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
+        monkeypatch.undo()
+        other = workspace.tracker.register("flowers", workspace.tracker.runs[0], {"model_sha256": "other", "class_names": '["a", "b"]'})
+        predicts(3, "aaaaabbbbb")(workspace)
+        move(workspace.tracker, other, "champion", action="gate", why="better")
+        return started(version, images)
+
+    monkeypatch.setattr(workspace.tracker, "answer", while_it_is_started)
+
+    version, promoted, because = NEW(workspace)
+
+    assert (version, promoted, workspace.champion) == ("2", "false", "3")
+    assert (
+        because
+        == against("0.9000", 0, 1, "worse (margin 1.0 pt)") + "; worse by more than register.max_class_drop 0.05 at b (1.0000 to 0.8000)"
+    )
+    assert len(workspace.tracker.versions) == 3
+    registered = workspace.tracker.registered("flowers")
+    assert registered is not None
+    assert [line.target for line in read_history(registered.tags).lines if line.alias == "champion"] == ["1", "3"]
+
+
+def test_a_champion_that_never_stands_still_is_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    OLD(workspace)
+    monkeypatch.setattr(register, "carry_out", lambda *_: False)
+
+    with pytest.raises(TrackingError, match="The champion of flowers changed 5 times while this model was compared with it"):
+        NEW(workspace)
+
+
+def test_the_decision_its_interval_and_the_changed_images_stand_first_in_the_description(workspace: Workspace) -> None:
+    """Of 1,000 images the new model gets 100 right that the champion got wrong; MLflow shows the first lines only."""
+    OLD(workspace)
+    NEW(workspace)
+
+    first, _, header, _, numbers, *_ = workspace.tracker.descriptions["2"].splitlines()
+
+    assert first.startswith(r"Promoted to champion: v2 vs champion v1: +10.00 pt \[+8.29, +12.02\] on 1,000 images")
+    assert header == "| test accuracy on 1,000 images | cross-validation | right → wrong | wrong → right | wrong → other wrong |"
+    assert numbers == "| **0.9000** [0.5000, 1.0000] | 0.9000 ± 0.0100 | 0 | 100 | 0 |"

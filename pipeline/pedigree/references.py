@@ -30,7 +30,7 @@ def find_model_version(tracker: Tracker, paths: Paths, text: str, name: str = ""
     reference = text.strip().removeprefix("models:/")
     given, number, alias = _parts(reference)
     if name and given and given != name:
-        raise ConfigError(f"{text} names the model {given!r}, but --model is {name!r}. Leave one of them out.")
+        raise ConfigError(f"{text} names the model {given!r}, but --name is {name!r}. Leave one of them out.")
     registered = find_registered(tracker, paths, given or name)
     if not number:
         number = registered.aliases.get(alias, "")
@@ -81,7 +81,7 @@ def _names_in(names: Sequence[str], paths: Paths) -> str:
         return (
             f"The registry {_where(paths)} has no model at all. `pipeline run` registers one, or MLFLOW_TRACKING_URI is another registry."
         )
-    return f"Name it with --model; the registry {_where(paths)} has {listed(names, NAMED)}."
+    return f"Name it with --name; the registry {_where(paths)} has {listed(names, NAMED)}."
 
 
 def _versions(tracker: Tracker, name: str) -> str:

@@ -43,11 +43,12 @@ def rollback(tracker: Tracker, paths: Paths, reason: str, *, to: str = "", name:
 
 
 def _stands(registered: Registered, alias: str, version: ModelVersion, why: str) -> bool:
-    """Whether a version has an alias and the history knows: no move was begun and not ended, none was made by hand."""
+    """Whether a version has an alias and the history knows: no move of it was begun and not ended, none was made by hand."""
     history = read_history(registered.tags)
     last = next((line for line in reversed(history.carried_out) if line.alias == alias), None)
     recorded = last is None or last.target == version.version
-    return registered.aliases.get(alias) == version.version and recorded and not history.unfinished
+    ended = all(line.alias != alias for line in history.unfinished)
+    return registered.aliases.get(alias) == version.version and recorded and ended
 
 
 def _before(registered: Registered) -> str:

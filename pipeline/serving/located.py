@@ -45,7 +45,7 @@ def locate(reference: str, paths: Paths, folder: Path) -> Located:
     tracker = MlflowLog.connect(paths)
     origin = find_origin(tracker, paths, text, Path.cwd())
     if version := origin.version:
-        located = Located(tracker.fetch(version, folder), version.name, version.version)
+        located = Located(tracker.fetch_all(version, folder), version.name, version.version)
         _check(located, version.tags.get(MODEL_TAG), version.tags.get(SPEC_TAG))
         return located
     assert origin.run is not None

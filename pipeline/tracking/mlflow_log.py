@@ -134,11 +134,6 @@ class MlflowLog(MlflowRegistry):
         made = self._client.create_model_version(model_name, f"models:/{model_id}", run.id, tags=in_parts(tags), model_id=model_id)
         return as_version(made)
 
-    def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        self._client.set_registered_model_alias(version.name, CHAMPION, version.version)
-        for key, value in tags.items():
-            self._client.set_registered_model_tag(version.name, key, value)
-
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         stored = self._client.get_model_version(version.name, version.version).tags
         for key, value in in_parts(tags, stored).items():

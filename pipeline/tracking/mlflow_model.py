@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,19 +19,22 @@ from mlflow.types.schema import AnyType, Map
 
 from pipeline.errors import TrackingError
 from pipeline.files import read_json, write_json
+from pipeline.network import masked
 from pipeline.packages import version_of
 from pipeline.python_path import CODE
 from pipeline.tracking import champion_process
 from pipeline.tracking.mlflow_client import GuardedClient, guarded
 from pipeline.travelling_code import entry_of, pack_code
 
+DATA = "data"
+"""The folder of a logged model that has the files it is made of; its code is in another one."""
 SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
 
 
 def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, files: Sequence[Path], lost: str | None = None) -> str:
     """Log the model made of `files` in the project's experiment and return its MLflow id. It takes encoded images of any size.
 
-    lost: the id of a model logged earlier whose files are missing; they are restored.
+    lost: the id of a model logged earlier whose files are missing; they are restored. Raises TrackingError if the store has not kept all files.
     """
     params = {key: str(value) for key, value in client.get_run(run_id).data.params.items()}
     model_id = lost or client.create_logged_model(experiment_id, name="model", source_run_id=run_id, params=params).model_id
@@ -57,6 +60,10 @@ def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, fil
             # Given, because inferring them takes MLflow five seconds. `tensorflow`, since not every machine that may serve has a `tensorflow-cpu`
             pip_requirements=[f"{name}=={version_of(name)}" for name in SERVING_PACKAGES],
         )
+        packed = Path(folder)
+        expected = {f"code/{file.relative_to(packed).as_posix()}": file.stat().st_size for file in (packed / package).rglob("*.py")}
+        expected |= {f"{DATA}/model/{file.name}": file.stat().st_size for file in beside.iterdir()}
+        _check_kept(client, str(model_id), expected)
     return str(model_id)
 
 
@@ -65,6 +72,24 @@ def _keep_training_images(report: Path, folder: Path) -> None:
     if report.exists():
         said = read_json(report)
         write_json(folder / "training_images.json", {name: said[name] for name in ("sizes_px", "modes") if name in said})
+
+
+def _check_kept(client: GuardedClient, model_id: str, expected: Mapping[str, int]) -> None:
+    """Raise TrackingError if files of a logged model are missing or have another size: a proxy may answer an upload with a page of its own."""
+    kept: dict[str, int] = {}
+    folders: list[str | None] = [None]
+    while folders:
+        for item in client.list_logged_model_artifacts(model_id, folders.pop()):
+            if item.is_dir:
+                folders.append(item.path)
+            else:
+                kept[str(item.path)] = int(item.file_size or 0)
+    lost = sorted(name for name, size in expected.items() if kept.get(name) != size)
+    if lost or "MLmodel" not in kept:
+        raise TrackingError(
+            f"MLflow at {masked(client.uri)} accepted the files of the model, but has not kept {', '.join(lost[:3] or ['MLmodel'])}"
+            f"{f' and {len(lost) - 3:,} more' if len(lost) > 3 else ''}. Check its artifact store, and any proxy before it, and run again."
+        )
 
 
 def _signature() -> ModelSignature:
