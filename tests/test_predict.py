@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.conversion.record import ONNX_TAG
 from pipeline.errors import ConfigError, SourceError, TrackingError
 from pipeline.files import sha256_file, write_bytes, write_json
 from pipeline.images.decoding import encode_png
@@ -60,13 +61,15 @@ def registered(empty_store: Path, model_bytes: bytes, tmp_path_factory: pytest.T
     write_bytes(paths.stage("train") / "model.keras", model_bytes)
     write_json(paths.stage("preprocess") / "spec.json", SPEC)
     write_json(paths.stage("ingest") / "report.json", REPORT)
+    (paths.stage("preprocess") / "train").mkdir()
+    np.save(paths.stage("preprocess") / "train" / "images.npy", shapes()[0])
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("MLFLOW_TRACKING_URI", raising=False)
         log = MlflowLog.connect(paths)
         run = log.start_run("run", {"kind": "pipeline"})
         files = [paths.stage("train") / "model.keras", paths.stage("preprocess") / "spec.json"]
         log.log_model(run, files)
-        tags = {"model_sha256": sha256_file(files[0]), "spec_sha256": sha256_file(files[1])}
+        tags = {"model_sha256": sha256_file(files[0]), "spec_sha256": sha256_file(files[1]), ONNX_TAG: run.tags[ONNX_TAG]}
         log.promote(log.register(NAME, run, tags), {"champion": "1"})
         run.finish()
     return paths

@@ -7,6 +7,7 @@ from typing import Any
 
 import mlflow
 
+from pipeline.conversion.record import ONNX_TAG, check_answers
 from pipeline.errors import TrackingError
 from pipeline.network import masked
 from pipeline.tracking.long_tags import joined
@@ -77,7 +78,11 @@ class MlflowRegistry:
                 return sorted(names)
 
     def answer(self, version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
-        return answer_apart(self._client.uri, self._address(version), images)
+        """As in the protocol; of a version with an ONNX file also raises TrackingError if TensorFlow answers otherwise."""
+        answers = answer_apart(self._client.uri, self._address(version), images)
+        if ONNX_TAG in version.tags:
+            check_answers(answers, answer_apart(self._client.uri, self._address(version), images, "tensorflow"))
+        return answers
 
     def fetch(self, version: ModelVersion, folder: Path) -> Path:
         address = self._address(version)
