@@ -36,6 +36,7 @@ TRACKED_STAGES = STAGES[2:]
 MODEL_COMMANDS = {
     **dict.fromkeys(("history", "promote", "rollback", "trace", "reproduce"), "pipeline.pedigree.commands"),
     "predict": "pipeline.serving.commands",
+    "export": "pipeline.exporting.commands",
 }
 WORDS = {"images": ("image", "images"), "classes": ("class", "classes"), "epochs": ("epoch", "epochs"), "folds": ("fold", "folds")}
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.conversion.record import MODEL_FILE, ONNX_FILE, ONNX_TAG
+from pipeline.conversion.record import MODEL_FILE, ONNX_FILE, ONNX_TAG, RECORD_FILE
 from pipeline.errors import ConfigError, TrackingError
 from pipeline.files import sha256_file
 from pipeline.paths import Paths
 from pipeline.registry.servable import SPEC_TAG, check_file
 from pipeline.serving.own_registry import LOGGED_AS, look_up
-from pipeline.serving.served_model import SPEC_FILE
+from pipeline.serving.served_model import SPEC_FILE, TRAINING_FILE
 from pipeline.tracking.lineage import MODEL_TAG
 
 MODEL_ID_TAG = "model_id"
@@ -92,6 +92,7 @@ def _of_file(file: Path, spec: Path, folder: Path) -> Located:
     logged = file.resolve().parent.parent.parent
     if (logged / LOGGED_AS).is_file():
         return Located(Path(shutil.copytree(logged, folder / "model")), "", version)
-    for source in (file, spec, *file.parent.glob("training_images.json")):
+    beside = [file.with_name(name) for name in (TRAINING_FILE, *((ONNX_FILE, RECORD_FILE) if file.name == MODEL_FILE else ()))]
+    for source in (file, spec, *filter(Path.is_file, beside)):
         shutil.copy(source, folder / (MODEL_FILE if source == file else source.name))
     return Located(folder, "", version)

@@ -98,6 +98,11 @@ class MlflowRegistry:
             )
         return Path(copied)
 
+    def log_export(self, version: ModelVersion, folder: Path, place: str) -> str:
+        """Log a folder as artifacts of the run of a version, at a place of its own, so that nothing logged before is replaced; returns the place."""
+        self._client.log_artifacts(version.run_id, str(folder), place)
+        return place
+
     def fetch_file(self, run_id: str, name: str, folder: Path) -> Path | None:
         above = PurePosixPath(name).parent
         listed = self._client.list_artifacts(run_id, None if above == PurePosixPath() else str(above))
