@@ -21,6 +21,7 @@ from pipeline.exporting.processor import cpu_flags, needs_seven_bits
 from pipeline.files import sha256_file, write_bytes, write_json
 from pipeline.images.decoding import encode_png
 from pipeline.models.network import to_bytes
+from pipeline.names import in_markdown
 from pipeline.paths import Paths
 from pipeline.serving import load
 from pipeline.tracking.mlflow_log import MlflowLog
@@ -55,6 +56,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Paths, M
         (paths.stage("preprocess") / part).mkdir()
         np.save(paths.stage("preprocess") / part / "images.npy", images)
         np.save(paths.stage("preprocess") / part / "labels.npy", labels)
+    for name in ("params.yaml", "dvc.yaml"):
+        write_bytes(paths.root / name, (Path(__file__).parent.parent / name).read_bytes())
     files = [paths.stage("train") / "model.keras", paths.stage("preprocess") / "spec.json"]
     write_json(
         paths.stage("register") / "decision.json",
@@ -157,7 +160,7 @@ def test_the_card_says_what_the_model_is_and_the_export_is_logged_beside_what_wa
     folder = export(project, tmp_path / "deploy")
 
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert "v1: accuracy 0.9 is more than guessing -&gt; promoted" in card or "v1: accuracy 0.9 is more than guessing -> promoted" in card
+    assert f"- the gate: {in_markdown('v1: accuracy 0.9 is more than guessing -> promoted')}" in card
     assert "source: `my_images`" in card
     assert "on 400 test images" in card
     place = f"exports/onnx-{sha256_file(folder / 'export.json')[:12]}"
@@ -213,7 +216,7 @@ def test_a_folder_with_something_else_is_refused(project: Project, tmp_path: Pat
     fill(tmp_path / "deploy")
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
 
-    with pytest.raises(ConfigError, match="--to .*deploy: "):
+    with pytest.raises(ConfigError, match=r"--to .*deploy: "):
         export(project, tmp_path / "deploy")
 
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
@@ -250,15 +253,15 @@ def probabilities(*first: float) -> np.ndarray:
 
 
 def test_agreement_counts_pairs_and_uses_tangos_interval() -> None:
-    """Of 100 images, 2 only the export gets right and 5 only the model: Tango's interval for b = 2, c = 5, n = 100 is -0.086 to 0.022."""
-    labels = np.zeros(100, int)
-    model = probabilities(*[0.4] * 2, *[0.6] * 5, *[0.8] * 93)
-    found = agreement(labels, model, probabilities(*[0.6] * 2, *[0.4] * 5, *[0.8] * 93))
+    """The example of Tango (1998): of 21 images, 1 only the export gets right and 7 only the model."""
+    model, found = probabilities(0.4, *[0.6] * 7, *[0.8] * 13), probabilities(0.6, *[0.4] * 7, *[0.8] * 13)
 
-    assert (found.images, found.model_hits, found.export_hits, found.equal_labels) == (100, 98, 95, 93)
-    assert found.difference == pytest.approx(-0.03)
-    assert (found.low, found.high) == pytest.approx((-0.0890, 0.0249), abs=0.004)
-    assert found.largest_difference == pytest.approx(0.2)
+    compared = agreement(np.zeros(21, int), model, found)
+
+    assert (compared.images, compared.model_hits, compared.export_hits, compared.equal_labels) == (21, 20, 14, 13)
+    assert compared.difference == pytest.approx(-6 / 21)
+    assert (compared.low, compared.high) == pytest.approx((-0.5172, -0.0260), abs=1e-4)
+    assert compared.largest_difference == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ def litert_probabilities(file: Path, images: np.ndarray, batch_size: int = 256) 
 
 def saved_model_probabilities(folder: Path, images: np.ndarray, batch_size: int = 256) -> np.ndarray:
     """float32 (N, K) of images, uint8 (N, H, W, C), by a SavedModel."""
-    serve = tf.saved_model.load(str(folder)).serve
+    model = tf.saved_model.load(str(folder))
     return np.concatenate(
-        [serve(np.ascontiguousarray(images[start : start + batch_size])).numpy() for start in range(0, len(images), batch_size)]
+        [model.serve(np.ascontiguousarray(images[start : start + batch_size])).numpy() for start in range(0, len(images), batch_size)]
     )
 
 
