@@ -174,6 +174,7 @@ def test_the_card_says_what_the_model_is_and_the_export_is_logged_beside_what_wa
 def test_an_export_made_before_is_logged_again_and_not_made_again(project: Project, tmp_path: Path) -> None:
     folder = export(project, tmp_path / "deploy")
     made = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    (folder / MARK).touch()  # killed just before it was removed
 
     export(project, folder)
 
@@ -189,6 +190,11 @@ def killed(folder: Path) -> None:
     write_bytes(beside / "model.onnx", b"half")
 
 
+def killed_at_once(folder: Path) -> None:
+    """What an export leaves that is killed before it has written anything."""
+    folder.with_name(f".{folder.name}.partial").mkdir()
+
+
 def of_somebody(folder: Path) -> None:
     write_bytes(folder.with_name(f".{folder.name}.partial") / "thesis.txt", b"precious")
 
@@ -201,9 +207,10 @@ def a_file(folder: Path) -> None:
     write_bytes(folder, b"precious")
 
 
-def test_what_a_killed_export_has_left_is_replaced(project: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [killed, killed_at_once])
+def test_what_a_killed_export_has_left_is_replaced(project: Project, tmp_path: Path, left: Callable[[Path], None]) -> None:
     (tmp_path / "deploy").mkdir()
-    killed(tmp_path / "deploy")
+    left(tmp_path / "deploy")
 
     folder = export(project, tmp_path / "deploy")
 
@@ -229,7 +236,7 @@ def test_an_export_that_lost_its_weights_is_refused_and_nothing_is_left(
         "pipeline.exporting.commands.write_model", lambda *_, **__: lambda images: np.tile(np.array([1, 0], np.float32), (len(images), 1))
     )
 
-    with pytest.raises(ExportError, match=r"refused, and nothing was written: accuracy 0.5000 on 400 test images.*--margin"):
+    with pytest.raises(ExportError, match=r"refused, and nothing was written: accuracy 0.5000, the model .* on 400 test images.*--margin"):
         export(project, tmp_path / "deploy")
 
     assert list(tmp_path.iterdir()) == []

@@ -31,11 +31,11 @@ class Agreement:
         return (self.export_hits - self.model_hits) / self.images
 
     def in_words(self) -> str:
-        """One sentence."""
+        """Two clauses of a sentence."""
         return (
-            f"accuracy {self.export_hits / self.images:.4f} on {self.images:,} test images, the model {self.model_hits / self.images:.4f}: "
-            f"{100 * self.difference:+.2f} points (95 % interval {100 * self.low:+.2f} to {100 * self.high:+.2f}); "
-            f"the same label on {self.equal_labels / self.images:.2%}"
+            f"accuracy {self.export_hits / self.images:.4f}, the model {self.model_hits / self.images:.4f}, on {self.images:,} test images; "
+            f"difference {100 * self.difference:+.2f} points (95 % interval {100 * self.low:+.2f} to {100 * self.high:+.2f}), "
+            f"the same label on {100 * self.equal_labels / self.images:.2f} %"
         )
 
 

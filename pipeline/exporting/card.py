@@ -87,7 +87,7 @@ def _quality(exported: Exported, found: Agreement) -> list[str]:
     low, high = wilson_interval(found.export_hits, found.images)
     lines = [
         f"- this export: accuracy {found.export_hits / found.images:.4f}, 95 % interval {low:.4f} to {high:.4f}, on {found.images:,} test images",
-        f"- against the model itself, on the same images: {found.in_words()}",
+        f"- beside the model itself: {found.in_words()}",
     ]
     if decision := exported.tags.get("decision"):
         lines.append(f"- the gate: {in_markdown(sentence(json.loads(decision), exported.version))}")

@@ -36,7 +36,7 @@ def run_export(options: argparse.Namespace, paths: Paths) -> int:
         raise ConfigError(f"--int8 is for {' and '.join(WITH_INT8)}, not for {options.format}.")
     with tempfile.TemporaryDirectory() as temporary, greetings_kept_back():
         located = locate(options.model, paths, Path(temporary))
-        files = _files_of(located)
+        files = files_of(located)
         target = Path(options.to or _usual_name(located, options))
         asked = {"format": options.format, "int8": options.int8, "model_sha256": sha256_file(files / MODEL_FILE)}
         if is_made(target, asked):
@@ -44,13 +44,13 @@ def run_export(options: argparse.Namespace, paths: Paths) -> int:
         else:
             images = read_images(paths, files / SPEC_FILE, located.shown)
             found = _make(target, files, located, images, options, asked, paths)
-            print(f"{options.format}{' int8' if options.int8 else ''}: {found.in_words()}")
+            print(f"{options.format}{' int8' if options.int8 else ''}: {found.in_words()}".replace("; ", "\n"))
     said = _log(target, located, options, paths)
     print(f"{target}: model, class names, card, example. {said}")
     return 0
 
 
-def _files_of(located: Located) -> Path:
+def files_of(located: Located) -> Path:
     """The folder with model.keras and spec.json among the files of a model."""
     return next(file.parent for file in sorted(located.folder.rglob(MODEL_FILE)) if "code" not in file.relative_to(located.folder).parts)
 
@@ -139,4 +139,4 @@ def _log(target: Path, located: Located, options: argparse.Namespace, paths: Pat
     digest = sha256_file(target / RECORD)[:12]
     place = tracker.log_export(version, target, f"exports/{_kind(options)}-{digest}")
     tracker.tag_version(version, {f"export.{_kind(options)}": place})
-    return f"Logged with {located.shown}: {place} of its run."
+    return f"Logged with {located.shown}: {place}"

@@ -12,13 +12,13 @@ from pipeline.files import folder_beside
 
 RECORD = "export.json"
 MARK = ".export"
-"""A file in a folder that is being filled: one that a killed export has left may be removed."""
+"""A file in a folder that is being filled: what a killed export has left may be removed. It goes last, once the folder has its name."""
 
 
 def is_made(folder: Path, asked: Mapping[str, Any]) -> bool:
     """Whether a folder is this very export, made before. Raises ConfigError if it has something else in it, or cannot be written."""
     beside = folder.with_name(f".{folder.name}.partial")
-    if (beside / MARK).exists():
+    if (beside / MARK).exists() or (beside.is_dir() and not any(beside.iterdir())):
         shutil.rmtree(beside)
     elif beside.exists():
         raise ConfigError(f"--to {folder}: {beside} is in the way. Move it, or name another folder.")
@@ -29,6 +29,7 @@ def is_made(folder: Path, asked: Mapping[str, Any]) -> bool:
             return False
         said = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if all(said.get(name) == value for name, value in asked.items()):
+            (folder / MARK).unlink(missing_ok=True)
             return True
     except (OSError, ValueError, AttributeError):
         pass
@@ -44,6 +45,6 @@ def filled_beside(folder: Path) -> Iterator[Path]:
         with folder_beside(folder) as beside:
             (beside / MARK).touch()
             yield beside
-            (beside / MARK).unlink()
+        (folder / MARK).unlink()
     except (PermissionError, FileExistsError, NotADirectoryError) as error:
         raise StorageError(f"--to {folder} cannot be written: {error.strerror}. Name another folder.") from None
