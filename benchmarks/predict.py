@@ -2,6 +2,7 @@
 
     python benchmarks/predict.py FOLDER --model champion            small images, by a registered model
     python benchmarks/predict.py FOLDER --photographs               EfficientNet-Lite0 at 224 px with pretrained weights and a drawn classifier
+    PIPELINE_RUNTIME=tensorflow python benchmarks/predict.py …      by TensorFlow instead of ONNX Runtime
     python benchmarks/predict.py FOLDER --passes 10 --memory        memory, with the images of the folder ten times over
     python benchmarks/predict.py --make 200 --side 640 FOLDER       makes JPEGs of this longer side first
 
@@ -24,13 +25,14 @@ import psutil
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from pipeline.conversion.verified import add_verified_onnx
 from pipeline.files import write_bytes, write_json
 from pipeline.models.network import build_to_fit, build_to_keep, input_standardisation, to_bytes
 from pipeline.params.model import FitModel
 from pipeline.params.reader import load_config
+from pipeline.predicting.inputs import find_images
 from pipeline.serving import Classifier, load
 from pipeline.serving.batches import in_batches
-from pipeline.serving.inputs import find_images
 
 ROOT = Path(__file__).parent.parent
 CLASSES = 10
@@ -60,6 +62,7 @@ def model_for_photographs(folder: Path) -> str:
     write_bytes(folder / "model.keras", to_bytes(build_to_keep(fitted, options, scale, offset)))
     spec = {"height": SIDE_PX, "width": SIDE_PX, "channels": 3, "resize": "pad", "class_names": [f"class {i}" for i in range(CLASSES)]}
     write_json(folder / "spec.json", spec)
+    add_verified_onnx(folder, np.random.default_rng(0).integers(0, 256, (8, SIDE_PX, SIDE_PX, 3), dtype=np.uint8))
     return str(folder / "model.keras")
 
 

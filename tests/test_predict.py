@@ -22,8 +22,8 @@ from pipeline.files import sha256_file, write_bytes, write_json
 from pipeline.images.decoding import encode_png
 from pipeline.models.network import to_bytes
 from pipeline.paths import Paths
+from pipeline.predicting.commands import run_predict
 from pipeline.serving import load
-from pipeline.serving.commands import run_predict
 from pipeline.tracking.mlflow_log import MlflowLog
 from pipeline.travelling_code import PREFIX, pack_code
 from tests.registered_model import NAME, SPEC, project_with_champion

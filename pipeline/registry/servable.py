@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from pipeline.conversion.record import ONNX_FILE, ONNX_TAG
 from pipeline.errors import TrackingError
 from pipeline.files import sha256_file
 from pipeline.registry.samples import ChangedSamplesError, Sample, read_samples
@@ -44,6 +45,8 @@ def _check(tracker: Tracker, version: ModelVersion) -> str:
         files = tracker.fetch(version, Path(folder))
         check_file(files, MODEL_FILE, version.tags.get(MODEL_TAG))
         check_file(files, SPEC_FILE, version.tags.get(SPEC_TAG))
+        if digest := version.tags.get(ONNX_TAG):
+            check_file(files, ONNX_FILE, digest)
         try:
             samples = read_samples(tracker, version)
         except ChangedSamplesError as error:

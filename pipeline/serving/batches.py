@@ -31,6 +31,16 @@ class Batch:
     prepared: Any
 
 
+@dataclass(frozen=True)
+class Unusable:
+    """In place of an image that is known to be unreadable; picklable."""
+
+    reason: str
+
+    def __call__(self) -> bytes:
+        raise ImageError(self.reason)
+
+
 def in_batches(images: Sequence[Any], preparation: Any, input_bytes: int, workers: int | None = None) -> Iterator[Batch]:
     """The batches of images, each an array or a function that gives an encoded image.
 

@@ -16,8 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.listing.walk import DiskFile
 from pipeline.paths import find_paths
 from pipeline.serving.base64_text import image_bytes
-from pipeline.serving.batches import Batch, in_batches
-from pipeline.serving.inputs import Unusable
+from pipeline.serving.batches import Batch, Unusable, in_batches
 from pipeline.serving.located import Located, locate
 from pipeline.serving.own_code import open_served
 

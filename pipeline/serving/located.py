@@ -1,19 +1,20 @@
 """Which model is meant, and its files: a registered version, an alias, a run, or a `.keras` file."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.conversion.record import MODEL_FILE, ONNX_FILE, ONNX_TAG, RECORD_FILE
 from pipeline.errors import ConfigError, TrackingError
 from pipeline.files import sha256_file
 from pipeline.paths import Paths
 from pipeline.registry.servable import SPEC_TAG, check_file
-from pipeline.serving.runtime import MODEL_FILE
-from pipeline.serving.served_model import SPEC_FILE
+from pipeline.serving.own_registry import LOGGED_AS, look_up
+from pipeline.serving.served_model import SPEC_FILE, TRAINING_FILE
 from pipeline.tracking.lineage import MODEL_TAG
 
 MODEL_ID_TAG = "model_id"
-LOGGED_AS = "MLmodel"
 SHOWN_DIGITS = 12
 
 
@@ -39,6 +40,10 @@ def locate(reference: str, paths: Paths, folder: Path) -> Located:
     text = reference.strip()
     if text.endswith(".keras") and (spec := _spec_of(Path(text), paths)):
         return _of_file(Path(text), spec, folder)
+    if known := look_up(text, paths):
+        located = Located(Path(shutil.copytree(known.files, folder / "model")), known.name, known.version)
+        check(located, known.tags)
+        return located
     from pipeline.pedigree.origin import find_origin  # MLflow takes a second to import, and a file needs none
     from pipeline.tracking.mlflow_log import MlflowLog
 
@@ -46,21 +51,24 @@ def locate(reference: str, paths: Paths, folder: Path) -> Located:
     origin = find_origin(tracker, paths, text, Path.cwd())
     if version := origin.version:
         located = Located(tracker.fetch_all(version, folder), version.name, version.version)
-        _check(located, version.tags.get(MODEL_TAG), version.tags.get(SPEC_TAG))
+        check(located, version.tags)
         return located
     assert origin.run is not None
     model_id = origin.run.tags.get(MODEL_ID_TAG)
     if not model_id:
         raise ConfigError(f"The run {origin.run.id} has logged no model: it was stopped before, or only evaluated one. Choose another run.")
     located = Located(tracker.fetch_logged(model_id, folder), "", f"run {origin.run.id[:SHOWN_DIGITS]}")
-    _check(located, origin.run.tags.get(MODEL_TAG), None)
+    check(located, origin.run.tags)
     return located
 
 
-def _check(located: Located, model_sha256: str | None, spec_sha256: str | None) -> None:
+def check(located: Located, tags: Mapping[str, str]) -> None:
+    """Raise TrackingError if files are not those that the tags of a version or a run were written for."""
+    digests = {MODEL_FILE: tags.get(MODEL_TAG), SPEC_FILE: tags.get(SPEC_TAG), ONNX_FILE: tags.get(ONNX_TAG)}
     try:
-        check_file(located.folder, MODEL_FILE, model_sha256)
-        check_file(located.folder, SPEC_FILE, spec_sha256)
+        for name, digest in digests.items():
+            if digest or name != ONNX_FILE:
+                check_file(located.folder, name, digest)
     except TrackingError as error:
         raise TrackingError(
             f"{located.shown} cannot be used: {error}. Restore its files from a backup, or choose another version."
@@ -84,6 +92,7 @@ def _of_file(file: Path, spec: Path, folder: Path) -> Located:
     logged = file.resolve().parent.parent.parent
     if (logged / LOGGED_AS).is_file():
         return Located(Path(shutil.copytree(logged, folder / "model")), "", version)
-    for source in (file, spec, *file.parent.glob("training_images.json")):
+    beside = [file.with_name(name) for name in (TRAINING_FILE, *((ONNX_FILE, RECORD_FILE) if file.name == MODEL_FILE else ()))]
+    for source in (file, spec, *filter(Path.is_file, beside)):
         shutil.copy(source, folder / (MODEL_FILE if source == file else source.name))
     return Located(folder, "", version)

@@ -16,6 +16,7 @@ from typing import Any
 import mlflow
 from mlflow.entities import ViewType
 
+from pipeline.conversion.record import ONNX_TAG
 from pipeline.errors import TrackingError
 from pipeline.network import check_network, masked
 from pipeline.paths import Paths
@@ -162,7 +163,8 @@ class MlflowLog(MlflowRegistry):
     def log_model(self, run: Run, files: list[Path]) -> None:
         model_id = run.tags.get(MODEL_ID_TAG)
         if model_id is None or not self._is_whole(model_id):
-            run.set_tags({MODEL_ID_TAG: log_served_model(self._client, self.experiment_id, run.id, files, model_id)})
+            model_id, onnx_sha256 = log_served_model(self._client, self.experiment_id, run.id, files, model_id)
+            run.set_tags({**({ONNX_TAG: onnx_sha256} if onnx_sha256 else {}), MODEL_ID_TAG: model_id})
 
     def _is_whole(self, model_id: str) -> bool:
         """Whether the files of a logged model exist. For one deleted in MLflow that is unknown; registered versions keep their files."""

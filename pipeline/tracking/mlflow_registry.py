@@ -7,6 +7,7 @@ from typing import Any
 
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from pipeline.conversion.record import ONNX_TAG, check_answers
 from pipeline.errors import TrackingError
 from pipeline.network import masked
 from pipeline.tracking.long_tags import joined
@@ -77,7 +78,11 @@ class MlflowRegistry:
                 return sorted(names)
 
     def answer(self, version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
-        return answer_apart(self._client.uri, self._address(version), images)
+        """As in the protocol; of a version with an ONNX file also raises TrackingError if TensorFlow answers otherwise."""
+        answers = answer_apart(self._client.uri, self._address(version), images)
+        if ONNX_TAG in version.tags:
+            check_answers(answers, answer_apart(self._client.uri, self._address(version), images, "tensorflow"))
+        return answers
 
     def fetch(self, version: ModelVersion, folder: Path) -> Path:
         return self._fetch(self._address(version), f"{version.name} version {version.version}", DATA, folder)
@@ -94,6 +99,11 @@ class MlflowRegistry:
         with guarded(self._client.uri, f"download {shown}"):
             files = get_artifact_repository(address, tracking_uri=self._client.uri)
             return Path(files.download_artifacts(part, str(folder)))  # type: ignore[no-untyped-call]
+
+    def log_export(self, version: ModelVersion, folder: Path, place: str) -> str:
+        """Log a folder as artifacts of the run of a version, at a place of its own, so that nothing logged before is replaced; returns the place."""
+        self._client.log_artifacts(version.run_id, str(folder), place)
+        return place
 
     def fetch_file(self, run_id: str, name: str, folder: Path) -> Path | None:
         above = PurePosixPath(name).parent
