@@ -4,7 +4,7 @@
     python benchmarks/exports.py --rounds 3 --images 2000
 
 Each way runs in fresh processes, one after the other, in each round, so that other load on the machine meets all of them; the table holds medians.
-Cold start: from the start of Python to the first answer. Memory: the most that the process had resident. LiteRT is run by the package ai-edge-litert,
+Cold start: from the start of Python to the first answer. Memory: the most that the process had resident (Linux). LiteRT is run by the package ai-edge-litert,
 or, where that is not installed, by the interpreter in TensorFlow, whose cold start and memory are then TensorFlow's. Accuracy: on all test images,
 with the paired 95 % interval (Tango) of the difference to the `.keras` file.
 """
@@ -35,7 +35,8 @@ OPENING = {
     ".keras": "import keras\nmodel = keras.models.load_model(file, compile=False)\nanswer = model.predict_on_batch",
     ".onnx": "import onnxruntime\nsession = onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider'])\n"
     "answer = lambda images: session.run(None, {'images': images})[0]",
-    ".tflite": "try:\n    from ai_edge_litert.interpreter import Interpreter\nexcept ImportError:\n    from tensorflow.lite import Interpreter\n"
+    ".tflite": "try:\n    from ai_edge_litert.interpreter import Interpreter\nexcept ImportError:\n    import tensorflow\n"
+    "    Interpreter = tensorflow.lite.Interpreter\n"
     "model = Interpreter(file, num_threads=threads)\n"
     "def answer(images):\n"
     "    if tuple(model.get_input_details()[0]['shape']) != images.shape or not ready:\n"
@@ -45,7 +46,7 @@ OPENING = {
     "    return model.get_tensor(model.get_output_details()[0]['index'])",
 }
 MEASURED = """
-import json, resource, sys, time
+import json, sys, time
 import numpy as np
 file, array, started, batch, single, threads = sys.argv[1], sys.argv[2], *map(float, sys.argv[3:4]), *map(int, sys.argv[4:])
 ready = []
@@ -64,7 +65,7 @@ begun = time.perf_counter()
 for part in whole:
     answer(part)
 rate = len(whole) * batch / (time.perf_counter() - begun)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024  # getrusage counts the parent, too
 print(json.dumps([cold, 1000 * float(np.median(one)), 1000 * float(np.quantile(one, 0.99)), rate, peak]))
 """
 
@@ -74,7 +75,6 @@ def measure(file: Path, images: Path) -> list[float]:
     program = MEASURED.replace("{opening}", OPENING[file.suffix])
     arguments = [str(file), str(images), str(time.time()), str(BATCH), str(SINGLE), str(os.cpu_count())]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment.pop("PYTHONPATH", None)
     done = subprocess.run([sys.executable, "-P", "-c", program, *arguments], env=environment, capture_output=True, text=True, check=True)
     found: list[float] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -7,7 +7,8 @@
     python benchmarks/predict.py --make 200 --side 640 FOLDER       makes JPEGs of this longer side first
 
 Each round measures every row once, so that other load on the machine meets all of them; the table holds medians. Imports, the loading of the model
-and the start of its graph are not counted; the start of the processes that decode is. Memory is that of this process, without those that decode.
+and the start of its graph are not counted; the start of the processes that decode is. Memory and CPU time are
+those of this process, without those that decode; on a busy machine, CPU time says more than images/s.
 """
 
 import argparse
@@ -66,8 +67,8 @@ def model_for_photographs(folder: Path) -> str:
     return str(folder / "model.keras")
 
 
-def measure(classifier: Classifier, images: list[Any], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each row in each round."""
+def measure(classifier: Classifier, images: list[Any], rounds: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Seconds of each row in each round, and those of the processor in this process."""
     preparation, runtime = classifier._served.preparation, classifier._served.runtime
     spec = preparation.spec
     input_bytes = spec.height * spec.width * spec.channels
@@ -89,12 +90,14 @@ def measure(classifier: Classifier, images: list[Any], rounds: int) -> dict[str,
     for run in rows.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in rows}
+    of_processor: dict[str, list[float]] = {name: [] for name in rows}
     for _ in range(rounds):
         for name, run in rows.items():
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.process_time()
             run()
             seconds[name].append(time.perf_counter() - started)
-    return seconds
+            of_processor[name].append(time.process_time() - used)
+    return seconds, of_processor
 
 
 def measure_memory(classifier: Classifier, images: list[Any]) -> None:
@@ -128,12 +131,13 @@ def main() -> None:
         if options.memory:
             measure_memory(classifier, images)
             return
-        seconds = measure(classifier, images, options.rounds)
+        seconds, of_processor = measure(classifier, images, options.rounds)
     alone = seconds["its model alone, on arrays"]
-    print("| | images/s | of its model alone |\n|---|---|---|")
+    print("| | images/s | of its model alone | per second of CPU time here |\n|---|---|---|---|")
     for name, each in seconds.items():
         share = statistics.median(other / own for own, other in zip(each, alone, strict=True))
-        print(f"| {name} | {len(images) / statistics.median(each):,.0f} | {share:.0%} |")
+        used = len(images) / statistics.median(of_processor[name])
+        print(f"| {name} | {len(images) / statistics.median(each):,.0f} | {share:.0%} | {used:,.0f} |")
 
 
 if __name__ == "__main__":
