@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.certainty.calibrated_run import CALIBRATION_TAG
+from pipeline.certainty.calibration import Calibration
 from pipeline.errors import ConfigError, SourceError, TrackingError
 from pipeline.files import sha256_file, write_bytes, write_json
 from pipeline.images.decoding import encode_png
@@ -25,6 +27,7 @@ from pipeline.paths import Paths
 from pipeline.serving import load
 from pipeline.serving.commands import run_predict
 from pipeline.tracking.mlflow_log import MlflowLog
+from pipeline.tracking.run_log import ModelVersion
 from pipeline.travelling_code import PREFIX, pack_code
 from tests.test_fit import configure, fit, shapes
 
@@ -33,6 +36,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
 ROOT = Path(__file__).parent.parent
 NAME = "shapes"
 SPEC = {"height": 8, "width": 8, "channels": 1, "resize": "pad", "class_names": ["rows", "A/b"], "dataset_name": NAME}
+NOTHING_SURE = Calibration(SPEC["class_names"], 2.0, max_error=0.1, coverage=0.9, least_probabilities=[0.0, 0.0]).as_json()  # type: ignore[arg-type]
 REPORT = {"sizes_px": {"width": [8, 8, 12], "height": [8, 8, 10], "median_longer_side": 8}, "modes": {"L": 40}}
 FOREIGN = """
 import sys, json, warnings
@@ -45,6 +49,22 @@ print(json.dumps(answer.to_dict("list")))
 """
 
 
+def register(log: MlflowLog, paths: Paths, calibration: dict[str, object]) -> ModelVersion:
+    """What `register` does with this calibration: the new version, with a run of its own."""
+    files = [
+        paths.stage("train") / "model.keras",
+        paths.stage("preprocess") / "spec.json",
+        paths.stage("evaluate") / "calibration.json",
+    ]
+    digests = {"model_sha256": sha256_file(files[0]), "spec_sha256": sha256_file(files[1])}
+    write_json(files[2], calibration | {"fitted_on": {"model_sha256": digests["model_sha256"]}})
+    run = log.start_run("run", {"kind": "pipeline", "model_sha256": digests["model_sha256"]})
+    log.log_model(run, files[:2])  # as `train` does
+    log.log_model(run, files)
+    run.finish()
+    return log.register(NAME, run, digests | {CALIBRATION_TAG: sha256_file(files[2])})
+
+
 @pytest.fixture(scope="module")
 def model_bytes() -> bytes:
     return to_bytes(fit(configure(), *shapes()).keep())
@@ -52,7 +72,7 @@ def model_bytes() -> bytes:
 
 @pytest.fixture(scope="module")
 def registered(empty_store: Path, model_bytes: bytes, tmp_path_factory: pytest.TempPathFactory) -> Paths:
-    """A project with the champion 1."""
+    """A project with the champion 1, which is sure of all, and version 2, the same network, which is sure of nothing."""
     root = tmp_path_factory.mktemp("a prøject")
     for file in ("params.yaml", "dvc.yaml"):
         (root / file).write_bytes((ROOT / file).read_bytes())
@@ -63,12 +83,8 @@ def registered(empty_store: Path, model_bytes: bytes, tmp_path_factory: pytest.T
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("MLFLOW_TRACKING_URI", raising=False)
         log = MlflowLog.connect(paths)
-        run = log.start_run("run", {"kind": "pipeline"})
-        files = [paths.stage("train") / "model.keras", paths.stage("preprocess") / "spec.json"]
-        log.log_model(run, files)
-        tags = {"model_sha256": sha256_file(files[0]), "spec_sha256": sha256_file(files[1])}
-        log.promote(log.register(NAME, run, tags), {"champion": "1"})
-        run.finish()
+        log.promote(register(log, paths, NOTHING_SURE | {"sure_from": 0.0}), {"champion": "1"})
+        register(log, paths, NOTHING_SURE)
     return paths
 
 
@@ -164,7 +180,27 @@ def test_json_parquet_and_csv_say_the_same(predict: Predict, pictures: Path, reg
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     assert pq.read_table("labels.parquet").to_pylist() == lines
-    assert [{name: f"{value:.6f}" if name == "probability" else value for name, value in line.items()} for line in lines] == rows
+    in_csv = {"probability": "{:.6f}".format, "one_of": json.dumps}
+    assert [{name: in_csv.get(name, str)(value) for name, value in line.items()} for line in lines] == rows
+    assert {row["decision"] for row in rows} == {"sure"}
+    assert {tuple(sorted(json.loads(row["one_of"]))) for row in rows} == {("A/b", "rows")}
+    assert all(json.loads(row["one_of"])[0] == row["label"] for row in rows)
+
+
+def test_an_unsure_answer_has_its_label_and_its_candidates_and_is_copied_into_no_class(
+    predict: Predict, pictures: Path, registered: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, sure = predict("photos", model="2", copy_to="sorted"), predict("photos")
+
+    assert [(row["label"], row["probability"]) for row in rows] == [(row["label"], row["probability"]) for row in sure]
+    assert {row["decision"] for row in rows} == {"unsure"}
+    assert {file.parent.name for file in Path("sorted").rglob("*.png")} == {"%unsure"}
+    candidates = json.loads(rows[0]["one_of"])
+    assert candidates[0] == rows[0]["label"]
+    assert load("2", project=registered.root).predict("photos/a.png")[0].one_of == candidates
+    options = {"csv": False, "jsonl": False, "parquet": None, "copy_to": None, "strict": False}
+    run_predict(SimpleNamespace(images=["photos/a.png"], model="2", **options), registered)  # type: ignore[arg-type]
+    assert capsys.readouterr().out.splitlines()[1].endswith(f"  unsure; one of: {', '.join(candidates)}")
 
 
 def test_the_table_is_aligned_and_has_the_notes_and_the_reasons(
@@ -254,7 +290,7 @@ def test_a_model_is_named_by_version_alias_run_or_file(predict: Predict, picture
     version = tracker.version(NAME, "1")
     assert version is not None
     file = registered.stage("train") / "model.keras"
-    (logged,) = (registered.mlruns / "artifacts" / "models").rglob("model.keras")
+    logged = next((registered.mlruns / "artifacts" / "models").rglob("calibration.json")).with_name("model.keras")
     expected = [row["probability"] for row in predict("photos")]
 
     for reference in ("1", "champion", f"{NAME}@champion", version.run_id, str(file), str(logged)):
@@ -313,6 +349,8 @@ def test_mlflow_gives_the_same_numbers_beside_a_module_called_pipeline(registere
     ours = load(project=registered.root).predict(files)
     assert answer["label"] == [one.label for one in ours]
     assert answer["note"] == ["", "", ""]
+    assert answer["decision"] == ["sure"] * 3
+    assert answer["one_of"] == [one.one_of for one in ours]
     found = [[row[name] for name in SPEC["class_names"]] for row in answer["probabilities"]]  # type: ignore[attr-defined]
     assert np.allclose(found, [one.probabilities for one in ours], rtol=0, atol=1e-6)
 

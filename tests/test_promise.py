@@ -57,7 +57,7 @@ def test_what_cannot_be_promised_is_said_with_the_images_it_would_take() -> None
     note = fit_calibration(found, 0.01, {}).note
 
     assert note == (
-        "At most 0.01 of the sure answers wrong cannot be promised, so every answer is unsure: 80 images of cross-validation tested it. "
+        "At most 1 % of the sure answers wrong cannot be promised, so every answer is unsure: 80 images of cross-validation tested it. "
         "It takes at least 299 sure answers without a mistake; with as many mistakes as here, about 460 would do."
     )
 

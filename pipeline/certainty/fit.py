@@ -12,6 +12,7 @@ from pipeline.certainty.promise import find_promise, images_without_error, propo
 from pipeline.certainty.risk_coverage import areas, choose_score
 from pipeline.certainty.scores import SCORES, scaled
 from pipeline.certainty.temperature import fit_temperature
+from pipeline.certainty.words import percent
 
 COVERAGE = 0.9
 FEWEST = 100
@@ -79,6 +80,6 @@ def _sure_from(units: OutOfFold, wrong: np.ndarray, score: str, max_error: float
         else "with as many mistakes as here, no number of images would do"
     )
     return None, (
-        f"At most {max_error:.4g} of the sure answers wrong cannot be promised, so every answer is unsure: {promise.tested:,} images of "
+        f"At most {percent(max_error)} of the sure answers wrong cannot be promised, so every answer is unsure: {promise.tested:,} images of "
         f"cross-validation tested it. It takes at least {images_without_error(max_error):,} sure answers without a mistake; {enough}."
     )

@@ -1,13 +1,15 @@
 """Score the model on the test split: predictions, metrics, pictures and a report. No other stage reads the test split.
 
+First the model is calibrated, on the predictions of cross-validation alone; what is scored are the calibrated answers, which are those it will serve.
+
 Reads the outputs of preprocess, train and cross_validate; writes data/evaluate/; logs to the run that made the model. Same inputs, same bytes.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.certainty.calibrated_run import calibrated_run
+from pipeline.certainty.calibration import CALIBRATION_FILE, Answers, Calibration
+from pipeline.certainty.fit import fit_calibration
+from pipeline.certainty.measured import Measured, as_metrics, measure, sentence
+from pipeline.certainty.out_of_fold import read_out_of_fold
 from pipeline.csv_text import csv_text
 from pipeline.errors import StageError
 from pipeline.evaluation import metrics
@@ -28,7 +35,7 @@ from pipeline.reports import pictures
 from pipeline.reports.class_labels import numbered_classes
 from pipeline.reports.evaluation_page import class_rows, curves, doubted_labels, draw_folds, in_both_themes
 from pipeline.reports.evaluation_report import Fold, Mistake, Report, render
-from pipeline.tracking.lineage import NAME_TAG, pipeline_run, read_history
+from pipeline.tracking.lineage import NAME_TAG, read_history
 from pipeline.tracking.run_log import Run, Tracker
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ DECIMALS = 6
 CONFUSIONS_SHOWN = 10
 MISTAKES_SHOWN = 24
 OUTPUTS = (
+    CALIBRATION_FILE,
     "predictions.parquet",
     "metrics.json",
     "uncertainty.json",
@@ -50,7 +58,7 @@ OUTPUTS = (
     "report.html",
 )
 UNCERTAINTY = ("test_accuracy_low", "test_accuracy_high", "test_calibration_error")
-"""In a separate file, so that the table of `dvc metrics show` fits a terminal."""
+"""In a separate file, with what is known of sure answers, so that the table of `dvc metrics show` fits a terminal."""
 PER_CLASS_COLUMNS = ("precision", "recall", "f1", "support")
 
 
@@ -87,23 +95,38 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     model was fitted to other classes.
     """
     scored = score_test_split(paths, predict_images)
+    calibration = calibrate(config, paths, scored.class_names)
+    measured, answers = measure(scored.labels, scored.probabilities, calibration), calibration.answers(scored.probabilities)
+    scored = replace(scored, probabilities=answers.probabilities)
     values = rounded(metrics.classification_metrics(scored.labels, scored.probabilities, scored.class_names, config.evaluate.top_k))
     report = build_report(config, paths, scored, values)
     folder = paths.stage("evaluate")
-    write_table(folder / "predictions.parquet", predictions_table(scored))
-    numbers = test_metrics(values)
+    write_json(folder / CALIBRATION_FILE, calibration.as_json())
+    write_table(folder / "predictions.parquet", predictions_table(scored, answers))
+    numbers, certainty = test_metrics(values), as_metrics(measured, calibration)
     write_json(folder / "metrics.json", {name: value for name, value in numbers.items() if name not in UNCERTAINTY})
-    write_json(folder / "uncertainty.json", {name: numbers[name] for name in UNCERTAINTY})
-    write_bytes(folder / "per_class.csv", per_class_csv(values["per_class"]))
+    write_json(folder / "uncertainty.json", {name: numbers[name] for name in UNCERTAINTY} | certainty)
+    write_bytes(folder / "per_class.csv", per_class_csv(values["per_class"], measured))
     write_bytes(folder / "confusion_matrix.png", report.confusion_matrix.light)
     write_bytes(folder / "reliability.png", report.reliability.light)
     write_bytes(folder / "curves.png", pictures.learning_curves(read_history(paths.stage("train") / "history.csv")))
     write_bytes(folder / "report.html", render(report).encode())
-    for warning in report.warnings:
+    for warning in [*report.warnings, *([calibration.note] if calibration.note else [])]:
         print(f"warning: {warning}", file=sys.stderr)
     folds = read_json(paths.stage("cross_validate") / "metrics.json")
-    log_evaluation(pipeline_run(tracker, paths, config), {**numbers, **folds}, folder)
-    return {"images": values["images"], "accuracy": f"{values['accuracy']:.4f}", "report": paths.relative(folder / "report.html")}
+    log_evaluation(calibrated_run(tracker, paths, config), {**numbers, **certainty, **folds}, folder)
+    said = {"sure": sentence(measured, calibration)} if calibration.sure_from is not None else {}
+    return {"images": values["images"], "accuracy": f"{values['accuracy']:.4f}", **said, "report": paths.relative(folder / "report.html")}
+
+
+def calibrate(config: Config, paths: Paths, class_names: Sequence[str]) -> Calibration:
+    """How sure the model is, by the predictions of cross-validation, and of which model and predictions that is."""
+    files = {
+        "model_sha256": paths.stage("train") / "model.keras",
+        "out_of_fold_sha256": paths.stage("cross_validate") / "out_of_fold.parquet",
+    }
+    max_error = None if config.evaluate.max_error == "none" else config.evaluate.max_error
+    return fit_calibration(read_out_of_fold(paths, class_names), max_error, {name: sha256_file(file) for name, file in files.items()})
 
 
 def test_metrics(values: dict[str, Any]) -> dict[str, float]:
@@ -111,10 +134,14 @@ def test_metrics(values: dict[str, Any]) -> dict[str, float]:
     return {f"test_{name}": value for name, value in values.items() if name not in ("per_class", "images")}
 
 
-def per_class_csv(per_class: dict[str, dict[str, float]]) -> bytes:
-    """One line per class: name, precision, recall, F1, number of images."""
-    rows = ((name, *(numbers[column] for column in PER_CLASS_COLUMNS)) for name, numbers in per_class.items())
-    return csv_text([("class", *PER_CLASS_COLUMNS), *rows]).encode()
+def per_class_csv(per_class: dict[str, dict[str, float]], measured: Measured) -> bytes:
+    """One line per class: name, precision, recall, F1, number of images, and the share of them whose candidates have the class, empty if not known."""
+    covered = ("" if np.isnan(share) else round(float(share), DECIMALS) for share in measured.covered)
+    rows = (
+        (name, *(numbers[column] for column in PER_CLASS_COLUMNS), share)
+        for (name, numbers), share in zip(per_class.items(), covered, strict=True)
+    )
+    return csv_text([("class", *PER_CLASS_COLUMNS, "one_of_coverage"), *rows]).encode()
 
 
 def score_test_split(paths: Paths, predict_images: PredictImages) -> Scored:
@@ -133,8 +160,10 @@ def score_test_split(paths: Paths, predict_images: PredictImages) -> Scored:
     return Scored(images, np.load(folder / "test" / "labels.npy"), pq.read_table(folder / "test" / "index.parquet"), spec, probabilities)
 
 
-def predictions_table(scored: Scored) -> pa.Table:
-    """One row per test image: path, sha256, label and predicted class by name, its probability, then a probability for each class."""
+def predictions_table(scored: Scored, answers: Answers) -> pa.Table:
+    """One row per test image: path, sha256, label and predicted class by name, its probability, whether it is sure, the candidates, then a probability
+    for each class.
+    """
     names = np.array(scored.class_names, dtype=object)
     columns = {
         "path": scored.index["path"],
@@ -142,6 +171,8 @@ def predictions_table(scored: Scored) -> pa.Table:
         "label": pa.array(names[scored.labels], pa.string()),
         "predicted": pa.array(names[scored.predicted], pa.string()),
         "probability": scored.probabilities.max(axis=1),
+        "decision": pa.array(answers.decisions, pa.string()),
+        "one_of": pa.array(answers.one_of, pa.list_(pa.string())),
     }
     per_class = {f"probability {name}": scored.probabilities[:, k] for k, name in enumerate(names)}
     return pa.table(columns | per_class)

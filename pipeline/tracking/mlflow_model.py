@@ -15,7 +15,7 @@ import mlflow
 import pyarrow as pa
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
-from mlflow.types.schema import Map
+from mlflow.types.schema import Array, Map
 
 from pipeline.errors import TrackingError
 from pipeline.files import read_json, write_json
@@ -74,6 +74,8 @@ def _signature() -> ModelSignature:
             [
                 ColSpec(DataType.string, "label"),
                 ColSpec(DataType.double, "probability"),
+                ColSpec(DataType.string, "decision"),
+                ColSpec(Array(DataType.string), "one_of"),
                 ColSpec(Map(DataType.double), "probabilities"),
                 ColSpec(DataType.string, "note"),
             ]
