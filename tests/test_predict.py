@@ -65,6 +65,28 @@ def register(log: MlflowLog, paths: Paths, calibration: dict[str, object]) -> Mo
     return log.register(NAME, run, digests | {CALIBRATION_TAG: sha256_file(files[2])})
 
 
+def project(root: Path, model_bytes: bytes) -> tuple[Paths, MlflowLog]:
+    """A project whose stages before `evaluate` have run, and its registry, which is empty."""
+    root.mkdir(exist_ok=True)
+    for file in ("params.yaml", "dvc.yaml"):
+        (root / file).write_bytes((ROOT / file).read_bytes())
+    paths = Paths(root)
+    write_bytes(paths.stage("train") / "model.keras", model_bytes)
+    write_json(paths.stage("preprocess") / "spec.json", SPEC)
+    write_json(paths.stage("ingest") / "report.json", REPORT)
+    return paths, MlflowLog.connect(paths)
+
+
+def logged_files(paths: Paths, version: str = "1") -> Path:
+    """The folder with the files of a version."""
+    tracker = MlflowLog.connect(paths)
+    found = tracker.version(NAME, version)
+    assert found is not None
+    run = tracker.read_run(found.run_id)
+    assert run is not None
+    return paths.mlruns / "artifacts" / "models" / run.tags["model_id"] / "artifacts"
+
+
 @pytest.fixture(scope="module")
 def model_bytes() -> bytes:
     return to_bytes(fit(configure(), *shapes()).keep())
@@ -73,16 +95,9 @@ def model_bytes() -> bytes:
 @pytest.fixture(scope="module")
 def registered(empty_store: Path, model_bytes: bytes, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """A project with the champion 1, which is sure of all, and version 2, the same network, which is sure of nothing."""
-    root = tmp_path_factory.mktemp("a prøject")
-    for file in ("params.yaml", "dvc.yaml"):
-        (root / file).write_bytes((ROOT / file).read_bytes())
-    paths = Paths(root)
-    write_bytes(paths.stage("train") / "model.keras", model_bytes)
-    write_json(paths.stage("preprocess") / "spec.json", SPEC)
-    write_json(paths.stage("ingest") / "report.json", REPORT)
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("MLFLOW_TRACKING_URI", raising=False)
-        log = MlflowLog.connect(paths)
+        paths, log = project(tmp_path_factory.mktemp("a prøject"), model_bytes)
         log.promote(register(log, paths, NOTHING_SURE | {"sure_from": 0.0}), {"champion": "1"})
         register(log, paths, NOTHING_SURE)
     return paths
@@ -377,7 +392,7 @@ def test_load_works_beside_a_module_called_pipeline(registered: Paths, pictures:
 
 def test_each_version_runs_its_own_code_in_one_process(registered: Paths, pictures: Path, tmp_path: Path) -> None:
     """The second is one of before the code had a name of its own, and sees every picture black."""
-    (logged,) = (registered.mlruns / "artifacts" / "models").glob("*/artifacts")
+    logged = logged_files(registered)
     older = tmp_path / "older"
     write_bytes(older / "data" / "model" / "model.keras", (logged / "data" / "model" / "model.keras").read_bytes())
     write_json(older / "data" / "model" / "spec.json", SPEC)
@@ -415,11 +430,43 @@ def test_the_travelling_code_needs_nothing_else_of_this_package_and_loads_no_ten
 
 
 def test_files_that_were_changed_are_not_used(registered: Paths, pictures: Path) -> None:
-    (logged,) = (registered.mlruns / "artifacts" / "models").rglob("model.keras")
-    kept = logged.read_bytes()
-    logged.write_bytes(kept + b" ")
-    try:
-        with pytest.raises(TrackingError, match=r"^shapes version 1 cannot be used: its model.keras has the sha256 [^\n]+$"):
-            load(project=registered.root)
-    finally:
-        logged.write_bytes(kept)
+    for name in ("model.keras", "spec.json", "calibration.json"):
+        file = logged_files(registered) / "data" / "model" / name
+        kept = file.read_bytes()
+        file.write_bytes(kept + b" ")
+        try:
+            with pytest.raises(TrackingError, match=rf"^shapes version 1 cannot be used: its {name} has the sha256 [^\n]+$"):
+                load(project=registered.root)
+        finally:
+            file.write_bytes(kept)
+
+
+def test_a_class_added_later_never_changes_the_meaning_of_an_old_versions_outputs(
+    empty_store: Path, model_bytes: bytes, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The new class comes first in alphabetical order, so every class gets another number."""
+    paths, log = project(tmp_path / "grown", model_bytes)
+    register(log, paths, NOTHING_SURE | {"sure_from": 0.7})
+    options = {"model": "1", "csv": False, "jsonl": True, "parquet": None, "copy_to": None, "strict": False}
+    run_predict(SimpleNamespace(images=["photos"], **options), paths)  # type: ignore[arg-type]
+    before = capsys.readouterr().out
+
+    names = ["A/a", "A/b", "rows"]
+    write_json(paths.stage("preprocess") / "spec.json", SPEC | {"class_names": names})
+    write_bytes(paths.stage("train") / "model.keras", network_of(len(names)))
+    grown = Calibration(names, 0.5, max_error=0.2, sure_from=0.0, coverage=0.9, least_probabilities=[0.9, 0.9, 0.9])
+    log.promote(register(log, paths, grown.as_json()), {"champion": "2"})
+
+    run_predict(SimpleNamespace(images=["photos"], **options), paths)  # type: ignore[arg-type]
+    assert capsys.readouterr().out == before
+    assert set(load("2", project=paths.root).class_names) == set(names)
+    assert {name for line in before.splitlines() for name in json.loads(line)["one_of"]} == set(SPEC["class_names"])
+
+
+def network_of(classes: int) -> bytes:
+    """A network with so many classes."""
+    import keras
+
+    images = keras.Input((8, 8, 1), dtype="uint8")
+    flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images))
+    return to_bytes(keras.Model(images, keras.layers.Dense(classes, activation="softmax")(flat)))
