@@ -84,7 +84,7 @@ def sentence(found: Measured, calibration: Calibration) -> str:
         return calibration.note
     share = found.sure_wrong / max(found.sure, 1)
     said = f"Answers {percent(found.sure / found.images)} of the images; at most {percent(calibration.max_error)} of those are wrong, with 95 % confidence"
-    harder = ": more than promised, and more than chance explains, so the test images are harder than the training images"
+    harder = ": more than promised, and hardly by chance, so the test images seem harder than the training images"
     return f"{said} ({percent(share)} on the test images{harder if found.breaks_promise else ''})."
 
 

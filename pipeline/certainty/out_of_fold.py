@@ -1,13 +1,24 @@
-"""Reads what the networks of the folds say of the training images. Knows the files of the stages, no statistics."""
+"""Reads what the networks of the folds say of the training images, and calibrates by it. Knows the files of the stages, no statistics."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline.certainty.fit import OutOfFold
+from pipeline.certainty.calibration import Calibration
+from pipeline.certainty.fit import OutOfFold, fit_calibration
 from pipeline.errors import StageError
+from pipeline.files import sha256_file
 from pipeline.paths import Paths
+
+
+def calibrate(paths: Paths, class_names: Sequence[str], max_error: float | None) -> Calibration:
+    """How sure the model in data/train is, by data/cross_validate alone. max_error: the share of the sure answers that may be wrong; None: not asked."""
+    files = {
+        "model_sha256": paths.stage("train") / "model.keras",
+        "out_of_fold_sha256": paths.stage("cross_validate") / "out_of_fold.parquet",
+    }
+    return fit_calibration(read_out_of_fold(paths, class_names), max_error, {name: sha256_file(file) for name, file in files.items()})
 
 
 def read_out_of_fold(paths: Paths, class_names: Sequence[str]) -> OutOfFold:

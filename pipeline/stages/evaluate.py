@@ -8,7 +8,7 @@ Reads the outputs of preprocess, train and cross_validate; writes data/evaluate/
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.certainty.calibrated_run import calibrated_run
-from pipeline.certainty.calibration import CALIBRATION_FILE, Answers, Calibration
-from pipeline.certainty.fit import fit_calibration
+from pipeline.certainty.calibration import CALIBRATION_FILE, Answers
 from pipeline.certainty.measured import Measured, as_metrics, measure, sentence
-from pipeline.certainty.out_of_fold import read_out_of_fold
+from pipeline.certainty.out_of_fold import calibrate
 from pipeline.csv_text import csv_text
 from pipeline.errors import StageError
 from pipeline.evaluation import metrics
@@ -35,6 +34,7 @@ from pipeline.reports import pictures
 from pipeline.reports.class_labels import numbered_classes
 from pipeline.reports.evaluation_page import class_rows, curves, doubted_labels, draw_folds, in_both_themes
 from pipeline.reports.evaluation_report import Fold, Mistake, Report, render
+from pipeline.reports.how_sure import HowSure, how_sure
 from pipeline.tracking.lineage import NAME_TAG, read_history
 from pipeline.tracking.run_log import Run, Tracker
 
@@ -95,11 +95,14 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     model was fitted to other classes.
     """
     scored = score_test_split(paths, predict_images)
-    calibration = calibrate(config, paths, scored.class_names)
+    max_error = None if config.evaluate.max_error == "none" else config.evaluate.max_error
+    calibration = calibrate(paths, scored.class_names, max_error)
     measured, answers = measure(scored.labels, scored.probabilities, calibration), calibration.answers(scored.probabilities)
-    scored = replace(scored, probabilities=answers.probabilities)
+    network, scored = scored.probabilities, replace(scored, probabilities=answers.probabilities)
     values = rounded(metrics.classification_metrics(scored.labels, scored.probabilities, scored.class_names, config.evaluate.top_k))
-    report = build_report(config, paths, scored, values)
+    certain = how_sure(scored.labels, network, calibration, measured)
+    before = metrics.reliability_bins(scored.labels, network) if calibration.temperature != 1 else None
+    report = build_report(config, paths, scored, values, certain, before)
     folder = paths.stage("evaluate")
     write_json(folder / CALIBRATION_FILE, calibration.as_json())
     write_table(folder / "predictions.parquet", predictions_table(scored, answers))
@@ -117,16 +120,6 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     log_evaluation(calibrated_run(tracker, paths, config), {**numbers, **certainty, **folds}, folder)
     said = {"sure": sentence(measured, calibration)} if calibration.sure_from is not None else {}
     return {"images": values["images"], "accuracy": f"{values['accuracy']:.4f}", **said, "report": paths.relative(folder / "report.html")}
-
-
-def calibrate(config: Config, paths: Paths, class_names: Sequence[str]) -> Calibration:
-    """How sure the model is, by the predictions of cross-validation, and of which model and predictions that is."""
-    files = {
-        "model_sha256": paths.stage("train") / "model.keras",
-        "out_of_fold_sha256": paths.stage("cross_validate") / "out_of_fold.parquet",
-    }
-    max_error = None if config.evaluate.max_error == "none" else config.evaluate.max_error
-    return fit_calibration(read_out_of_fold(paths, class_names), max_error, {name: sha256_file(file) for name, file in files.items()})
 
 
 def test_metrics(values: dict[str, Any]) -> dict[str, float]:
@@ -183,8 +176,10 @@ def rounded(values: metrics.Metrics) -> dict[str, Any]:
     return {key: rounded(value) if isinstance(value, dict) else round(value, DECIMALS) for key, value in values.items()}  # type: ignore[arg-type]
 
 
-def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str, Any]) -> Report:
-    """The content of report.html, from this split and the outputs of train and cross_validate."""
+def build_report(
+    config: Config, paths: Paths, scored: Scored, values: dict[str, Any], certain: HowSure, before: metrics.ReliabilityBins | None
+) -> Report:
+    """The content of report.html, from this split and the outputs of train and cross_validate. before: of the model before its calibration."""
     names, folds = scored.class_names, paths.stage("cross_validate")
     matrix = metrics.confusion_matrix(scored.labels, scored.predicted, len(names))
     bins = metrics.reliability_bins(scored.labels, scored.probabilities)
@@ -213,9 +208,12 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
         confusion_matrix=in_both_themes(
             partial(pictures.confusion_matrix, matrix, names), "Confusion matrix: rows are labels, columns are predictions"
         ),
-        reliability=in_both_themes(partial(pictures.reliability_diagram, bins), "Accuracy of the predictions against their confidence"),
+        reliability=in_both_themes(
+            partial(pictures.reliability_diagram, bins, before), "Accuracy of the predictions against their confidence"
+        ),
         fold_picture=in_both_themes(partial(draw_folds, fold_rows, cross_validation, values["accuracy"]), "Accuracy of each fold"),
         numbered_classes=numbered_classes(names),
+        how_sure=certain,
     )
 
 
