@@ -316,6 +316,16 @@ def test_a_model_is_named_by_version_alias_run_or_file(predict: Predict, picture
             predict("photos", model=wrong)
 
 
+def test_a_file_beside_the_calibration_of_another_model_is_refused(registered: Paths, pictures: Path) -> None:
+    folder = pictures.parent / "copied"
+    for name in ("model.keras", "spec.json"):
+        write_bytes(folder / name, (logged_files(registered) / "data" / "model" / name).read_bytes())
+    write_json(folder / "calibration.json", NOTHING_SURE | {"fitted_on": {"model_sha256": "of another"}})
+
+    with pytest.raises(ConfigError, match=r"^--model .*copied/model.keras: calibration.json beside it is of another model"):
+        load(folder / "model.keras", project=registered.root)
+
+
 def test_python_gives_one_answer_for_paths_bytes_and_arrays(registered: Paths, pictures: Path) -> None:
     model = load(project=registered.root)
     file = pictures / "a.png"

@@ -392,7 +392,10 @@ def test_another_calibration_of_the_champion_takes_its_place_and_leaves_it_as_it
     assert first.tags[CALIBRATION_TAG] != second.tags[CALIBRATION_TAG]
     assert json.loads(second.tags["decision"])["judged"] == 1
     assert workspace.tracker.runs[0].files == files
-    assert [run.files["model/calibration.json"] for run in workspace.tracker.runs if run.parent is None] == [b"{}", b"other"]
+    assert [run.files["model/calibration.json"] for run in workspace.tracker.runs if run.parent is None] == [
+        files["model/calibration.json"],
+        b"other",
+    ]
     assert calibrated("other")(workspace)[0] == "2"
     assert NEW(workspace)[:2] == ("1", "true")  # the parameter is set back
     assert (workspace.champion, len(workspace.tracker.versions)) == ("1", 2)

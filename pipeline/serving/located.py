@@ -91,9 +91,20 @@ def _of_file(file: Path, spec: Path, paths: Paths, folder: Path) -> Located:
 
 
 def _known_beside(file: Path, paths: Paths) -> list[Path]:
-    """What else is known of a file: beside it, or for this project's own model the calibration, if it is of this model."""
-    beside = [found for name in ("training_images.json", CALIBRATION_FILE) if (found := file.parent / name).is_file()]
+    """What else is known of a file: beside it, or for this project's own model the calibration. Raises ConfigError if one beside is of another model."""
+    training, calibration = (file.parent / name for name in ("training_images.json", CALIBRATION_FILE))
     own = paths.stage("evaluate") / CALIBRATION_FILE
-    if file.resolve() != (paths.stage("train") / MODEL_FILE).resolve() or not own.is_file():
-        return beside
-    return [own] if read_json(own).get("fitted_on", {}).get("model_sha256") == sha256_file(file) else []
+    known = [training] if training.is_file() else []
+    if calibration.is_file():
+        if not _is_of(calibration, file):
+            raise ConfigError(
+                f"--model {file}: {calibration.name} beside it is of another model. Copy the one of this model there, or delete it."
+            )
+        return [*known, calibration]
+    is_own = file.resolve() == (paths.stage("train") / MODEL_FILE).resolve()
+    return [*known, own] if is_own and own.is_file() and _is_of(own, file) else known
+
+
+def _is_of(calibration: Path, file: Path) -> bool:
+    """Whether a calibration was made for the model in this file."""
+    return bool(read_json(calibration).get("fitted_on", {}).get("model_sha256") == sha256_file(file))
