@@ -62,7 +62,7 @@ class Registry:
 
     def register(self, threshold: float, side: int = 8, seen: str = "i") -> str:
         """Run the stage on the network of a threshold; the reason of its decision. seen: which test images these are."""
-        write_finished_stages(self.paths.root)
+        write_finished_stages(self.paths.root, classes=tuple(CLASSES))
         train, evaluate, ingest = (self.paths.stage(name) for name in ("train", "evaluate", "ingest"))
         model = network(threshold, side)
         model.save(train / "model.keras")

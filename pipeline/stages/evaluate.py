@@ -114,11 +114,12 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     write_bytes(folder / "reliability.png", report.reliability.light)
     write_bytes(folder / "curves.png", pictures.learning_curves(read_history(paths.stage("train") / "history.csv")))
     write_bytes(folder / "report.html", render(report).encode())
-    for warning in [*report.warnings, *([calibration.note] if calibration.note else [])]:
+    promise = sentence(measured, calibration) if measured.breaks_promise else calibration.note
+    for warning in [*report.warnings, *([promise] if promise else [])]:
         print(f"warning: {warning}", file=sys.stderr)
     folds = read_json(paths.stage("cross_validate") / "metrics.json")
     log_evaluation(calibrated_run(tracker, paths, config), {**numbers, **certainty, **folds}, folder)
-    said = {"sure": sentence(measured, calibration)} if calibration.sure_from is not None else {}
+    said = {"sure": f"{certainty['test_sure']:.4f}"} if "test_sure" in certainty else {}
     return {"images": values["images"], "accuracy": f"{values['accuracy']:.4f}", **said, "report": paths.relative(folder / "report.html")}
 
 
