@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.certainty.calibration import Calibration
 from pipeline.certainty.measured import as_metrics, measure
+from pipeline.reports.evaluation_report import render
 from pipeline.reports.how_sure import how_sure
-from tests.test_report import REPORT, check_page, render, text_of
+from tests.test_report import REPORT, check_page, text_of
 
 LABELS = np.repeat([0, 1], [80, 20])
 NAMES = ["shirt", "coat"]
