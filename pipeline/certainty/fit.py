@@ -48,6 +48,7 @@ def fit_calibration(found: OutOfFold, max_error: float | None, origin: Mapping[s
     if len(units.labels) < FEWEST:
         few = f"{len(units.labels):,} images{' of groups of their own' if len(units.labels) < len(found.labels) else ''}"
         note = f"The probabilities are not calibrated: cross-validation has {few}, and it takes {FEWEST}."
+        note += " So every answer is unsure." if max_error is not None else ""
         return Calibration(found.class_names, max_error=max_error, fitted_on=fitted_on, note=note)
     temperature = fit_temperature(found.labels, found.probabilities)
     proposes = proposing(len(units.labels))
