@@ -149,4 +149,7 @@ def test_few_images_calibrate_nothing() -> None:
 
     assert (fitted.temperature, fitted.sure_from, fitted.least_probabilities) == (1.0, None, ())
     assert fitted.fitted_on == {"images": 200, "groups": 67, "model_sha256": "m"}
-    assert fitted.note == "The probabilities are not calibrated: cross-validation has 67 images of groups of their own, and it takes 100. So every answer is unsure."
+    assert (
+        fitted.note
+        == "The probabilities are not calibrated: cross-validation has 67 images of groups of their own, and it takes 100. So every answer is unsure."
+    )

@@ -86,6 +86,19 @@ def test_the_calibration_beside_the_model_is_applied_and_one_of_other_classes_re
     (folder / "calibration.json").unlink()
 
 
+def test_no_answer_to_an_image_unlike_the_training_images_is_sure(folder: Path) -> None:
+    write_json(folder / "calibration.json", Calibration(["rows", "columns"], max_error=0.1, sure_from=0.0).as_json())
+    write_json(folder / "training_images.json", {"sizes_px": {"width": [8, 8, 12], "height": [8, 8, 10]}, "modes": {"L": 40}})
+    pictures = [encode_png(np.zeros((side, side), np.uint8)) for side in (8, 80)]
+
+    answer = load(folder).predict(pictures)
+
+    assert [bool(note) for note in answer["note"]] == [False, True]
+    assert answer["decision"].tolist() == ["sure", "unsure"]
+    (folder / "calibration.json").unlink()
+    (folder / "training_images.json").unlink()
+
+
 def test_without_a_calibration_nothing_is_said_of_how_sure_an_answer_is(folder: Path, pictures: list[np.ndarray]) -> None:
     answer = load(folder).predict(pictures)
 

@@ -77,7 +77,7 @@ class Classifier:
         if self._preparation is None:
             yield from self._answers_one_by_one(batch)
             return
-        probabilities, decisions, one_of = self._answered(batch.prepared)
+        probabilities, decisions, one_of = self._answered(batch)
         rows = iter(zip(probabilities, decisions, one_of, strict=True))
         for fault, sha256, note in zip(batch.faults, batch.sha256, batch.notes, strict=True):
             if fault:
@@ -87,12 +87,13 @@ class Classifier:
                 best = int(row.argmax())
                 yield Prediction(self.class_names[best], float(row[best]), row, sha256, note, decision=decision, one_of=candidates or ())
 
-    def _answered(self, prepared: np.ndarray) -> tuple[np.ndarray, Sequence[str], Sequence[Sequence[str] | None]]:
+    def _answered(self, batch: Batch) -> tuple[np.ndarray, Sequence[str], Sequence[Sequence[str] | None]]:
         """Probabilities float32 (N, K), decisions and candidates. A model of an earlier version has the probabilities alone."""
         if hasattr(self._served, "answers"):
-            probabilities, decisions, one_of = self._served.answers(prepared)
+            notes = [note for fault, note in zip(batch.faults, batch.notes, strict=True) if not fault]
+            probabilities, decisions, one_of = self._served.answers(batch.prepared, notes)
             return probabilities, decisions, one_of
-        probabilities = self._served.runtime.probabilities(prepared)
+        probabilities = self._served.runtime.probabilities(batch.prepared)
         return probabilities, [""] * len(probabilities), [None] * len(probabilities)
 
     def _answers_one_by_one(self, batch: Batch) -> Iterator[Prediction]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.certainty.calibration import CALIBRATION_FILE, Answers, Calibration
+from pipeline.certainty.calibration import CALIBRATION_FILE, SURE, UNSURE, Answers, Calibration
 from pipeline.errors import SourceError
 from pipeline.images.decoding import ImageSpec
 from pipeline.serving.notes import TrainingImages
@@ -40,9 +40,14 @@ class ServedModel:
         self.calibration = calibration
         self.class_names = list(calibration.class_names)
 
-    def answers(self, prepared: np.ndarray) -> Answers:
-        """The calibrated answers to prepared images, uint8 (N, height, width, channels)."""
-        return self.calibration.answers(self.runtime.probabilities(prepared))
+    def answers(self, prepared: np.ndarray, notes: Sequence[object]) -> Answers:
+        """The calibrated answers to prepared images, uint8 (N, height, width, channels). notes: N; an image that has one is unlike those that are known.
+
+        Of such an image no answer is sure: what is promised of sure answers holds for images like the training images.
+        """
+        found = self.calibration.answers(self.runtime.probabilities(prepared))
+        decisions = [UNSURE if note and decision == SURE else decision for note, decision in zip(notes, found.decisions, strict=True)]
+        return found._replace(decisions=decisions)
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> "pd.DataFrame":
         """One row per image: `label`, its `probability`, `decision`, `one_of`, `probabilities` by class name, and `note`, empty where there is none.
@@ -60,7 +65,7 @@ class ServedModel:
         for row, notes in enumerate(prepared.notes):
             for note in notes:
                 LOG.warning("image %d: %s", row, note)
-        probabilities, decisions, one_of = self.answers(prepared.inputs)
+        probabilities, decisions, one_of = self.answers(prepared.inputs, prepared.notes)
         best = probabilities.argmax(axis=1)
         return pd.DataFrame(
             {
