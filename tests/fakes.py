@@ -186,9 +186,8 @@ class FakeTracker:
 
     def log_model(self, run: Run, files: list[Path]) -> None:
         own = self._own(run)
-        if not any(path.startswith("model/") for path in own.files):
-            for file in files:
-                own.log_file(file, "model")
+        for file in files:
+            own.log_file(file, "model")
 
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
         if not any(path.startswith("model/") for path in self._own(run).files):

@@ -32,7 +32,21 @@ from tests.dummy_project import (
     within,
 )
 
-COMMANDS = ("run", "serve", "ui", "check", "predict", "serve-model", "export", "history", "promote", "rollback", "trace", "reproduce", "stage")
+COMMANDS = (
+    "run",
+    "serve",
+    "ui",
+    "check",
+    "predict",
+    "serve-model",
+    "export",
+    "history",
+    "promote",
+    "rollback",
+    "trace",
+    "reproduce",
+    "stage",
+)
 LOADED = """\
 import json, os, sys
 from pipeline.__main__ import main

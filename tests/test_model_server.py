@@ -143,7 +143,7 @@ def test_an_answer_has_what_the_registered_model_gives_and_the_version(client: T
     assert answer["probability"] == pytest.approx(expected.probability, abs=1e-6)
     assert list(answer["probabilities"]) == ["rows", "A/b"]
     assert list(answer["probabilities"].values()) == pytest.approx(expected.probabilities.tolist(), abs=1e-6)
-    assert answer["note"] == ""
+    assert (answer["note"], answer["decision"], answer["one_of"]) == ("", expected.decision, list(expected.one_of))
 
 
 @pytest.mark.parametrize(

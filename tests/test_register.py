@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.certainty.calibrated_run import CALIBRATION_TAG
 from pipeline.errors import TrackingError
 from pipeline.evaluation.paired import tango_interval
 from pipeline.judging.sentences import interval
@@ -83,6 +84,17 @@ def model(
     return step
 
 
+def calibrated(calibration: str, config: Config = CONFIG) -> Step:
+    """Run the stage on the model NEW with another calibration."""
+
+    def step(workspace: Workspace) -> tuple[str, str, str]:
+        paths = write_finished_stages(workspace.root, 9, "new", times=TIMES, calibration=calibration)
+        report = register.run(config, paths, workspace.tracker)
+        return str(report["version"]), str(report["promoted"]), str(report["because"])
+
+    return step
+
+
 def set_alias(version: int) -> Step:
     def step(workspace: Workspace) -> tuple[str, str, str]:
         workspace.tracker.champions["flowers"] = workspace.tracker.versions[version - 1]
@@ -141,6 +153,7 @@ NO_FOX = (
     "or run `pipeline promote 2 --reason …`; if this is another data set, set another register.model_name"
 )
 GUESSES = "accuracy 0.4000; it is already the champion, though no better than always predicting the most common class, a (0.5000)"
+RECALIBRATED = "it is the network of version 1, the champion, with another calibration"
 OLD, NEW, FOX = model(8, "old"), model(9, "new"), model(8, "old", classes=("a", "b", "fox"))
 
 
@@ -355,14 +368,63 @@ def test_a_network_that_answers_with_other_class_names_is_another_version(worksp
     assert [dog(workspace)[0], typo(workspace)[0], len(workspace.tracker.versions)] == ["2", "1", 2]
 
 
-def test_a_version_that_an_older_project_registered_without_class_names_is_found(workspace: Workspace) -> None:
+def test_a_version_that_an_older_project_registered_without_calibration_gets_one_in_a_new_version(workspace: Workspace) -> None:
     NEW(workspace)
     (version,) = workspace.tracker.versions
-    workspace.tracker.versions = [replace(version, tags={key: tag for key, tag in version.tags.items() if key != "class_names"})]
+    old = replace(version, tags={key: tag for key, tag in version.tags.items() if key not in ("class_names", CALIBRATION_TAG)})
+    workspace.tracker.versions = [old]
+    workspace.tracker.champions = {"flowers": old}
+    workspace.tracker.runs[0].tags.pop(CALIBRATION_TAG)
 
+    assert NEW(workspace) == ("2", "true", "accuracy 0.9000; it is the network of version 1, the champion, with a calibration")
+
+    assert workspace.champion == "2"
+    first, second = workspace.tracker.versions
+    assert first == old
+    assert first.run_id != second.run_id
+
+
+def test_another_calibration_of_the_champion_takes_its_place_and_leaves_it_as_it_was(workspace: Workspace) -> None:
+    """Even where a model has to be better: the labels are the same. The files of the first version stay those of its run."""
     NEW(workspace)
+    files = dict(workspace.tracker.runs[0].files)
 
-    assert [json.loads(known.tags.get("class_names", "[]")) for known in workspace.tracker.versions] == [[]]
+    assert calibrated("other", ONLY_BETTER)(workspace) == ("2", "true", "accuracy 0.9000; " + RECALIBRATED)
+
+    first, second = workspace.tracker.versions
+    assert first.tags[CALIBRATION_TAG] != second.tags[CALIBRATION_TAG]
+    assert json.loads(second.tags["decision"])["judged"] == 1
+    assert workspace.tracker.runs[0].files == files
+    assert [run.files["model/calibration.json"] for run in workspace.tracker.runs if run.parent is None] == [
+        files["model/calibration.json"],
+        b"other",
+    ]
+    assert calibrated("other")(workspace)[0] == "2"
+    assert NEW(workspace)[:2] == ("1", "true")  # the parameter is set back
+    assert (workspace.champion, len(workspace.tracker.versions)) == ("1", 2)
+
+
+def test_another_calibration_does_not_bring_back_what_a_person_has_rolled_back(workspace: Workspace) -> None:
+    OLD(workspace)
+    NEW(workspace)
+    move(workspace.tracker, workspace.tracker.versions[0], "champion", action="rollback", why="bad labels")
+
+    version, promoted, because = calibrated("other")(workspace)
+
+    assert (version, promoted, workspace.champion) == ("3", "false", "1")
+    assert because == (
+        "accuracy 0.9000; it is the network of version 2, from which a person took the alias champion, with another calibration. "
+        "`pipeline promote 3 --reason …` promotes it all the same"
+    )
+
+
+def test_an_experiment_with_another_calibration_moves_no_alias(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    NEW(workspace)
+    monkeypatch.setenv("DVC_EXP_NAME", "hot-cat")
+
+    said = f"accuracy 0.9000; {RECALIBRATED}; it passes, but an experiment does not move the alias"
+    assert calibrated("other")(workspace) == ("2", "false", said)
+    assert workspace.champion == "1"
 
 
 class Anchored:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.certainty.calibrated_run import CALIBRATION_TAG
 from pipeline.errors import TrackingError
 from pipeline.registry.samples import SAMPLES_TAG, _chosen, keep_samples
 from pipeline.registry.servable import SPEC_TAG, check_servable
@@ -14,6 +15,7 @@ from pipeline.tracking.run_log import ModelVersion
 from tests.fakes import FakeTracker
 from tests.finished_stages import write_finished_stages, write_test_images
 
+CALIBRATION = b"{}"
 SPEC = json.dumps({"width": 8, "height": 6, "class_names": ["a", "b"]}).encode()
 Damage = Callable[[FakeTracker], None]
 
@@ -35,9 +37,20 @@ def registered(root: Path, *, samples: bool = True) -> FakeTracker:
     paths = write_finished_stages(root, hits=5)
     write_test_images(paths)
     kept = keep_samples(run, paths, lambda rows: [str(row + 1).encode() for row in rows]) if samples else {}
-    tags = {"model_sha256": sha256(b"weights"), SPEC_TAG: sha256(SPEC), "class_names": '["a", "b"]', **kept}
+    tags = {
+        "model_sha256": sha256(b"weights"),
+        SPEC_TAG: sha256(SPEC),
+        CALIBRATION_TAG: sha256(CALIBRATION),
+        "class_names": '["a", "b"]',
+        **kept,
+    }
     tracker.versions = [ModelVersion("pets", "1", tags, run_id=run.id)]
-    tracker.files["1"] = {"data/model/model.keras": b"weights", "data/model/spec.json": SPEC, "code/pipeline/spec.json": b"{}"}
+    tracker.files["1"] = {
+        "data/model/model.keras": b"weights",
+        "data/model/spec.json": SPEC,
+        "data/model/calibration.json": CALIBRATION,
+        "code/pipeline/spec.json": b"{}",
+    }
     tracker.answers["1"] = answer
     return tracker
 
@@ -82,6 +95,10 @@ def change_spec(tracker: FakeTracker) -> None:
     tracker.files["1"]["data/model/spec.json"] = SPEC + b" "
 
 
+def change_calibration(tracker: FakeTracker) -> None:
+    tracker.files["1"]["data/model/calibration.json"] = b"{} "
+
+
 def lose_model(tracker: FakeTracker) -> None:
     del tracker.files["1"]["data/model/model.keras"]
 
@@ -103,6 +120,7 @@ def change_samples(tracker: FakeTracker) -> None:
     [
         (change_model, r"its model.keras has the sha256 d9298a10d1b0…, but .* was registered: the file was changed"),
         (change_spec, r"its spec.json has the sha256 .*the file was changed"),
+        (change_calibration, r"its calibration.json has the sha256 .*the file was changed"),
         (lose_model, "its files have no model.keras, expected one"),
         (lose_all, "its files are gone"),
         (cannot_load, "pets version 1 cannot be loaded"),

@@ -63,7 +63,7 @@ class ThresholdProject:
 
         seen: which test images these are.
         """
-        write_finished_stages(self.paths.root)
+        write_finished_stages(self.paths.root, classes=tuple(CLASSES))
         train, evaluate, ingest = (self.paths.stage(name) for name in ("train", "evaluate", "ingest"))
         model = network(threshold, side)
         model.save(train / "model.keras")

@@ -116,6 +116,8 @@ def _values(classifier: Classifier, answers: Sequence[Prediction]) -> list[dict[
         {
             "label": answer.label,
             "probability": answer.probability,
+            "decision": answer.decision,
+            "one_of": list(answer.one_of),
             "probabilities": dict(zip(classifier.class_names, map(float, answer.probabilities), strict=True)),
             "note": answer.note,
         }

@@ -4,11 +4,12 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
+from pipeline.certainty.calibrated_run import CALIBRATION_TAG
 from pipeline.conversion.record import ONNX_FILE, ONNX_TAG
 from pipeline.errors import TrackingError
 from pipeline.files import sha256_file
@@ -18,7 +19,7 @@ from pipeline.tracking.lineage import MODEL_TAG
 from pipeline.tracking.run_log import ModelVersion, Tracker
 
 SPEC_TAG = "spec_sha256"
-MODEL_FILE, SPEC_FILE = "model.keras", "spec.json"
+MODEL_FILE, SPEC_FILE, CALIBRATION_FILE = "model.keras", "spec.json", "calibration.json"
 TOLERANCE = 0.02
 """How far a probability may be from the recorded one: processors and batches round differently, other preprocessing is off by more."""
 
@@ -43,10 +44,7 @@ def _check(tracker: Tracker, version: ModelVersion) -> str:
         raise CannotServeError("its files are gone")
     with tempfile.TemporaryDirectory() as folder:
         files = tracker.fetch(version, Path(folder))
-        check_file(files, MODEL_FILE, version.tags.get(MODEL_TAG))
-        check_file(files, SPEC_FILE, version.tags.get(SPEC_TAG))
-        if digest := version.tags.get(ONNX_TAG):
-            check_file(files, ONNX_FILE, digest)
+        check_files(files, version.tags)
         try:
             samples = read_samples(tracker, version)
         except ChangedSamplesError as error:
@@ -54,6 +52,18 @@ def _check(tracker: Tracker, version: ModelVersion) -> str:
         if not samples:
             return _check_answer(tracker, version, _blank_image(_the_file(files, SPEC_FILE)))
     return _check_answers(tracker, version, samples)
+
+
+def check_files(files: Path, tags: Mapping[str, str]) -> None:
+    """Raise TrackingError if the files of a model are not those of the tags of its version or run; one of which there is no tag only has to be there.
+
+    A model that was registered without a calibration or an ONNX file has none.
+    """
+    check_file(files, MODEL_FILE, tags.get(MODEL_TAG))
+    check_file(files, SPEC_FILE, tags.get(SPEC_TAG))
+    for name, tag in ((CALIBRATION_FILE, CALIBRATION_TAG), (ONNX_FILE, ONNX_TAG)):
+        if tag in tags:
+            check_file(files, name, tags[tag])
 
 
 def check_file(files: Path, name: str, expected: str | None) -> None:

@@ -27,6 +27,8 @@ Image: TypeAlias = str | os.PathLike[str] | bytes | np.ndarray
 class Prediction:
     """The answer to one image. probabilities: float32 (K,), in the order of the model's class names. sha256: of the file, empty for an array.
 
+    decision: sure or unsure, empty if the model was not told which error it may make. one_of: the candidates, the label among them, empty if not known.
+
     note: what the model cannot know of the image; it has answered, but not on what it was trained for. error: why the image cannot be used; then
     label is empty, and the probabilities, too.
     """
@@ -37,6 +39,8 @@ class Prediction:
     sha256: str = ""
     note: str = ""
     error: str = ""
+    decision: str = ""
+    one_of: Sequence[str] = ()
 
 
 class Classifier:
@@ -85,14 +89,24 @@ class Classifier:
         if self._preparation is None:
             yield from self._answers_one_by_one(batch)
             return
-        probabilities = self._served.runtime.probabilities(batch.prepared)
-        rows = iter(zip(probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1, initial=0.0).tolist(), probabilities, strict=True))
+        probabilities, decisions, one_of = self._answered(batch)
+        rows = iter(zip(probabilities, decisions, one_of, strict=True))
         for fault, sha256, note in zip(batch.faults, batch.sha256, batch.notes, strict=True):
             if fault:
                 yield _failed(sha256, fault)
             else:
-                best, probability, row = next(rows)
-                yield Prediction(self.class_names[best], probability, row, sha256, note)
+                row, decision, candidates = next(rows)
+                best = int(row.argmax())
+                yield Prediction(self.class_names[best], float(row[best]), row, sha256, note, decision=decision, one_of=candidates or ())
+
+    def _answered(self, batch: Batch) -> tuple[np.ndarray, Sequence[str], Sequence[Sequence[str] | None]]:
+        """Probabilities float32 (N, K), decisions and candidates. A model of an earlier version has the probabilities alone."""
+        if hasattr(self._served, "answers"):
+            notes = [note for fault, note in zip(batch.faults, batch.notes, strict=True) if not fault]
+            probabilities, decisions, one_of = self._served.answers(batch.prepared, notes)
+            return probabilities, decisions, one_of
+        probabilities = self._served.runtime.probabilities(batch.prepared)
+        return probabilities, [""] * len(probabilities), [None] * len(probabilities)
 
     def _answers_one_by_one(self, batch: Batch) -> Iterator[Prediction]:
         """By a model of an earlier version, which takes encoded images and stops at the first that is none."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pipeline.certainty.calibrated_run import CALIBRATION_TAG, calibrated_run
 from pipeline.errors import TrackingError
 from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file, write_json
@@ -29,10 +30,10 @@ from pipeline.registry.decision import committed_decision
 from pipeline.registry.history import LONGEST_REASON
 from pipeline.registry.recorded import lineage_tags, log_origin
 from pipeline.registry.samples import keep_samples
-from pipeline.registry.servable import SPEC_TAG
+from pipeline.registry.servable import CALIBRATION_FILE, SPEC_TAG
 from pipeline.registry.texts import describe_model, describe_version
 from pipeline.registry.versions import CLASSES_TAG, find_registered, in_tag
-from pipeline.tracking.lineage import MODEL_TAG, pipeline_run
+from pipeline.tracking.lineage import MODEL_TAG
 from pipeline.tracking.provenance import code_tags, lock_digest
 from pipeline.tracking.run_log import ModelVersion, Registered, Run, Tracker
 from pipeline.tracking.tracking_server import tracking_uri
@@ -40,6 +41,8 @@ from pipeline.tracking.tracking_server import tracking_uri
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
+FILES = {"train": "model.keras", "preprocess": "spec.json", "evaluate": CALIBRATION_FILE}
+"""What the registered model is made of."""
 UPSTREAM = STAGES[: STAGES.index("register")]
 TEST_TAG = "test_sha256"
 VERDICT_TAG = "verdict"
@@ -63,8 +66,9 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
 
     Raises TrackingError, before anything is decided, if the registry cannot be read or the champion cannot be loaded.
     """
-    log = pipeline_run(tracker, paths, config)
-    tracker.log_model(log, [paths.stage("train") / "model.keras", paths.stage("preprocess") / "spec.json"])
+    log = calibrated_run(tracker, paths, config)
+    files = {stage: paths.stage(stage) / name for stage, name in FILES.items()}
+    tracker.log_model(log, list(files.values()))
     name = registered_name(config, paths)
     images = read_test_images(paths)
     score = count_hits(images.labels.tolist(), images.predicted.tolist())
@@ -85,7 +89,8 @@ def _settle(
     """The decision and the version, with the aliases as decided; made anew if somebody else registers or promotes a model in the meantime."""
     for _ in range(MOST_TRIES):
         registered = tracker.registered(name)
-        version = find_registered(tracker, name, _model_sha256(paths), _class_names(paths))
+        calibration = sha256_file(paths.stage("evaluate") / CALIBRATION_FILE)
+        version = find_registered(tracker, name, _model_sha256(paths), _class_names(paths), calibration)
         earlier = _earlier_decision(version, registered, images, config)
         decision = earlier or _decide(log, images, version, registered, config, paths, tracker)
         version = _register(version, name, decision, images, score, log, config, paths, tracker)
@@ -147,16 +152,19 @@ def _decide(
     """A new decision. What it rests on is kept before the decision is, so that a decision that can be read is never without it."""
     decided: Decided = decide(images, version, registered, config, paths, tracker)
     keep_own_answers(images, _model_sha256(paths), in_tag(_class_names(paths)), paths)
-    decision = {**decided.decision, "judged": _judged(version, registered, images, tracker)}
+    decision = {**decided.decision, "judged": _judged(version, registered, images, _model_sha256(paths), tracker)}
     if decided.champion_answers is not None:
         keep_evidence(log, images, decided.champion_answers, decision, paths)
     return decision
 
 
-def _judged(version: ModelVersion | None, registered: Registered | None, images: TestImages, tracker: Tracker) -> int:
+def _judged(version: ModelVersion | None, registered: Registered | None, images: TestImages, model_sha256: str, tracker: Tracker) -> int:
     """How many models these test images have judged, this one included: the more there are, the likelier one is good on these images alone."""
     known = tracker.all_versions(registered.name) if registered else []
-    return 1 + sum(found.tags.get(TEST_TAG) == images.digest for found in known if version is None or found.version != version.version)
+    judged = [
+        found for found in known if found.tags.get(TEST_TAG) == images.digest and (version is None or found.version != version.version)
+    ]
+    return len({model_sha256} | {found.tags.get(MODEL_TAG, found.version) for found in judged})
 
 
 def _register(
@@ -193,6 +201,7 @@ def _register(
         log.set_tags({"dvc_lock_digest": digest})
     if version is None:
         tags[SPEC_TAG] = sha256_file(paths.stage("preprocess") / "spec.json")
+        tags[CALIBRATION_TAG] = sha256_file(paths.stage("evaluate") / CALIBRATION_FILE)
         samples = keep_samples(log, paths, lambda positions: read_encoded(paths, images.rows[positions]))
         log_origin(log, paths)
         return tracker.register(name, log, tags | samples | lineage_tags(config, paths, log))

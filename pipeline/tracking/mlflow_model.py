@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
-from mlflow.types.schema import AnyType, Map
+from mlflow.types.schema import AnyType, Array, Map
 
 from pipeline.conversion.faults import ExportError
 from pipeline.conversion.verified import add_verified_onnx
@@ -122,6 +122,8 @@ def _signature() -> ModelSignature:
             [
                 ColSpec(DataType.string, "label"),
                 ColSpec(DataType.double, "probability"),
+                ColSpec(DataType.string, "decision"),
+                ColSpec(Array(DataType.string), "one_of"),
                 ColSpec(Map(DataType.double), "probabilities"),
                 ColSpec(DataType.string, "note"),
             ]
