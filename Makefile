@@ -61,3 +61,5 @@ lock:  ## resolve the newest versions that pyproject.toml allows into locks/ (ne
 	  --custom-compile-command "make lock" --upgrade --quiet --output-file locks/cpu.txt
 	uv pip compile pyproject.toml --extra dev --extra gpu --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	  --custom-compile-command "make lock" --upgrade --quiet --output-file locks/gpu.txt
+	uv pip compile deploy/serve.in --constraint locks/cpu.txt --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" --upgrade --quiet --output-file locks/serve.txt

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.certainty.calibration import CALIBRATION_FILE
 from pipeline.conversion.faults import ExportError
 from pipeline.conversion.record import MODEL_FILE
 from pipeline.errors import ConfigError
@@ -24,7 +25,7 @@ from pipeline.files import read_json, sha256_file, write_bytes, write_json
 from pipeline.packages import version_of
 from pipeline.paths import Paths
 from pipeline.serving.located import Located, locate
-from pipeline.serving.served_model import SPEC_FILE
+from pipeline.serving.served_model import SPEC_FILE, TRAINING_FILE
 from pipeline.terminal import greetings_kept_back
 
 PACKAGES = {"onnx": ("onnx", "onnxruntime"), "litert": ("tensorflow", "keras"), "savedmodel": ("tensorflow", "keras")}
@@ -89,7 +90,8 @@ def _make(
         spec = read_json(files / SPEC_FILE)
         exported = Exported(located.shown, located.version, _tags(located, paths), spec, made)
         write_json(beside / RECORD, made)
-        write_bytes(beside / SPEC_FILE, (files / SPEC_FILE).read_bytes())
+        for name in (SPEC_FILE, *(name for name in (CALIBRATION_FILE, TRAINING_FILE) if (files / name).is_file())):
+            write_bytes(beside / name, (files / name).read_bytes())
         write_bytes(beside / "predict.py", how.example().encode())
         write_bytes(beside / "README.md", model_card(exported, how, found).encode())
     return found

@@ -15,7 +15,8 @@ from pipeline.predicting.inputs import FROM_INPUT, Images, Named, find_images
 from pipeline.predicting.rows import Row, Write, parquet_writer, write_csv, write_json_lines, write_table
 from pipeline.predicting.sorting import ClassFolders
 from pipeline.progress import Progress
-from pipeline.serving.classifier import Classifier, Prediction, load
+from pipeline.serving.answering import Prediction
+from pipeline.serving.classifier import Classifier, load
 from pipeline.terminal import greetings_kept_back
 
 AT_ONCE = 200
