@@ -56,6 +56,8 @@ def _promote(tracker: Tracker, version: ModelVersion, decision: Decision, why: s
 def _same_rivals(decision: Decision, version: ModelVersion, registered: Registered | None) -> bool:
     """Whether champion and anchor are those that the model was compared with, or the model was about to take both places when it was stopped."""
     champion = champion_of(registered)
+    if "recalibrated_beside" in decision:
+        return bool(decision["recalibrated_beside"] == (champion.version if champion else None))
     before = [(decision.get(role) or {}).get("version") for role in (CHAMPION, ANCHOR)]
     if before[0] != (champion.version if champion else None):
         return False

@@ -75,11 +75,13 @@ def decide(
     decision = _question(score, images, config)
     if is_champion(version, registered):
         return Decided({**decision, "promoted": True, "reason": confirm(score, config.register_)})
+    champion = champion_of(registered)
     if recalibrated := _recalibrated(version, registered, paths, tracker):
         held_back = recalibrated.promoted and in_experiment()
         reason = f"{_accuracy(score)}; {recalibrated.reason}{EXPERIMENT if held_back else ''}"
-        return Decided({**decision, "promoted": recalibrated.promoted and not held_back, "reason": reason})
-    champion, number = champion_of(registered), anchor_number(version, registered)
+        promoted = recalibrated.promoted and not held_back
+        return Decided({**decision, "promoted": promoted, "reason": reason, "recalibrated_beside": champion.version if champion else None})
+    number = anchor_number(version, registered)
     anchor = tracker.version(registered.name, number) if registered and number else None
     answers = _answers(CHAMPION, champion, images, paths, tracker) if champion else None
     anchor_answers = _answers(ANCHOR, anchor, images, paths, tracker) if anchor else None
