@@ -4,9 +4,9 @@
     python benchmarks/exports.py --rounds 3 --images 2000
 
 Each way runs in fresh processes, one after the other, in each round, so that other load on the machine meets all of them; the table holds medians.
-Cold start: from the start of Python to the first answer. Memory: the most that the process had resident (Linux). LiteRT is run by the package ai-edge-litert,
-or, where that is not installed, by the interpreter in TensorFlow, whose cold start and memory are then TensorFlow's. Accuracy: on all test images,
-with the paired 95 % interval (Tango) of the difference to the `.keras` file.
+Cold start: from the start of Python to the first answer. Memory: the most that the process had resident (Linux). LiteRT is run by the package
+ai-edge-litert, or, where that is not installed, by the interpreter in TensorFlow, whose cold start and memory are then TensorFlow's. Accuracy: on all
+test images, with the paired 95 % interval (Tango) of the difference to the `.keras` file.
 """
 
 import argparse

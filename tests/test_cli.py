@@ -32,7 +32,7 @@ from tests.dummy_project import (
     within,
 )
 
-COMMANDS = ("run", "serve", "ui", "check", "predict", "history", "promote", "rollback", "trace", "reproduce", "stage")
+COMMANDS = ("run", "serve", "ui", "check", "predict", "export", "history", "promote", "rollback", "trace", "reproduce", "stage")
 LOADED = """\
 import json, os, sys
 from pipeline.__main__ import main
