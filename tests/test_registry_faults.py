@@ -25,7 +25,7 @@ from tests.failing_proxy import FAULTS, HANG_SECONDS, FailingProxy, Fault
 from tests.mlflow_servers import MlflowServer
 from tests.threshold_project import BRIGHTNESS, CLASSES, ThresholdProject, named, png
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3000)]
 
 TURNS = (0,)
 """The kinds of failure take turns from call to call. With range(len(FAULTS)) instead, each call fails in each way, which takes hours."""

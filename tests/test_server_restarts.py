@@ -17,7 +17,7 @@ from tests.mlflow_servers import MlflowServer
 from tests.real_project import BIN, SMALL, Project, create_project
 from tests.sample_images import write_class_folders
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3000)]
 RESTLESS = 2
 """Tries of a command during which the server is killed again and again; after them it stays up."""
 

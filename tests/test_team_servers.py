@@ -23,7 +23,7 @@ from tests.threshold_project import ROOT, ThresholdProject
 
 MISSING = [name for name in ("psycopg2", "flask_wtf") if find_spec(name) is None]
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore"),
     pytest.mark.timeout(900),
     pytest.mark.skipif(postgres_tools() is None, reason="no PostgreSQL here: MLflow on it was not tested"),
