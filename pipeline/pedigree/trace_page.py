@@ -38,6 +38,9 @@ def _title(model: Mapping[str, Any]) -> str:
 def _model(found: Values) -> Iterator[tuple[str, str]]:
     model, verdict, run = found["model"], found["verdict"], found["run"]
     yield "sha256", model["sha256"] or UNKNOWN
+    for name in ("calibration", "onnx"):
+        if digest := model[f"{name}_sha256"]:
+            yield f"{name} sha256", digest
     yield "registered", _time(model["registered_at"]) if model["registered_at"] else "no"
     if verdict["reason"]:
         word = "promoted" if verdict["promoted"] else "not promoted"
