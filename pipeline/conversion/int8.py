@@ -15,6 +15,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from pipeline.conversion.onnx_names import INPUT
 
 BATCH = 32
+IN_8_BITS = ["Conv", "Relu", "Clip", "Add", "MaxPool"]
+"""The rest stays in float32: with the layers of the classifier and of the input in 8 bits as well, EfficientNet-Lite0 kept 43 % of its labels, not 93 %."""
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # has no types
@@ -42,6 +44,6 @@ def to_int8(content: bytes, images: np.ndarray, *, seven_bits: bool) -> bytes:
         onnxruntime.InferenceSession(str(plain), options, providers=["CPUExecutionProvider"])
         quantize_static(
             str(folded), str(small), _Images(np.ascontiguousarray(images)), quant_format=QuantFormat.QDQ, per_channel=True,
-            reduce_range=seven_bits, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            op_types_to_quantize=IN_8_BITS, reduce_range=seven_bits, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
         )  # fmt: skip
         return small.read_bytes()

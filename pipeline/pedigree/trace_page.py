@@ -121,8 +121,10 @@ def _gone(gone: list[str], columns: int) -> list[str]:
 
 
 def _fitted(rows: Iterator[tuple[str, str]], columns: int) -> Iterator[str]:
-    for label, value in rows:
-        start = f"  {label:<{LABELS}}" if label else "  "
+    every = list(rows)
+    width = max([LABELS, *(len(label) + 2 for label, _ in every)])
+    for label, value in every:
+        start = f"  {label:<{width}}" if label else "  "
         wide = textwrap.wrap(value, max(columns - len(start), 30), break_long_words=False, break_on_hyphens=False) if columns else [value]
         yield (start + f"\n{' ' * len(start)}".join(wide)).rstrip()
 

@@ -26,7 +26,9 @@ def describe_version(score: Score, decision: Mapping[str, Any], sentence: str, r
         f"{found['test']}, p = {found['p_value']:.4f}; with {found['n']:,} images an equal model passes with {decision['power']:.0%} chance"
         if found
         else "",
-        f"these test images have judged {decision['judged']:,} models, this one included" if found else "",
+        f"these test images have judged {decision['judged']:,} {'model' if decision['judged'] == 1 else 'models'}, this one included"
+        if found
+        else "",
         f"data set {in_markdown(spec['dataset_name'])}: {spec['data_counts'].get('images', 0):,} images of {len(spec['class_names']):,} classes, "
         f"digest `{spec['dataset_digest'][:12]}`",
         f"[run with curves, pictures and the report]({run.page}) (Artifacts: evaluate/report.html{', register/flips.html' if found else ''})",

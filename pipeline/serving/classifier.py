@@ -60,10 +60,16 @@ def load(model: str | os.PathLike[str] = "champion", project: str | os.PathLike[
 
 def _is_one(images: object) -> bool:
     """Whether this is one image, not several."""
-    return isinstance(images, str | os.PathLike | bytes) or (isinstance(images, np.ndarray) and images.ndim < 4 and images.dtype != object)
+    if isinstance(images, np.ndarray):
+        return images.ndim < 4 and images.dtype != object
+    return isinstance(images, str | os.PathLike | bytes | bytearray) or hasattr(images, "__array_interface__")
 
 
 def _source(image: Image) -> Any:
     if isinstance(image, str | os.PathLike):
         return DiskFile(os.fspath(image))
-    return partial(bytes, image) if isinstance(image, bytes | bytearray) else np.asarray(image)
+    if isinstance(image, bytes | bytearray):
+        return partial(bytes, image)
+    if not hasattr(image, "__array_interface__"):
+        raise SourceError(f"expected a path, bytes or an array, found {type(image).__name__}")
+    return np.asarray(image)

@@ -110,6 +110,8 @@ def _tracking_error(error: Exception, uri: str, action: str) -> TrackingError:
 def _reason(error: Exception) -> str:
     """Why a call failed, shorter than the messages of requests."""
     text = first_line(error)
+    if "unsupported URI" in text:
+        return "MLFLOW_TRACKING_URI names no kind of store that there is. Write http://HOST:PORT, https://… or sqlite:///FILE"
     if refused := re.findall(r"\[Errno -?\d+\] ([^'\")\]]+)", text):
         return str(refused[-1])
     if "timed out" in text.lower() and "HTTP" in text:

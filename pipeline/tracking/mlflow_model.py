@@ -25,6 +25,7 @@ from pipeline.files import read_json, write_json
 from pipeline.network import masked
 from pipeline.packages import version_of
 from pipeline.python_path import CODE
+from pipeline.terminal import greetings_kept_back
 from pipeline.tracking import champion_process
 from pipeline.tracking.mlflow_client import GuardedClient, guarded
 from pipeline.travelling_code import entry_of, pack_code
@@ -83,7 +84,8 @@ def _add_onnx(folder: Path, files: Sequence[Path]) -> str:
     if images is None or not images.is_file():
         return ""
     try:
-        return add_verified_onnx(folder, np.load(images, mmap_mode="r"))
+        with greetings_kept_back():
+            return add_verified_onnx(folder, np.load(images, mmap_mode="r"))
     except (ExportError, ImportError) as error:
         print(f"note: the model is logged without an ONNX file, so TensorFlow computes it where it is served: {error}", file=sys.stderr)
         return ""
