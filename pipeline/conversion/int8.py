@@ -16,7 +16,7 @@ from pipeline.conversion.onnx_names import INPUT
 
 BATCH = 32
 IN_8_BITS = ["Conv", "Relu", "Clip", "Add", "MaxPool"]
-"""The rest stays in float32: with the layers of the classifier and of the input in 8 bits as well, EfficientNet-Lite0 kept 43 % of its labels, not 93 %."""
+"""The rest stays in float32: with the classifier and the input in 8 bits, too, EfficientNet-Lite0 kept 43 % of its labels, not 93 %."""
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # has no types
