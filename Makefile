@@ -1,6 +1,6 @@
 # Everything from nothing: `make run` needs Python 3.11 to 3.13, git, make and a package index, nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint ui lock
+.PHONY: help install run test test-all test-long lint ui lock
 
 # without EXTRA, the installation that is there is kept, so `make run` does not swap a GPU environment for the CPU one
 EXTRA ?= $(if $(wildcard .venv/installed-gpu),gpu,cpu)
@@ -18,10 +18,13 @@ run: $(INSTALLED)  ## the main job: from the images to a registered model; does 
 	@$(BIN)/pipeline run
 
 test: $(INSTALLED) lint  ## style, types and all tests but the slow ones
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow and not long"
 
-test-all: $(INSTALLED) lint  ## every test
-	@$(PYTEST)
+test-all: $(INSTALLED) lint  ## the slow ones, too
+	@$(PYTEST) -m "not long"
+
+test-long: $(INSTALLED)  ## servers of teams, and a registry whose every call fails: about two hours
+	@$(PYTEST) -m long
 
 lint: $(INSTALLED)  ## style and types
 	@$(BIN)/ruff check
@@ -61,3 +64,5 @@ lock:  ## resolve the newest versions that pyproject.toml allows into locks/ (ne
 	  --custom-compile-command "make lock" --upgrade --quiet --output-file locks/cpu.txt
 	uv pip compile pyproject.toml --extra dev --extra gpu --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	  --custom-compile-command "make lock" --upgrade --quiet --output-file locks/gpu.txt
+	uv pip compile deploy/serve.in --constraint locks/cpu.txt --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" --upgrade --quiet --output-file locks/serve.txt

@@ -1,6 +1,7 @@
 """The command line: `pipeline …`, and `python -m pipeline stage NAME`, which dvc.yaml calls.
 
-Prefect, MLflow and TensorFlow are imported by the commands that use them, so that `--help`, `check` and a wrong parameter answer at once.
+Prefect, MLflow and TensorFlow are imported by the commands that use them, so that `--help`, `check` and a wrong parameter answer at once; so are the
+checks of a run, which `predict` does without.
 """
 
 import argparse
@@ -29,7 +30,6 @@ from pipeline.publishing.refusals import refuse_branch
 from pipeline.quality.kinds import counted, kinds
 from pipeline.retraining.summary import first_baseline, verdict
 from pipeline.terminal import CLOSED_PIPE, greetings_kept_back, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
-from pipeline.workspace.check import check_inputs, check_machine, check_places, table
 from pipeline.workspace.dvc_graph import missing_inputs
 from pipeline.workspace.dvc_repro import FLOW_PID
 from pipeline.workspace.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
@@ -38,8 +38,9 @@ TRACKED_STAGES = STAGES[2:]
 MODEL_COMMANDS = {
     "clean": "pipeline.housekeeping.commands",
     **dict.fromkeys(("history", "promote", "rollback", "trace", "reproduce"), "pipeline.pedigree.commands"),
-    "predict": "pipeline.serving.commands",
+    "predict": "pipeline.predicting.commands",
     "serve-model": "pipeline.model_server.commands",
+    "export": "pipeline.exporting.commands",
 }
 WORDS = {"images": ("image", "images"), "classes": ("class", "classes"), "epochs": ("epoch", "epochs"), "folds": ("fold", "folds")}
 
@@ -130,6 +131,7 @@ def _project() -> Paths:
 
 
 def _run_flow(options: argparse.Namespace) -> int:
+    from pipeline.workspace.check import check_inputs
     from pipeline.workspace.disk_check import refuse_too_little_disk
 
     paths, here = _project(), _here()
@@ -153,6 +155,8 @@ def _run_flow(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from pipeline.workspace.check import check_inputs
+
     paths = _project()
     check_inputs(paths)
     refuse_what_stops_a_run(paths)
@@ -170,6 +174,7 @@ def _show_ui(options: argparse.Namespace) -> int:
 
 
 def _check(_: argparse.Namespace) -> int:
+    from pipeline.workspace.check import check_machine, table
     from pipeline.workspace.disk_need import Measured, look_at_disk
     from pipeline.workspace.settings_check import look_at_settings
     from pipeline.workspace.source_check import look_at_source
@@ -196,6 +201,8 @@ def _ask_registry(options: argparse.Namespace) -> int:
 
 def _run_stage(options: argparse.Namespace) -> int:
     """Run a stage, one at a time, and end with the processes that wait for it: DVC and the flow."""
+    from pipeline.workspace.check import check_places
+
     if "DVC_STAGE" in os.environ:
         exit_with(*callers(), *map(int, filter(None, [os.environ.get(FLOW_PID)])))
     paths = _project()

@@ -90,7 +90,7 @@ class _Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             names = [str(choice) for choice in action.choices]
             suggestion = f"Did you mean {near[0]}?" if (near := _near(str(value), names)) else f"Choose from {', '.join(names)}"
-            what = "stage" if action.dest == "name" else "command"
+            what = {"name": "stage", "format": "format"}.get(action.dest, "command")
             raise argparse.ArgumentError(None, f"unknown {what} {value}. {suggestion}")
 
     def _nearest_option(self, typed: str) -> str:

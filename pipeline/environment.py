@@ -15,7 +15,9 @@ SETTINGS = {
     "DVC_NO_ANALYTICS": "1",
     "GIT_PYTHON_REFRESH": "quiet",  # of a missing git MLflow would say 40 lines
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # its bars would run into the line that says what failed
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # else the first process takes all of a GPU's memory, and the others fail
     "TF_ENABLE_ONEDNN_OPTS": "1",  # on by default with AVX512 only; with AVX2 a fit is 1.4 to 2 times as fast
 }
 # An empty CUDA_VISIBLE_DEVICES is not among them: it means no GPU

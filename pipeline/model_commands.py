@@ -1,4 +1,4 @@
-"""The commands about registered models, their options and their help: predict, serve-model, history, promote, rollback, trace, reproduce. Runs nothing."""
+"""The commands about registered models, from predict to reproduce: their options and their help. Runs nothing."""
 
 import argparse
 from collections.abc import Callable
@@ -28,6 +28,16 @@ examples:
   pipeline serve-model
   pipeline serve-model --port 8080 --model 3
   pipeline serve-model --shadow challenger      ask this version, too, and write down where it differs
+"""
+EXPORT = """\
+Write a model for where it is deployed: a folder with the model, class names, a card and an example that needs the format's runtime alone. Before, the
+export answers all test images beside the model itself: if it may lose more accuracy than the margin, it is refused and nothing is left. It is logged
+with its version.
+
+examples:
+  pipeline export onnx
+  pipeline export onnx --int8 --to deploy/  8-bit whole numbers, calibrated on training images
+  pipeline export litert --model 3          a version, an alias, the id of a run or a .keras file
 """
 HISTORY = """\
 Show which version has which alias, and who moved it when, from which version to which, and why; the newest first. A move that somebody made by hand
@@ -76,6 +86,7 @@ def add_model_commands(add: Add) -> None:
     """Add the commands to the parser."""
     _add_predict(add)
     _add_serve_model(add)
+    _add_export(add)
     history = add("history", "show who moved champion and anchor, when and why", HISTORY)
     history.add_argument("--verify", action="store_true", help="check that no line was changed, removed or put in")
     history.add_argument("--json", action="store_true", help="print JSON for programs, the oldest move first")
@@ -92,7 +103,7 @@ def add_model_commands(add: Add) -> None:
     for command in (promotion, way_back):
         command.add_argument("--reason", required=True, metavar='"…"', help="why, in a few words; kept in the history")
     for command in (history, promotion, way_back, origin, again):
-        command.add_argument("--model", metavar="NAME", help="the name in the registry (default: this project's)")
+        command.add_argument("--name", help="the registered model (default: this project's)")
 
 
 def _add_predict(add: Add) -> None:
@@ -124,3 +135,28 @@ def _add_serve_model(add: Add) -> None:
     server.add_argument(
         "--shadow-file", default="shadow.jsonl", metavar="FILE", help="gets a line per image with another label (default: shadow.jsonl)"
     )
+
+
+def _add_export(add: Add) -> None:
+    export = add("export", "write a model as ONNX, LiteRT or SavedModel", EXPORT)
+    export.add_argument("format", choices=("onnx", "litert", "savedmodel"), metavar="FORMAT", help="onnx, litert or savedmodel")
+    export.add_argument("--int8", action="store_true", help="in 8-bit whole numbers (onnx and litert)")
+    export.add_argument("--model", default="champion", metavar="MODEL", help="a version, alias, run or .keras file (default: champion)")
+    export.add_argument("--to", metavar="FOLDER", help="a new or empty folder (default: exports/NAME-VERSION-FORMAT)")
+    export.add_argument(
+        "--margin",
+        type=_share,
+        default=0.01,
+        metavar="SHARE",
+        help="how much accuracy it may lose at most, by the 95 %% interval, 0 to 1 (default: 0.01, one point)",
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1; found {text!r}")
+    return share

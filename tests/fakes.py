@@ -186,9 +186,8 @@ class FakeTracker:
 
     def log_model(self, run: Run, files: list[Path]) -> None:
         own = self._own(run)
-        if not any(path.startswith("model/") for path in own.files):
-            for file in files:
-                own.log_file(file, "model")
+        for file in files:
+            own.log_file(file, "model")
 
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
         if not any(path.startswith("model/") for path in self._own(run).files):
@@ -196,10 +195,6 @@ class FakeTracker:
         number = 1 + sum(version.name == model_name for version in self.versions)
         self.versions.append(ModelVersion(model_name, str(number), dict(tags), run_id=run.id))
         return self.versions[-1]
-
-    def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        self.champions[version.name] = version
-        self.model_tags.setdefault(version.name, {}).update(tags)
 
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         tagged = replace(version, tags={**version.tags, **tags})
@@ -218,6 +213,8 @@ class FakeTracker:
 
     def fetch(self, version: ModelVersion, folder: Path) -> Path:
         for name, content in self._files(version).items():
+            if name.startswith("code/"):
+                continue
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         return folder

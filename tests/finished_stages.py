@@ -6,15 +6,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.certainty.calibration import Calibration
 from pipeline.paths import Paths
 
 LABELS = ["a"] * 5 + ["b"] * 5
 
 
 def write_finished_stages(
-    root: Path, hits: int = 9, model: str = "weights", test_images: str = "i", classes: tuple[str, ...] = ("a", "b"), times: int = 1
+    root: Path,
+    hits: int = 9,
+    model: str = "weights",
+    test_images: str = "i",
+    classes: tuple[str, ...] = ("a", "b"),
+    times: int = 1,
+    calibration: str = "",
 ) -> Paths:
-    """`times` ten test images; the model gets the first `hits` of each ten right. `model`: its content; `test_images`: a prefix of their content."""
+    """`times` ten test images; the model gets the first `hits` of each ten right. `model`: its content; `test_images`: a prefix of theirs."""
     spec = {"dataset_name": "flowers", "dataset_digest": "d1", "class_names": classes, "data_counts": {"images": 70, "leak": 2}}
     spec |= {"networks": ["resnet"]}
     files = {
@@ -30,6 +37,7 @@ def write_finished_stages(
         "cross_validate/folds.csv": "fold,images,accuracy,loss\n0,10,0.9,0.3\n1,10,0.8,0.5\n",
         "cross_validate/out_of_fold.parquet": f"predictions of {classes}",
         "cross_validate/metrics.json": json.dumps({"cv_accuracy_mean": 0.9, "cv_accuracy_std": 0.01}),
+        "evaluate/calibration.json": calibration or json.dumps(Calibration(classes).as_json()),
         "evaluate/metrics.json": json.dumps({"test_accuracy": hits / 10}),
         "evaluate/uncertainty.json": json.dumps({"test_accuracy_low": 0.5, "test_accuracy_high": 1.0}),
     }

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pipeline.conversion.record import ONNX_TAG
 from pipeline.files import sha256_file, write_bytes, write_json
 from pipeline.paths import Paths
 from pipeline.tracking.mlflow_log import MlflowLog
+from tests.test_fit import shapes
 
 ROOT = Path(__file__).parent.parent
 NAME = "shapes"
@@ -21,6 +24,8 @@ def project_with_champion(root: Path, model: bytes) -> Paths:
     paths = Paths(root)
     write_json(paths.stage("preprocess") / "spec.json", SPEC)
     write_json(paths.stage("ingest") / "report.json", REPORT)
+    (paths.stage("preprocess") / "train").mkdir()
+    np.save(paths.stage("preprocess") / "train" / "images.npy", shapes()[0])
     register(paths, model, "champion")
     return paths
 
@@ -34,7 +39,7 @@ def register(paths: Paths, model: bytes, *aliases: str) -> str:
         run = log.start_run("run", {"kind": "pipeline"})
         files = [paths.stage("train") / "model.keras", paths.stage("preprocess") / "spec.json"]
         log.log_model(run, files)
-        tags = {"model_sha256": sha256_file(files[0]), "spec_sha256": sha256_file(files[1])}
+        tags = {"model_sha256": sha256_file(files[0]), "spec_sha256": sha256_file(files[1]), ONNX_TAG: run.tags[ONNX_TAG]}
         version = log.register(NAME, run, tags)
         for alias in aliases:
             log.set_alias(NAME, alias, version.version)

@@ -40,6 +40,7 @@ COMMANDS = (
     "clean",
     "predict",
     "serve-model",
+    "export",
     "history",
     "promote",
     "rollback",

@@ -11,7 +11,7 @@ from pipeline.params.reader import Config, load_config, usual_values
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 SOURCE = "source: data/fashion-mnist"
-TOP_K = "\nevaluate:\n  top_k: 3"
+EVALUATE = re.findall(r"\nevaluate:\n(?:  .*\n)+", TEXT)[0]
 COLUMNS = re.findall(r"columns: \{.*?\}", TEXT)[0]
 MODEL = re.findall(r"\n  name: .*\n  weights: auto", TEXT)[0]
 SECRET = "should not contain a password or signature"
@@ -106,10 +106,16 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         ("fine_tune: auto", "fine_tune: 3", "should be one of auto, none, all or a whole number from 1 to 2; found 3."),
         ("\ntrain:", "\ntrian:", "trian is not a parameter. Did you mean train?"),
         ("\ntrain:", "\n  train:", "model.train is not a parameter. Did you mean train, at the beginning of a line?"),
-        (TOP_K, "\nevaluate:", f"{A_SECTION} nothing"),
-        (TOP_K, "\nevaluate: 3", f"{A_SECTION} 3."),
+        (EVALUATE, "\nevaluate:\n", f"{A_SECTION} nothing"),
+        (EVALUATE, "\nevaluate: 3\n", f"{A_SECTION} 3."),
         ("image_size: auto", "image_size: 28", "found 28. Did you mean [28, 28]?"),
-        (TOP_K, "", "params.yaml:1: evaluate is missing. Add this line, at the beginning of a line: `evaluate: {top_k: 3}`."),
+        (
+            EVALUATE,
+            "\n",
+            "params.yaml:1: evaluate is missing. Add this line, at the beginning of a line: `evaluate: {top_k: 3, max_error: none}`.",
+        ),
+        ("max_error: none", "max_error: 5 %", "should be none or a number above 0 and at most 0.5; found '5 %'. Write 0.05."),
+        ("max_error: none", "max_error: null", "should be none or a number above 0 and at most 0.5; found nothing."),
         (f"  {COLUMNS}", "  #", f"ingest.columns is missing. Add this line, in section `ingest:`: `{COLUMNS}`."),
         ("  ignore: []", "  #", "ingest.ignore is missing. Add this line, in section `ingest:`: `ignore: []`."),
         ("  follow_links: true", "  #", "ingest.follow_links is missing. Add this line, in section `ingest:`: `follow_links: true`."),
@@ -117,7 +123,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         ("  format: auto", "  #", "ingest.format is missing. Add this line, in section `ingest:`: `format: auto`."),
         (COLUMNS, "columns: {group: null}", "ingest.columns.group should be auto, none (no column has them), or the name of a column"),
         (COLUMNS, 'columns: {split: ""}', "ingest.columns.split should be auto, none (no column has them), or the name of a column"),
-        ("  top_k: 3", "", "evaluate should be a section"),
+        (EVALUATE, "\nevaluate:\n\n", "evaluate should be a section"),
         (
             "  margin: auto",
             "  margin: auto\n  top: 3",

@@ -23,8 +23,8 @@ ROOMS = sorted(folder.name for folder in PACKAGE.iterdir() if folder.is_dir() an
 FITTING_STAGES = {"train", "cross_validate"}
 ROOMS_OF_A_FIT = {"augmentation", "features", "fitting", "models"}
 ONLY_IN = {
-    "tensorflow": {"augmentation", "fitting", "models", "serving"},
-    "keras": {"augmentation", "fitting", "models", "serving"},
+    "tensorflow": {"augmentation", "conversion", "fitting", "models"},
+    "keras": {"augmentation", "conversion", "fitting", "models"},
     "mlflow": {"tracking", "serving"},
     "prefect": {"retraining"},
 }
@@ -250,7 +250,7 @@ def test_the_tree_in_the_readme_is_the_disk() -> None:
         shown.add("".join(folders))
         assert len(line.split()) - 1 <= 9, f"a caption of more than eight words: {line}"
 
-    assert len(tree.strip().splitlines()) <= 36
+    assert len(tree.strip().splitlines()) <= 39
     written_by_a_run = {file.relative_to(ROOT).as_posix() for file in Paths(ROOT).kept_in_git}
     assert [name for name in sorted(shown - written_by_a_run) if not (ROOT / name).exists()] == []
     assert {f"pipeline/{room}/" for room in ROOMS} - shown == set()

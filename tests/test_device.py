@@ -3,10 +3,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.client import device_lib
+from tensorflow.python.eager import context
 
 from pipeline.errors import DeviceError
 from pipeline.fitting.device import Compute, choose_compute, describe_gpus
@@ -56,6 +59,46 @@ def test_several_gpus_share_each_step_and_the_name_says_so() -> None:
 
     assert compute.device == "4 GPUs Test"
     assert compute.replicas == ("GPU:0", "GPU:1", "GPU:2", "GPU:3")
+
+
+def test_what_identifies_a_gpu_is_not_how_much_of_its_memory_is_free() -> None:
+    details = [{"device_name": "Test", "compute_capability": (9, 0)}]
+
+    assert str(describe_gpus(details, 2**30, "auto")) == str(describe_gpus(details, 2**36, "auto"))
+
+
+def test_a_gpu_is_opened_with_the_options_of_the_fit(gpu: list[object]) -> None:
+    assert choose_compute("auto", "auto") == Compute("GPU Test", "bfloat16", memory_bytes=2**30)
+    assert gpu == [context.context().config]
+
+
+def test_a_gpu_that_cannot_be_used_is_an_error(gpu: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("cudaSetDevice() on GPU:0 failed. Status: out of memory")
+
+    monkeypatch.setattr(device_lib, "list_local_devices", fail)
+
+    with pytest.raises(
+        DeviceError, match=r"cannot use the GPU: cudaSetDevice\(\) on GPU:0 failed\. Status: out of memory\. See `nvidia-smi`"
+    ):
+        choose_compute("auto", "auto")
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """A GPU of 1 GiB that TensorFlow describes; gets the options with which devices are listed."""
+    opened: list[object] = []
+
+    def listed(options: object) -> list[SimpleNamespace]:
+        opened.append(options)
+        return [SimpleNamespace(device_type="CPU", memory_limit=2**28), SimpleNamespace(device_type="GPU", memory_limit=2**30)]
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda devices, kind: None)
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda device, growth: None)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: {"device_name": "Test", "compute_capability": (9, 0)})
+    monkeypatch.setattr(device_lib, "list_local_devices", listed)
+    return opened
 
 
 def test_images_are_kept_on_a_gpu_if_they_take_up_at_most_a_quarter_of_its_memory() -> None:

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.certainty.calibration import Calibration
+from pipeline.certainty.measured import measure
 from pipeline.errors import StageError
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths
@@ -34,16 +36,16 @@ MODEL = b"a kept model"
 CHOSEN = {"method": "resnet, fitted to images", "reason": "the images are small", "epochs": 7}
 
 
-def create_workspace(root: Path) -> Paths:
-    """A workspace with all that evaluate reads: five test images, four classes, two folds."""
+def create_workspace(root: Path, folds_said: pa.Table | None = None) -> Paths:
+    """A workspace with all that evaluate reads: five test images, four classes, two folds, which have said of the training images what is given."""
+    said = out_of_fold() if folds_said is None else folds_said
     preprocessed, train, folds = (root / "data" / name for name in ("preprocess", "train", "cross_validate"))
-    for folder in (preprocessed / "test", train, folds):
+    for folder in (preprocessed / "test", preprocessed / "train", train, folds):
         folder.mkdir(parents=True)
+    np.save(preprocessed / "train" / "groups.npy", np.array([3, *range(100, 99 + len(said))], np.int32))
     np.save(preprocessed / "test" / "images.npy", np.arange(5 * 8 * 6, dtype=np.uint8).reshape(5, 8, 6, 1))
     np.save(preprocessed / "test" / "labels.npy", LABELS)
     np.save(preprocessed / "test" / "groups.npy", np.array([3, 4, 5, 6, 7], np.int32))
-    (preprocessed / "train").mkdir()
-    np.save(preprocessed / "train" / "groups.npy", np.array([0, 0, 1, 3], np.int32))
     index = {"path": [f"test/{i}.png" for i in range(5)], "sha256": [f"{i:064x}" for i in range(5)]}
     pq.write_table(pa.table(index), preprocessed / "test" / "index.parquet")
     spec = {"class_names": CLASS_NAMES, "dataset_name": "animals", "dataset_digest": "0123", "source": "my/animals", "networks": ["resnet"]}
@@ -53,16 +55,30 @@ def create_workspace(root: Path) -> Paths:
     history = "epoch,loss,accuracy,validation_loss,validation_accuracy,learning_rate\n1,1.2,0.6,1.0,0.7,0.3\n2,0.8,0.8,0.7,0.75,0.1\n"
     (train / "history.csv").write_text(history, encoding="utf-8")
     (folds / "folds.csv").write_text("fold,images,accuracy,loss\n0,2,0.5,0.9\n1,2,1.0,0.2\n", encoding="utf-8")
-    pq.write_table(out_of_fold(), folds / "out_of_fold.parquet")
+    pq.write_table(said, folds / "out_of_fold.parquet")
     summary = {"cv_accuracy_mean": 0.75, "cv_accuracy_std": 0.353553, "cv_accuracy_low": 0.0, "cv_accuracy_high": 1.0}
     (folds / "metrics.json").write_text(json.dumps(summary), encoding="utf-8")
     return Paths(root)
 
 
 def out_of_fold() -> pa.Table:
+    """Three training images, too few to calibrate anything."""
     columns = {"path": ["train/a.png", "train/b.png", "train/c.png"], "sha256": ["a", "b", "c"], "fold": [0, 1, 1]}
     labels = {"label": ["owl", "owl", "eel"], "predicted": ["owl", "eel", "owl"]}
-    return pa.table(columns | labels | {"probability owl": [0.9, 0.3, 0.8], "probability eel": [0.1, 0.7, 0.2]})
+    others = {"probability path": [0.0] * 3, "probability <b>": [0.0] * 3}
+    return pa.table(columns | labels | others | {"probability owl": [0.9, 0.3, 0.8], "probability eel": [0.1, 0.7, 0.2]})
+
+
+def calibratable(count: int) -> pa.Table:
+    """Training images that are path or <b> in turn; the networks give path 0.8 and <b> 0.6, and are right for 9 of 10."""
+    rows = np.arange(count)
+    is_b = rows % 2 == 1
+    says_b = is_b ^ (rows % 10 == 9)
+    high = np.where(says_b, 0.6, 0.8)
+    probabilities = np.stack([np.where(says_b, 0.1, high), np.where(says_b, high, 0.1), (1 - high - 0.1) / 2, (1 - high - 0.1) / 2], axis=1)
+    columns = {"path": [f"train/{i}.png" for i in rows], "sha256": [str(i) for i in rows], "fold": rows % 2}
+    names = {"label": np.array(CLASS_NAMES)[is_b.astype(int)].tolist(), "predicted": np.array(CLASS_NAMES)[says_b.astype(int)].tolist()}
+    return pa.table(columns | names | {f"probability {name}": probabilities[:, k] for k, name in enumerate(CLASS_NAMES)})
 
 
 def predict_as_told(model: Path, images: np.ndarray) -> np.ndarray:
@@ -71,11 +87,21 @@ def predict_as_told(model: Path, images: np.ndarray) -> np.ndarray:
     return PROBABILITIES
 
 
-def evaluated(paths: Paths, tracker: FakeTracker, predict: Callable[[Path, np.ndarray], np.ndarray] = predict_as_told) -> dict[str, bytes]:
+def evaluated(
+    paths: Paths, tracker: FakeTracker, predict: Callable[[Path, np.ndarray], np.ndarray] = predict_as_told, max_error: str | float = "none"
+) -> dict[str, bytes]:
     """The files that the stage writes, and `stderr`."""
     with contextlib.redirect_stderr(io.StringIO()) as printed:
-        evaluate.run(CONFIG, paths, tracker, predict_images=predict)
+        config = CONFIG.model_copy(update={"evaluate": CONFIG.evaluate.model_copy(update={"max_error": max_error})})
+        evaluate.run(config, paths, tracker, predict_images=predict)
     return {file.name: file.read_bytes() for file in paths.stage("evaluate").iterdir()} | {"stderr": printed.getvalue().encode()}
+
+
+def tracker_with_run() -> FakeTracker:
+    """A tracker with the run that made the model."""
+    tracker = FakeTracker()
+    tracker.start_run("fit", {MODEL_TAG: hashlib.sha256(MODEL).hexdigest()})
+    return tracker
 
 
 class Twice(NamedTuple):
@@ -110,12 +136,15 @@ def test_metrics_json_has_flat_numbers_and_six_decimals(twice: Twice) -> None:
     assert found["test_macro_f1"] == 0.822222  # (0.8 + 2/3 + 1) / 3, eel occurring nowhere
     assert next(iter(found)) == "test_accuracy"
     assert all(name.startswith("test_") and isinstance(value, float) for name, value in found.items())
-    assert set(json.loads(twice.text("uncertainty.json"))) == {"test_accuracy_low", "test_accuracy_high", "test_calibration_error"}
+    uncertainty = {"test_accuracy_low", "test_accuracy_high", "test_calibration_error"}
+    sure = {"test_equal_mass_calibration_error", "test_risk_coverage_area"}
+    before = {"test_log_loss_uncalibrated", "test_equal_mass_calibration_error_uncalibrated", "test_risk_coverage_area_uncalibrated"}
+    assert set(json.loads(twice.text("uncertainty.json"))) == uncertainty | sure | before
 
 
 def test_numbers_per_class_are_a_table_of_their_own(twice: Twice) -> None:
     lines = twice.text("per_class.csv").splitlines()
-    assert (lines[0], lines[-1], len(lines)) == ("class,precision,recall,f1,support", "eel,0.0,0.0,0.0,0", 5)
+    assert (lines[0], lines[-1], len(lines)) == ("class,precision,recall,f1,support,one_of_coverage", "eel,0.0,0.0,0.0,0,", 5)
 
 
 def test_predictions_name_the_classes(twice: Twice) -> None:
@@ -126,6 +155,43 @@ def test_predictions_name_the_classes(twice: Twice) -> None:
     assert table["predicted"].to_pylist() == ["path", "path", "<b>", "<b>", "owl"]
     assert table["probability"].to_pylist() == pytest.approx([0.7, 0.5, 0.6, 0.8, 0.9])
     assert table["probability <b>"].to_pylist() == pytest.approx([0.1, 0.3, 0.6, 0.8, 0.02])
+    assert (table["decision"].to_pylist(), table["one_of"].to_pylist()) == ([""] * 5, [None] * 5)  # too few images to know
+
+
+def test_what_is_scored_are_the_calibrated_answers_of_the_folds_and_never_of_the_test_images(tmp_path: Path) -> None:
+    """All is fitted to 400 images of cross-validation. One in ten of those is wrong: with 20 % all answers are sure."""
+    paths = create_workspace(tmp_path, calibratable(400))
+
+    found = evaluated(paths, tracker_with_run(), max_error=0.2)
+
+    calibration = Calibration.read(json.loads(found["calibration.json"]), CLASS_NAMES)
+    assert calibration.temperature != 1
+    table = pq.read_table(io.BytesIO(found["predictions.parquet"]))
+    answers = calibration.answers(PROBABILITIES)
+    assert table["probability"].to_pylist() == answers.probabilities.max(axis=1).tolist()
+    assert table["decision"].to_pylist() == ["sure"] * 5
+    assert table["one_of"].to_pylist() == answers.one_of
+    numbers = json.loads(found["uncertainty.json"])
+    assert (numbers["test_sure"], numbers["test_sure_error"]) == (1.0, 0.2)  # one of five is wrong
+    assert numbers["test_log_loss_uncalibrated"] == pytest.approx(-np.log([0.7, 0.5, 0.6, 0.1, 0.9]).mean(), abs=1e-6)
+    assert (
+        calibration.fitted_on["out_of_fold_sha256"]
+        == hashlib.sha256((paths.stage("cross_validate") / "out_of_fold.parquet").read_bytes()).hexdigest()
+    )
+
+
+def test_what_cannot_be_promised_is_said_in_the_terminal_and_every_answer_is_unsure(tmp_path: Path) -> None:
+    found = evaluated(create_workspace(tmp_path, calibratable(400)), tracker_with_run(), max_error=0.001)
+
+    assert "warning: At most 0.1 % of the sure answers wrong cannot be promised, so every answer is unsure" in found["stderr"].decode()
+    assert pq.read_table(io.BytesIO(found["predictions.parquet"]))["decision"].to_pylist() == ["unsure"] * 5
+
+
+def test_predictions_of_other_images_or_classes_are_refused(tmp_path: Path) -> None:
+    paths = create_workspace(tmp_path, out_of_fold().drop_columns(["probability eel"]))
+
+    with pytest.raises(StageError, match=r"3 images and 3 classes, which are not those of data/preprocess \(3 and 4\).*dvc repro"):
+        evaluated(paths, FakeTracker())
 
 
 def test_the_report_shows_the_mistake_and_the_doubted_labels(twice: Twice) -> None:
@@ -144,11 +210,9 @@ def test_the_run_that_made_the_model_gets_numbers_and_files_and_its_accuracy_bef
 
 
 def test_a_collapsed_model_is_warned_of_on_the_page_and_in_the_terminal(tmp_path: Path) -> None:
-    tracker = FakeTracker()
-    tracker.start_run("fit", {MODEL_TAG: hashlib.sha256(MODEL).hexdigest()})
     always_path = np.tile(np.array([0.7, 0.1, 0.1, 0.1], np.float32), (5, 1))
 
-    found = evaluated(create_workspace(tmp_path), tracker, lambda model, images: always_path)
+    found = evaluated(create_workspace(tmp_path), tracker_with_run(), lambda model, images: always_path)
 
     html = found["report.html"].decode()
     assert "No better than always guessing path, which is right for 3 of 5 test images." in html
@@ -186,6 +250,7 @@ def test_rounding_reaches_nested_numbers() -> None:
 
 def test_the_metrics_of_a_class_of_any_name_are_read_back() -> None:
     numbers = {"precision": 0.5, "recall": 1.0, "f1": 0.666667, "support": 3}
-    text = evaluate.per_class_csv(dict.fromkeys(ODD_NAMES, numbers)).decode()
+    labels, probabilities = np.arange(len(ODD_NAMES)), np.eye(len(ODD_NAMES))
+    text = evaluate.per_class_csv(dict.fromkeys(ODD_NAMES, numbers), measure(labels, probabilities, Calibration(ODD_NAMES))).decode()
 
     assert [row["class"] for row in csv.DictReader(io.StringIO(text, newline=""))] == ODD_NAMES

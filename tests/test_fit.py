@@ -17,7 +17,7 @@ from pipeline.errors import FitError
 from pipeline.fitting.device import Compute
 from pipeline.fitting.fit import Fitted, Fitter
 from pipeline.fitting.fit_state import Epoch
-from pipeline.models.layers import FusedBatchNormalization
+from pipeline.models.layers import FrozenBatchNormalization, FusedBatchNormalization
 from pipeline.models.network import to_bytes
 from pipeline.models.predict import load_model, predict
 from pipeline.params.recipe import FitConfig
@@ -139,6 +139,25 @@ def test_the_fused_normalisation_is_keras_own() -> None:
     assert np.allclose(ours(x, training=False), theirs(x, training=False), atol=2e-2)  # the fused kernel's variance is the unbiased one
 
 
+def test_the_frozen_normalisation_has_the_gradients_of_keras_own() -> None:
+    rng = np.random.default_rng(0)
+    x, upstream = (tf.constant(rng.normal(3, 2, (8, 5, 5, 4)).astype(np.float32)) for _ in range(2))
+    weights = [*rng.normal(1, 0.5, (3, 4)), rng.uniform(0.5, 2, 4)]  # gamma, beta, moving mean, moving variance
+    layers = FrozenBatchNormalization(0.9, 1e-3, "ours"), keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
+
+    def of_layer(layer: keras.layers.Layer, training: bool) -> list[np.ndarray]:
+        layer.build(x.shape)
+        layer.set_weights(weights)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x, training=training)
+        inputs = [x, layer.gamma.value, layer.beta.value]
+        return [outputs.numpy(), *(each.numpy() for each in tape.gradient(outputs, inputs, output_gradients=upstream))]
+
+    for ours, theirs in zip(of_layer(layers[0], True), of_layer(layers[1], False), strict=True):
+        assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
 def test_the_history_has_an_entry_per_epoch() -> None:
     told: list[Epoch] = []
     steps: list[int] = []
@@ -165,6 +184,19 @@ def test_running_out_of_memory_names_the_batch_size_and_the_next_smaller_one(mon
     monkeypatch.setitem(shared_fitter(configure())._trainer._graphs, (False, False, 1), exhaust)
 
     with pytest.raises(FitError, match=r"Out of memory with train\.batch_size 16\. Set train\.batch_size to 8\."):
+        fit(configure(), *shapes())
+
+
+def test_an_operation_without_a_kernel_for_the_device_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        message = "Graph execution error:\n\n2 root error(s) found.\n  (0) UNIMPLEMENTED:  No deterministic kernel for Turn.\n\t [[{{node turn}}]]"
+        raise tf.errors.UnimplementedError(None, None, message)
+
+    monkeypatch.setitem(shared_fitter(configure())._trainer._graphs, (False, False, 1), refuse)
+
+    with pytest.raises(
+        FitError, match=r"cannot be trained here: No deterministic kernel for Turn\. Set train\.device: cpu, or another model\.name\."
+    ):
         fit(configure(), *shapes())
 
 

@@ -37,13 +37,13 @@ def project(
     [
         (10_000, "auto", True, False, "10,000 test images, margin 0.69 points (auto)"),
         (10_000, "0.01", True, False, "10,000 test images, margin 1 points (register.margin)"),
-        (10_000, "0.005", True, True, "too few, an equally good model passes with 53% chance only; about 18,838 are needed"),
+        (10_000, "0.005", True, True, "too few, an equally good model passes in 53% of the cases only; about 18,838 are needed"),
         (
             1000,
             "auto",
             True,
             True,
-            "margin 1 points (auto): too few, an equally good model passes with 25% chance only; about 4,710 are needed",
+            "margin 1 points (auto): too few, an equally good model passes in 25% of the cases only; about 4,710 are needed",
         ),
         (1000, "auto", False, True, "about 6,280 are needed"),  # 7.849 * 0.08 / 0.01^2
         (10_000, "0.0", True, True, "no number of images is enough for a margin of 0"),

@@ -189,7 +189,7 @@ def test_a_run_is_named_by_what_differs_from_the_one_before(tracker: FakeTracker
     assert [run.name for run in tracker.runs] == [
         "flowers resnet",
         "flowers resnet",
-        "flowers resnet: seed 2, train.learning_rate 0.1",
-        "flowers resnet: seed 1, augment.shear_degrees 9.0, augment.zoom_fraction 0.3, 3 more",
-        "flowers resnet: other images",
+        "seed 2, train.learning_rate 0.1 (flowers resnet)",
+        "seed 1, augment.shear_degrees 9.0, augment.zoom_fraction 0.3, 3 more (flowers resnet)",
+        "other images (flowers resnet)",
     ]

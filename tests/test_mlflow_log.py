@@ -241,7 +241,7 @@ def test_a_model_of_any_name_is_found_and_promoted(root: Path, log: MlflowLog, n
     run.set_tags({"model_id": model.model_id})
 
     version = log.register(name, run, {"model_sha256": "abc", "said": name})
-    log.promote(version, {})
+    log.set_alias(name, "champion", version.version)
 
     found, registered = log.find_version(name, {"model_sha256": "abc", "said": name}), log.registered(name)
     assert found is not None

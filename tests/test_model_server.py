@@ -131,7 +131,14 @@ def test_an_image_may_be_the_body(client: TestClient, expected: list[str], kind:
 def test_the_files_of_a_form_are_images(client: TestClient, expected: list[str]) -> None:
     files = [("pictures", (f"{number}.png", picture, "image/png")) for number, picture in enumerate(PICTURES)]
 
-    assert labels(client.post("/predict", files=files, data={"other": "field"})) == expected
+    assert labels(client.post("/predict", files=files)) == expected
+
+
+def test_a_form_with_a_text_in_place_of_a_file_is_refused(client: TestClient) -> None:
+    response = client.post("/predict", files=[("a", ("a.png", PICTURES[0]))], data={"b": "b.png"})
+
+    assert response.status_code == 400
+    assert line(response).startswith("The part b of the form is text, not a file.")
 
 
 def test_an_answer_has_what_the_registered_model_gives_and_the_version(client: TestClient, champion: Classifier) -> None:
@@ -143,7 +150,7 @@ def test_an_answer_has_what_the_registered_model_gives_and_the_version(client: T
     assert answer["probability"] == pytest.approx(expected.probability, abs=1e-6)
     assert list(answer["probabilities"]) == ["rows", "A/b"]
     assert list(answer["probabilities"].values()) == pytest.approx(expected.probabilities.tolist(), abs=1e-6)
-    assert answer["note"] == ""
+    assert (answer["note"], answer["decision"], answer["one_of"]) == ("", expected.decision, list(expected.one_of))
 
 
 @pytest.mark.parametrize(

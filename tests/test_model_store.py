@@ -115,7 +115,7 @@ def register_champion(root: Path, models: Path, seed: str = "1") -> Path:
     log = MlflowLog.connect(Paths(root))
     run = log.start_run("run", {"kind": "pipeline"})
     log.log_model(run, [models / seed / "model.keras", models / seed / "spec.json"])
-    log.promote(log.register(NAME, run, {"model_sha256": seed}), {"champion": seed})
+    log.set_alias(NAME, "champion", log.register(NAME, run, {"model_sha256": seed}).version)
     run.finish()
     return root
 

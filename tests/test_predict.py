@@ -17,21 +17,26 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.certainty.calibrated_run import CALIBRATION_TAG
+from pipeline.certainty.calibration import Calibration
+from pipeline.conversion.record import ONNX_TAG
 from pipeline.errors import ConfigError, SourceError, TrackingError
 from pipeline.files import sha256_file, write_bytes, write_json
 from pipeline.images.decoding import encode_png
 from pipeline.models.network import to_bytes
 from pipeline.paths import Paths
+from pipeline.predicting.commands import run_predict
 from pipeline.serving import load
-from pipeline.serving.commands import run_predict
 from pipeline.tracking.mlflow_log import MlflowLog
+from pipeline.tracking.run_log import ModelVersion
 from pipeline.travelling_code import PREFIX, pack_code
-from tests.registered_model import NAME, SPEC, project_with_champion
+from tests.registered_model import NAME, REPORT, SPEC
 from tests.test_fit import configure, fit, shapes
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parent.parent
+NOTHING_SURE = Calibration(SPEC["class_names"], 2.0, max_error=0.1, coverage=0.9, least_probabilities=[0.0, 0.0]).as_json()  # type: ignore[arg-type]
 FOREIGN = """
 import sys, json, warnings
 warnings.filterwarnings("ignore")
@@ -43,6 +48,46 @@ print(json.dumps(answer.to_dict("list")))
 """
 
 
+def register(log: MlflowLog, paths: Paths, calibration: dict[str, object]) -> ModelVersion:
+    """What `register` does with this calibration: the new version, with a run of its own."""
+    files = [
+        paths.stage("train") / "model.keras",
+        paths.stage("preprocess") / "spec.json",
+        paths.stage("evaluate") / "calibration.json",
+    ]
+    digests = {"model_sha256": sha256_file(files[0]), "spec_sha256": sha256_file(files[1])}
+    write_json(files[2], calibration | {"fitted_on": {"model_sha256": digests["model_sha256"]}})
+    run = log.start_run("run", {"kind": "pipeline", "model_sha256": digests["model_sha256"]})
+    log.log_model(run, files[:2])  # as `train` does
+    log.log_model(run, files)
+    run.finish()
+    return log.register(NAME, run, digests | {CALIBRATION_TAG: sha256_file(files[2]), ONNX_TAG: run.tags[ONNX_TAG]})
+
+
+def project(root: Path, model_bytes: bytes) -> tuple[Paths, MlflowLog]:
+    """A project whose stages before `evaluate` have run, and its registry, which is empty."""
+    root.mkdir(exist_ok=True)
+    for file in ("params.yaml", "dvc.yaml"):
+        (root / file).write_bytes((ROOT / file).read_bytes())
+    paths = Paths(root)
+    write_bytes(paths.stage("train") / "model.keras", model_bytes)
+    write_json(paths.stage("preprocess") / "spec.json", SPEC)
+    write_json(paths.stage("ingest") / "report.json", REPORT)
+    (paths.stage("preprocess") / "train").mkdir()
+    np.save(paths.stage("preprocess") / "train" / "images.npy", shapes()[0])
+    return paths, MlflowLog.connect(paths)
+
+
+def logged_files(paths: Paths, version: str = "1") -> Path:
+    """The folder with the files of a version."""
+    tracker = MlflowLog.connect(paths)
+    found = tracker.version(NAME, version)
+    assert found is not None
+    run = tracker.read_run(found.run_id)
+    assert run is not None
+    return paths.mlruns / "artifacts" / "models" / run.tags["model_id"] / "artifacts"
+
+
 @pytest.fixture(scope="module")
 def model_bytes() -> bytes:
     return to_bytes(fit(configure(), *shapes()).keep())
@@ -50,8 +95,13 @@ def model_bytes() -> bytes:
 
 @pytest.fixture(scope="module")
 def registered(empty_store: Path, model_bytes: bytes, tmp_path_factory: pytest.TempPathFactory) -> Paths:
-    """A project with the champion 1."""
-    return project_with_champion(tmp_path_factory.mktemp("a prøject"), model_bytes)
+    """A project with the champion 1, which is sure of all, and version 2, the same network, which is sure of nothing."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
+        paths, log = project(tmp_path_factory.mktemp("a prøject"), model_bytes)
+        log.set_alias(NAME, "champion", register(log, paths, NOTHING_SURE | {"sure_from": 0.0}).version)
+        register(log, paths, NOTHING_SURE)
+    return paths
 
 
 @pytest.fixture
@@ -146,7 +196,27 @@ def test_json_parquet_and_csv_say_the_same(predict: Predict, pictures: Path, reg
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     assert pq.read_table("labels.parquet").to_pylist() == lines
-    assert [{name: f"{value:.6f}" if name == "probability" else value for name, value in line.items()} for line in lines] == rows
+    in_csv = {"probability": "{:.6f}".format, "one_of": json.dumps}
+    assert [{name: in_csv.get(name, str)(value) for name, value in line.items()} for line in lines] == rows
+    assert {row["decision"] for row in rows} == {"sure"}
+    assert {tuple(sorted(json.loads(row["one_of"]))) for row in rows} == {("A/b", "rows")}
+    assert all(json.loads(row["one_of"])[0] == row["label"] for row in rows)
+
+
+def test_an_unsure_answer_has_its_label_and_its_candidates_and_is_copied_into_no_class(
+    predict: Predict, pictures: Path, registered: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, sure = predict("photos", model="2", copy_to="sorted"), predict("photos")
+
+    assert [(row["label"], row["probability"]) for row in rows] == [(row["label"], row["probability"]) for row in sure]
+    assert {row["decision"] for row in rows} == {"unsure"}
+    assert {file.parent.name for file in Path("sorted").rglob("*.png")} == {"%unsure"}
+    candidates = json.loads(rows[0]["one_of"])
+    assert candidates[0] == rows[0]["label"]
+    assert load("2", project=registered.root).predict("photos/a.png")[0].one_of == candidates
+    options = {"csv": False, "jsonl": False, "parquet": None, "copy_to": None, "strict": False}
+    run_predict(SimpleNamespace(images=["photos/a.png"], model="2", **options), registered)  # type: ignore[arg-type]
+    assert capsys.readouterr().out.splitlines()[1].endswith(f"  unsure; one of: {', '.join(candidates)}")
 
 
 def test_the_table_is_aligned_and_has_the_notes_and_the_reasons(
@@ -236,7 +306,7 @@ def test_a_model_is_named_by_version_alias_run_or_file(predict: Predict, picture
     version = tracker.version(NAME, "1")
     assert version is not None
     file = registered.stage("train") / "model.keras"
-    (logged,) = (registered.mlruns / "artifacts" / "models").rglob("model.keras")
+    logged = next((registered.mlruns / "artifacts" / "models").rglob("calibration.json")).with_name("model.keras")
     expected = [row["probability"] for row in predict("photos")]
 
     for reference in ("1", "champion", f"{NAME}@champion", version.run_id, str(file), str(logged)):
@@ -245,6 +315,16 @@ def test_a_model_is_named_by_version_alias_run_or_file(predict: Predict, picture
     for wrong in ("7", "challenger", "gone.keras", "0" * 32):
         with pytest.raises(ConfigError, match=r"^[^\n]+$"):
             predict("photos", model=wrong)
+
+
+def test_a_file_beside_the_calibration_of_another_model_is_refused(registered: Paths, pictures: Path) -> None:
+    folder = pictures.parent / "copied"
+    for name in ("model.keras", "spec.json"):
+        write_bytes(folder / name, (logged_files(registered) / "data" / "model" / name).read_bytes())
+    write_json(folder / "calibration.json", NOTHING_SURE | {"fitted_on": {"model_sha256": "of another"}})
+
+    with pytest.raises(ConfigError, match=r"^--model .*copied/model.keras: calibration.json beside it is of another model"):
+        load(folder / "model.keras", project=registered.root)
 
 
 def test_python_gives_one_answer_for_paths_bytes_and_arrays(registered: Paths, pictures: Path) -> None:
@@ -295,6 +375,8 @@ def test_mlflow_gives_the_same_numbers_beside_a_module_called_pipeline(registere
     ours = load(project=registered.root).predict(files)
     assert answer["label"] == [one.label for one in ours]
     assert answer["note"] == ["", "", ""]
+    assert answer["decision"] == ["sure"] * 3
+    assert answer["one_of"] == [one.one_of for one in ours]
     found = [[row[name] for name in SPEC["class_names"]] for row in answer["probabilities"]]  # type: ignore[attr-defined]
     assert np.allclose(found, [one.probabilities for one in ours], rtol=0, atol=1e-6)
 
@@ -321,7 +403,7 @@ def test_load_works_beside_a_module_called_pipeline(registered: Paths, pictures:
 
 def test_each_version_runs_its_own_code_in_one_process(registered: Paths, pictures: Path, tmp_path: Path) -> None:
     """The second is one of before the code had a name of its own, and sees every picture black."""
-    (logged,) = (registered.mlruns / "artifacts" / "models").glob("*/artifacts")
+    logged = logged_files(registered)
     older = tmp_path / "older"
     write_bytes(older / "data" / "model" / "model.keras", (logged / "data" / "model" / "model.keras").read_bytes())
     write_json(older / "data" / "model" / "spec.json", SPEC)
@@ -359,11 +441,43 @@ def test_the_travelling_code_needs_nothing_else_of_this_package_and_loads_no_ten
 
 
 def test_files_that_were_changed_are_not_used(registered: Paths, pictures: Path) -> None:
-    (logged,) = (registered.mlruns / "artifacts" / "models").rglob("model.keras")
-    kept = logged.read_bytes()
-    logged.write_bytes(kept + b" ")
-    try:
-        with pytest.raises(TrackingError, match=r"^shapes version 1 cannot be used: its model.keras has the sha256 [^\n]+$"):
-            load(project=registered.root)
-    finally:
-        logged.write_bytes(kept)
+    for name in ("model.keras", "spec.json", "calibration.json"):
+        file = logged_files(registered) / "data" / "model" / name
+        kept = file.read_bytes()
+        file.write_bytes(kept + b" ")
+        try:
+            with pytest.raises(TrackingError, match=rf"^shapes version 1 cannot be used: its {name} has the sha256 [^\n]+$"):
+                load(project=registered.root)
+        finally:
+            file.write_bytes(kept)
+
+
+def test_a_class_added_later_never_changes_the_meaning_of_an_old_versions_outputs(
+    empty_store: Path, model_bytes: bytes, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The new class comes first in alphabetical order, so every class gets another number."""
+    paths, log = project(tmp_path / "grown", model_bytes)
+    register(log, paths, NOTHING_SURE | {"sure_from": 0.7})
+    options = {"model": "1", "csv": False, "jsonl": True, "parquet": None, "copy_to": None, "strict": False}
+    run_predict(SimpleNamespace(images=["photos"], **options), paths)  # type: ignore[arg-type]
+    before = capsys.readouterr().out
+
+    names = ["A/a", "A/b", "rows"]
+    write_json(paths.stage("preprocess") / "spec.json", SPEC | {"class_names": names})
+    write_bytes(paths.stage("train") / "model.keras", network_of(len(names)))
+    grown = Calibration(names, 0.5, max_error=0.2, sure_from=0.0, coverage=0.9, least_probabilities=[0.9, 0.9, 0.9])
+    log.set_alias(NAME, "champion", register(log, paths, grown.as_json()).version)
+
+    run_predict(SimpleNamespace(images=["photos"], **options), paths)  # type: ignore[arg-type]
+    assert capsys.readouterr().out == before
+    assert set(load("2", project=paths.root).class_names) == set(names)
+    assert {name for line in before.splitlines() for name in json.loads(line)["one_of"]} == {"rows", "A/b"}
+
+
+def network_of(classes: int) -> bytes:
+    """A network with so many classes."""
+    import keras
+
+    images = keras.Input((8, 8, 1), dtype="uint8")
+    flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images))
+    return to_bytes(keras.Model(images, keras.layers.Dense(classes, activation="softmax")(flat)))

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.certainty.calibrated_run import CALIBRATION_TAG
 from pipeline.errors import TrackingError
 from pipeline.evaluation.paired import tango_interval
 from pipeline.judging.sentences import interval
@@ -83,6 +84,17 @@ def model(
     return step
 
 
+def calibrated(calibration: str, config: Config = CONFIG) -> Step:
+    """Run the stage on the model NEW with another calibration."""
+
+    def step(workspace: Workspace) -> tuple[str, str, str]:
+        paths = write_finished_stages(workspace.root, 9, "new", times=TIMES, calibration=calibration)
+        report = register.run(config, paths, workspace.tracker)
+        return str(report["version"]), str(report["promoted"]), str(report["because"])
+
+    return step
+
+
 def set_alias(version: int) -> Step:
     def step(workspace: Workspace) -> tuple[str, str, str]:
         workspace.tracker.champions["flowers"] = workspace.tracker.versions[version - 1]
@@ -126,21 +138,22 @@ def against(accuracy: str, gained: int, lost: int, verdict: str) -> str:
 
 
 FIRST = "accuracy 0.9000; there was no champion before"
-REMOVED = "; but the alias champion was removed by hand and stays removed"
-SET_ELSEWHERE = "; but the alias champion was set on another version by hand and stays there"
-SET_HERE = "the alias was set on this version by hand; decision of the gate: "
+REMOVED = "; but a person has removed the alias champion, and it stays removed"
+SET_ELSEWHERE = "; but a person has set the alias champion on another version, where it stays"
+SET_HERE = "a person has set the alias on this version; decision of the gate: "
 WORSE = against("0.8000", 0, 1, "worse (margin 1.0 pt)") + "; worse by more than register.max_class_drop 0.05 at b (0.8000 to 0.6000)"
 SAME = "not worse (margin 0.38 pt)"  # z^2 / (1000 + z^2) = 0.0038
 STAYS = "The champion stays: `pipeline promote 2 --reason …` promotes it all the same"
 WAITS = (
-    "accuracy 0.9000; it passes, but the alias champion or the version that had it was removed by hand. "
-    "Set the alias to have a champion again"
+    "accuracy 0.9000; it passes, but a person has removed the alias champion, or the version that had it. "
+    "`pipeline promote 2 --reason …` sets it again"
 )
 NO_FOX = (
     "accuracy 1.0000, but the champion knows fox, which this model does not. If the removal is intended, confirm it in ingest.removed_classes "
-    "or set the alias champion by hand; if this is another data set, set another register.model_name"
+    "or run `pipeline promote 2 --reason …`; if this is another data set, set another register.model_name"
 )
 GUESSES = "accuracy 0.4000; it is already the champion, though no better than always predicting the most common class, a (0.5000)"
+RECALIBRATED = "it is the network of version 1, the champion, with another calibration"
 OLD, NEW, FOX = model(8, "old"), model(9, "new"), model(8, "old", classes=("a", "b", "fox"))
 
 
@@ -267,8 +280,11 @@ def test_a_version_has_its_provenance_and_a_description_for_people(workspace: Wo
     (version,), (run, *_) = workspace.tracker.versions, workspace.tracker.runs
     assert (version.tags["data_digest"], json.loads(version.tags["class_names"])) == ("d1", ["a", "b"])
     text = workspace.tracker.descriptions["1"]
-    assert text.startswith("**Promoted to champion:** accuracy 0.9000; there was no champion before.\n")
-    assert "test accuracy **0.9000**, 95 % interval 0.5000 to 1.0000, on 1,000 images" in text
+    assert text.startswith(
+        "Promoted to champion: accuracy 0.9000; there was no champion before\n\n| test accuracy on 1,000 images | cross-v"
+    )
+    assert "| **0.9000** [0.5000, 1.0000] | 0.9000 ± 0.0100 |" in text
+    assert "flips" not in text
     assert run.page in text
     assert run.description == text
     assert "flowers: a, b" in workspace.tracker.descriptions["flowers"]
@@ -352,14 +368,63 @@ def test_a_network_that_answers_with_other_class_names_is_another_version(worksp
     assert [dog(workspace)[0], typo(workspace)[0], len(workspace.tracker.versions)] == ["2", "1", 2]
 
 
-def test_a_version_that_an_older_project_registered_without_class_names_is_found(workspace: Workspace) -> None:
+def test_a_version_that_an_older_project_registered_without_calibration_gets_one_in_a_new_version(workspace: Workspace) -> None:
     NEW(workspace)
     (version,) = workspace.tracker.versions
-    workspace.tracker.versions = [replace(version, tags={key: tag for key, tag in version.tags.items() if key != "class_names"})]
+    old = replace(version, tags={key: tag for key, tag in version.tags.items() if key not in ("class_names", CALIBRATION_TAG)})
+    workspace.tracker.versions = [old]
+    workspace.tracker.champions = {"flowers": old}
+    workspace.tracker.runs[0].tags.pop(CALIBRATION_TAG)
 
+    assert NEW(workspace) == ("2", "true", "accuracy 0.9000; it is the network of version 1, the champion, with a calibration")
+
+    assert workspace.champion == "2"
+    first, second = workspace.tracker.versions
+    assert first == old
+    assert first.run_id != second.run_id
+
+
+def test_another_calibration_of_the_champion_takes_its_place_and_leaves_it_as_it_was(workspace: Workspace) -> None:
+    """Even where a model has to be better: the labels are the same. The files of the first version stay those of its run."""
     NEW(workspace)
+    files = dict(workspace.tracker.runs[0].files)
 
-    assert [json.loads(known.tags.get("class_names", "[]")) for known in workspace.tracker.versions] == [[]]
+    assert calibrated("other", ONLY_BETTER)(workspace) == ("2", "true", "accuracy 0.9000; " + RECALIBRATED)
+
+    first, second = workspace.tracker.versions
+    assert first.tags[CALIBRATION_TAG] != second.tags[CALIBRATION_TAG]
+    assert json.loads(second.tags["decision"])["judged"] == 1
+    assert workspace.tracker.runs[0].files == files
+    assert [run.files["model/calibration.json"] for run in workspace.tracker.runs if run.parent is None] == [
+        files["model/calibration.json"],
+        b"other",
+    ]
+    assert calibrated("other")(workspace)[0] == "2"
+    assert NEW(workspace)[:2] == ("1", "true")  # the parameter is set back
+    assert (workspace.champion, len(workspace.tracker.versions)) == ("1", 2)
+
+
+def test_another_calibration_does_not_bring_back_what_a_person_has_rolled_back(workspace: Workspace) -> None:
+    OLD(workspace)
+    NEW(workspace)
+    move(workspace.tracker, workspace.tracker.versions[0], "champion", action="rollback", why="bad labels")
+
+    version, promoted, because = calibrated("other")(workspace)
+
+    assert (version, promoted, workspace.champion) == ("3", "false", "1")
+    assert because == (
+        "accuracy 0.9000; it is the network of version 2, from which a person took the alias champion, with another calibration. "
+        "`pipeline promote 3 --reason …` promotes it all the same"
+    )
+
+
+def test_an_experiment_with_another_calibration_moves_no_alias(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    NEW(workspace)
+    monkeypatch.setenv("DVC_EXP_NAME", "hot-cat")
+
+    said = f"accuracy 0.9000; {RECALIBRATED}; it passes, but an experiment does not move the alias"
+    assert calibrated("other")(workspace) == ("2", "false", said)
+    assert workspace.champion == "1"
 
 
 class Anchored:
@@ -436,7 +501,8 @@ def test_the_decision_has_all_that_it_rests_on(workspace: Workspace) -> None:
     assert decision["margin"] == pytest.approx((7.849 * 0.01 / 1000) ** 0.5, abs=1e-5)
     assert decision["power"] == pytest.approx(0.8, abs=1e-3)
     text = workspace.tracker.descriptions["2"]
-    assert "| right → wrong | 0 |\n| wrong → right | 10 |\n| wrong → other wrong | 0 |" in text
+    assert "| right → wrong | wrong → right | wrong → other wrong |" in text
+    assert " | 0 | 10 | 0 |\n" in text
     assert "these test images have judged 2 models, this one included" in text
     (run,) = [run for run in workspace.tracker.runs if run.tags.get("verdict") == written["sentence"]]
     assert run.last("vs_champion") == 0.01
@@ -586,3 +652,52 @@ def test_an_empty_registry_is_said_where_an_earlier_run_left_a_champion(workspac
     NEW(workspace)
 
     assert "has no model flowers, but data/register/decision.json in git names a champion" in capsys.readouterr().err
+
+
+def test_a_model_is_compared_with_the_champion_that_somebody_else_has_registered_meanwhile(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 2 is better than version 1; while it is started, version 3, which is better still, becomes the champion."""
+    OLD(workspace)
+    started = workspace.tracker.answer
+
+    def while_it_is_started(version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
+        monkeypatch.undo()
+        other = workspace.tracker.register("flowers", workspace.tracker.runs[0], {"model_sha256": "other", "class_names": '["a", "b"]'})
+        predicts(3, "aaaaabbbbb")(workspace)
+        move(workspace.tracker, other, "champion", action="gate", why="better")
+        return started(version, images)
+
+    monkeypatch.setattr(workspace.tracker, "answer", while_it_is_started)
+
+    version, promoted, because = NEW(workspace)
+
+    assert (version, promoted, workspace.champion) == ("2", "false", "3")
+    assert (
+        because
+        == against("0.9000", 0, 1, "worse (margin 1.0 pt)") + "; worse by more than register.max_class_drop 0.05 at b (1.0000 to 0.8000)"
+    )
+    assert len(workspace.tracker.versions) == 3
+    registered = workspace.tracker.registered("flowers")
+    assert registered is not None
+    assert [line.target for line in read_history(registered.tags).lines if line.alias == "champion"] == ["1", "3"]
+
+
+def test_a_champion_that_never_stands_still_is_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    OLD(workspace)
+    monkeypatch.setattr(register, "carry_out", lambda *_: False)
+
+    with pytest.raises(TrackingError, match="The champion of flowers changed 5 times while this model was compared with it"):
+        NEW(workspace)
+
+
+def test_the_decision_its_interval_and_the_changed_images_stand_first_in_the_description(workspace: Workspace) -> None:
+    """Of 1,000 images the new model gets 100 right that the champion got wrong; MLflow shows the first lines only."""
+    OLD(workspace)
+    NEW(workspace)
+
+    first, _, header, _, numbers, *_ = workspace.tracker.descriptions["2"].splitlines()
+
+    assert first.startswith(r"Promoted to champion: v2 vs champion v1: +10.00 pt \[+8.29, +12.02\] on 1,000 images")
+    assert header == "| test accuracy on 1,000 images | cross-validation | right → wrong | wrong → right | wrong → other wrong |"
+    assert numbers == "| **0.9000** [0.5000, 1.0000] | 0.9000 ± 0.0100 | 0 | 100 | 0 |"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dataset.shards import read_encoded_images
+from pipeline.certainty.calibrated_run import CALIBRATION_TAG
 from pipeline.errors import TrackingError
 from pipeline.registry.samples import SAMPLES_TAG, _chosen, keep_samples
 from pipeline.registry.servable import SPEC_TAG, check_servable
@@ -15,6 +15,7 @@ from pipeline.tracking.run_log import ModelVersion
 from tests.fakes import FakeTracker
 from tests.finished_stages import write_finished_stages, write_test_images
 
+CALIBRATION = b"{}"
 SPEC = json.dumps({"width": 8, "height": 6, "class_names": ["a", "b"]}).encode()
 Damage = Callable[[FakeTracker], None]
 
@@ -35,10 +36,21 @@ def registered(root: Path, *, samples: bool = True) -> FakeTracker:
     run = tracker.start_run("run", {})
     paths = write_finished_stages(root, hits=5)
     write_test_images(paths)
-    kept = keep_samples(run, paths, read_encoded_images(paths.stage("ingest"), "test")) if samples else {}
-    tags = {"model_sha256": sha256(b"weights"), SPEC_TAG: sha256(SPEC), "class_names": '["a", "b"]', **kept}
+    kept = keep_samples(run, paths, lambda rows: [str(row + 1).encode() for row in rows]) if samples else {}
+    tags = {
+        "model_sha256": sha256(b"weights"),
+        SPEC_TAG: sha256(SPEC),
+        CALIBRATION_TAG: sha256(CALIBRATION),
+        "class_names": '["a", "b"]',
+        **kept,
+    }
     tracker.versions = [ModelVersion("pets", "1", tags, run_id=run.id)]
-    tracker.files["1"] = {"data/model/model.keras": b"weights", "data/model/spec.json": SPEC, "code/pipeline/spec.json": b"{}"}
+    tracker.files["1"] = {
+        "data/model/model.keras": b"weights",
+        "data/model/spec.json": SPEC,
+        "data/model/calibration.json": CALIBRATION,
+        "code/pipeline/spec.json": b"{}",
+    }
     tracker.answers["1"] = answer
     return tracker
 
@@ -83,6 +95,10 @@ def change_spec(tracker: FakeTracker) -> None:
     tracker.files["1"]["data/model/spec.json"] = SPEC + b" "
 
 
+def change_calibration(tracker: FakeTracker) -> None:
+    tracker.files["1"]["data/model/calibration.json"] = b"{} "
+
+
 def lose_model(tracker: FakeTracker) -> None:
     del tracker.files["1"]["data/model/model.keras"]
 
@@ -104,6 +120,7 @@ def change_samples(tracker: FakeTracker) -> None:
     [
         (change_model, r"its model.keras has the sha256 d9298a10d1b0…, but .* was registered: the file was changed"),
         (change_spec, r"its spec.json has the sha256 .*the file was changed"),
+        (change_calibration, r"its calibration.json has the sha256 .*the file was changed"),
         (lose_model, "its files have no model.keras, expected one"),
         (lose_all, "its files are gone"),
         (cannot_load, "pets version 1 cannot be loaded"),
@@ -136,8 +153,11 @@ def test_samples_that_are_gone_are_said(tracker: FakeTracker, capsys: pytest.Cap
     assert "no sample images are kept" in capsys.readouterr().err
 
 
-def test_predictions_of_other_images_are_no_samples(tmp_path: Path) -> None:
-    paths = write_finished_stages(tmp_path)
+def test_a_registry_that_fails_says_nothing_about_the_version(tracker: FakeTracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> Path:
+        raise TrackingError("MLflow's tracking server failed: it answered with status 503.")
 
-    with pytest.raises(TrackingError, match=r"predictions for 10 test images, data/ingest has 1\. `dvc repro`"):
-        keep_samples(FakeTracker().start_run("run", {}), paths, [[(b"1", "a")]])
+    monkeypatch.setattr(tracker, "fetch", fails)
+
+    with pytest.raises(TrackingError, match=r"^MLflow's tracking server failed: it answered with status 503\.$"):
+        check(tracker)

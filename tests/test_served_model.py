@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import SourceError
+from pipeline.certainty.calibration import Calibration
+from pipeline.errors import ConfigError, SourceError
 from pipeline.files import write_bytes, write_json
 from pipeline.images.decoding import ImageSpec, encode_png, encoded_to_input
 from pipeline.models.network import to_bytes
@@ -66,6 +67,42 @@ def test_something_that_is_no_image_is_an_error_with_its_row(folder: Path, wrong
 def test_another_column_is_an_error(folder: Path) -> None:
     with pytest.raises(SourceError, match="expected a column named image, found picture"):
         load(folder).predict(pd.DataFrame({"picture": [b""]}))
+
+
+def test_the_calibration_beside_the_model_is_applied_and_one_of_other_classes_refused(folder: Path, pictures: list[np.ndarray]) -> None:
+    """At T = 2 the odds of two classes become their square roots."""
+    plain = load(folder).predict(pictures)
+    write_json(folder / "calibration.json", Calibration(["rows", "columns"], 2.0, max_error=0.1).as_json())
+
+    found = load(folder).predict(pictures)
+
+    assert found["label"].tolist() == plain["label"].tolist()
+    assert found["decision"].tolist() == ["unsure"] * 3
+    odds = [p["rows"] / p["columns"] for p in plain["probabilities"]]
+    assert [p["rows"] / p["columns"] for p in found["probabilities"]] == pytest.approx([ratio**0.5 for ratio in odds], rel=1e-4)
+    write_json(folder / "calibration.json", Calibration(["rows", "columns", "dots"]).as_json())
+    with pytest.raises(ConfigError, match="of a model with other classes"):
+        load(folder)
+    (folder / "calibration.json").unlink()
+
+
+def test_no_answer_to_an_image_unlike_the_training_images_is_sure(folder: Path) -> None:
+    write_json(folder / "calibration.json", Calibration(["rows", "columns"], max_error=0.1, sure_from=0.0).as_json())
+    write_json(folder / "training_images.json", {"sizes_px": {"width": [8, 8, 12], "height": [8, 8, 10]}, "modes": {"L": 40}})
+    pictures = [encode_png(np.zeros((side, side), np.uint8)) for side in (8, 80)]
+
+    answer = load(folder).predict(pictures)
+
+    assert [bool(note) for note in answer["note"]] == [False, True]
+    assert answer["decision"].tolist() == ["sure", "unsure"]
+    (folder / "calibration.json").unlink()
+    (folder / "training_images.json").unlink()
+
+
+def test_without_a_calibration_nothing_is_said_of_how_sure_an_answer_is(folder: Path, pictures: list[np.ndarray]) -> None:
+    answer = load(folder).predict(pictures)
+
+    assert (answer["decision"].tolist(), answer["one_of"].tolist()) == ([""] * 3, [[]] * 3)
 
 
 def test_no_images_give_no_rows(folder: Path) -> None:

@@ -80,6 +80,7 @@ def test_everything_that_was_recorded_is_on_the_page(paths: Paths) -> None:
     assert page.startswith("flowers version 1: champion, anchor\n")
     for fact in (
         tracker.versions[0].tags["model_sha256"],
+        tracker.versions[0].tags["calibration_sha256"],
         "promoted: accuracy 0.9000; there was no champion before",
         f"{CONFIG.ingest.source}, 70 images",
         "aaaa.dir",

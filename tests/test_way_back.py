@@ -1,5 +1,6 @@
 """`pipeline promote` and `rollback`: what they do, what they say, and that a wrong word is one line with what exists."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from pipeline.paths import Paths
 from pipeline.pedigree.history_page import as_text, as_values, verdict
 from pipeline.pedigree.references import find_model_version
 from pipeline.pedigree.way_back import promote, rollback
-from pipeline.registry.history import read_history
+from pipeline.registry.history import HEAD_TAG, read_history
 from pipeline.registry.moves import move
 from pipeline.tracking.run_log import ModelVersion
 from tests.fakes import FakeTracker
@@ -76,6 +77,30 @@ def test_a_promotion_moves_the_anchor_if_asked_to(tracker: FakeTracker, paths: P
     assert aliases(tracker)["anchor"] == "4"
 
 
+def test_a_promotion_of_both_aliases_that_failed_at_its_last_call_is_ended_without_a_second_line(
+    tracker: FakeTracker, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag_model = tracker.tag_model
+
+    def fails_at_the_end(name: str, tags: Mapping[str, str]) -> None:
+        if HEAD_TAG in tags and aliases(tracker).get("anchor") == "4":
+            raise TrackingError("status 503")
+        tag_model(name, tags)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(tracker, "tag_model", fails_at_the_end)
+        with pytest.raises(TrackingError, match="status 503"):
+            promote(tracker, paths, "4", "agreed", anchor=True)
+
+    promote(tracker, paths, "4", "agreed", anchor=True)
+
+    registered = tracker.registered("pets")
+    assert registered is not None
+    history = read_history(registered.tags)
+    assert (history.faults, history.unfinished) == ((), [])
+    assert [(line.alias, line.origin, line.target) for line in history.lines[3:]] == [("champion", "3", "4"), ("anchor", None, "4")]
+
+
 def test_a_version_that_cannot_serve_gets_no_alias_and_no_line(tracker: FakeTracker, paths: Paths) -> None:
     del tracker.answers["4"]
     before = dict(tracker.model_tags["pets"])
@@ -120,7 +145,7 @@ def test_a_version_is_found_however_it_is_written(tracker: FakeTracker, paths: P
         ("chmpion", "", "pets has no alias 'chmpion'. Aliases: champion (version 3), previous (version 2). Versions: 1, 2, 3, 4."),
         ("cats/1", "", "has no model 'cats'. It has pets."),
         ("1", "cats", "has no model 'cats'. It has pets."),
-        ("pets/1", "cats", "pets/1 names the model 'pets', but --model is 'cats'. Leave one of them out."),
+        ("pets/1", "cats", "pets/1 names the model 'pets', but --name is 'cats'. Leave one of them out."),
     ],
 )
 def test_what_does_not_exist_is_answered_with_what_does(tracker: FakeTracker, paths: Paths, written: str, name: str, said: str) -> None:

@@ -3,13 +3,14 @@
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.client import device_lib  # TensorFlow's only way to ask for a GPU's memory
+from tensorflow.python.eager import context
 
 from pipeline.errors import DeviceError
 from pipeline.params.train import Device, Precision
@@ -24,13 +25,14 @@ class Compute:
     """`device`: its name, for people. `precision`: of the layers, float32, bfloat16 or float16.
 
     `replicas`: TensorFlow's names of the devices that share each step, if there are several. `memory_bytes`: of one device, if it has its own
-    memory. `towers`: number of parts of a batch that are processed in parallel.
+    memory: what was free at the start, so it is no part of what identifies the processors. `towers`: number of parts of a batch that are processed
+    in parallel.
     """
 
     device: str
     precision: str
     replicas: tuple[str, ...] = ()
-    memory_bytes: int = 0
+    memory_bytes: int = field(default=0, repr=False)
     towers: int = 1
 
     @property
@@ -56,7 +58,7 @@ def choose_compute(device: Device, precision: Precision, share: tuple[int, int] 
     """The device and precision to fit with; for `cpu`, GPUs are hidden from TensorFlow.
 
     share: (i, n) for the i-th of n processes that run at a time on this machine: it gets an n-th of the cores, and one GPU. Must be called before
-    TensorFlow is used. Raises DeviceError for `gpu` if TensorFlow sees none.
+    TensorFlow is used. Raises DeviceError for `gpu` if TensorFlow sees none, and for a GPU that cannot be used.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
@@ -103,8 +105,15 @@ def _use_threads(per_operation: int, operations: int) -> None:
 
 
 def _gpu_memory_bytes() -> int:
-    """Memory that TensorFlow may use of the smallest GPU."""
-    return min((device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"), default=0)
+    """Memory that TensorFlow may use of the smallest visible GPU. Listing the devices opens them: without TensorFlow's options it takes all memory."""
+    try:
+        devices = device_lib.list_local_devices(context.context().config)
+    except (RuntimeError, tf.errors.OpError) as error:
+        raise DeviceError(
+            f"TensorFlow cannot use the GPU: {str(error).splitlines()[0].rstrip('.')}. See `nvidia-smi` for processes that use its memory, "
+            "or set train.device: cpu."
+        ) from None
+    return min((device.memory_limit for device in devices if device.device_type == "GPU"), default=0)
 
 
 def _cpu_precision() -> str:

@@ -86,6 +86,8 @@ class Trainer:
             raise FitError(
                 f"Out of memory with train.batch_size {plan.batch_size}. Set train.batch_size to {max(1, plan.batch_size // 2)}."
             ) from None
+        except tf.errors.UnimplementedError as error:
+            raise FitError(f"This network cannot be trained here: {_reason(error)} Set train.device: cpu, or another model.name.") from None
         bad = np.flatnonzero(~np.isfinite(sums[:, 0]))
         if len(bad):
             step, epoch = first_step + bad[0], first_step // plan.steps_per_epoch
@@ -194,6 +196,12 @@ def _split(batch: tf.Tensor, parts: int) -> list[tf.Tensor]:
     """A batch in parts whose sizes differ by at most one."""
     count = tf.shape(batch)[0]
     return [batch[i * count // parts : (i + 1) * count // parts] for i in range(parts)] if parts > 1 else [batch]
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """The line of TensorFlow's message that says what is not implemented."""
+    lines: list[str] = [line.strip() for line in error.message.splitlines()]
+    return next((line.partition("UNIMPLEMENTED:")[2].strip() for line in lines if "UNIMPLEMENTED:" in line), lines[0])
 
 
 def _hits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

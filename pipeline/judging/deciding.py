@@ -15,13 +15,14 @@ import numpy as np
 from pipeline.errors import TrackingError
 from pipeline.evaluation.comparison import Comparison, Pair, class_drops, compare, untested
 from pipeline.evaluation.counts import Score, count_hits
-from pipeline.files import read_json
+from pipeline.files import read_json, sha256_file
 from pipeline.judging.gate import confirm, judge
 from pipeline.judging.rivals import TestImages, answers_of
 from pipeline.judging.ruling import ClassChanges, Evidence, Ruling
+from pipeline.judging.same_network import Recalibrated, judge_recalibrated
 from pipeline.registry.alias import NO_ALIAS, champion_of, is_champion, is_removed
 from pipeline.registry.story import ANCHOR, CHAMPION
-from pipeline.registry.versions import known_classes
+from pipeline.registry.versions import in_tag, known_classes
 from pipeline.tracking.lineage import MODEL_TAG
 from pipeline.tracking.run_log import ModelVersion, Registered, Tracker
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline.paths import Paths
 
 DECIMALS = 6
+EXPERIMENT = "; it passes, but an experiment does not move the alias"
 MOVED_TAG = "moved_images"  # as in data/ingest/report.json: versions with the same value were trained and tested on the same sides
 Decision = dict[str, Any]
 
@@ -73,7 +75,13 @@ def decide(
     decision = _question(score, images, config)
     if is_champion(version, registered):
         return Decided({**decision, "promoted": True, "reason": confirm(score, config.register_)})
-    champion, number = champion_of(registered), anchor_number(version, registered)
+    champion = champion_of(registered)
+    if recalibrated := _recalibrated(version, registered, paths, tracker):
+        held_back = recalibrated.promoted and in_experiment()
+        reason = f"{_accuracy(score)}; {recalibrated.reason}{EXPERIMENT if held_back else ''}"
+        promoted = recalibrated.promoted and not held_back
+        return Decided({**decision, "promoted": promoted, "reason": reason, "recalibrated_beside": champion.version if champion else None})
+    number = anchor_number(version, registered)
     anchor = tracker.version(registered.name, number) if registered and number else None
     answers = _answers(CHAMPION, champion, images, paths, tracker) if champion else None
     anchor_answers = _answers(ANCHOR, anchor, images, paths, tracker) if anchor else None
@@ -91,10 +99,16 @@ def decide(
     if ruling.promoted and is_removed(registered):
         return Decided({**decision, "put_off": True, "promoted": False, "reason": f"{_accuracy(score)}; it passes, {NO_ALIAS}"}, answers)
     if ruling.promoted and in_experiment():
-        return Decided(
-            {**decision, "promoted": False, "reason": f"{reason}; it passes, but an experiment does not move the alias"}, answers
-        )
+        return Decided({**decision, "promoted": False, "reason": f"{reason}{EXPERIMENT}"}, answers)
     return Decided({**decision, "promoted": ruling.promoted, "reason": reason}, answers)
+
+
+def _recalibrated(version: ModelVersion | None, registered: Registered | None, paths: Paths, tracker: Tracker) -> Recalibrated | None:
+    if registered is None:
+        return None
+    class_names = in_tag(read_json(paths.stage("preprocess") / "spec.json")["class_names"])
+    digest = sha256_file(paths.stage("train") / "model.keras")
+    return judge_recalibrated(version, registered, tracker.all_versions(registered.name), digest, class_names)
 
 
 def _question(score: Score, images: TestImages, config: Config) -> Decision:

@@ -13,12 +13,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline.csv_text import csv_text
-from pipeline.dataset.shards import read_rows, shard_files
 from pipeline.errors import SourceError
 from pipeline.files import read_json, write_bytes, write_table
 from pipeline.images.decoding import MOST_PIXELS, decode
 from pipeline.images.thumbnails import thumbnail
-from pipeline.judging.rivals import TestImages, answers_table
+from pipeline.judging.rivals import TestImages, answers_table, read_encoded
 from pipeline.paths import Paths
 from pipeline.reports.flips_page import Flip, render_flips
 from pipeline.tracking.run_log import Run
@@ -75,12 +74,9 @@ def _spread(positions: np.ndarray) -> np.ndarray:
 def _pictures(paths: Paths, rows: np.ndarray) -> dict[int, bytes]:
     """A thumbnail of the images in some rows of data/ingest, as far as they can be decoded."""
     most_pixels = read_json(paths.stage("preprocess") / "spec.json").get("max_pixels", MOST_PIXELS)
-    shards = shard_files(paths.stage("ingest") / "images.parquet")
-    lengths = [pq.ParquetFile(shard).metadata.num_rows for shard in shards]
     pictures = {}
-    for row, content in read_rows(shards, lengths, rows.tolist(), "bytes").items():
+    for row, content in zip(rows.tolist(), read_encoded(paths, rows), strict=True):
         try:
-            assert isinstance(content, bytes)
             pictures[row] = thumbnail(decode(content, max_pixels=most_pixels, reduce_large_jpegs=True))
         except SourceError:
             continue  # the table has it all the same

@@ -72,7 +72,7 @@ def _judge(score: Score, evidence: Evidence, gate: Register) -> Ruling:
         return replace(
             kept,
             reason=f"{accuracy}, but the champion knows {_named(lost)}, which this model does not. If the removal is intended, confirm it in "
-            "ingest.removed_classes or set the alias champion by hand; if this is another data set, set another register.model_name",
+            "ingest.removed_classes or run `pipeline promote VERSION --reason …`; if this is another data set, set another register.model_name",
         )
     if not evidence.has_champion:
         return replace(kept, promoted=True, reason=f"{accuracy}; there was no champion before", moves_anchor=True)

@@ -5,7 +5,7 @@ The answers of a version to a set of test images are kept in `.checkpoints/predi
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.dataset.shards import read_encoded_images, read_index_batches
+from pipeline.dataset.shards import read_encoded_images, read_index_batches, read_rows, shard_files
 from pipeline.errors import StageError, StorageError, TrackingError
 from pipeline.files import write_table
 from pipeline.paths import Paths
@@ -70,6 +70,15 @@ def answers_of(version: ModelVersion, images: TestImages, paths: Paths, tracker:
     if file:
         keep_answers(file, images, predicted)
     return predicted
+
+
+def read_encoded(paths: Paths, rows: Iterable[int]) -> list[bytes]:
+    """The encoded images in some rows of data/ingest, in the order of `rows`; no shard is read that has none of them."""
+    wanted = [int(row) for row in rows]
+    shards = shard_files(paths.stage("ingest") / "images.parquet")
+    lengths = [pq.ParquetFile(shard).metadata.num_rows for shard in shards]
+    found = read_rows(shards, lengths, wanted, "bytes")
+    return [bytes(found[row]) for row in wanted]  # type: ignore[call-overload]
 
 
 def keep_own_answers(images: TestImages, model_sha256: str, class_names: str, paths: Paths) -> None:

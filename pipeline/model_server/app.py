@@ -19,7 +19,7 @@ from pipeline.model_server.current_model import CurrentModel
 from pipeline.model_server.metrics import Metrics
 from pipeline.model_server.request_images import BadRequestError, images_in
 from pipeline.model_server.shadow import Shadow
-from pipeline.serving.classifier import Classifier, Prediction
+from pipeline.serving.answering import Answering, Prediction
 
 LOG = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("page.html")
@@ -110,12 +110,14 @@ class ModelApp:
         return Response(self._metrics.text(), media_type=PROMETHEUS)
 
 
-def _values(classifier: Classifier, answers: Sequence[Prediction]) -> list[dict[str, Any]]:
+def _values(classifier: Answering, answers: Sequence[Prediction]) -> list[dict[str, Any]]:
     """The answers as the registered model gives them under MLflow."""
     return [
         {
             "label": answer.label,
             "probability": answer.probability,
+            "decision": answer.decision,
+            "one_of": list(answer.one_of),
             "probabilities": dict(zip(classifier.class_names, map(float, answer.probabilities), strict=True)),
             "note": answer.note,
         }

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from pipeline.errors import PipelineError
-from pipeline.serving.classifier import Classifier
+from pipeline.serving.answering import Answering
 
 LOG = logging.getLogger(__name__)
 
@@ -13,7 +13,7 @@ LOG = logging.getLogger(__name__)
 class CurrentModel:
     """A classifier, and the thread that follows the registry. `classifier` may be another object at each reading: read it once per request."""
 
-    def __init__(self, classifier: Classifier, load: Callable[[], Classifier], version: Callable[[], str], poll_seconds: float) -> None:
+    def __init__(self, classifier: Answering, load: Callable[[], Answering], version: Callable[[], str], poll_seconds: float) -> None:
         """load: the model as it is now in the registry. version: its number there, found without loading it."""
         self.classifier = classifier
         self.registry_errors = 0

@@ -49,10 +49,15 @@ async def _in_form(request: Request, most_bytes: int) -> list[Any]:
     _check_length(request, most_bytes, is_required=True)
     try:
         async with request.form(max_files=MOST_FILES) as form:
+            texts = [name for name, value in form.multi_items() if not isinstance(value, UploadFile)]
             images = [await value.read() for _, value in form.multi_items() if isinstance(value, UploadFile)]
     except (HTTPException, AssertionError, KeyError, ValueError) as error:
         reason = error.detail if isinstance(error, HTTPException) else str(error) or type(error).__name__
         raise BadRequestError(f"The form cannot be read: {reason.rstrip('.')}.") from None
+    if texts:
+        raise BadRequestError(
+            f"The part {texts[0]} of the form is text, not a file. Send each image as a file, with curl: -F {texts[0]}=@my.png."
+        )
     if not images:
         raise BadRequestError("The form has no file. Send each image as a file of the form.")
     return images
@@ -75,8 +80,8 @@ def in_json(body: bytes) -> list[Any]:
     """One value per image of a JSON text. Raises BadRequestError if it has none of the known forms."""
     try:
         content = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequestError(f"The body is not JSON: {error}.") from None
+    except (ValueError, RecursionError):
+        raise BadRequestError("The body is not JSON. Send an image as it is with its Content-Type, such as image/png.") from None
     if not isinstance(content, Mapping):
         raise BadRequestError(f"Expected {JSON_FORMS}.")
     known = {"dataframe_split": _of_split, "dataframe_records": _of_values, "instances": _of_values, "inputs": _of_inputs}

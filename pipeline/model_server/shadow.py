@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.serving.classifier import Classifier, Prediction
+from pipeline.serving.answering import Answering, Prediction
 
 LOG = logging.getLogger(__name__)
 MOST_WAITING = 64
@@ -19,7 +19,7 @@ DECIMALS = 6
 class Shadow:
     """Scores requests in a thread of its own. Requests that come faster than it can answer are skipped and counted: the champion never waits."""
 
-    def __init__(self, classifier: Classifier, file: Path) -> None:
+    def __init__(self, classifier: Answering, file: Path) -> None:
         """file: gets a line of JSON per image with another label. No image is kept, only its sha256."""
         self.classifier = classifier
         self.compared = self.disagreed = self.skipped = self.failed = 0

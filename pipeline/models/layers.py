@@ -69,11 +69,33 @@ class FusedBatchNormalization(keras.layers.Layer):  # type: ignore[misc]  # Kera
 
 
 class FrozenBatchNormalization(FusedBatchNormalization):
-    """Batch normalisation by the moving statistics, which do not change, during training too: for fine-tuning on few images."""
+    """Batch normalisation by the moving statistics, which do not change, during training too: for fine-tuning on few images.
+
+    The gradient is written out: TensorFlow's own has no deterministic kernel for GPUs. Inputs are float32.
+    """
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Inputs normalised by the moving statistics."""
-        return super().call(inputs, training=False)
+        weights = (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        return _normalize_by(inputs, *(tf.convert_to_tensor(weight.value) for weight in weights), epsilon=self.epsilon)
+
+
+def _normalize_by(inputs: Any, gamma: Any, beta: Any, mean: Any, variance: Any, *, epsilon: float) -> Any:
+    """Inputs float32 (N, H, W, C) normalised by these statistics, (C,), with gradients for inputs, gamma and beta."""
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow has no types
+    def normalized(x: Any, gamma: Any, beta: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any, Any]]]:
+        def gradient(upstream: Any) -> tuple[Any, Any, Any]:
+            inverse = tf.math.rsqrt(variance + epsilon)
+            of_gamma = tf.reduce_sum(upstream * (x - mean), axis=(0, 1, 2)) * inverse
+            return upstream * (gamma * inverse), of_gamma, tf.reduce_sum(upstream, axis=(0, 1, 2))
+
+        outputs, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=gamma, offset=beta, mean=mean, variance=variance, epsilon=epsilon, is_training=False
+        )
+        return outputs, gradient
+
+    return normalized(inputs, gamma, beta)
 
 
 class PointwiseConvolution(keras.layers.Conv2D):  # type: ignore[misc]  # Keras has no types

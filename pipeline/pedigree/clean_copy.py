@@ -10,6 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from dvc.config import Config
+from dvc.config_schema import RelPath
 
 from pipeline.errors import ConfigError, StageError
 from pipeline.git import ask_git
@@ -26,7 +30,6 @@ ELSEWHERE = (
     "DVC_ROOT",
 )
 """Variables that would lead the copy to the team's registry, or to another run."""
-LINK = ".dvc/cache-of-the-project"
 
 
 def make_copy(paths: Paths, commit: str, folder: Path, cache: Path) -> Paths:
@@ -45,9 +48,29 @@ def make_copy(paths: Paths, commit: str, folder: Path, cache: Path) -> Paths:
     local = paths.root / ".dvc" / "config.local"
     if local.is_file():
         shutil.copy(local, root / ".dvc" / "config.local")
-    (root / LINK).symlink_to(cache)  # DVC cannot write a path with letters beyond ASCII into its configuration
-    run_dvc(root, "cache", "dir", "--local", LINK)
+    _share_stores(paths.root, root, cache)
     return Paths(root)
+
+
+def _share_stores(project: Path, copy: Path, cache: Path) -> None:
+    """Let the copy use the project's cache and the remotes that the project has now: the commit may know others, or folders relative to the project.
+
+    Folders are linked: DVC cannot write a path with letters beyond ASCII into its configuration.
+    """
+    cache.mkdir(parents=True, exist_ok=True)  # a new clone has none yet
+    known = Config(dvc_dir=str(project / ".dvc"), validate=False)
+
+    def linked(name: str, folder: str | Path) -> Any:
+        (copy / ".dvc" / name).symlink_to(folder)
+        return RelPath(copy / ".dvc" / name)
+
+    with Config(dvc_dir=str(copy / ".dvc")).edit("local") as own:
+        own.setdefault("cache", {})["dir"] = linked("cache-of-the-project", cache)
+        for number, (name, options) in enumerate(known.get("remote", {}).items()):
+            url = str(options["url"])
+            own.setdefault("remote", {})[name] = {**options, "url": url if "://" in url else linked(f"remote-{number}", url)}
+        if default := known.get("core", {}).get("remote"):
+            own.setdefault("core", {})["remote"] = default
 
 
 def put_back(copy: Paths, kept: dict[str, Path], lock: Path) -> None:

@@ -13,7 +13,7 @@ def as_text(registered: Registered, history: History) -> str:
     found = events(history, registered.aliases)
     head = f"{shown(registered.name)}: {_aliases(registered)}"
     if not found:
-        return f"{head}\n\nNo alias has been moved since the history is kept."
+        return f"{head}\n\nNo alias has been moved yet."
     rows = [("when (UTC)", "who", "alias", "from", "to", "why"), *map(_row, reversed(found))]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row[:5], widths, strict=True)), row[5]]).rstrip() for row in rows]

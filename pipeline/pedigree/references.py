@@ -1,6 +1,5 @@
 """Which registered version a person means: `3`, `champion`, `flowers/3`, `flowers@champion`, with or without `models:/`."""
 
-import re
 from collections.abc import Sequence
 
 from pipeline.errors import ConfigError, StorageError
@@ -10,6 +9,7 @@ from pipeline.network import masked
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths
 from pipeline.registry.decision import read_decision
+from pipeline.registry.reference import parts_of
 from pipeline.tracking.run_log import ModelVersion, Registered, Tracker
 from pipeline.tracking.tracking_server import tracking_uri
 
@@ -28,9 +28,9 @@ def find_registered(tracker: Tracker, paths: Paths, name: str = "") -> Registere
 def find_model_version(tracker: Tracker, paths: Paths, text: str, name: str = "") -> ModelVersion:
     """The version that a reference names. Raises ConfigError for one that does not exist, with those that do."""
     reference = text.strip().removeprefix("models:/")
-    given, number, alias = _parts(reference)
+    given, number, alias = parts_of(reference)
     if name and given and given != name:
-        raise ConfigError(f"{text} names the model {given!r}, but --model is {name!r}. Leave one of them out.")
+        raise ConfigError(f"{text} names the model {given!r}, but --name is {name!r}. Leave one of them out.")
     registered = find_registered(tracker, paths, given or name)
     if not number:
         number = registered.aliases.get(alias, "")
@@ -41,19 +41,6 @@ def find_model_version(tracker: Tracker, paths: Paths, text: str, name: str = ""
     if version is None:
         raise ConfigError(f"{registered.name} has no version {number}. {_versions(tracker, registered.name)}")
     return version
-
-
-def _parts(reference: str) -> tuple[str, str, str]:
-    """(name, number, alias) of a reference; what it does not have is empty. Raises ConfigError."""
-    if found := re.fullmatch(r"[vV]?0*([1-9]\d*)", reference):
-        return "", found[1], ""
-    if found := re.fullmatch(r"(.+)/0*([1-9]\d*)", reference):
-        return found[1], found[2], ""
-    if found := re.fullmatch(r"(.*)@([\w-]+)", reference):
-        return found[1], "", found[2]
-    if re.fullmatch(r"[A-Za-z_][\w-]*", reference):
-        return "", "", reference
-    raise ConfigError(f"{reference or 'An empty text'} is no version. Write a number, an alias such as champion, NAME/3 or NAME@champion.")
 
 
 def _own_name(tracker: Tracker, paths: Paths) -> str:
@@ -81,7 +68,7 @@ def _names_in(names: Sequence[str], paths: Paths) -> str:
         return (
             f"The registry {_where(paths)} has no model at all. `pipeline run` registers one, or MLFLOW_TRACKING_URI is another registry."
         )
-    return f"Name it with --model; the registry {_where(paths)} has {listed(names, NAMED)}."
+    return f"Name it with --name; the registry {_where(paths)} has {listed(names, NAMED)}."
 
 
 def _versions(tracker: Tracker, name: str) -> str:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.certainty.calibrated_run import CALIBRATION_TAG
+from pipeline.conversion.record import ONNX_TAG
 from pipeline.paths import Paths
 from pipeline.pedigree.data_at import COMMIT_TAG
 from pipeline.pedigree.origin import Origin
@@ -21,7 +23,7 @@ def trace(tracker: Tracker, paths: Paths, origin: Origin) -> Values:
     """The sections model, verdict, data, code, parameters, machine, results, run, stages, history and gone. A value that is not known is None."""
     tags = {**(origin.run.tags if origin.run else {}), **(origin.version.tags if origin.version else {})}
     return {
-        "model": _model(origin),
+        "model": _model(origin, tags),
         "verdict": _verdict(tags),
         "data": _data(origin, tags),
         "code": _code(tags),
@@ -37,7 +39,7 @@ def trace(tracker: Tracker, paths: Paths, origin: Origin) -> Values:
     }
 
 
-def _model(origin: Origin) -> Values:
+def _model(origin: Origin, tags: Mapping[str, str]) -> Values:
     version = origin.version
     aliases = origin.registered.aliases if origin.registered else {}
     return {
@@ -46,6 +48,8 @@ def _model(origin: Origin) -> Values:
         "aliases": in_order(alias for alias, number in aliases.items() if version and number == version.version),
         "registered_at": version.made.isoformat(timespec="seconds") if version else None,
         "sha256": origin.sha256 or None,
+        "calibration_sha256": tags.get(CALIBRATION_TAG),
+        "onnx_sha256": tags.get(ONNX_TAG),
     }
 
 

@@ -38,6 +38,9 @@ def _title(model: Mapping[str, Any]) -> str:
 def _model(found: Values) -> Iterator[tuple[str, str]]:
     model, verdict, run = found["model"], found["verdict"], found["run"]
     yield "sha256", model["sha256"] or UNKNOWN
+    for name in ("calibration", "onnx"):
+        if digest := model[f"{name}_sha256"]:
+            yield f"{name} sha256", digest
     yield "registered", _time(model["registered_at"]) if model["registered_at"] else "no"
     if verdict["reason"]:
         word = "promoted" if verdict["promoted"] else "not promoted"
@@ -118,8 +121,10 @@ def _gone(gone: list[str], columns: int) -> list[str]:
 
 
 def _fitted(rows: Iterator[tuple[str, str]], columns: int) -> Iterator[str]:
-    for label, value in rows:
-        start = f"  {label:<{LABELS}}" if label else "  "
+    every = list(rows)
+    width = max([LABELS, *(len(label) + 2 for label, _ in every)])
+    for label, value in every:
+        start = f"  {label:<{width}}" if label else "  "
         wide = textwrap.wrap(value, max(columns - len(start), 30), break_long_words=False, break_on_hyphens=False) if columns else [value]
         yield (start + f"\n{' ' * len(start)}".join(wide)).rstrip()
 

@@ -1,5 +1,7 @@
 """`pipeline promote` and `pipeline rollback`: a person moves the alias champion, with a reason, to a version that can serve."""
 
+import sys
+
 from pipeline.errors import ConfigError
 from pipeline.paths import Paths
 from pipeline.pedigree.references import find_model_version, find_registered
@@ -19,9 +21,14 @@ def promote(tracker: Tracker, paths: Paths, reference: str, reason: str, *, name
     moving = [alias for alias in wanted if not _stands(registered, alias, version, why)]
     if not moving:
         return f"{version.name} version {version.version} already is {' and '.join(wanted)}; nothing was done"
+    _tell(version)
     checked = check_servable(tracker, version)
     lines = [move(tracker, version, alias, action="promote", why=why) for alias in moving]
     return f"{_said(version, lines)}; {checked}"
+
+
+def _tell(version: ModelVersion) -> None:
+    print(f"Starting {version.name} version {version.version} as it will be served: half a minute or more", file=sys.stderr, flush=True)
 
 
 def rollback(tracker: Tracker, paths: Paths, reason: str, *, to: str = "", name: str = "") -> str:
@@ -37,17 +44,19 @@ def rollback(tracker: Tracker, paths: Paths, reason: str, *, to: str = "", name:
         version = find_model_version(tracker, paths, f"{registered.name}/{number}")
     elif _stands(registered, CHAMPION, version, why):
         return f"{version.name} version {version.version} already is the champion; nothing was done"
+    _tell(version)
     checked = check_servable(tracker, version)
     line = move(tracker, version, CHAMPION, action="rollback", why=why)
     return f"{_said(version, [line])}; {checked}{_anchor_left(registered, version)}"
 
 
 def _stands(registered: Registered, alias: str, version: ModelVersion, why: str) -> bool:
-    """Whether a version has an alias and the history knows: no move was begun and not ended, none was made by hand."""
+    """Whether a version has an alias and the history knows: no move of it was begun and not ended, none was made by hand."""
     history = read_history(registered.tags)
     last = next((line for line in reversed(history.carried_out) if line.alias == alias), None)
     recorded = last is None or last.target == version.version
-    return registered.aliases.get(alias) == version.version and recorded and not history.unfinished
+    ended = all(line.alias != alias for line in history.unfinished)
+    return registered.aliases.get(alias) == version.version and recorded and ended
 
 
 def _before(registered: Registered) -> str:

@@ -9,7 +9,7 @@ from pipeline.registry.story import taken_back
 from pipeline.tracking.run_log import ModelVersion, Registered
 
 CHAMPION_TAG = "champion"
-NO_ALIAS = "but the alias champion or the version that had it was removed by hand. Set the alias to have a champion again"
+NO_ALIAS = "but a person has removed the alias champion, or the version that had it. `pipeline promote VERSION --reason …` sets it again"
 
 
 def champion_of(registered: Registered | None) -> ModelVersion | None:

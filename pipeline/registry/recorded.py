@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.conversion.record import ONNX_TAG
 from pipeline.files import read_json, write_bytes
 from pipeline.git import ask_git
 from pipeline.network import masked
@@ -26,7 +27,19 @@ if TYPE_CHECKING:
 
 FOLDER = "register"
 DIFF = "uncommitted.diff"
-OF_THE_RUN = ("device", "precision", PARAMS_TAG, "version.python", "version.tensorflow", "version.keras", "version.numpy", "version.pillow")
+OF_THE_RUN = (
+    *(
+        "device",
+        "precision",
+        PARAMS_TAG,
+        ONNX_TAG,
+        "version.python",
+        "version.tensorflow",
+        "version.keras",
+        "version.numpy",
+        "version.pillow",
+    ),
+)
 """Tags that a version takes from its run."""
 NO_REMOTE = "none: this repository has no remote"
 

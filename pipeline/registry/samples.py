@@ -3,7 +3,7 @@
 import base64
 import json
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,10 @@ MOST_BYTES = 1_000_000
 """Of one image: larger ones are not kept."""
 
 
+class ChangedSamplesError(TrackingError):
+    """The sample images are not those that were kept with the version."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """An encoded image, the class that the model gave it when it was evaluated, and the probability of that class, 0 to 1."""
@@ -30,27 +34,19 @@ class Sample:
     probability: float
 
 
-def keep_samples(run: Run, paths: Paths, batches: Iterable[Sequence[tuple[bytes, str]]]) -> dict[str, str]:
+def keep_samples(run: Run, paths: Paths, images_at: Callable[[Sequence[int]], Sequence[bytes]]) -> dict[str, str]:
     """Log sample images with a run; returns the tag with their digest for the version. Nothing, {}, if all images are large.
 
-    batches: (encoded image, label) of all test images, in the order of data/evaluate/predictions.parquet.
+    images_at: the encoded images at these positions in data/evaluate/predictions.parquet.
     """
     table = pq.read_table(paths.stage("evaluate") / "predictions.parquet", columns=["predicted", "probability"])
     predicted, probabilities = table["predicted"].to_pylist(), table["probability"].to_pylist()
-    wanted = _chosen(predicted, probabilities)
-    samples = []
-    row = 0
-    for batch in batches:
-        for image, _ in batch:
-            if row in wanted and len(image) <= MOST_BYTES:
-                samples.append(
-                    {"image": base64.b64encode(image).decode(), "label": predicted[row], "probability": round(probabilities[row], 6)}
-                )
-            row += 1
-    if row != len(predicted):
-        raise TrackingError(
-            f"data/evaluate has predictions for {len(predicted):,} test images, data/ingest has {row:,}. `dvc repro` mends that."
-        )
+    wanted = sorted(_chosen(predicted, probabilities))
+    samples = [
+        {"image": base64.b64encode(image).decode(), "label": predicted[row], "probability": round(probabilities[row], 6)}
+        for row, image in zip(wanted, images_at(wanted), strict=True)
+        if len(image) <= MOST_BYTES
+    ]
     if not samples:
         return {}
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +58,7 @@ def keep_samples(run: Run, paths: Paths, batches: Iterable[Sequence[tuple[bytes,
 
 
 def read_samples(tracker: Tracker, version: ModelVersion) -> list[Sample]:
-    """The samples kept with a version; none if it was registered without, or they are gone. Raises TrackingError if they were changed."""
+    """The samples kept with a version; none if it was registered without, or they are gone. Raises ChangedSamplesError."""
     digest = version.tags.get(SAMPLES_TAG)
     if not digest or not version.run_id:
         return []
@@ -71,7 +67,7 @@ def read_samples(tracker: Tracker, version: ModelVersion) -> list[Sample]:
         if file is None:
             return []
         if sha256_file(file) != digest:
-            raise TrackingError(
+            raise ChangedSamplesError(
                 f"the sample images kept with it ({FOLDER}/{FILE} of its run) were changed: they are not those of the tag {SAMPLES_TAG}"
             )
         kept = json.loads(file.read_text(encoding="utf-8"))["samples"]

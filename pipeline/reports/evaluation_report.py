@@ -7,9 +7,13 @@ no scripts; pictures are data URIs; all text is escaped.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pipeline.evaluation.metrics import Confusion
 from pipeline.reports.page import brief_names, render_page
+
+if TYPE_CHECKING:
+    from pipeline.reports.how_sure import HowSure
 
 PICTURE_DOTS_PER_CSS_PX = 1.5
 CLASSES_SHOWN_AT_ONCE = 15
@@ -113,6 +117,7 @@ class Report:
     reliability: Picture
     fold_picture: Picture
     numbered_classes: Mapping[str, str] = field(default_factory=dict)
+    how_sure: "HowSure | None" = None
 
     @property
     def digits(self) -> int:

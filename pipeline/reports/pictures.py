@@ -109,14 +109,25 @@ def _row_shares(matrix: np.ndarray) -> np.ndarray:
 
 
 @drawn_as_png
-def reliability_diagram(bins: "ReliabilityBins", *, theme: Theme = LIGHT) -> Figure:
-    """Accuracy by confidence, and below it the share of images by confidence."""
+def reliability_diagram(bins: "ReliabilityBins", before: "ReliabilityBins | None" = None, *, theme: Theme = LIGHT) -> Figure:
+    """Accuracy by confidence, and below it the share of images by confidence. before: what it was before the calibration."""
     figure = Figure(figsize=(5.2, 5.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
     filled = bins.counts > 0
     left, width = bins.edges[:-1][filled], np.diff(bins.edges)[filled]
     upper.plot([0, 1], [0, 1], color=theme.text, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
     upper.bar(left, bins.accuracy[filled], width * 0.92, align="edge", color=theme.first, alpha=0.35)
+    if before is not None:
+        there = before.counts > 0
+        upper.plot(
+            before.confidence[there],
+            before.accuracy[there],
+            color=theme.second,
+            linewidth=1.2,
+            marker=".",
+            clip_on=False,
+            label="uncalibrated",
+        )
     upper.plot(bins.confidence[filled], bins.accuracy[filled], color=theme.first, marker="o", clip_on=False, label="this model")
     upper.set(title="Reliability diagram: accuracy by confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
     upper.legend(loc="upper left")

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.serving.classifier import Classifier, Prediction, load
+    from pipeline.serving.answering import Prediction
+    from pipeline.serving.classifier import Classifier, load
 
 __all__ = ["Classifier", "Prediction", "load"]
 
@@ -12,6 +13,6 @@ def __getattr__(name: str) -> Any:
     """What this room offers, imported when it is asked for: the registered model, which is below, needs nothing of it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from pipeline.serving import classifier
+    from pipeline.serving import answering, classifier
 
-    return getattr(classifier, name)
+    return getattr(answering if name == "Prediction" else classifier, name)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ImageError
-from pipeline.parallel import parallel_map
 
 MOST_BYTES = 256 * 2**20
 MOST_IMAGES = 500
@@ -31,6 +30,16 @@ class Batch:
     prepared: Any
 
 
+@dataclass(frozen=True)
+class Unusable:
+    """In place of an image that is known to be unreadable; picklable."""
+
+    reason: str
+
+    def __call__(self) -> bytes:
+        raise ImageError(self.reason)
+
+
 def in_batches(images: Sequence[Any], preparation: Any, input_bytes: int, workers: int | None = None) -> Iterator[Batch]:
     """The batches of images, each an array or a function that gives an encoded image.
 
@@ -41,6 +50,10 @@ def in_batches(images: Sequence[Any], preparation: Any, input_bytes: int, worker
     chunks = (images[start : start + size] for start in range(0, len(images), size))
     if workers is None:
         workers = 1 if len(images) <= FEW_BATCHES * size else -1
+    if workers == 1:
+        return map(_Take(preparation), chunks)
+    from pipeline.parallel import parallel_map  # the server of an export needs no joblib
+
     return parallel_map(_Take(preparation), chunks, workers)
 
 

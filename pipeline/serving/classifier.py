@@ -4,8 +4,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,39 +14,15 @@ import numpy as np
 from pipeline.errors import SourceError
 from pipeline.listing.walk import DiskFile
 from pipeline.paths import find_paths
-from pipeline.serving.base64_text import image_bytes
-from pipeline.serving.batches import Batch, in_batches
-from pipeline.serving.inputs import Unusable
-from pipeline.serving.located import Located, locate
+from pipeline.serving.answering import Answering, Prediction
+from pipeline.serving.located import locate
 from pipeline.serving.own_code import open_served
 
 Image: TypeAlias = str | os.PathLike[str] | bytes | np.ndarray
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """The answer to one image. probabilities: float32 (K,), in the order of the model's class names. sha256: of the file, empty for an array.
-
-    note: what the model cannot know of the image; it has answered, but not on what it was trained for. error: why the image cannot be used; then
-    label is empty, and the probabilities, too.
-    """
-
-    label: str
-    probability: float
-    probabilities: np.ndarray
-    sha256: str = ""
-    note: str = ""
-    error: str = ""
-
-
-class Classifier:
+class Classifier(Answering):
     """A loaded model. `name` and `version` tell which; `class_names` are in the order of the probabilities."""
-
-    def __init__(self, served: Any, located: Located) -> None:
-        self.name, self.version, self.shown = located.name, located.version, located.shown
-        self._served = served
-        self._preparation = getattr(served, "preparation", None)
-        self.class_names: list[str] = list(getattr(served, "class_names", None) or served._class_names)
 
     def predict(self, images: Image | Sequence[Image], *, strict: bool = True) -> list[Prediction]:
         """One prediction per image, in order.
@@ -64,51 +39,6 @@ class Classifier:
                 raise SourceError(f"{which}: {answer.error}")
         return answers
 
-    def answer(self, values: Sequence[Any]) -> list[Prediction]:
-        """One prediction per image, each with an `error` if it cannot be used; prepared in this process, so that threads may call it.
-
-        values: encoded images as HTTP brings them: bytes, base64 text, or an object with base64 text.
-        """
-        return list(self.stream([_sent(value) for value in values], workers=1))
-
-    def stream(self, images: Sequence[Any], workers: int | None = None) -> Iterator[Prediction]:
-        """Predictions as they come.
-
-        images: arrays, and functions that give an encoded image and can be sent to other processes. workers: processes that prepare them, by default
-        as many as pay.
-        """
-        spec = getattr(self._preparation, "spec", None)
-        input_bytes = spec.height * spec.width * spec.channels if spec else 0
-        for batch in in_batches(images, self._preparation, input_bytes, workers):
-            yield from self._answers(batch)
-
-    def _answers(self, batch: Batch) -> Iterator[Prediction]:
-        if self._preparation is None:
-            yield from self._answers_one_by_one(batch)
-            return
-        probabilities = self._served.runtime.probabilities(batch.prepared)
-        rows = iter(zip(probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1, initial=0.0).tolist(), probabilities, strict=True))
-        for fault, sha256, note in zip(batch.faults, batch.sha256, batch.notes, strict=True):
-            if fault:
-                yield _failed(sha256, fault)
-            else:
-                best, probability, row = next(rows)
-                yield Prediction(self.class_names[best], probability, row, sha256, note)
-
-    def _answers_one_by_one(self, batch: Batch) -> Iterator[Prediction]:
-        """By a model of an earlier version, which takes encoded images and stops at the first that is none."""
-        waiting = iter(batch.prepared)
-        for fault, sha256 in zip(batch.faults, batch.sha256, strict=True):
-            try:
-                answer = None if fault else self._served.predict([next(waiting)]).iloc[0]
-            except Exception as error:  # of the error classes of its own code
-                fault = str(error).removeprefix("image 0: ")
-            if fault or answer is None:
-                yield _failed(sha256, fault)
-            else:
-                row = np.array([answer["probabilities"][name] for name in self.class_names], np.float32)
-                yield Prediction(str(answer["label"]), float(answer["probability"]), row, sha256)
-
 
 def load(model: str | os.PathLike[str] = "champion", project: str | os.PathLike[str] | None = None) -> Classifier:
     """A registered model, ready to predict, with the code that was registered with it.
@@ -120,7 +50,7 @@ def load(model: str | os.PathLike[str] = "champion", project: str | os.PathLike[
     folder = Path(tempfile.mkdtemp(prefix="classifier-"))
     try:
         located = locate(os.fspath(model), paths, folder)
-        classifier = Classifier(open_served(located.folder, located.shown), located)
+        classifier = Classifier(open_served(located.folder, located.shown), located.name, located.version, located.shown)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -128,23 +58,18 @@ def load(model: str | os.PathLike[str] = "champion", project: str | os.PathLike[
     return classifier
 
 
-def _failed(sha256: str, error: str) -> Prediction:
-    return Prediction("", float("nan"), np.empty(0, np.float32), sha256, error=error)
-
-
 def _is_one(images: object) -> bool:
     """Whether this is one image, not several."""
-    return isinstance(images, str | os.PathLike | bytes) or (isinstance(images, np.ndarray) and images.ndim < 4 and images.dtype != object)
-
-
-def _sent(value: Any) -> Any:
-    try:
-        return partial(bytes, image_bytes(value))
-    except SourceError as error:
-        return Unusable(str(error))
+    if isinstance(images, np.ndarray):
+        return images.ndim < 4 and images.dtype != object
+    return isinstance(images, str | os.PathLike | bytes | bytearray) or hasattr(images, "__array_interface__")
 
 
 def _source(image: Image) -> Any:
     if isinstance(image, str | os.PathLike):
         return DiskFile(os.fspath(image))
-    return partial(bytes, image) if isinstance(image, bytes | bytearray) else np.asarray(image)
+    if isinstance(image, bytes | bytearray):
+        return partial(bytes, image)
+    if not hasattr(image, "__array_interface__"):
+        raise SourceError(f"expected a path, bytes or an array, found {type(image).__name__}")
+    return np.asarray(image)

@@ -42,6 +42,15 @@ def notes_of(image: Image.Image, encoded: bytes, pixels: np.ndarray, spec: Image
     return [*_of_size(image, encoded, training), *_of_colours(image, pixels, spec, training), *_of_values(image, spec, training)]
 
 
+def notes_of_array(array: np.ndarray, pixels: np.ndarray, spec: ImageSpec, training: TrainingImages) -> list[str]:
+    """As `notes_of`, of an array that `array_to_input` takes. pixels: uint8 (H, W, C), what it gave."""
+    flat = array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
+    is_scaled = bool(spec.value_range) and flat.ndim == 2 and flat.dtype != np.uint8
+    image = Image.fromarray(np.zeros(flat.shape, np.uint8) if is_scaled else flat.astype(np.uint8))
+    notes = [*_of_size(image, b"", training), *_of_colours(image, pixels, spec, training)]
+    return [*notes, *_of_range(flat, find_extremes(flat), spec.value_range)] if is_scaled and spec.value_range else notes
+
+
 def _of_size(image: Image.Image, encoded: bytes, training: TrainingImages) -> list[str]:
     if not training.sides_px:
         return []

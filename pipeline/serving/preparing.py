@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.errors import SourceError
 from pipeline.images.decoding import ImageSpec, array_to_input, decode, image_to_input
 from pipeline.serving.base64_text import image_bytes
-from pipeline.serving.notes import TrainingImages, notes_of
+from pipeline.serving.notes import TrainingImages, notes_of, notes_of_array
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Preparation:
 
     def _prepare(self, image: Any) -> tuple[np.ndarray, list[str]]:
         if isinstance(image, np.ndarray):
-            return array_to_input(image, self.spec), []
+            pixels = array_to_input(image, self.spec)
+            return pixels, notes_of_array(image, pixels, self.spec, self.training)
         encoded = image_bytes(image)
         decoded = decode(encoded, self.spec)
         pixels = image_to_input(decoded, self.spec)

@@ -1,8 +1,8 @@
-"""The registered model: encoded images or arrays in, labels and probabilities out.
+"""The registered model: encoded images or arrays in, labels and probabilities out, and how sure they are.
 
 MLflow loads it by this module's name, from the code stored with the model (travelling_code.py), so that images are prepared as they were when the
 model was trained. `pipeline predict` and `load` use the same two parts, `preparation` and `runtime`. Needs `model.keras` and `spec.json` in one
-folder; knows nothing of MLflow, but for what it calls.
+folder, and for calibrated answers `calibration.json`; knows nothing of MLflow, but for what it calls.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.certainty.calibration import CALIBRATION_FILE, SURE, UNSURE, Answers, Calibration
 from pipeline.errors import SourceError
 from pipeline.images.decoding import ImageSpec
 from pipeline.serving.notes import TrainingImages
@@ -33,13 +34,25 @@ class ServedModel:
     image is its note, and is logged as a warning.
     """
 
-    def __init__(self, runtime: Runtime, preparation: Preparation, class_names: Sequence[str]) -> None:
+    def __init__(self, runtime: Runtime, preparation: Preparation, calibration: Calibration) -> None:
         self.runtime = runtime
         self.preparation = preparation
-        self.class_names = list(class_names)
+        self.calibration = calibration
+        self.class_names = list(calibration.class_names)
+
+    def answers(self, prepared: np.ndarray, notes: Sequence[object]) -> Answers:
+        """The calibrated answers to prepared images, uint8 (N, height, width, channels). notes: N; an image that has one is unlike those that are known.
+
+        Of such an image no answer is sure: what is promised of sure answers holds for images like the training images.
+        """
+        found = self.calibration.answers(self.runtime.probabilities(prepared))
+        decisions = [UNSURE if note and decision == SURE else decision for note, decision in zip(notes, found.decisions, strict=True)]
+        return found._replace(decisions=decisions)
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> "pd.DataFrame":
-        """One row per image: `label`, its `probability`, `probabilities` by class name, and `note`, empty where there is none.
+        """One row per image: `label`, its `probability`, `decision`, `one_of`, `probabilities` by class name, and `note`, empty where there is none.
+
+        `decision`: sure or unsure, empty if the model was not told which error it may make. `one_of`: the candidates, empty if they are not known.
 
         model_input: a data frame with the one column `image`, or a sequence of images. Raises SourceError with the row of an input that is not an image.
         """
@@ -52,12 +65,14 @@ class ServedModel:
         for row, notes in enumerate(prepared.notes):
             for note in notes:
                 LOG.warning("image %d: %s", row, note)
-        probabilities = self.runtime.probabilities(prepared.inputs)
+        probabilities, decisions, one_of = self.answers(prepared.inputs, prepared.notes)
         best = probabilities.argmax(axis=1)
         return pd.DataFrame(
             {
                 "label": [self.class_names[i] for i in best],
                 "probability": probabilities.max(axis=1, initial=0.0).astype(float),
+                "decision": decisions,
+                "one_of": [candidates or [] for candidates in one_of],
                 "probabilities": [dict(zip(self.class_names, map(float, row), strict=True)) for row in probabilities],
                 "note": ["; ".join(notes) for notes in prepared.notes],
             }
@@ -65,11 +80,19 @@ class ServedModel:
 
 
 def load(folder: Path) -> ServedModel:
-    """The model in a folder with model.keras and spec.json, and training_images.json if it is known what the training images are like."""
+    """The model in a folder with model.keras and spec.json, and if that is known how sure it is, and what its training images are like."""
     spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
     training = folder / TRAINING_FILE
     known = json.loads(training.read_text(encoding="utf-8")) if training.exists() else {}
-    return ServedModel(open_runtime(folder), Preparation(ImageSpec.read(spec), TrainingImages.read(known)), spec["class_names"])
+    return ServedModel(
+        open_runtime(folder), Preparation(ImageSpec.read(spec), TrainingImages.read(known)), _calibration(folder, spec["class_names"])
+    )
+
+
+def _calibration(folder: Path, class_names: Sequence[str]) -> Calibration:
+    """That of the model; of one without, the probabilities are as the network gives them."""
+    file = folder / CALIBRATION_FILE
+    return Calibration.read(json.loads(file.read_text(encoding="utf-8")), class_names) if file.exists() else Calibration(class_names)
 
 
 def _load_pyfunc(path: str) -> Any:

@@ -1,5 +1,7 @@
 """Score the model on the test split: predictions, metrics, pictures and a report. No other stage reads the test split.
 
+First the model is calibrated, on the predictions of cross-validation alone; what is scored are the calibrated answers, which are those it will serve.
+
 Reads the outputs of preprocess, train and cross_validate; writes data/evaluate/; logs to the run that made the model. Same inputs, same bytes.
 """
 
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.certainty.calibrated_run import calibrated_run
+from pipeline.certainty.calibration import CALIBRATION_FILE, Answers
+from pipeline.certainty.measured import Measured, as_metrics, measure, sentence
+from pipeline.certainty.out_of_fold import calibrate
 from pipeline.csv_text import csv_text
 from pipeline.errors import StageError
 from pipeline.evaluation import metrics
@@ -28,7 +34,8 @@ from pipeline.reports import pictures
 from pipeline.reports.class_labels import numbered_classes
 from pipeline.reports.evaluation_page import class_rows, curves, doubted_labels, draw_folds, in_both_themes
 from pipeline.reports.evaluation_report import Fold, Mistake, Report, render
-from pipeline.tracking.lineage import NAME_TAG, pipeline_run, read_history
+from pipeline.reports.how_sure import HowSure, how_sure
+from pipeline.tracking.lineage import NAME_TAG, read_history
 from pipeline.tracking.run_log import Run, Tracker
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ DECIMALS = 6
 CONFUSIONS_SHOWN = 10
 MISTAKES_SHOWN = 24
 OUTPUTS = (
+    CALIBRATION_FILE,
     "predictions.parquet",
     "metrics.json",
     "uncertainty.json",
@@ -50,7 +58,7 @@ OUTPUTS = (
     "report.html",
 )
 UNCERTAINTY = ("test_accuracy_low", "test_accuracy_high", "test_calibration_error")
-"""In a separate file, so that the table of `dvc metrics show` fits a terminal."""
+"""In a separate file, with what is known of sure answers, so that the table of `dvc metrics show` fits a terminal."""
 NOT_METRICS = ("images", "groups", "per_class")
 PER_CLASS_COLUMNS = ("precision", "recall", "f1", "support")
 
@@ -89,23 +97,32 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     """
     scored = score_test_split(paths, predict_images)
     top_k, groups = config.evaluate.top_k, np.load(paths.stage("preprocess") / "test" / "groups.npy")
+    max_error = None if config.evaluate.max_error == "none" else config.evaluate.max_error
+    calibration = calibrate(paths, scored.class_names, max_error)
+    measured, answers = measure(scored.labels, scored.probabilities, calibration), calibration.answers(scored.probabilities)
+    network, scored = scored.probabilities, replace(scored, probabilities=answers.probabilities)
     values = rounded(metrics.classification_metrics(scored.labels, scored.probabilities, scored.class_names, top_k, groups))
-    report = build_report(config, paths, scored, values)
+    certain = how_sure(scored.labels, network, calibration, measured)
+    before = metrics.reliability_bins(scored.labels, network) if calibration.temperature != 1 else None
+    report = build_report(config, paths, scored, values, certain, before)
     folder = paths.stage("evaluate")
-    write_table(folder / "predictions.parquet", predictions_table(scored))
-    numbers = test_metrics(values)
+    write_json(folder / CALIBRATION_FILE, calibration.as_json())
+    write_table(folder / "predictions.parquet", predictions_table(scored, answers))
+    numbers, certainty = test_metrics(values), as_metrics(measured, calibration)
     write_json(folder / "metrics.json", {name: value for name, value in numbers.items() if name not in UNCERTAINTY})
-    write_json(folder / "uncertainty.json", {name: numbers[name] for name in UNCERTAINTY})
-    write_bytes(folder / "per_class.csv", per_class_csv(values["per_class"]))
+    write_json(folder / "uncertainty.json", {name: numbers[name] for name in UNCERTAINTY} | certainty)
+    write_bytes(folder / "per_class.csv", per_class_csv(values["per_class"], measured))
     write_bytes(folder / "confusion_matrix.png", report.confusion_matrix.light)
     write_bytes(folder / "reliability.png", report.reliability.light)
     write_bytes(folder / "curves.png", pictures.learning_curves(read_history(paths.stage("train") / "history.csv")))
     write_bytes(folder / "report.html", render(report).encode())
-    for warning in report.warnings:
+    promise = sentence(measured, calibration) if measured.breaks_promise else calibration.note
+    for warning in [*report.warnings, *([promise] if promise else [])]:
         print(f"warning: {warning}", file=sys.stderr)
     folds = read_json(paths.stage("cross_validate") / "metrics.json")
-    log_evaluation(pipeline_run(tracker, paths, config), {**numbers, **folds}, folder)
-    return {"images": values["images"], "accuracy": f"{values['accuracy']:.4f}", "report": paths.relative(folder / "report.html")}
+    log_evaluation(calibrated_run(tracker, paths, config), {**numbers, **certainty, **folds}, folder)
+    said = {"sure": f"{certainty['test_sure']:.4f}"} if "test_sure" in certainty else {}
+    return {"images": values["images"], "accuracy": f"{values['accuracy']:.4f}", **said, "report": paths.relative(folder / "report.html")}
 
 
 def test_metrics(values: dict[str, Any]) -> dict[str, float]:
@@ -113,10 +130,14 @@ def test_metrics(values: dict[str, Any]) -> dict[str, float]:
     return {f"test_{name}": value for name, value in values.items() if name not in NOT_METRICS}
 
 
-def per_class_csv(per_class: dict[str, dict[str, float]]) -> bytes:
-    """One line per class: name, precision, recall, F1, number of images."""
-    rows = ((name, *(numbers[column] for column in PER_CLASS_COLUMNS)) for name, numbers in per_class.items())
-    return csv_text([("class", *PER_CLASS_COLUMNS), *rows]).encode()
+def per_class_csv(per_class: dict[str, dict[str, float]], measured: Measured) -> bytes:
+    """One line per class: name, precision, recall, F1, number of images, and the share of them whose candidates have the class, empty if not known."""
+    covered = ("" if np.isnan(share) else round(float(share), DECIMALS) for share in measured.covered)
+    rows = (
+        (name, *(numbers[column] for column in PER_CLASS_COLUMNS), share)
+        for (name, numbers), share in zip(per_class.items(), covered, strict=True)
+    )
+    return csv_text([("class", *PER_CLASS_COLUMNS, "one_of_coverage"), *rows]).encode()
 
 
 def score_test_split(paths: Paths, predict_images: PredictImages) -> Scored:
@@ -135,8 +156,10 @@ def score_test_split(paths: Paths, predict_images: PredictImages) -> Scored:
     return Scored(images, np.load(folder / "test" / "labels.npy"), pq.read_table(folder / "test" / "index.parquet"), spec, probabilities)
 
 
-def predictions_table(scored: Scored) -> pa.Table:
-    """One row per test image: path, sha256, label and predicted class by name, its probability, then a probability for each class."""
+def predictions_table(scored: Scored, answers: Answers) -> pa.Table:
+    """One row per test image: path, sha256, label and predicted class by name, its probability, whether it is sure, the candidates, then a probability
+    for each class.
+    """
     names = np.array(scored.class_names, dtype=object)
     columns = {
         "path": scored.index["path"],
@@ -144,6 +167,8 @@ def predictions_table(scored: Scored) -> pa.Table:
         "label": pa.array(names[scored.labels], pa.string()),
         "predicted": pa.array(names[scored.predicted], pa.string()),
         "probability": scored.probabilities.max(axis=1),
+        "decision": pa.array(answers.decisions, pa.string()),
+        "one_of": pa.array(answers.one_of, pa.list_(pa.string())),
     }
     per_class = {f"probability {name}": scored.probabilities[:, k] for k, name in enumerate(names)}
     return pa.table(columns | per_class)
@@ -154,8 +179,10 @@ def rounded(values: metrics.Metrics) -> dict[str, Any]:
     return {key: rounded(value) if isinstance(value, dict) else round(value, DECIMALS) for key, value in values.items()}  # type: ignore[arg-type]
 
 
-def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str, Any]) -> Report:
-    """The content of report.html, from this split and the outputs of train and cross_validate."""
+def build_report(
+    config: Config, paths: Paths, scored: Scored, values: dict[str, Any], certain: HowSure, before: metrics.ReliabilityBins | None
+) -> Report:
+    """The content of report.html, from this split and the outputs of train and cross_validate. before: of the model before its calibration."""
     names, folds = scored.class_names, paths.stage("cross_validate")
     matrix = metrics.confusion_matrix(scored.labels, scored.predicted, len(names))
     bins = metrics.reliability_bins(scored.labels, scored.probabilities)
@@ -187,9 +214,12 @@ def build_report(config: Config, paths: Paths, scored: Scored, values: dict[str,
         confusion_matrix=in_both_themes(
             partial(pictures.confusion_matrix, matrix, names), "Confusion matrix: rows are labels, columns are predictions"
         ),
-        reliability=in_both_themes(partial(pictures.reliability_diagram, bins), "Accuracy of the predictions against their confidence"),
+        reliability=in_both_themes(
+            partial(pictures.reliability_diagram, bins, before), "Accuracy of the predictions against their confidence"
+        ),
         fold_picture=in_both_themes(partial(draw_folds, fold_rows, cross_validation, values["accuracy"]), "Accuracy of each fold"),
         numbered_classes=numbered_classes(names),
+        how_sure=certain,
     )
 
 

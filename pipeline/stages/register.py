@@ -13,27 +13,27 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipeline.dataset.shards import read_encoded_images
+from pipeline.certainty.calibrated_run import CALIBRATION_TAG, calibrated_run
+from pipeline.errors import TrackingError
 from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file, write_json
-from pipeline.judging.deciding import MOVED_TAG, Decided, Decision, anchor_number, decide, gate_params, in_experiment
+from pipeline.judging.carrying_out import carry_out, still_holds
+from pipeline.judging.deciding import MOVED_TAG, Decided, Decision, decide, gate_params, in_experiment
 from pipeline.judging.evidence import keep_evidence
-from pipeline.judging.rivals import TestImages, keep_own_answers, read_test_images
+from pipeline.judging.rivals import TestImages, keep_own_answers, read_encoded, read_test_images
 from pipeline.judging.sentences import sentence
 from pipeline.network import masked
 from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
-from pipeline.registry.alias import champion_of, got_alias_by_hand, is_champion, lost_alias_by_hand
+from pipeline.registry.alias import champion_of, got_alias_by_hand, is_champion
 from pipeline.registry.decision import committed_decision
 from pipeline.registry.history import LONGEST_REASON
-from pipeline.registry.moves import is_begun, move, set_challenger
 from pipeline.registry.recorded import lineage_tags, log_origin
 from pipeline.registry.samples import keep_samples
-from pipeline.registry.servable import SPEC_TAG, check_servable
-from pipeline.registry.story import ANCHOR, CHAMPION
+from pipeline.registry.servable import CALIBRATION_FILE, SPEC_TAG
 from pipeline.registry.texts import describe_model, describe_version
 from pipeline.registry.versions import CLASSES_TAG, find_registered, in_tag
-from pipeline.tracking.lineage import MODEL_TAG, pipeline_run
+from pipeline.tracking.lineage import MODEL_TAG
 from pipeline.tracking.provenance import code_tags, lock_digest
 from pipeline.tracking.run_log import ModelVersion, Registered, Run, Tracker
 from pipeline.tracking.tracking_server import tracking_uri
@@ -41,9 +41,13 @@ from pipeline.tracking.tracking_server import tracking_uri
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
+FILES = {"train": "model.keras", "preprocess": "spec.json", "evaluate": CALIBRATION_FILE}
+"""What the registered model is made of."""
 UPSTREAM = STAGES[: STAGES.index("register")]
 TEST_TAG = "test_sha256"
 VERDICT_TAG = "verdict"
+MOST_TRIES = 5
+"""How often a decision is made anew because somebody else has moved champion or anchor in the meantime."""
 SCORE_TAGS = (
     "decision",
     "decided_at",
@@ -62,27 +66,38 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
 
     Raises TrackingError, before anything is decided, if the registry cannot be read or the champion cannot be loaded.
     """
-    log = pipeline_run(tracker, paths, config)
-    tracker.log_model(log, [paths.stage("train") / "model.keras", paths.stage("preprocess") / "spec.json"])
+    log = calibrated_run(tracker, paths, config)
+    files = {stage: paths.stage(stage) / name for stage, name in FILES.items()}
+    tracker.log_model(log, list(files.values()))
     name = registered_name(config, paths)
     images = read_test_images(paths)
-    registered = tracker.registered(name)
-    _tell_empty(name, registered, paths)
-    version = find_registered(tracker, name, _model_sha256(paths), _class_names(paths))
-    decision = _earlier_decision(version, registered, images, config) or _decide(log, images, version, registered, config, paths, tracker)
     score = count_hits(images.labels.tolist(), images.predicted.tolist())
-    version = _register(version, name, decision, score, log, config, paths, tracker)
+    _tell_empty(name, tracker.registered(name), paths)
+    decision, version = _settle(log, images, name, score, config, paths, tracker)
     line = sentence(decision, version.version)
-    if decision["promoted"] and not lost_alias_by_hand(version, registered):
-        _promote(version, decision, line, registered, tracker)
-    elif not in_experiment() and not lost_alias_by_hand(version, registered):
-        set_challenger(tracker, version)
     outcome = _outcome(decision, version, tracker.registered(name))
     said = {"model_name": name, "model_sha256": _model_sha256(paths), **outcome, "sentence": line, "decision": decision}
     write_json(paths.stage("register") / "decision.json", said)
     _log_comparison(log, decision, line)
     _describe(tracker, log, version, describe_version(score, decision | {"reason": _numbered(decision, version)}, line, log, paths), paths)
     return {"model": name, "version": version.version, "promoted": str(outcome["promoted"]).lower(), "because": outcome["reason"]}
+
+
+def _settle(
+    log: Run, images: TestImages, name: str, score: Score, config: Config, paths: Paths, tracker: Tracker
+) -> tuple[Decision, ModelVersion]:
+    """The decision and the version, with the aliases as decided; made anew if somebody else registers or promotes a model in the meantime."""
+    for _ in range(MOST_TRIES):
+        registered = tracker.registered(name)
+        calibration = sha256_file(paths.stage("evaluate") / CALIBRATION_FILE)
+        version = find_registered(tracker, name, _model_sha256(paths), _class_names(paths), calibration)
+        earlier = _earlier_decision(version, registered, images, config)
+        decision = earlier or _decide(log, images, version, registered, config, paths, tracker)
+        version = _register(version, name, decision, images, score, log, config, paths, tracker)
+        if carry_out(tracker, version, decision, sentence(decision, version.version)[:LONGEST_REASON]):
+            return decision, version
+        print(f"{name}: the champion or the anchor has changed in the meantime, so the model is compared again", flush=True)
+    raise TrackingError(f"The champion of {name} changed {MOST_TRIES} times while this model was compared with it. Run this stage again.")
 
 
 def registered_name(config: Config, paths: Paths) -> str:
@@ -120,19 +135,9 @@ def _earlier_decision(version: ModelVersion | None, registered: Registered | Non
     decision: Decision = json.loads(version.tags["decision"])
     if decision.get("put_off") or (decision.get(TEST_TAG), decision.get("gate")) != (images.digest, gate_params(config)):
         return None
-    if not (is_champion(version, registered) or lost_alias_by_hand(version, registered) or _same_rivals(decision, version, registered)):
+    if not still_holds(decision, version, registered):
         return None
     return decision if in_experiment() or not decision["experiment"] else None
-
-
-def _same_rivals(decision: Decision, version: ModelVersion, registered: Registered | None) -> bool:
-    """Whether champion and anchor are those that the model was compared with, or the model was about to take both places when it was stopped."""
-    champion = champion_of(registered)
-    before = [(decision.get(role) or {}).get("version") for role in (CHAMPION, ANCHOR)]
-    if before[0] != (champion.version if champion else None):
-        return False
-    took_anchor = decision.get("moves_anchor") and registered is not None and registered.aliases.get(ANCHOR) == version.version
-    return bool(took_anchor) or before[1] == anchor_number(version, registered)
 
 
 def _decide(
@@ -147,40 +152,31 @@ def _decide(
     """A new decision. What it rests on is kept before the decision is, so that a decision that can be read is never without it."""
     decided: Decided = decide(images, version, registered, config, paths, tracker)
     keep_own_answers(images, _model_sha256(paths), in_tag(_class_names(paths)), paths)
-    decision = {**decided.decision, "judged": _judged(version, registered, images, tracker)}
+    decision = {**decided.decision, "judged": _judged(version, registered, images, _model_sha256(paths), tracker)}
     if decided.champion_answers is not None:
         keep_evidence(log, images, decided.champion_answers, decision, paths)
     return decision
 
 
-def _judged(version: ModelVersion | None, registered: Registered | None, images: TestImages, tracker: Tracker) -> int:
+def _judged(version: ModelVersion | None, registered: Registered | None, images: TestImages, model_sha256: str, tracker: Tracker) -> int:
     """How many models these test images have judged, this one included: the more there are, the likelier one is good on these images alone."""
     known = tracker.all_versions(registered.name) if registered else []
-    return 1 + sum(found.tags.get(TEST_TAG) == images.digest for found in known if version is None or found.version != version.version)
-
-
-def _promote(version: ModelVersion, decision: Decision, line: str, registered: Registered | None, tracker: Tracker) -> None:
-    """Move the aliases, `champion` last, to a version that can serve; or end a move that was stopped half way.
-
-    Where there is no anchor yet, the champion becomes it before one that is not worse takes its place. Raises TrackingError if it cannot serve.
-    """
-    why = line[:LONGEST_REASON]
-    if registered and is_champion(version, registered):
-        if is_begun(registered, CHAMPION, "gate", why) == version.version:
-            move(tracker, version, CHAMPION, action="gate", why=why)
-        return
-    check_servable(tracker, version)
-    champion = champion_of(registered)
-    anchor = registered.aliases.get(ANCHOR) if registered else None
-    if decision.get("moves_anchor") and (anchor != version.version or (registered and is_begun(registered, ANCHOR, "gate", why))):
-        move(tracker, version, ANCHOR, action="gate", why=why)
-    elif champion and anchor is None:
-        move(tracker, champion, ANCHOR, action="gate", why="there was no anchor, and a model that is not worse becomes champion")
-    move(tracker, version, CHAMPION, action="gate", why=why)
+    judged = [
+        found for found in known if found.tags.get(TEST_TAG) == images.digest and (version is None or found.version != version.version)
+    ]
+    return len({model_sha256} | {found.tags.get(MODEL_TAG, found.version) for found in judged})
 
 
 def _register(
-    version: ModelVersion | None, name: str, decision: Decision, score: Score, log: Run, config: Config, paths: Paths, tracker: Tracker
+    version: ModelVersion | None,
+    name: str,
+    decision: Decision,
+    images: TestImages,
+    score: Score,
+    log: Run,
+    config: Config,
+    paths: Paths,
+    tracker: Tracker,
 ) -> ModelVersion:
     """The registered version of the model, created if missing, tagged with the decision and its provenance."""
     folds = read_json(paths.stage("cross_validate") / "metrics.json")
@@ -205,7 +201,8 @@ def _register(
         log.set_tags({"dvc_lock_digest": digest})
     if version is None:
         tags[SPEC_TAG] = sha256_file(paths.stage("preprocess") / "spec.json")
-        samples = keep_samples(log, paths, read_encoded_images(paths.stage("ingest"), "test"))
+        tags[CALIBRATION_TAG] = sha256_file(paths.stage("evaluate") / CALIBRATION_FILE)
+        samples = keep_samples(log, paths, lambda positions: read_encoded(paths, images.rows[positions]))
         log_origin(log, paths)
         return tracker.register(name, log, tags | samples | lineage_tags(config, paths, log))
     if version.tags.get("decision") != tags["decision"]:
@@ -224,10 +221,14 @@ def _outcome(decision: Decision, version: ModelVersion, registered: Registered |
     reason = _numbered(decision, version)
     promoted = is_champion(version, registered)
     if promoted and (got_alias_by_hand(registered) or not decision["promoted"]):
-        reason = f"the alias was set on this version by hand; decision of the gate: {reason}"
+        reason = f"a person has set the alias on this version; decision of the gate: {reason}"
     elif decision["promoted"] and not promoted:
-        what = "set on another version by hand and stays there" if champion else "removed by hand and stays removed"
-        reason = f"{reason}; but the alias champion was {what}"
+        what = (
+            "has set the alias champion on another version, where it stays"
+            if champion
+            else "has removed the alias champion, and it stays removed"
+        )
+        reason = f"{reason}; but a person {what}"
     now = {"model_sha256": champion.tags.get(MODEL_TAG)} if champion else None
     return {"promoted": promoted, "reason": reason, "champion": now}
 

@@ -226,7 +226,9 @@ def log_fold_score(run: Run, score: Mapping[str, float]) -> None:
 
 
 def _run_name(tracker: Tracker, config: Config, spec: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-    """The name in the list of runs: that of the DVC experiment, or data set, networks tried and the parameters changed since the previous run."""
+    """The name in the list of runs, of which MLflow shows the start: that of the DVC experiment, or the parameters changed since the previous run,
+    then data set and networks tried.
+    """
     if experiment := tags.get("dvc_experiment"):
         return experiment
     name = f"{spec['dataset_name']} {' / '.join(spec['networks'])}"
@@ -240,7 +242,7 @@ def _run_name(tracker: Tracker, config: Config, spec: Mapping[str, Any], tags: M
         changed = [*changed[:CHANGES_NAMED], f"{len(changed) - CHANGES_NAMED} more"]
     if not changed and before.tags.get("data_digest") != tags["data_digest"]:
         changed = ["other images"]
-    return f"{name}: {', '.join(changed)}" if changed else name
+    return f"{', '.join(changed)} ({name})" if changed else name
 
 
 def _digest(config: Config) -> str:

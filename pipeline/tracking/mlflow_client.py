@@ -23,6 +23,8 @@ from pipeline.tracking.tracking_server import answers_now, is_server, remedy
 SECONDS_BETWEEN_TRIES = 30.0
 FULL_DISK_BYTES = 1 << 20
 WHILE_DOWN = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+STATUS = r"(?<=failed with error code )\d{3}(?= !=)|(?<=too many )\d{3}(?= error responses)|\b\d{3}(?= (Client|Server) Error)"
+"""The status of an answer, in the messages of MLflow and of requests."""
 CALLER_ERRORS = ("INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST")
 
 
@@ -108,14 +110,16 @@ def _tracking_error(error: Exception, uri: str, action: str) -> TrackingError:
 def _reason(error: Exception) -> str:
     """Why a call failed, shorter than the messages of requests."""
     text = first_line(error)
+    if "unsupported URI" in text:
+        return "MLFLOW_TRACKING_URI names no kind of store that there is. Write http://HOST:PORT, https://… or sqlite:///FILE"
     if refused := re.findall(r"\[Errno -?\d+\] ([^'\")\]]+)", text):
         return str(refused[-1])
     if "timed out" in text.lower() and "HTTP" in text:
-        return "no answer in time"
+        return f"no answer in time. {remedy(503)}"
     if "RemoteDisconnected" in text or "Connection aborted" in text or "IncompleteRead" in text:
         return "it closed the connection before the answer was complete. Try again"
-    if status := re.search(r"failed with error code (\d{3}) !=", text) or re.search(r"too many (\d{3}) error responses", text):
-        return f"it answered with status {status[1]}. {remedy(int(status[1]))}"
+    if status := re.search(STATUS, text):
+        return f"it answered with status {status[0]}. {remedy(int(status[0]))}"
     if "not in a valid JSON format" in text:
         return f"it did not answer as an MLflow server does. {remedy(404)}"
     return text[:300].rstrip(".")

@@ -6,6 +6,8 @@ by id through the client; MLflow's active run and experiment, which come from th
 
 import contextlib
 import getpass
+import hashlib
+import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +18,9 @@ from typing import Any
 import mlflow
 from mlflow.entities import ViewType
 
+from pipeline.conversion.record import ONNX_TAG
 from pipeline.errors import TrackingError
+from pipeline.files import sha256_file
 from pipeline.network import check_network, masked
 from pipeline.paths import Paths
 from pipeline.tracking.long_tags import in_parts
@@ -31,6 +35,7 @@ from pipeline.tracking.tracking_server import check_reachable, given_uri, is_own
 
 CHAMPION = "champion"
 MODEL_ID_TAG = "model_id"
+MODEL_FILES_TAG = "model_files_sha256"
 PAGE = 200
 LONGEST_SEARCHED = 250
 LONGEST_DESCRIPTION = 5000  # of a version or a model; PostgreSQL refuses a longer one
@@ -134,11 +139,6 @@ class MlflowLog(MlflowRegistry):
         made = self._client.create_model_version(model_name, f"models:/{model_id}", run.id, tags=in_parts(tags), model_id=model_id)
         return as_version(made)
 
-    def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        self._client.set_registered_model_alias(version.name, CHAMPION, version.version)
-        for key, value in tags.items():
-            self._client.set_registered_model_tag(version.name, key, value)
-
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         stored = self._client.get_model_version(version.name, version.version).tags
         for key, value in in_parts(tags, stored).items():
@@ -165,9 +165,12 @@ class MlflowLog(MlflowRegistry):
         return not source.startswith("models:/m-") or self._is_whole(source.removeprefix("models:/"))
 
     def log_model(self, run: Run, files: list[Path]) -> None:
-        model_id = run.tags.get(MODEL_ID_TAG)
-        if model_id is None or not self._is_whole(model_id):
-            run.set_tags({MODEL_ID_TAG: log_served_model(self._client, self.experiment_id, run.id, files, model_id)})
+        model_id, digest = run.tags.get(MODEL_ID_TAG), _digest(files)
+        same = run.tags.get(MODEL_FILES_TAG) == digest
+        if model_id is None or not same or not self._is_whole(model_id):
+            model_id, onnx_sha256 = log_served_model(self._client, self.experiment_id, run.id, files, model_id if same else None)
+            run.set_tags({**({ONNX_TAG: onnx_sha256} if onnx_sha256 else {}), MODEL_ID_TAG: model_id})
+            run.set_tags({MODEL_FILES_TAG: digest})
 
     def _is_whole(self, model_id: str) -> bool:
         """Whether the files of a logged model exist. For one deleted in MLflow that is unknown; registered versions keep their files."""
@@ -231,6 +234,11 @@ def _experiment(client: GuardedClient, artifact_location: str | None) -> str:
             f"MLFLOW_TRACKING_URI={masked(client.uri)}), or set MLFLOW_EXPERIMENT_NAME to log to another one."
         )
     return str(found.experiment_id)
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """sha256 over names and content."""
+    return hashlib.sha256(json.dumps([(file.name, sha256_file(file)) for file in files]).encode()).hexdigest()
 
 
 def _incomplete(uri: str, subject: str) -> TrackingError:

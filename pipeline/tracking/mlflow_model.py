@@ -7,31 +7,44 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pyarrow as pa
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
-from mlflow.types.schema import AnyType, Map
+from mlflow.types.schema import AnyType, Array, Map
 
+from pipeline.conversion.faults import ExportError
+from pipeline.conversion.verified import add_verified_onnx
 from pipeline.errors import TrackingError
 from pipeline.files import read_json, write_json
+from pipeline.network import masked
 from pipeline.packages import version_of
 from pipeline.python_path import CODE
+from pipeline.terminal import greetings_kept_back
 from pipeline.tracking import champion_process
 from pipeline.tracking.mlflow_client import GuardedClient, guarded
 from pipeline.travelling_code import entry_of, pack_code
 
+DATA = "data"
+"""The folder of a logged model that has the files it is made of; its code is in another one."""
+RUNTIME = "PIPELINE_RUNTIME"
+"""As in serving/runtime.py. The gate compares models computed by TensorFlow, as `evaluate` computes them."""
 SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
 
 
-def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, files: Sequence[Path], lost: str | None = None) -> str:
-    """Log the model made of `files` in the project's experiment and return its MLflow id. It takes encoded images of any size.
+def log_served_model(
+    client: GuardedClient, experiment_id: str, run_id: str, files: Sequence[Path], lost: str | None = None
+) -> tuple[str, str]:
+    """Log the model made of `files` in the project's experiment. It takes encoded images of any size.
 
-    lost: the id of a model logged earlier whose files are missing; they are restored.
+    Returns its MLflow id, and the sha256 of the verified ONNX file that was logged with it, empty if there is none.
+
+    lost: the id of a model logged earlier whose files are missing; they are restored. Raises TrackingError if the store has not kept all files.
     """
     params = {key: str(value) for key, value in client.get_run(run_id).data.params.items()}
     model_id = lost or client.create_logged_model(experiment_id, name="model", source_run_id=run_id, params=params).model_id
@@ -43,6 +56,7 @@ def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, fil
             (beside / file.name).write_bytes(file.read_bytes())
             if file.name == "spec.json":
                 _keep_training_images(file.parent.parent / "ingest" / "report.json", beside)
+        onnx_sha256 = _add_onnx(beside, files)
         package = pack_code(CODE / "pipeline", Path(folder))
         Model.log(
             None,
@@ -55,9 +69,26 @@ def log_served_model(client: GuardedClient, experiment_id: str, run_id: str, fil
             code_paths=[str(Path(folder) / package)],
             signature=_signature(),
             # Given, because inferring them takes MLflow five seconds. `tensorflow`, since not every machine that may serve has a `tensorflow-cpu`
-            pip_requirements=[f"{name}=={version_of(name)}" for name in SERVING_PACKAGES],
+            pip_requirements=[f"{name}=={version_of(name)}" for name in (*SERVING_PACKAGES, *(("onnxruntime",) if onnx_sha256 else ()))],
         )
-    return str(model_id)
+        packed = Path(folder)
+        expected = {f"code/{file.relative_to(packed).as_posix()}": file.stat().st_size for file in (packed / package).rglob("*.py")}
+        expected |= {f"{DATA}/model/{file.name}": file.stat().st_size for file in beside.iterdir()}
+        _check_kept(client, str(model_id), expected)
+    return str(model_id), onnx_sha256
+
+
+def _add_onnx(folder: Path, files: Sequence[Path]) -> str:
+    """Add a verified ONNX file to the model's files; returns its sha256. Empty, with a note, if there is none: then TensorFlow computes the model."""
+    images = next((file.parent / "train" / "images.npy" for file in files if file.name == "spec.json"), None)
+    if images is None or not images.is_file():
+        return ""
+    try:
+        with greetings_kept_back():
+            return add_verified_onnx(folder, np.load(images, mmap_mode="r"))
+    except (ExportError, ImportError) as error:
+        print(f"note: the model is logged without an ONNX file, so TensorFlow computes it where it is served: {error}", file=sys.stderr)
+        return ""
 
 
 def _keep_training_images(report: Path, folder: Path) -> None:
@@ -65,6 +96,24 @@ def _keep_training_images(report: Path, folder: Path) -> None:
     if report.exists():
         said = read_json(report)
         write_json(folder / "training_images.json", {name: said[name] for name in ("sizes_px", "modes") if name in said})
+
+
+def _check_kept(client: GuardedClient, model_id: str, expected: Mapping[str, int]) -> None:
+    """Raise TrackingError if files of a logged model are missing or have another size: a proxy may answer an upload with a page of its own."""
+    kept: dict[str, int] = {}
+    folders: list[str | None] = [None]
+    while folders:
+        for item in client.list_logged_model_artifacts(model_id, folders.pop()):
+            if item.is_dir:
+                folders.append(item.path)
+            else:
+                kept[str(item.path)] = int(item.file_size or 0)
+    lost = sorted(name for name, size in expected.items() if kept.get(name) != size)
+    if lost or "MLmodel" not in kept:
+        raise TrackingError(
+            f"MLflow at {masked(client.uri)} accepted the files of the model, but has not kept {', '.join(lost[:3] or ['MLmodel'])}"
+            f"{f' and {len(lost) - 3:,} more' if len(lost) > 3 else ''}. Check its artifact store, and any proxy before it, and run again."
+        )
 
 
 def _signature() -> ModelSignature:
@@ -75,6 +124,8 @@ def _signature() -> ModelSignature:
             [
                 ColSpec(DataType.string, "label"),
                 ColSpec(DataType.double, "probability"),
+                ColSpec(DataType.string, "decision"),
+                ColSpec(Array(DataType.string), "one_of"),
                 ColSpec(Map(DataType.double), "probabilities"),
                 ColSpec(DataType.string, "note"),
             ]
@@ -105,21 +156,20 @@ def predict_apart(uri: str, model_uri: str, batches: Iterable[Sequence[bytes]]) 
             raise TrackingError(_last_words(errors) or f"its process ended with code {process.returncode}") from None
 
 
-def answer_apart(uri: str, model_uri: str, images: Sequence[bytes]) -> list[dict[str, float]]:
+def answer_apart(uri: str, model_uri: str, images: Sequence[bytes], runtime: str = "") -> list[dict[str, float]]:
     """The probabilities by class name for encoded images, by the code with which MLflow serves a model, in a process of its own.
 
-    As in `predict_apart`, that process does not import this project. Raises TrackingError if the model cannot be loaded or fails.
+    runtime: "tensorflow" or "onnxruntime"; the one with which it is served if not given. As in `predict_apart`, that process does not import this
+    project. Raises TrackingError if the model cannot be loaded or fails.
     """
     rows = [[base64.b64encode(image).decode()] for image in images]
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder) / "asked.json", Path(folder) / "answered.json"
         asked.write_text(json.dumps({"dataframe_split": {"columns": ["image"], "data": rows}}), encoding="utf-8")
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        environment.pop("PYTHONPATH", None)
         done = subprocess.run(
             [sys.executable, "-P", "-m", "mlflow", "models", "predict", "--model-uri", model_uri, "--env-manager", "local",
              "--content-type", "json", "--input-path", str(asked), "--output-path", str(answered)],
-            cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            cwd=folder, env=_environment(uri, runtime), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
         )  # fmt: skip
         if done.returncode or not answered.is_file():
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
@@ -131,17 +181,22 @@ def answer_apart(uri: str, model_uri: str, images: Sequence[bytes]) -> list[dict
             raise TrackingError(f"its answer is not what this project's models give: {error}") from None
 
 
+def _environment(uri: str, runtime: str) -> dict[str, str]:
+    """Of a process that loads a model and does not find this project."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "TF_CPP_MIN_LOG_LEVEL": "3"} | ({RUNTIME: runtime} if runtime else {})
+    environment.pop("PYTHONPATH", None)
+    return environment
+
+
 @contextmanager
 def _asked(uri: str, model_uri: str) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     """The process that loads the model, and the file with its standard error; it ends with the block."""
     with tempfile.TemporaryDirectory() as folder:
         errors = Path(folder) / "errors"
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        environment.pop("PYTHONPATH", None)
         with errors.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-P", champion_process.__file__, model_uri],
-                cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output,
+                cwd=folder, env=_environment(uri, "tensorflow"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output,
             )  # fmt: skip
         try:
             yield process, errors

@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import mlflow
 from mlflow.entities import ViewType
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from pipeline.conversion.record import ONNX_TAG, check_answers
 from pipeline.errors import TrackingError
 from pipeline.network import masked
 from pipeline.tracking.long_tags import joined
 from pipeline.tracking.mlflow_client import GuardedClient, NotThereError, guarded
-from pipeline.tracking.mlflow_model import answer_apart
+from pipeline.tracking.mlflow_model import DATA, answer_apart
 from pipeline.tracking.run_log import ModelVersion, RunRecord
 
 PAGE = 200
@@ -109,21 +110,32 @@ class MlflowRegistry:
                 return sorted(names)
 
     def answer(self, version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
-        return answer_apart(self._client.uri, self._address(version), images)
+        """As in the protocol; of a version with an ONNX file also raises TrackingError if TensorFlow answers otherwise."""
+        answers = answer_apart(self._client.uri, self._address(version), images)
+        if ONNX_TAG in version.tags:
+            check_answers(answers, answer_apart(self._client.uri, self._address(version), images, "tensorflow"))
+        return answers
 
     def fetch(self, version: ModelVersion, folder: Path) -> Path:
-        address = self._address(version)
-        with guarded(self._client.uri, f"download {version.name} version {version.version}"):
-            copied = mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=str(folder), tracking_uri=self._client.uri)
-        return Path(copied)
+        return self._fetch(self._address(version), f"{version.name} version {version.version}", DATA, folder)
+
+    def fetch_all(self, version: ModelVersion, folder: Path) -> Path:
+        """All files of a registered version, with its code, copied into `folder`: the folder that has them."""
+        return self._fetch(self._address(version), f"{version.name} version {version.version}", "", folder)
 
     def fetch_logged(self, model_id: str, folder: Path) -> Path:
-        """The files of a model that a run has logged, registered or not, copied into `folder`: the folder that has them."""
-        with guarded(self._client.uri, f"download the model {model_id}"):
-            copied = mlflow.artifacts.download_artifacts(
-                artifact_uri=f"models:/{model_id}", dst_path=str(folder), tracking_uri=self._client.uri
-            )
-        return Path(copied)
+        """All files of a model that a run has logged, registered or not, copied into `folder`: the folder that has them."""
+        return self._fetch(f"models:/{model_id}", f"the model {model_id}", "", folder)
+
+    def _fetch(self, address: str, shown: str, part: str, folder: Path) -> Path:
+        with guarded(self._client.uri, f"download {shown}"):
+            files = get_artifact_repository(address, tracking_uri=self._client.uri)
+            return Path(files.download_artifacts(part, str(folder)))  # type: ignore[no-untyped-call]
+
+    def log_export(self, version: ModelVersion, folder: Path, place: str) -> str:
+        """Log a folder as artifacts of the run of a version, at a place of its own, so that nothing logged before is replaced; returns the place."""
+        self._client.log_artifacts(version.run_id, str(folder), place)
+        return place
 
     def fetch_file(self, run_id: str, name: str, folder: Path) -> Path | None:
         above = PurePosixPath(name).parent

@@ -177,9 +177,6 @@ class Tracker(Protocol):
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
         """Register the model that the run has logged as a new version."""
 
-    def promote(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
-        """Set the alias `champion` on a version, then `tags` on the model."""
-
     def tag_version(self, version: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
         """The version, with `tags` added."""
 
@@ -210,7 +207,7 @@ class Tracker(Protocol):
         """Whether the files of a registered version exist."""
 
     def fetch(self, version: ModelVersion, folder: Path) -> Path:
-        """The files of a registered version, copied into `folder`: the folder that has them."""
+        """The network of a registered version and what it says of its images, without its code, copied into `folder`: the folder that has them."""
 
     def fetch_file(self, run_id: str, name: str, folder: Path) -> Path | None:
         """A file among the artifacts of a run, copied into `folder`; None only if the artifact store says that there is none."""

@@ -35,7 +35,7 @@ def check_gate(paths: Paths) -> Finding:
         return Finding(SUBJECT, said)
     needed = f"about {images_needed(discordance, margin):,} are needed" if margin > 0 else "no number of images is enough for a margin of 0"
     return Finding(
-        SUBJECT, f"{said}: too few, an equally good model passes with {chance:.0%} chance only; {needed} (docs/registry.md)", warns=True
+        SUBJECT, f"{said}: too few, an equally good model passes in {chance:.0%} of the cases only; {needed} (docs/registry.md)", warns=True
     )
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from pipeline.certainty.calibration import UNSURE
 from pipeline.csv_text import csv_text
 from pipeline.files import written_beside
 from pipeline.names import shown
@@ -21,11 +22,16 @@ SHORTEST_PATH = 20
 
 
 class Row(NamedTuple):
-    """One image. Of an image that cannot be used, label and probability are None, and error says why."""
+    """One image. Of an image that cannot be used, label and probability are None, and error says why. decision: sure, unsure, or empty if not known.
+
+    one_of: the candidates, empty if not known; in CSV as JSON, for a class may have any name.
+    """
 
     path: str
     label: str | None
     probability: float | None
+    decision: str
+    one_of: Sequence[str]
     version: str
     sha256: str
     note: str
@@ -33,7 +39,8 @@ class Row(NamedTuple):
 
 
 Write: TypeAlias = Callable[[Sequence[Row]], None]
-SCHEMA = pa.schema([(name, pa.float64() if name == "probability" else pa.string()) for name in Row._fields])
+TYPES = {"probability": pa.float64(), "one_of": pa.list_(pa.string())}
+SCHEMA = pa.schema([(name, TYPES.get(name, pa.string())) for name in Row._fields])
 
 
 def write_csv() -> Write:
@@ -41,7 +48,8 @@ def write_csv() -> Write:
     sys.stdout.write(csv_text([Row._fields]))
 
     def write(rows: Sequence[Row]) -> None:
-        sys.stdout.write(csv_text([row._replace(probability=_decimals(row, 6)) for row in rows]))  # type: ignore[arg-type]
+        lines = (row._replace(probability=_decimals(row, 6), one_of=_in_csv(row)) for row in rows)  # type: ignore[arg-type]
+        sys.stdout.write(csv_text(list(lines)))
         sys.stdout.flush()
 
     return write
@@ -93,7 +101,7 @@ def write_table(paths: Sequence[str], class_names: Sequence[str], version: str) 
                     row.version,
                     row.sha256[:SHA_SHOWN],
                 ),
-                f"error: {row.error}" if row.error else f"note: {row.note}" if row.note else "",
+                _remark(row),
             )
             for row in rows
         ]
@@ -102,6 +110,19 @@ def write_table(paths: Sequence[str], class_names: Sequence[str], version: str) 
 
     tqdm.write(line(("path", "label", "probability", "version", "sha256"), ""), file=sys.stdout)
     return write
+
+
+def _remark(row: Row) -> str:
+    """What stands at the end of a line: an error, or that the answer is unsure, other candidates, and a note."""
+    if row.error:
+        return f"error: {row.error}"
+    others = f"one of: {', '.join(map(shown, row.one_of))}" if len(row.one_of) > 1 else ""
+    said = [row.decision if row.decision == UNSURE else "", others, f"note: {row.note}" if row.note else ""]
+    return "; ".join(filter(None, said))
+
+
+def _in_csv(row: Row) -> str:
+    return json.dumps(list(row.one_of), ensure_ascii=False) if row.one_of else ""
 
 
 def _decimals(row: Row, count: int) -> str:

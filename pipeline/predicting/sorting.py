@@ -9,6 +9,8 @@ from pipeline.files import read_json, sha256_file, write_bytes, write_json
 MARK = ".predicted-by.json"
 SAFE = " !#$&'()+,;=@[]{}~^"
 DIGITS = 8
+UNSURE_FOLDER = "%unsure"
+"""Of answers that are not sure; no class has a folder of this name, in which % is followed by two digits."""
 
 
 class ClassFolders:
@@ -32,10 +34,10 @@ class ClassFolders:
         else:
             write_json(mark, dict(self._model))
 
-    def add(self, path: str, label: str, sha256: str, content: bytes) -> None:
-        """Copy one picture; one of the same name with other content gets the start of its sha256 into its name."""
+    def add(self, path: str, label: str | None, sha256: str, content: bytes) -> None:
+        """Copy one picture. label: None if the answer is not sure. One of the same name with other content gets the start of its sha256 into its name."""
         name = path.replace("\\", "/").rpartition("/")[2]
-        plain = self._folder / folder_name(label) / name
+        plain = self._folder / (UNSURE_FOLDER if label is None else folder_name(label)) / name
         for target in (plain, plain.with_name(f"{plain.stem}-{sha256[:DIGITS]}{plain.suffix}")):
             if not target.exists():
                 write_bytes(target, content)

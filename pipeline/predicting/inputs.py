@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.errors import ImageError, SourceError
+from pipeline.errors import SourceError
 from pipeline.listing.listing import IMAGE_SUFFIXES, Collector, Listing
 from pipeline.listing.opening import Options, is_archive, list_source
 from pipeline.listing.records import readable
@@ -16,6 +16,7 @@ from pipeline.listing.remote import is_url, local_copy
 from pipeline.listing.stores import without_secrets
 from pipeline.listing.walk import DiskFile, walk
 from pipeline.names import listed
+from pipeline.serving.batches import Unusable
 from pipeline.tables.cells import PATH, find_column
 from pipeline.tables.opening import is_table_name, open_table
 from pipeline.tables.table import Table
@@ -31,16 +32,6 @@ class Named(NamedTuple):
 
     path: str
     content: Callable[[], bytes]
-
-
-@dataclass(frozen=True)
-class Unusable:
-    """In place of an image that is known to be unreadable; picklable."""
-
-    reason: str
-
-    def __call__(self) -> bytes:
-        raise ImageError(self.reason)
 
 
 @dataclass

@@ -8,13 +8,15 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pipeline.certainty.calibration import UNSURE
 from pipeline.errors import ConfigError, SourceError
 from pipeline.paths import Paths
+from pipeline.predicting.inputs import FROM_INPUT, Images, Named, find_images
+from pipeline.predicting.rows import Row, Write, parquet_writer, write_csv, write_json_lines, write_table
+from pipeline.predicting.sorting import ClassFolders
 from pipeline.progress import Progress
-from pipeline.serving.classifier import Classifier, Prediction, load
-from pipeline.serving.inputs import FROM_INPUT, Images, Named, find_images
-from pipeline.serving.rows import Row, Write, parquet_writer, write_csv, write_json_lines, write_table
-from pipeline.serving.sorting import ClassFolders
+from pipeline.serving.answering import Prediction
+from pipeline.serving.classifier import Classifier, load
 from pipeline.terminal import greetings_kept_back
 
 AT_ONCE = 200
@@ -89,12 +91,12 @@ def _answered(classifier: Classifier, images: Sequence[Named], folders: ClassFol
 def _copy(part: Iterable[tuple[Named, Prediction]], folders: ClassFolders) -> None:
     for image, answer in part:
         if not answer.error:
-            folders.add(image.path, answer.label, answer.sha256, image.content())
+            folders.add(image.path, None if answer.decision == UNSURE else answer.label, answer.sha256, image.content())
 
 
 def _row(image: Named, answer: Prediction, version: str) -> Row:
     label, probability = (None, None) if answer.error else (answer.label, answer.probability)
-    return Row(image.path, label, probability, version, answer.sha256, answer.note, answer.error)
+    return Row(image.path, label, probability, answer.decision, list(answer.one_of), version, answer.sha256, answer.note, answer.error)
 
 
 def _end(failed: int, total: int, *, strict: bool) -> int:

@@ -1,0 +1,3 @@
+"""How the input and the output of the ONNX files are called."""
+
+INPUT, OUTPUT = "images", "probabilities"

@@ -1,0 +1,1 @@
+"""A registered model for where it is deployed, measured there."""

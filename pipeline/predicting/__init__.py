@@ -1,0 +1,1 @@
+"""`pipeline predict`: from what a person names to rows of answers."""
