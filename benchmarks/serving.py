@@ -106,7 +106,7 @@ def main() -> None:
     ours, theirs = requests(paths)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        mlflow.keras.save_model(load_model(paths.stage("train") / "model.keras"), folder / "plain")
+        mlflow.keras.save_model(load_model(paths.stage("train") / "model.keras"), str(folder / "plain"))
         mine = [sys.executable, "-m", "pipeline", "serve-model", "--port", "8091"]
         plain = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "plain"), "--env-manager", "local", "--port", "8092"]
         rows: dict[str, list[tuple[float, float, float, int]]] = {"pipeline serve-model": [], "MLflow, plain Keras": []}

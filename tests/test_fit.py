@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline import models
 from pipeline.errors import FitError
 from pipeline.fitting.device import Compute
 from pipeline.fitting.fit import Fitted, Fitter
@@ -139,7 +140,9 @@ def test_the_fused_normalisation_is_keras_own() -> None:
     assert np.allclose(ours(x, training=False), theirs(x, training=False), atol=2e-2)  # the fused kernel's variance is the unbiased one
 
 
-def test_the_frozen_normalisation_has_the_gradients_of_keras_own() -> None:
+@pytest.mark.parametrize("has_gpu", [False, True])
+def test_the_frozen_normalisation_has_the_gradients_of_keras_own(has_gpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models.layers, "_has_gpu", lambda: has_gpu)
     rng = np.random.default_rng(0)
     x, upstream = (tf.constant(rng.normal(3, 2, (8, 5, 5, 4)).astype(np.float32)) for _ in range(2))
     weights = [*rng.normal(1, 0.5, (3, 4)), rng.uniform(0.5, 2, 4)]  # gamma, beta, moving mean, moving variance

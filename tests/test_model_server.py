@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,14 +22,16 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from pipeline.errors import TrackingError
+from pipeline.errors import ConfigError, TrackingError
 from pipeline.images.decoding import encode_png
 from pipeline.model_server.app import ModelApp
 from pipeline.model_server.current_model import CurrentModel
+from pipeline.model_server.exported import open_export
 from pipeline.model_server.shadow import Shadow
 from pipeline.models.network import to_bytes
 from pipeline.paths import Paths
-from pipeline.serving import Classifier, load
+from pipeline.serving import Classifier, load, located
+from pipeline.serving.located import follows, named_version
 from tests.dummy_project import free_port, wait_for
 from tests.registered_model import NAME, project_with_champion, register
 from tests.test_browser import ARGUMENTS, CHROMIUM, DRIVER
@@ -444,6 +447,96 @@ def test_a_new_champion_is_picked_up_without_a_lost_request_and_sigterm_ends_it(
     assert output.splitlines()[-1] == "Ctrl-C stops it."
     assert errors.splitlines()[0] == f"INFO: {NAME} version 2 answers now, in place of {NAME} version 1."
     assert errors.splitlines()[-1] == "pipeline serve-model: stopped by SIGTERM"
+
+
+@pytest.mark.parametrize(
+    ("reference", "followed"),
+    [
+        ("champion", True),
+        ("models:/shapes@champion", True),
+        ("my-alias", True),
+        ("3", False),
+        ("v3", False),
+        ("models:/shapes/3", False),
+        ("a" * 32, False),
+        ("runs:/" + "a" * 32, False),
+        ("model.keras", False),
+    ],
+)
+def test_only_an_alias_is_followed(reference: str, followed: bool) -> None:
+    assert follows(reference) is followed
+
+
+def test_the_version_of_an_alias_is_found_without_mlflow_where_it_is_known(project: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    expected = named_version("champion", project)
+    monkeypatch.setattr(located, "look_up", lambda reference, paths: None)
+
+    assert named_version("champion", project) == expected == "1"
+
+
+ALONE = """
+import sys
+for name in ("tensorflow", "keras", "mlflow", "prefect", "dvc", "pandas", "pyarrow", "sklearn", "scipy", "joblib", "onnx", "matplotlib"):
+    sys.modules[name] = None
+from pipeline.model_server.__main__ import main
+sys.argv = ["python -m pipeline.model_server", *sys.argv[1:]]
+raise SystemExit(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(project: Paths, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What of an export the server reads."""
+    (logged,) = {file.parent for file in (project.mlruns / "artifacts" / "models").rglob("model.onnx")}
+    folder = tmp_path_factory.mktemp("exported")
+    for name in ("model.onnx", "spec.json", "training_images.json"):
+        shutil.copy(logged / name, folder / name)
+    (folder / "export.json").write_text(json.dumps({"version": f"{NAME}/1"}), encoding="utf-8")
+    return folder
+
+
+def test_an_export_is_served_by_few_packages(exported: Path, expected: list[str], tmp_path: Path) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", ALONE, str(exported), "--port", str(port)],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            wait_for(lambda: is_ready(address), 120)
+            said = httpx.post(f"{address}/predict", json={"instances": TEXTS}, timeout=60)
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+
+    assert labels(said) == expected
+    assert (said.json()["model"], said.json()["version"]) == (NAME, "1")
+    assert output == f"{NAME} version 1 answers at {address}\n"
+    assert (process.returncode, errors) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("export.json", None, "has no export.json: it is no folder of `pipeline export onnx`."),
+        ("model.onnx", b"no model", "is not as `pipeline export onnx` has written it: "),
+        ("spec.json", b"[]", "is not as `pipeline export onnx` has written it: "),
+        ("export.json", b"{}", "is not as `pipeline export onnx` has written it: "),
+    ],
+)
+def test_a_folder_that_is_no_export_is_one_line(exported: Path, tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    folder = Path(shutil.copytree(exported, tmp_path / "copy"))
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content)
+
+    with pytest.raises(ConfigError) as raised:
+        open_export(folder)
+    assert str(raised.value).startswith(f"{folder} {message}")
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_a_file_that_vanishes_or_becomes_a_pipe_or_a_folder_is_an_error_and_not_
 
     for content, (finding, words) in zip(
         listed,
-        [("missing", "deleted since it was listed"), ("special", "no longer a regular file"), ("special", "no longer a regular file")],
+        [("missing", "deleted since it was listed"), ("special", "not a regular file"), ("special", "not a regular file")],
         strict=True,
     ):
         with pytest.raises(ImageError, match=words) as error:

@@ -1,1 +1,1 @@
-"""When is an answer sure? Probabilities that can be taken at their word, `sure` or `unsure`, and the classes that it may be."""
+"""How sure is an answer? Calibrated probabilities, `sure` or `unsure`, and the candidates."""

@@ -18,9 +18,8 @@ def add_verified_onnx(folder: Path, images: np.ndarray) -> str:
     images: uint8 (N, H, W, C), prepared for the model, of which some are answered by both. Raises ExportError if the model cannot be converted, or
     the two do not answer alike; then nothing is written. Raises ImportError if onnx or onnxruntime is missing.
     """
-    from pipeline.conversion.identity import (
-        identity_of,
-    )  # not every machine has these packages, nor needs TensorFlow for what is beside this
+    # Not every machine has these packages
+    from pipeline.conversion.identity import identity_of
     from pipeline.conversion.keras_to_onnx import on_cpu, to_onnx
     from pipeline.conversion.onnx_session import OnnxRuntime
     from pipeline.models.predict import load_model, predict

@@ -45,7 +45,7 @@ class DiskFile:
             pass
         except OSError as error:
             raise ImageError(f"cannot be read: {error.strerror}", "unreadable") from None
-        raise ImageError("not a file that can be read: a folder or a special file", "special")
+        raise ImageError("not a regular file", "special")
 
 
 def not_followed(path: str, error: OSError) -> str:

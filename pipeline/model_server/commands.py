@@ -11,10 +11,9 @@ from pipeline.model_server.current_model import CurrentModel
 from pipeline.model_server.listening import LOOPBACK, address_of, answer_until_stopped, listen
 from pipeline.model_server.shadow import Shadow
 from pipeline.paths import Paths
-from pipeline.pedigree.references import find_model_version
 from pipeline.serving.classifier import load
+from pipeline.serving.located import follows, named_version
 from pipeline.terminal import greetings_kept_back
-from pipeline.tracking.mlflow_log import MlflowLog
 
 SHADOW_FILE = "shadow.jsonl"
 
@@ -31,9 +30,9 @@ def run_serve_model(options: argparse.Namespace, paths: Paths) -> int:
         logging.getLogger("pipeline").setLevel(logging.INFO)
         classifier.answer([])  # what is slow the first time
         current = CurrentModel(
-            classifier, lambda: load(options.model, paths.root), lambda: _named_version(options.model, paths), options.poll
+            classifier, lambda: load(options.model, paths.root), lambda: named_version(options.model, paths), options.poll
         )
-        if _is_alias(options.model):
+        if follows(options.model):
             current.start()
         if shadow:
             shadow.start()
@@ -41,16 +40,6 @@ def run_serve_model(options: argparse.Namespace, paths: Paths) -> int:
         answer_until_stopped(ModelApp(current, shadow, options.most_mb * 2**20).asgi, listener)
         current.stop()
     return 0
-
-
-def _is_alias(model: str) -> bool:
-    """Whether a reference may name another version later."""
-    text = model.rpartition("@")[2]
-    return not (text.isdigit() or text.rpartition("/")[2].isdigit() or text.endswith(".keras") or "/" in text.removeprefix("models:/"))
-
-
-def _named_version(model: str, paths: Paths) -> str:
-    return find_model_version(MlflowLog.connect(paths), paths, model, "").version
 
 
 def _writable(file: str) -> Path:
@@ -66,7 +55,7 @@ def _greeting(options: argparse.Namespace, current: CurrentModel, shadow: Shadow
     address = address_of(options.host, options.port)
     lines = [f"{classifier.shown} answers at {address}: open it in a browser and drop a picture on the page, or"]
     lines.append(f"    curl -s {address}/predict -H 'Content-Type: image/png' --data-binary @my.png")
-    if _is_alias(options.model):
+    if follows(options.model):
         lines.append(f"When {options.model} becomes another version, that one answers, {options.poll:g} seconds later at most.")
     if shadow:
         lines.append(f"{shadow.classifier.shown} gets the same images; where it says something else, {options.shadow_file} gets a line.")

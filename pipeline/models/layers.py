@@ -71,13 +71,21 @@ class FusedBatchNormalization(keras.layers.Layer):  # type: ignore[misc]  # Kera
 class FrozenBatchNormalization(FusedBatchNormalization):
     """Batch normalisation by the moving statistics, which do not change, during training too: for fine-tuning on few images.
 
-    The gradient is written out: TensorFlow's own has no deterministic kernel for GPUs. Inputs are float32.
+    Where there are GPUs, the gradient is written out: TensorFlow's own has no deterministic kernel for them. On CPUs that would take 1.1 to 1.7 times
+    as long. Inputs are float32.
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Inputs normalised by the moving statistics."""
+        if not _has_gpu():
+            return super().call(inputs, training=False)
         weights = (self.gamma, self.beta, self.moving_mean, self.moving_variance)
         return _normalize_by(inputs, *(tf.convert_to_tensor(weight.value) for weight in weights), epsilon=self.epsilon)
+
+
+def _has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU that is not hidden from it."""
+    return bool(tf.config.get_visible_devices("GPU"))
 
 
 def _normalize_by(inputs: Any, gamma: Any, beta: Any, mean: Any, variance: Any, *, epsilon: float) -> Any:

@@ -1,6 +1,5 @@
 """What a person asks to trace: a registered version, a run or a `.keras` file, as the version and the run that it belongs to."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +7,9 @@ from pipeline.errors import ConfigError
 from pipeline.files import sha256_file
 from pipeline.paths import Paths
 from pipeline.pedigree.references import find_model_version
+from pipeline.registry.reference import RUN_ID
 from pipeline.tracking.lineage import MODEL_TAG
 from pipeline.tracking.run_log import ModelVersion, Registered, RunRecord, Tracker
-
-RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)

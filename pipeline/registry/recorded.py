@@ -28,17 +28,11 @@ if TYPE_CHECKING:
 FOLDER = "register"
 DIFF = "uncommitted.diff"
 OF_THE_RUN = (
-    *(
-        "device",
-        "precision",
-        PARAMS_TAG,
-        ONNX_TAG,
-        "version.python",
-        "version.tensorflow",
-        "version.keras",
-        "version.numpy",
-        "version.pillow",
-    ),
+    "device",
+    "precision",
+    PARAMS_TAG,
+    ONNX_TAG,
+    *(f"version.{name}" for name in ("python", "tensorflow", "keras", "numpy", "pillow")),
 )
 """Tags that a version takes from its run."""
 NO_REMOTE = "none: this repository has no remote"

@@ -4,6 +4,8 @@ import re
 
 from pipeline.errors import ConfigError
 
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+
 
 def parts_of(reference: str) -> tuple[str, str, str]:
     """(name, number, alias) of a reference; what it does not have is empty. Raises ConfigError."""

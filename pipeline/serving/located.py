@@ -10,6 +10,7 @@ from pipeline.conversion.record import MODEL_FILE, ONNX_FILE, ONNX_TAG, RECORD_F
 from pipeline.errors import ConfigError, TrackingError
 from pipeline.files import read_json, sha256_file
 from pipeline.paths import Paths
+from pipeline.registry.reference import RUN_ID, parts_of
 from pipeline.registry.servable import check_files
 from pipeline.serving.own_registry import LOGGED_AS, look_up
 from pipeline.serving.served_model import SPEC_FILE
@@ -62,6 +63,23 @@ def locate(reference: str, paths: Paths, folder: Path) -> Located:
     tags = {name: text for name, text in origin.run.tags.items() if name in (MODEL_TAG, ONNX_TAG)}  # it may have been evaluated since
     check(located, tags)
     return located
+
+
+def follows(reference: str) -> bool:
+    """Whether another version may have this reference later: that of an alias, not of a version, a run or a file."""
+    text = reference.strip().removeprefix("models:/")
+    is_run = RUN_ID.fullmatch(text.removeprefix("runs:/"))
+    return not (is_run or text.endswith(".keras")) and bool(parts_of(text)[2])
+
+
+def named_version(reference: str, paths: Paths) -> str:
+    """The number of the registered version that a reference names now. Raises ConfigError if there is none, TrackingError if it cannot be asked."""
+    if known := look_up(reference, paths):
+        return known.version
+    from pipeline.pedigree.references import find_model_version  # MLflow takes a second to import
+    from pipeline.tracking.mlflow_log import MlflowLog
+
+    return find_model_version(MlflowLog.connect(paths), paths, reference).version
 
 
 def check(located: Located, tags: Mapping[str, str]) -> None:

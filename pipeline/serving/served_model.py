@@ -79,13 +79,18 @@ class ServedModel:
         )
 
 
-def load(folder: Path) -> ServedModel:
-    """The model in a folder with model.keras and spec.json, and if that is known how sure it is, and what its training images are like."""
+def load(folder: Path, runtime: Runtime | None = None) -> ServedModel:
+    """The model in a folder with spec.json, and if that is known how sure it is, and what its training images are like.
+
+    runtime: what computes it; by default what `open_runtime` finds in the folder.
+    """
     spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
     training = folder / TRAINING_FILE
     known = json.loads(training.read_text(encoding="utf-8")) if training.exists() else {}
     return ServedModel(
-        open_runtime(folder), Preparation(ImageSpec.read(spec), TrainingImages.read(known)), _calibration(folder, spec["class_names"])
+        runtime or open_runtime(folder),
+        Preparation(ImageSpec.read(spec), TrainingImages.read(known)),
+        _calibration(folder, spec["class_names"]),
     )
 
 

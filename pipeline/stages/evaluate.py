@@ -95,34 +95,43 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     `predict_images` gives probabilities float32 (N, K) for a model file and images uint8 (N, H, W, C). Raises StageError if the
     model was fitted to other classes.
     """
-    scored = score_test_split(paths, predict_images)
-    top_k, groups = config.evaluate.top_k, np.load(paths.stage("preprocess") / "test" / "groups.npy")
+    network = score_test_split(paths, predict_images)
     max_error = None if config.evaluate.max_error == "none" else config.evaluate.max_error
-    calibration = calibrate(paths, scored.class_names, max_error)
-    measured, answers = measure(scored.labels, scored.probabilities, calibration), calibration.answers(scored.probabilities)
-    network, scored = scored.probabilities, replace(scored, probabilities=answers.probabilities)
-    values = rounded(metrics.classification_metrics(scored.labels, scored.probabilities, scored.class_names, top_k, groups))
-    certain = how_sure(scored.labels, network, calibration, measured)
-    before = metrics.reliability_bins(scored.labels, network) if calibration.temperature != 1 else None
+    calibration = calibrate(paths, network.class_names, max_error)
+    measured, answers = measure(network.labels, network.probabilities, calibration), calibration.answers(network.probabilities)
+    scored = replace(network, probabilities=answers.probabilities)
+    groups = np.load(paths.stage("preprocess") / "test" / "groups.npy")
+    values = rounded(metrics.classification_metrics(scored.labels, scored.probabilities, scored.class_names, config.evaluate.top_k, groups))
+    certain = how_sure(network.labels, network.probabilities, calibration, measured)
+    before = metrics.reliability_bins(network.labels, network.probabilities) if calibration.temperature != 1 else None
     report = build_report(config, paths, scored, values, certain, before)
+    numbers, certainty = test_metrics(values), as_metrics(measured, calibration)
     folder = paths.stage("evaluate")
     write_json(folder / CALIBRATION_FILE, calibration.as_json())
     write_table(folder / "predictions.parquet", predictions_table(scored, answers))
-    numbers, certainty = test_metrics(values), as_metrics(measured, calibration)
     write_json(folder / "metrics.json", {name: value for name, value in numbers.items() if name not in UNCERTAINTY})
     write_json(folder / "uncertainty.json", {name: numbers[name] for name in UNCERTAINTY} | certainty)
     write_bytes(folder / "per_class.csv", per_class_csv(values["per_class"], measured))
-    write_bytes(folder / "confusion_matrix.png", report.confusion_matrix.light)
-    write_bytes(folder / "reliability.png", report.reliability.light)
-    write_bytes(folder / "curves.png", pictures.learning_curves(read_history(paths.stage("train") / "history.csv")))
-    write_bytes(folder / "report.html", render(report).encode())
-    promise = sentence(measured, calibration) if measured.breaks_promise else calibration.note
-    for warning in [*report.warnings, *([promise] if promise else [])]:
-        print(f"warning: {warning}", file=sys.stderr)
+    _write_report(report, paths)
+    _warn(report, sentence(measured, calibration) if measured.breaks_promise else calibration.note)
     folds = read_json(paths.stage("cross_validate") / "metrics.json")
     log_evaluation(calibrated_run(tracker, paths, config), {**numbers, **certainty, **folds}, folder)
     said = {"sure": f"{certainty['test_sure']:.4f}"} if "test_sure" in certainty else {}
     return {"images": values["images"], "accuracy": f"{values['accuracy']:.4f}", **said, "report": paths.relative(folder / "report.html")}
+
+
+def _write_report(report: Report, paths: Paths) -> None:
+    """Write the page, and those of its pictures that MLflow and `dvc plots` show, too."""
+    folder = paths.stage("evaluate")
+    write_bytes(folder / "confusion_matrix.png", report.confusion_matrix.light)
+    write_bytes(folder / "reliability.png", report.reliability.light)
+    write_bytes(folder / "curves.png", pictures.learning_curves(read_history(paths.stage("train") / "history.csv")))
+    write_bytes(folder / "report.html", render(report).encode())
+
+
+def _warn(report: Report, of_certainty: str) -> None:
+    for warning in filter(None, [*report.warnings, of_certainty]):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def test_metrics(values: dict[str, Any]) -> dict[str, float]:
