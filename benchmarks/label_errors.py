@@ -33,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path)
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--fine-tune", default="auto", help="as train.fine_tune: none fits a classifier on pretrained features, in seconds")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--keep", type=Path, help="a folder for the predictions, so that a second call only ranks")
     options = parser.parse_args()
@@ -51,7 +52,7 @@ def predict_all(root: Path, options: argparse.Namespace, kept: Path) -> None:
     root.mkdir()
     if (source / "train-images-idx3-ubyte.gz").exists():
         source = first_images(source, root, options.images)
-    make_project(root, source)
+    make_project(root, source, options.fine_tune)
     run_stage(root, "ingest")
     run_stage(root, "preprocess")
     train = root / "data" / "preprocess" / "train"
@@ -100,10 +101,11 @@ def first_images(folder: Path, to: Path, count: int) -> Path:
     return to / "first.npz"
 
 
-def make_project(root: Path, source: Path) -> None:
-    """A project that differs from this one in its source."""
+def make_project(root: Path, source: Path, fine_tune: str) -> None:
+    """A project that differs from this one in its source and `train.fine_tune`."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["ingest"]["source"] = str(source)
+    params["train"]["fine_tune"] = fine_tune
     (root / "data").mkdir()
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     shutil.copy(ROOT / "dvc.yaml", root)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from pipeline.names import shown
+
 Answer = Literal["keep", "change", "unsure", "bad"]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
 COLUMNS = ("sha256", "verdict", "label", "was", "path", "reviewer", "date")
@@ -31,6 +33,16 @@ class Verdict:
         if self.verdict in ("keep", "change"):
             return "class", self.label or self.was
         return self.verdict, ""
+
+    @property
+    def in_words(self) -> str:
+        """The same for people: the class, bad or unsure."""
+        kind, label = self.says
+        return shown(label) if kind == "class" else kind
+
+    def contradicts(self, other: "Verdict") -> bool:
+        """Whether two verdicts on one image cannot both be right; `unsure` contradicts nothing."""
+        return "unsure" not in (self.verdict, other.verdict) and self.says != other.says
 
     @property
     def cells(self) -> tuple[str, ...]:

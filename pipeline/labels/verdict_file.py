@@ -6,7 +6,7 @@ A line is added or taken back by writing the whole file beside and renaming it, 
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.csv_text import csv_text
@@ -30,9 +30,9 @@ def read_verdicts(path: Path) -> dict[str, Verdict]:
         before = found.get(verdict.sha256)
         if before is None or before.verdict == "unsure":
             found[verdict.sha256] = verdict
-        elif verdict.verdict != "unsure" and verdict.says != before.says:
+        elif verdict.contradicts(before):
             raise ConfigError(
-                f"{path}:{verdict.line}: {shown(verdict.path or verdict.sha256)} is {_in_words(verdict)} here, but {_in_words(before)} in line "
+                f"{path}:{verdict.line}: {shown(verdict.path or verdict.sha256)} is {verdict.in_words} here, but {before.in_words} in line "
                 f"{before.line}. Decide which is right, and delete the other line."
             )
     return found
@@ -48,13 +48,10 @@ def read_lines(path: Path) -> list[Verdict]:
         raise ConfigError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}. Save it as CSV in UTF-8."
         ) from None
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = next(rows, list(COLUMNS))
-        _check_header(path, header)
-        return [verdict for row in _numbered(rows) if (verdict := _read(path, header, *row))]
-    except csv.Error as error:
-        raise ConfigError(f"{path}:{rows.line_num}: {error}. Expected a line of {HEADER}.") from None
+    rows = _rows(path, text) or [(1, list(COLUMNS))]
+    header = rows[0][1]
+    _check_header(path, header)
+    return [_read(path, header, line, row) for line, row in rows[1:] if row]
 
 
 def add_verdict(path: Path, verdict: Verdict) -> None:
@@ -82,12 +79,17 @@ def _lines(verdicts: Iterable[Verdict]) -> bytes:
     return csv_text(verdict.cells for verdict in verdicts).encode("utf-8", "backslashreplace")
 
 
-def _numbered(rows: "csv._reader") -> Iterator[tuple[int, list[str]]]:
-    """The rows with the number of the line on which each begins."""
-    line = rows.line_num + 1
-    for row in rows:
-        yield line, row
-        line = rows.line_num + 1
+def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
+    """The rows, each with the number of the line on which it begins. Raises ConfigError."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, line = [], 1
+    try:
+        for row in reader:
+            rows.append((line, row))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ConfigError(f"{path}:{line}: {error}. Expected a line of {HEADER}.") from None
+    return rows
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
@@ -97,10 +99,8 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
         raise ConfigError(f"{path}:1: the first line is {shown(','.join(header))}. Expected {HEADER}.")
 
 
-def _read(path: Path, header: Sequence[str], line: int, row: Sequence[str]) -> Verdict | None:
-    """A row as a verdict; None if it is empty. Raises ConfigError."""
-    if not row:
-        return None
+def _read(path: Path, header: Sequence[str], line: int, row: Sequence[str]) -> Verdict:
+    """A row as a verdict. Raises ConfigError."""
     if len(row) != len(header):
         raise ConfigError(f"{path}:{line}: {len(row)} fields; expected the {len(header)} of the first line, {','.join(header)}.")
     cells = dict(zip(header, row, strict=True))
@@ -126,8 +126,3 @@ def fault_of(verdict: str, label: str, was: str) -> str:
     if verdict != "change" and label:
         return f"the verdict is {verdict}, but label is {shown(label)}; only change gives another class"
     return ""
-
-
-def _in_words(verdict: Verdict) -> str:
-    kind, label = verdict.says
-    return shown(label) if kind == "class" else kind

@@ -60,9 +60,7 @@ def check_inputs(paths: Paths) -> Config:
     for file in (paths.ledger, paths.classes, paths.verdicts):
         if not file.is_file():
             name = paths.relative(file)
-            raise SourceError(
-                f"{name} does not exist: it records what was decided earlier. Restore it from git: `git checkout -- {name}`."
-            )
+            raise SourceError(f"{name} does not exist: it records what was decided earlier. Restore it from git: `git checkout -- {name}`.")
     check_reachable(tracking_uri(paths))
     return config
 
