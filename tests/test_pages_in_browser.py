@@ -9,7 +9,9 @@ from selenium import webdriver
 
 from pipeline.evaluation.metrics import Confusion
 from pipeline.reports import data_report, evaluation_report
-from pipeline.reports.evaluation_report import ClassRow, Doubt, Mistake, Picture
+from pipeline.reports.evaluation_report import ClassRow, Mistake, Picture
+from pipeline.reports.label_doubts import LabelDoubt, LabelDoubts
+from pipeline.reports.page import brief_names
 from pipeline.reports.pictures import confusion_matrix
 from tests import test_data_report, test_report
 from tests.odd_names import ODD_NAMES
@@ -37,7 +39,13 @@ def evaluation_page() -> str:
             classes=[ClassRow(name, 0.5, 0.5, 0.5, 10, other, 0.5) for name, other in pairs],
             confusions=[Confusion(*pair, 3, 0.1) for pair in pairs],
             mistakes=[Mistake(test_data_report.PNG, f"{label}/1.png", label, predicted, 0.9) for label, predicted in pairs],
-            doubts=[Doubt(f"{label}/2.png", label, predicted, 0.9, 1) for label, predicted in pairs],
+            label_doubts=LabelDoubts(
+                [LabelDoubt(test_data_report.PNG, f"{label}/2.png", label, predicted, 0.9, 0.9, None) for label, predicted in pairs],
+                len(pairs),
+                4000,
+                "",
+                brief_names(ODD_NAMES),
+            ),
             warnings=[f"Never predicted: {', '.join(ODD_NAMES)}."],
             confusion_matrix=Picture(png, png, "matrix"),
             numbered_classes={f"#{number}": name for number, name in enumerate(ODD_NAMES)},

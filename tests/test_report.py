@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.evaluation.metrics import Confusion
 from pipeline.names import shown
-from pipeline.reports.evaluation_report import ClassRow, Doubt, Fold, Mistake, Picture, Report, agreement, calibration, css_px, render
+from pipeline.reports.evaluation_report import ClassRow, Fold, Mistake, Picture, Report, agreement, calibration, css_px, render
+from pipeline.reports.label_doubts import LabelDoubt, LabelDoubts
 from pipeline.reports.page import brief_names, percent
 from tests.odd_names import LONG, ODD_NAMES
 
@@ -37,12 +38,14 @@ REPORT = Report(
     confusions=[Confusion("shirt", "coat", 200, 0.2)],
     folds=[Fold(0, 500, 0.9, 0.3), Fold(1, 500, 0.92, 0.28)],
     mistakes=[Mistake(PNG, "test/7.png", "shirt", "coat", 0.98)],
-    doubts=[Doubt("train/3.png", "coat", "shirt", 0.97, 1)],
     params={"general": {"seed": 1}, "augment": {"horizontal_flip": True}},
     curves=[PICTURE, PICTURE],
     confusion_matrix=PICTURE,
     reliability=PICTURE,
     fold_picture=PICTURE,
+    label_doubts=LabelDoubts(
+        [LabelDoubt(PNG, "train/3.png", "coat", "shirt", 0.97, 0.9, 0.8)], 7, 4000, "", {"coat": "coat", "shirt": "shirt"}
+    ),
 )
 
 
@@ -102,11 +105,11 @@ def test_the_page_is_whole_and_the_same_twice() -> None:
 WITHOUT_TOP_K = replace(REPORT, metrics={key: value for key, value in METRICS.items() if key != "top_3_accuracy"})
 PERFECT = replace(
     REPORT,
+    label_doubts=LabelDoubts([], 0, 4000, "", {}),
     metrics={**METRICS, "accuracy": 1.0},
     classes=[ClassRow(name, 1.0, 1.0, 1.0, 1000, "", 0.0) for name in ("shirt", "coat")],
     confusions=[],
     mistakes=[],
-    doubts=[],
 )
 MANY_CLASSES = replace(REPORT, classes=[ClassRow(f"kind {i}", 0.5, 0.5, 0.5, 10, "", 0.0) for i in range(100)])
 
@@ -155,10 +158,15 @@ def test_the_page_leaves_out_what_there_is_not(report: Report, left_out: str) ->
 def test_names_are_escaped() -> None:
     name = "<b>bold</b> & \"quoted\" <script>alert('x')</script>"
     row = ClassRow(name, 0.5, 0.5, 0.5, 10, name, 0.5)
-    page = Page(render(replace(REPORT, dataset_name=name, classes=[row, row], mistakes=[Mistake(PNG, name, name, name, 0.9)])))
+    doubts = LabelDoubts([LabelDoubt(PNG, name, name, name, 0.9, 0.9, None)], 1, 2, "", {name: name})
+    mistakes = [Mistake(PNG, name, name, name, 0.9)]
+    page = Page(render(replace(REPORT, dataset_name=name, classes=[row, row], mistakes=mistakes, label_doubts=doubts)))
     assert name in page.text
     assert "script" not in page.tags
-    assert page.alts[-1] == f"Test image {name}, {name}, predicted as {name}"
+    assert page.alts[-2:] == [
+        f"Test image {name}, {name}, predicted as {name}",
+        f"Training image {name}, labelled {name}, suggested {name}",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline.certainty.out_of_fold import read_out_of_fold
-from pipeline.dataset.arrays import read_array, read_index
 from pipeline.errors import StageError, StorageError
 from pipeline.files import read_json
 from pipeline.labels.ranking import Baseline, Ranking, against_baseline, rank
@@ -94,7 +93,7 @@ def labelled_training_images(paths: Paths) -> Labelled:
     names = _class_names(paths)
     _need(paths, "data/cross_validate/out_of_fold.parquet")
     predicted = read_out_of_fold(paths, names)
-    index = read_index(paths.stage("preprocess"), "train")
+    index = _read_index(paths, "train")
     known = pq.read_table(paths.stage("cross_validate") / "out_of_fold.parquet", columns=["sha256"])["sha256"].to_pylist()
     if known != index["sha256"]:
         raise StageError(f"data/cross_validate has predictions of other images than data/preprocess. {OTHER_RUNS}")
@@ -107,7 +106,7 @@ def labelled_test_images(paths: Paths) -> Labelled:
     _need(paths, "data/evaluate/predictions.parquet")
     table = pq.read_table(paths.stage("evaluate") / "predictions.parquet")
     columns = [f"probability {name}" for name in names]
-    index = read_index(paths.stage("preprocess"), "test")
+    index = _read_index(paths, "test")
     if (
         table["sha256"].to_pylist() != index["sha256"]
         or [name for name in table.column_names if name.startswith("probability ")] != columns
@@ -118,12 +117,11 @@ def labelled_test_images(paths: Paths) -> Labelled:
     return _labelled(paths, "test", index, labels, np.stack([table[name].to_numpy() for name in columns], axis=1))
 
 
-def _labelled(paths: Paths, split: str, index: Mapping[str, list[object]], labels: np.ndarray, probabilities: np.ndarray) -> Labelled:
+def _labelled(paths: Paths, split: str, index: Mapping[str, list[str]], labels: np.ndarray, probabilities: np.ndarray) -> Labelled:
     folder = paths.stage("preprocess") / split
-    embeddings = read_array(folder / "embeddings.npy")
+    embeddings = np.load(folder / "embeddings.npy", mmap_mode="r")
     features = np.asarray(embeddings[:, 0]) if len(embeddings) == len(labels) else None
-    shas, names = ([str(value) for value in index[column]] for column in ("sha256", "path"))
-    return Labelled(_class_names(paths), names, shas, labels, probabilities, np.load(folder / "groups.npy"), features)
+    return Labelled(_class_names(paths), index["path"], index["sha256"], labels, probabilities, np.load(folder / "groups.npy"), features)
 
 
 def _suspect(place: int, ranking: Ranking, images: Labelled) -> Suspect:
@@ -143,6 +141,13 @@ def _suspect(place: int, ranking: Ranking, images: Labelled) -> Suspect:
         [names[k] for k in np.argsort(-probabilities, kind="stable")],
         near[near >= 0][:NEIGHBOURS_SHOWN].tolist(),
     )
+
+
+def _read_index(paths: Paths, split: str) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = pq.read_table(
+        paths.stage("preprocess") / split / "index.parquet", columns=["path", "sha256"]
+    ).to_pydict()
+    return columns
 
 
 def _class_names(paths: Paths) -> list[str]:

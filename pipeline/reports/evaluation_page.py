@@ -5,15 +5,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.evaluation.metrics import top_confusions
 from pipeline.reports.chart_style import DARK, LIGHT, Theme
-from pipeline.reports.evaluation_report import ClassRow, Doubt, Picture
+from pipeline.reports.evaluation_report import ClassRow, Picture
 from pipeline.reports.pictures import QUANTITIES, cross_validation_folds, learning_curves
-
-DOUBTS_SHOWN = 12
 
 
 def class_rows(per_class: dict[str, Any], matrix: np.ndarray) -> list[ClassRow]:
@@ -25,16 +21,6 @@ def class_rows(per_class: dict[str, Any], matrix: np.ndarray) -> list[ClassRow]:
         confused = (most[name].predicted, most[name].share) if name in most else ("", 0.0)
         rows.append(ClassRow(name, **numbers, confused_with=confused[0], confused_share=confused[1], predicted=bool(answers)))
     return sorted(rows, key=lambda row: (row.support == 0, row.f1))
-
-
-def doubted_labels(out_of_fold: pa.Table) -> list[Doubt]:
-    """The training images that a model not fitted to them most confidently predicts as another class, most confident first."""
-    wrong = out_of_fold.filter(pc.not_equal(out_of_fold["label"], out_of_fold["predicted"]))
-    probability_columns = [field.name for field in wrong.schema if pa.types.is_floating(field.type)]
-    confidence = np.max([wrong[name].to_numpy() for name in probability_columns], axis=0)
-    surest = np.argsort(-confidence, kind="stable")[:DOUBTS_SHOWN]
-    rows = wrong.select(["path", "label", "predicted", "fold"]).take(surest).to_pylist()
-    return [Doubt(**row, probability=float(confidence[i])) for row, i in zip(rows, surest, strict=True)]
 
 
 def curves(history: list[dict[str, float]]) -> list[Picture]:

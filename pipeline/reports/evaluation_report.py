@@ -14,6 +14,7 @@ from pipeline.reports.page import brief_names, render_page
 
 if TYPE_CHECKING:
     from pipeline.reports.how_sure import HowSure
+    from pipeline.reports.label_doubts import LabelDoubts
 
 PICTURE_DOTS_PER_CSS_PX = 1.5
 CLASSES_SHOWN_AT_ONCE = 15
@@ -65,17 +66,6 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """A training image that a model not fitted to it predicts as another class, with `probability` (0 to 1)."""
-
-    path: str
-    label: str
-    predicted: str
-    probability: float
-    fold: int
-
-
-@dataclass(frozen=True)
 class Fold:
     """A fold of the cross-validation."""
 
@@ -110,7 +100,6 @@ class Report:
     confusions: Sequence[Confusion]
     folds: Sequence[Fold]
     mistakes: Sequence[Mistake]
-    doubts: Sequence[Doubt]
     params: Mapping[str, Mapping[str, object]]
     curves: Sequence[Picture]
     confusion_matrix: Picture
@@ -118,6 +107,7 @@ class Report:
     fold_picture: Picture
     numbered_classes: Mapping[str, str] = field(default_factory=dict)
     how_sure: "HowSure | None" = None
+    label_doubts: "LabelDoubts | None" = None
 
     @property
     def digits(self) -> int:
@@ -127,7 +117,7 @@ class Report:
     @property
     def names(self) -> set[str]:
         """All class names that the page shows."""
-        pairs: list[Confusion | Mistake | Doubt] = [*self.confusions, *self.mistakes, *self.doubts]
+        pairs: list[Confusion | Mistake] = [*self.confusions, *self.mistakes]
         return {name for pair in pairs for name in (pair.label, pair.predicted)} | {
             name for row in self.classes for name in (row.name, row.confused_with)
         }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pipeline.labels.suspects import Suspects
 from pipeline.reports.page import brief_names
 
-SHOWN = 24
+DOUBTS_SHOWN = 24
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def label_doubts(suspects: Suspects, images: int, picture: Callable[[int], bytes
             suspect.by_model,
             suspect.by_neighbours,
         )
-        for suspect in suspects.found[:SHOWN]
+        for suspect in suspects.found
     ]
     names = {name for doubt in doubts for name in (doubt.label, doubt.suggested)}
     return LabelDoubts(doubts, suspects.left, images, suspects.note, brief_names(names))

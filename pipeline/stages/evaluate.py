@@ -27,14 +27,17 @@ from pipeline.errors import StageError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.counts import count_hits, warnings
 from pipeline.files import read_json, sha256_file, write_bytes, write_json, write_table
+from pipeline.labels.suspects import find_suspects, labelled_training_images
+from pipeline.labels.verdict_file import read_verdicts
 from pipeline.models.predict import load_model, predict
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.reports import pictures
 from pipeline.reports.class_labels import numbered_classes
-from pipeline.reports.evaluation_page import class_rows, curves, doubted_labels, draw_folds, in_both_themes
+from pipeline.reports.evaluation_page import class_rows, curves, draw_folds, in_both_themes
 from pipeline.reports.evaluation_report import Fold, Mistake, Report, render
 from pipeline.reports.how_sure import HowSure, how_sure
+from pipeline.reports.label_doubts import DOUBTS_SHOWN, LabelDoubts, label_doubts
 from pipeline.tracking.lineage import NAME_TAG, read_history
 from pipeline.tracking.run_log import Run, Tracker
 
@@ -217,7 +220,6 @@ def build_report(
         confusions=metrics.top_confusions(matrix, names, CONFUSIONS_SHOWN),
         folds=[Fold(int(row["fold"]), int(row["images"]), row["accuracy"], row["loss"]) for row in fold_rows],
         mistakes=confident_mistakes(scored),
-        doubts=doubted_labels(pq.read_table(folds / "out_of_fold.parquet")),
         params=shown_params(config, chosen),
         curves=curves(read_history(paths.stage("train") / "history.csv")),
         confusion_matrix=in_both_themes(
@@ -229,7 +231,16 @@ def build_report(
         fold_picture=in_both_themes(partial(draw_folds, fold_rows, cross_validation, values["accuracy"]), "Accuracy of each fold"),
         numbered_classes=numbered_classes(names),
         how_sure=certain,
+        label_doubts=doubted_labels(paths),
     )
+
+
+def doubted_labels(paths: Paths) -> LabelDoubts:
+    """The training labels that are probably wrong, without those that a person has judged."""
+    images = labelled_training_images(paths)
+    packed = np.load(paths.stage("preprocess") / "train" / "images.npy", mmap_mode="r")
+    suspects = find_suspects(images, read_verdicts(paths.verdicts), DOUBTS_SHOWN)
+    return label_doubts(suspects, len(images.labels), lambda row: pictures.thumbnail(np.asarray(packed[row])))
 
 
 def akin_images(folder: Path) -> int:
