@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import StageError, StorageError
 from pipeline.labels.neighbours import find_neighbours, neighbour_doubts, votes
 from pipeline.labels.ranking import against_baseline, rank
-from pipeline.labels.scores import less_confident, mean_rank, model_doubts
+from pipeline.labels.scores import mean_rank, model_doubts
 from pipeline.labels.suspects import Labelled, find_suspects, labelled_test_images, labelled_training_images
 from pipeline.labels.verdict import Verdict
 from pipeline.paths import Paths
@@ -20,21 +20,8 @@ LABELS = np.array([0, 0, 1, 1])
 PROBABILITIES = np.array([[0.9, 0.1], [0.5, 0.5], [0.4, 0.6], [0.8, 0.2]])
 
 
-def test_a_label_is_doubtful_by_its_margin_once_the_mean_confidence_of_each_class_is_taken_off() -> None:
-    # mean confidence: class 0 (0.9 + 0.5) / 2 = 0.7, class 1 (0.6 + 0.2) / 2 = 0.4; so 0.3 is added to each probability of class 1
-    adjusted = np.array([[0.9, 0.4], [0.5, 0.8], [0.4, 0.9], [0.8, 0.5]]) / 1.3
-
-    assert less_confident(LABELS, PROBABILITIES) == pytest.approx(adjusted)
-    assert model_doubts(LABELS, PROBABILITIES) == pytest.approx(
-        [(1 - 0.5 / 1.3) / 2, (1 + 0.3 / 1.3) / 2, (1 - 0.5 / 1.3) / 2, (1 + 0.3 / 1.3) / 2]
-    )
-
-
-def test_a_class_without_images_does_not_disturb_the_others() -> None:
-    with_third = np.hstack([PROBABILITIES, np.zeros((4, 1))])
-
-    assert np.argsort(model_doubts(LABELS, with_third), kind="stable").tolist() == [0, 2, 1, 3]
-    assert np.isfinite(model_doubts(LABELS, with_third)).all()
+def test_a_label_is_as_doubtful_as_it_is_improbable() -> None:
+    assert model_doubts(LABELS, PROBABILITIES) == pytest.approx([0.1, 0.5, 0.4, 0.8])
 
 
 def test_ranks_are_averaged_so_that_each_score_counts_alike() -> None:
@@ -49,7 +36,7 @@ def test_the_nearest_images_vote_with_their_likeness_and_a_group_not_on_itself()
     groups = np.array([0, 0, 1, 2, 3, 4])
     labels = np.array([0, 0, 1, 1, 1, 1])
 
-    found = find_neighbours(FEATURES, groups, count=2)
+    found = find_neighbours(FEATURES, groups, np.arange(6), count=2)
     shares = votes(found, labels, 2)
 
     assert found.rows[0, 0] == 2, "not 1, which is of the same group"
@@ -57,13 +44,14 @@ def test_the_nearest_images_vote_with_their_likeness_and_a_group_not_on_itself()
     assert found.likeness[2] == pytest.approx([1.02 / np.sqrt(1.01 * 1.04), 1 / np.sqrt(1.04)])
     assert shares[2].tolist() == [1, 0]
     assert neighbour_doubts(shares, labels)[2:4].tolist() == [1, 0]
+    assert find_neighbours(FEATURES, groups, np.array([2]), count=2).rows.tolist() == [[1, 0]]
 
 
 def test_an_image_whose_group_is_all_there_is_has_no_neighbour_and_no_vote() -> None:
-    found = find_neighbours(FEATURES[:2], np.array([7, 7]), count=2)
+    found = find_neighbours(FEATURES[:2], np.array([7, 7]), np.arange(2), count=2)
 
     assert found.rows.tolist() == [[-1, -1], [-1, -1]]
-    assert neighbour_doubts(votes(found, np.array([0, 1]), 2), np.array([0, 1])).tolist() == [0.5, 0.5]
+    assert neighbour_doubts(votes(found, np.array([0, 1]), 2), np.array([0, 1])).tolist() == [1, 1]
 
 
 def test_a_suspect_is_an_image_that_the_model_or_its_neighbours_would_call_otherwise() -> None:
@@ -75,9 +63,22 @@ def test_a_suspect_is_an_image_that_the_model_or_its_neighbours_would_call_other
 
     assert by_model.rows.tolist() == [5]
     assert by_model.suggested.tolist() == [0]
-    assert by_model.neighbours is None
+    assert by_model.near is None
     assert dict(zip(by_both.rows.tolist(), by_both.suggested.tolist(), strict=True))[2] == 0, "its neighbours are of class 0"
     assert 5 in by_both.rows.tolist()
+
+
+def test_of_many_images_only_the_most_doubtful_are_asked_for_their_neighbours() -> None:
+    labels, groups = np.array([0, 0, 1, 1, 1, 1]), np.arange(6)
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.1, 0.9], [0.1, 0.9], [0.7, 0.3]])
+
+    found = rank(labels, probabilities, groups, FEATURES, most_asked=2)
+
+    assert found.by_neighbours is not None
+    assert found.near is not None
+    assert np.flatnonzero(found.by_neighbours).tolist() == [2, 5]
+    assert found.near[0].tolist() == [-1] * found.near.shape[1]
+    assert found.near[2, 0] == 1
 
 
 def test_a_model_beats_guessing_only_if_its_interval_does() -> None:

@@ -127,7 +127,7 @@ def _labelled(paths: Paths, split: str, index: Mapping[str, list[str]], labels: 
 def _suspect(place: int, ranking: Ranking, images: Labelled) -> Suspect:
     row, suggested = int(ranking.rows[place]), int(ranking.suggested[place])
     label, probabilities, names = int(images.labels[row]), images.probabilities[row], images.class_names
-    near = ranking.neighbours.rows[row] if ranking.neighbours else np.empty(0, np.int64)
+    near = np.empty(0, np.int64) if ranking.near is None else ranking.near[row]
     return Suspect(
         row,
         images.paths[row],
