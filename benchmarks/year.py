@@ -31,7 +31,10 @@ KINDS = CLASSES[:3]
 SMALL = (
     (r"(?m)^(  source:) \S+", r"\1 ../images"),
     (r"(?m)^(  image_size:) \S+", r"\1 [24, 24]"),
+    (r"(?m)^(  name:) auto", r"\1 resnet"),
+    (r"(?m)^(  width:) \S+", r"\1 0.125"),
     (r"(?m)^(  epochs:) \S+", r"\1 2"),
+    (r"(?m)^(  min_steps:) \S+", r"\1 0"),
     (r"(?m)^(  folds:) \S+", r"\1 2"),
 )
 ROOT = Path(__file__).parent.parent
