@@ -1,6 +1,6 @@
 """Read every image of a source, decode it once, write its bytes to a shard, and cache the results by content.
 
-Uses all cores, a shard at a time; about 60 bytes per image stay in memory.
+Uses all cores, a shard at a time; about 80 bytes per image stay in memory.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from pipeline.images import decoding, frames, large_jpegs, values
 from pipeline.listing.records import LeftOut, Record, Source
 from pipeline.parallel import parallel_map
 from pipeline.progress import Progress
-from pipeline.quality import fingerprints, inspection
+from pipeline.quality import fingerprints, inspection, properties
 from pipeline.quality.inspection import FACTS, MODES, VALUES, WHOLE_NUMBERS, inspect, is_misnamed
 
 SHARD_ROWS = 1024
@@ -45,6 +45,7 @@ KEPT_FACTS = np.dtype(
         ("one_colour", "?"),
         ("brightest", "u1"),
         ("frames", "<u2"),
+        *((name, "<f4") for name in properties.NAMES),
     ]
 )
 DEEP = np.dtype([("row", "<i8"), *((name, VALUES[name]) for name in VALUES.names or ())])
@@ -78,7 +79,7 @@ class Taken:
 
 def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path, max_pixels: int) -> Images:
     """Write all images of a source to the folder `shards`, and their fingerprints, one after the other, to a file."""
-    cache = cache_folder(cache / "inspected", modules=(decoding, large_jpegs, frames, values, inspection, fingerprints))
+    cache = cache_folder(cache / "inspected", modules=(decoding, large_jpegs, frames, values, inspection, fingerprints, properties))
     labels: dict[str, int] = {}
     facts = bytearray()  # grows in place: concatenating arrays would need twice the memory
     deep: list[np.ndarray] = []
@@ -187,8 +188,10 @@ def _kept(taken: Taken, labels: dict[str, int]) -> np.ndarray:
     kept = np.zeros(len(taken.facts), KEPT_FACTS)
     kept["pixels"] = np.frombuffer(taken.facts["pixels"].tobytes(), "V16")[::2]
     kept["content"] = taken.content
-    for name in ("scaled", "width", "height", "mode", "format", "depth", "one_colour", "brightest", "frames"):
+    for name in ("scaled", "width", "height", "mode", "format", "depth", "one_colour", "brightest", "frames", *properties.OF_PIXELS):
         kept[name] = taken.facts[name]
+    for name, column in zip(properties.OF_FINGERPRINTS, properties.of_fingerprints(taken.facts["fingerprint"]).T, strict=True):
+        kept[name] = column
     if taken.records:
         names, splits, groups, kept["misnamed"] = zip(*taken.records, strict=True)
         kept["label"] = [labels.setdefault(name, len(labels)) for name in names]

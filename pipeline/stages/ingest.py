@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.dataset.arrays import MappedRows
 from pipeline.dataset.earlier_runs import class_problems, not_recorded, read_recorded, record, refuse_changes, tell_other_range
 from pipeline.dataset.intake import Images, take_images
-from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
+from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index, write_properties
 from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
 from pipeline.dataset.moved_images import EarlierSides, Moved, find_moved, moved_problems, moves_reported, read_sides, refuse_moved
 from pipeline.dataset.pixel_findings import (
@@ -82,7 +82,7 @@ NAMED_CODES = 3
 
 
 def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
-    """Write data/ingest/: images.parquet, index.parquet, findings.csv, rejected.csv, report.json, report.html.
+    """Write data/ingest/: images.parquet, index.parquet, properties.parquet, findings.csv, rejected.csv, report.json, report.html.
 
     Reports how many images are used and left out, and the number of findings.
     """
@@ -112,6 +112,7 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
         findings, changes, moved = _judge(judged, near, order, config.ingest, recorded, earlier, sides.followed, source.name)
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
+        write_properties(folder, judged)
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
         _tell(folder, judged, findings, report, read_as)

@@ -1,0 +1,134 @@
+"""How often `pipeline drift` raises an alarm: where nothing has changed, and for four changes, on folders of photographs.
+
+    python benchmarks/drift.py FOLDER [FOLDER …] [--images 500] [--trials 40] [--splits 200]
+
+A folder has class folders, at any depth. In each trial the photographs are split by chance: so many images are new, all others the reference, at most
+2,000. The changes are made to the encoded images (JPEG quality 88, as the originals of trashnet): brightness x 0.8, JPEG quality 20; a tenth of the
+new images of a class that the reference lacks; half of the classes twice as often as the others. The probabilities are those of a logistic regression
+on the features of the reference, out of fold for the reference, so mix and probabilities are judged as in a run.
+"""
+
+import argparse
+import io
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from pipeline.drift.verdict import Side, find_drift
+from pipeline.features.extractor import embedder
+from pipeline.images.decoding import ImageSpec
+from pipeline.watching.embedding import Embedding
+from pipeline.watching.seen_images import Seen, look_at
+
+MOST_REFERENCE = 2000
+CHANGES = ("none", "brightness x 0.8", "JPEG quality 20", "10 % of an unseen class", "class mix 2 : 1")
+
+
+def encode(image: Image.Image, quality: int = 88) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def dimmed(encoded: bytes) -> bytes:
+    return encode(Image.open(io.BytesIO(encoded)).convert("RGB").point(lambda value: value * 0.8))
+
+
+def coarse(encoded: bytes) -> bytes:
+    return encode(Image.open(io.BytesIO(encoded)).convert("RGB"), 20)
+
+
+class Photographs:
+    """All photographs of a folder, seen as they are and changed."""
+
+    def __init__(self, folder: Path, px: int, scratch: Path) -> None:
+        files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        names = sorted({file.parent.name for file in files})
+        self.labels = np.array([names.index(file.parent.name) for file in files])
+        embedding = Embedding(embedder("efficientnet_lite0", (px, px, 3)), scratch)
+        encoded = [file.read_bytes() for file in files]
+        spec = ImageSpec(px, px, 3, "crop")
+
+        def seen(change: Callable[[bytes], bytes]) -> Seen:
+            contents = [Constant(change(each)) for each in encoded]
+            found = look_at(contents, spec, embedding)
+            assert len(found.rows) == len(files), "an image cannot be read"
+            return found
+
+        self.plain, self.dim, self.coarse = seen(lambda each: each), seen(dimmed), seen(coarse)
+
+
+class Constant:
+    """An encoded image; picklable."""
+
+    def __init__(self, encoded: bytes) -> None:
+        self._encoded = encoded
+
+    def __call__(self) -> bytes:
+        return self._encoded
+
+
+def trial(data: Photographs, change: str, images: int, rng: np.random.Generator) -> list[str]:
+    """The alarms of one trial."""
+    labels = data.labels
+    classes = rng.permutation(labels.max() + 1)
+    unseen = classes[0] if change == "10 % of an unseen class" else -1
+    order = rng.permutation(np.flatnonzero(labels != unseen))
+    if change == "class mix 2 : 1":
+        often = np.isin(labels[order], classes[: len(classes) // 2])
+        new = rng.choice(order, images, replace=False, p=(weights := np.where(often, 2.0, 1.0)) / weights.sum())
+    else:
+        new = order[:images]
+    reference = (
+        np.setdiff1d(order, new)[:MOST_REFERENCE]
+        if len(order) - images <= MOST_REFERENCE
+        else rng.choice(np.setdiff1d(order, new), MOST_REFERENCE, replace=False)
+    )
+    if unseen >= 0:
+        others = rng.permutation(np.flatnonzero(labels == unseen))[: images // 10]
+        new = np.concatenate([new[: images - len(others)], others])
+    seen = {"brightness x 0.8": data.dim, "JPEG quality 20": data.coarse}.get(change, data.plain)
+    known = np.unique(labels[reference], return_inverse=True)[1]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+    held_out = cross_val_predict(model, data.plain.features[reference], known, method="predict_proba", cv=3)
+    answers = model.fit(data.plain.features[reference], known).predict_proba(seen.features[new])
+    groups = data.plain.groups
+    sides = (
+        Side(seen.features[new], seen.properties[new], groups[new], answers),
+        Side(data.plain.features[reference], data.plain.properties[reference], groups[reference], held_out, known),
+    )
+    return list(find_drift(*sides).alarms)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--splits", type=int, default=200)
+    parser.add_argument("--px", type=int, default=224)
+    parser.add_argument("--scratch", type=Path, default=Path(".checkpoints/drift-benchmark"))
+    options = parser.parse_args()
+    for folder in options.folders:
+        data = Photographs(folder, options.px, options.scratch)
+        for change in CHANGES:
+            rng = np.random.default_rng(0)
+            trials = options.splits if change == "none" else options.trials
+            found = [trial(data, change, options.images, rng) for _ in range(trials)]
+            by_alarm = Counter(name for alarms in found for name in alarms)
+            print(
+                json.dumps({"folder": folder.name, "change": change, "trials": trials, "alarms": sum(map(bool, found)), **by_alarm}),
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
