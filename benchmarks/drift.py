@@ -33,16 +33,19 @@ CHANGES = ("none", "brightness x 0.8", "JPEG quality 20", "10 % of an unseen cla
 
 
 def encode(image: Image.Image, quality: int = 88) -> bytes:
+    """An image as JPEG."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
 def dimmed(encoded: bytes) -> bytes:
+    """An image at 0.8 of its brightness."""
     return encode(Image.open(io.BytesIO(encoded)).convert("RGB").point(lambda value: value * 0.8))
 
 
 def coarse(encoded: bytes) -> bytes:
+    """An image at JPEG quality 20."""
     return encode(Image.open(io.BytesIO(encoded)).convert("RGB"), 20)
 
 
@@ -109,6 +112,7 @@ def trial(data: Photographs, change: str, images: int, rng: np.random.Generator)
 
 
 def main() -> None:
+    """Print one line of JSON per folder and change."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--images", type=int, default=500)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.dataset.columns import integers, texts
-from pipeline.dataset.intake import Images
+from pipeline.dataset.intake import PROPERTY_NAMES, Images
 from pipeline.dataset.shards import PROPERTIES, read_rows, write_index
 from pipeline.dataset.split_names import SPLITS
 from pipeline.files import write_table
@@ -19,7 +19,6 @@ from pipeline.images.decoding import GREY_MODES, decode
 from pipeline.images.thumbnails import thumbnail
 from pipeline.quality.findings import Finding, Subject, count_findings, rejections
 from pipeline.quality.inspection import MODES
-from pipeline.quality.properties import NAMES
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,9 @@ def write_judged_index(folder: Path, judged: Judged, groups: np.ndarray) -> str:
 
 
 def write_properties(folder: Path, judged: Judged) -> None:
-    """Write properties.parquet: float32 columns NAMES, one row for each of index.parquet."""
-    columns = [integers(judged.images.facts[name]) for name in NAMES]
-    write_table(folder / PROPERTIES, pa.Table.from_arrays(columns, names=list(NAMES)))
+    """Write properties.parquet: float32 columns PROPERTY_NAMES, one row for each of index.parquet."""
+    columns = [integers(judged.images.facts[name]) for name in PROPERTY_NAMES]
+    write_table(folder / PROPERTIES, pa.Table.from_arrays(columns, names=list(PROPERTY_NAMES)))
 
 
 def describe(judged: Judged, order: Sequence[str], findings: Sequence[Finding], named: Mapping[str, str]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from PIL import Image
 from pipeline.images.decoding import COLOUR_MODES, FORMATS, GREY_MODES, MOST_PIXELS, decode, pixel_digest
 from pipeline.images.frames import count_frames
 from pipeline.images.large_jpegs import jpeg_digest
+from pipeline.images.sharpness import of_pixels
 from pipeline.images.values import Extremes, find_extremes, is_deep, is_floating, values_of
 from pipeline.quality.fingerprints import FINGERPRINT_BYTES, FLAT_RANGE, fingerprint_of_plain, plain
-from pipeline.quality.properties import of_pixels
 
 MODES = (*GREY_MODES, *COLOUR_MODES)
 EIGHT_BITS, SIXTEEN_BIT_COLOUR, WHOLE_NUMBERS, FLOATING = range(4)  # what the values of an image are; the last two are deep
@@ -30,7 +30,7 @@ FACTS = np.dtype(
         ("brightest", "u1"),  # the largest value of 8 bits, if it is at most NEARLY_BLACK; 255 for all others
         ("frames", "<u2"),  # images in the file, of which the first is read
         ("sharpness", "<f4"),
-        ("blockiness", "<f4"),  # as in quality/properties.py
+        ("blockiness", "<f4"),  # as in images/sharpness.py
         ("values", VALUES),  # Extremes of a deep image, zeros for others
         ("fingerprint", "u1", (FINGERPRINT_BYTES,)),
     ]

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.csv_text import csv_text
+from pipeline.dataset.intake import PROPERTY_NAMES
+from pipeline.dataset.shards import SIZE
 from pipeline.drift.properties import property_shifts
 from pipeline.drift.verdict import FEWEST, Side, find_drift
 from pipeline.drift.words import lines, verdict
@@ -21,7 +23,7 @@ from pipeline.paths import Paths
 from pipeline.predicting.inputs import Named, find_images
 from pipeline.serving.answering import Prediction
 from pipeline.watching.embedding import Embedding
-from pipeline.watching.found import PROPERTY_NAMES, Found, as_json, as_rows, as_text
+from pipeline.watching.found import Found, as_json, as_rows, as_text
 from pipeline.watching.opened import Opened, opened
 from pipeline.watching.page import Newest, render_drift
 from pipeline.watching.reference import known_images, read_reference, sample
@@ -80,7 +82,7 @@ def _compare(images: Sequence[Named], named: int, model: Opened, paths: Paths) -
         seen.features[usable], seen.properties[usable], seen.groups[usable], np.stack([each.probabilities for each in answers]), labels
     )
     drift = find_drift(new, reference, seed=SEED)
-    shifts = property_shifts(PROPERTY_NAMES, new.properties, reference.properties)
+    shifts = property_shifts((*PROPERTY_NAMES, SIZE), new.properties, reference.properties)
     return Found(
         model.classifier.shown,
         model.classifier.class_names,

@@ -6,17 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.dataset.shards import SIZE
 from pipeline.drift.properties import PropertyShift
 from pipeline.drift.ranking import Interval
 from pipeline.drift.verdict import Drift
 from pipeline.drift.words import accuracy, lines, verdict
 from pipeline.names import shown
 from pipeline.predicting.inputs import Named
-from pipeline.quality.properties import NAMES
 from pipeline.serving.answering import Prediction
 
-PROPERTY_NAMES = (*NAMES, SIZE)
 COLUMNS = ("path", "label", "probability", "newness_of_content", "newness_of_looks", "sha256")
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from pipeline.dataset.splits import components
 from pipeline.errors import ImageError
 from pipeline.images.decoding import ImageSpec, decode, encoded_to_input
+from pipeline.images.sharpness import of_pixels
 from pipeline.parallel import parallel_map
 from pipeline.progress import Progress
-from pipeline.quality.fingerprints import FINGERPRINT_BYTES, fingerprint_of_plain, plain
+from pipeline.quality.fingerprints import FINGERPRINT_BYTES, fingerprint_of_plain, looks_of, plain
 from pipeline.quality.near_duplicates import near_duplicates
-from pipeline.quality.properties import of_fingerprints, of_pixels
 from pipeline.watching.embedding import Embedding
 
 AT_ONCE = 256
@@ -37,7 +37,7 @@ def look_at(images: Sequence[Content], spec: ImageSpec, embedding: Embedding) ->
         for seen, inputs, numbers, fingerprints in parallel_map(_Look(spec), [[(i, images[i]) for i in chunk] for chunk in chunks]):
             rows += seen
             features.append(embedding.rows(inputs))
-            properties.append(np.column_stack([of_fingerprints(fingerprints), numbers]).astype(np.float32))
+            properties.append(np.column_stack([looks_of(fingerprints), numbers]).astype(np.float32))
             prints.append(fingerprints)
             progress.advance(AT_ONCE)
     if not rows:

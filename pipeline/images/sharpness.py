@@ -1,31 +1,11 @@
-"""Continuous properties of an image: brightness, contrast, colourfulness, sharpness, blockiness. Arrays in, numbers out.
-
-The first three are read off fingerprints, of many images at once; the others need pixels. Whole numbers are added up, so every machine gives the same.
-"""
+"""How sharp an image is, and how blocky. Pillow images in, numbers out. Whole numbers are added up, so every machine gives the same."""
 
 import numpy as np
 from PIL import Image
 
-from pipeline.quality.fingerprints import CHROMA, COLOUR_SIDE, LUMA
-
-OF_FINGERPRINTS = ("brightness", "contrast", "colourfulness")
 OF_PIXELS = ("sharpness", "blockiness")
-NAMES = (*OF_FINGERPRINTS, *OF_PIXELS)
 PATCH_PX = 40
 BLOCK_PX = 8  # of JPEG
-
-
-def of_fingerprints(fingerprints: np.ndarray) -> np.ndarray:
-    """float32 (N, 3) by fingerprints uint8 (N, FINGERPRINT_BYTES): mean and standard deviation of the grey values (0 to 255), and colourfulness.
-
-    Source of colourfulness: Hasler and Suesstrunk (2003), Measuring colourfulness in natural images, with the differences of blue and of red to grey
-    as the two opponents, on 4 x 4 cells: 0 for grey, about 100 for very colourful.
-    """
-    luma = fingerprints[:, LUMA].astype(np.float64)
-    opponents = 2 * (fingerprints[:, CHROMA].astype(np.float64) - 128).reshape(-1, 2, COLOUR_SIDE**2)
-    spread = np.sqrt((opponents.std(axis=2) ** 2).sum(axis=1))
-    mean = np.sqrt((opponents.mean(axis=2) ** 2).sum(axis=1))
-    return np.stack([luma.mean(axis=1), luma.std(axis=1), spread + 0.3 * mean], axis=1).astype(np.float32)
 
 
 def of_pixels(image: Image.Image) -> tuple[float, float]:
