@@ -15,7 +15,8 @@ def of_pixels(image: Image.Image) -> tuple[float, float]:
     differ where blocks of 8 px meet than elsewhere, 1 if they differ as much; a JPEG of low quality has more. Both of the four patches in the middle
     of the quarters of a large image.
 
-    Source of blockiness: Wang, Sheikh and Bovik (2002), No-reference perceptual quality assessment of JPEG compressed images, ICIP, as a ratio.
+    Source of blockiness: Wang, Sheikh and Bovik (2002), No-reference perceptual quality assessment of JPEG compressed images, ICIP, as a ratio, with
+    one grey value more on both sides, so that flat images have 1.
     """
     values = _grey_values(image)
     along, down = values[:, :, 1:] - values[:, :, :-1], values[:, 1:] - values[:, :-1]  # np.diff takes three times as long
@@ -25,7 +26,7 @@ def of_pixels(image: Image.Image) -> tuple[float, float]:
     edge = steps[:, :, BLOCK_PX - 1 :: BLOCK_PX]
     at_edges = int(edge.sum())
     elsewhere, others = int(steps.sum()) - at_edges, steps.size - edge.size
-    blockiness = (at_edges / edge.size) / (elsewhere / others) if edge.size and elsewhere else 1.0
+    blockiness = (1 + at_edges / edge.size) / (1 + elsewhere / others) if edge.size else 1.0
     return sum(int(bend.sum()) for bend in bends) / count if count else 0.0, blockiness
 
 

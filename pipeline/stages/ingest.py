@@ -45,6 +45,7 @@ from pipeline.own_files import MADE, clear
 from pipeline.params.ingest import MOST_FOR_TEST, Ingest
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
+from pipeline.properties.data_section import property_section
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
 from pipeline.quality.class_names import are_codes, placeholder_names, plural_names, same_numbers, similar_names
 from pipeline.quality.continuity import Changes, Recorded, compare
@@ -265,9 +266,9 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
     write_bytes(folder / "rejected.csv", rejected_csv(sorted([*left_out, *beside])))
     by_class = judged.rows_of_class(report["class_names"], thumbnails_per_class(len(report["class_names"])))
     pictures = judged.pictures({*rows_shown(findings), *(row for rows in by_class.values() for row in rows)})
-    write_bytes(
-        folder / "report.html", data_page({**report, "read_as": read_as}, findings, judged.images.facts[judged.kept], by_class, pictures)
-    )
+    section = property_section(judged, report["class_names"]) if report["images"] else None
+    page = data_page({**report, "read_as": read_as}, findings, judged.images.facts[judged.kept], by_class, pictures, section)
+    write_bytes(folder / "report.html", page)
     for fault in left_out[:NAMED_REJECTIONS]:
         print(f"ingest: left out {shown(fault.path)}: {fault.reason}", file=sys.stderr)
     if len(left_out) > NAMED_REJECTIONS:
