@@ -4,8 +4,8 @@
 
 A folder has class folders, at any depth. In each trial the photographs are split by chance: so many images are new, all others the reference, at most
 2,000. The changes are made to the encoded images (JPEG quality 88, as the originals of trashnet): brightness x 0.8, JPEG quality 20; a tenth of the
-new images of a class that the reference lacks; half of the classes twice as often as the others. The probabilities are those of a logistic regression
-on the features of the reference, out of fold for the reference, so mix and probabilities are judged as in a run.
+new images of a class that the reference lacks; half of the classes twice as often as the others. The probabilities are those of logistic regressions
+on the features, each of photographs that it was not fitted to.
 """
 
 import argparse
@@ -13,12 +13,13 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -50,7 +51,7 @@ def coarse(encoded: bytes) -> bytes:
 
 
 class Photographs:
-    """All photographs of a folder, seen as they are and changed."""
+    """All photographs of a folder, seen as they are and changed, and what a classifier that does not know a photograph says of it."""
 
     def __init__(self, folder: Path, px: int, scratch: Path) -> None:
         files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
@@ -61,54 +62,45 @@ class Photographs:
         spec = ImageSpec(px, px, 3, "crop")
 
         def seen(change: Callable[[bytes], bytes]) -> Seen:
-            contents = [Constant(change(each)) for each in encoded]
-            found = look_at(contents, spec, embedding)
+            found = look_at([partial(bytes, change(each)) for each in encoded], spec, embedding)
             assert len(found.rows) == len(files), "an image cannot be read"
             return found
 
-        self.plain, self.dim, self.coarse = seen(lambda each: each), seen(dimmed), seen(coarse)
+        self.seen = {"none": seen(bytes), "brightness x 0.8": seen(dimmed), "JPEG quality 20": seen(coarse)}
+        self.groups = self.seen["none"].groups
+        self.probabilities = {name: np.empty((len(files), len(names))) for name in self.seen}
+        folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+        for known, asked in folds.split(self.labels, self.labels, self.groups):
+            model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+            model.fit(self.seen["none"].features[known], self.labels[known])
+            for name, found in self.seen.items():
+                self.probabilities[name][asked] = model.predict_proba(found.features[asked])
 
-
-class Constant:
-    """An encoded image; picklable."""
-
-    def __init__(self, encoded: bytes) -> None:
-        self._encoded = encoded
-
-    def __call__(self) -> bytes:
-        return self._encoded
+    def side(self, rows: np.ndarray, change: str, unseen: int) -> Side:
+        """Some of the photographs; the class `unseen` is not among the answers."""
+        found = self.seen.get(change, self.seen["none"])
+        probabilities = self.probabilities[change if change in self.seen else "none"][rows]
+        if unseen >= 0:
+            probabilities = np.delete(probabilities, unseen, axis=1)
+            probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+        labels = self.labels[rows] - (self.labels[rows] > unseen) * (unseen >= 0)
+        return Side(found.features[rows], found.properties[rows], self.groups[rows], probabilities, labels)
 
 
 def trial(data: Photographs, change: str, images: int, rng: np.random.Generator) -> list[str]:
     """The alarms of one trial."""
-    labels = data.labels
-    classes = rng.permutation(labels.max() + 1)
-    unseen = classes[0] if change == "10 % of an unseen class" else -1
-    order = rng.permutation(np.flatnonzero(labels != unseen))
+    classes = rng.permutation(data.labels.max() + 1)
+    unseen = int(classes[0]) if change == "10 % of an unseen class" else -1
+    order = rng.permutation(np.flatnonzero(data.labels != unseen))
+    new = order[:images]
     if change == "class mix 2 : 1":
-        often = np.isin(labels[order], classes[: len(classes) // 2])
-        new = rng.choice(order, images, replace=False, p=(weights := np.where(often, 2.0, 1.0)) / weights.sum())
-    else:
-        new = order[:images]
-    reference = (
-        np.setdiff1d(order, new)[:MOST_REFERENCE]
-        if len(order) - images <= MOST_REFERENCE
-        else rng.choice(np.setdiff1d(order, new), MOST_REFERENCE, replace=False)
-    )
+        weights = np.where(np.isin(data.labels[order], classes[: len(classes) // 2]), 2.0, 1.0)
+        new = rng.choice(order, images, replace=False, p=weights / weights.sum())
+    reference = rng.permutation(np.setdiff1d(order, new))[:MOST_REFERENCE]
     if unseen >= 0:
-        others = rng.permutation(np.flatnonzero(labels == unseen))[: images // 10]
+        others = rng.permutation(np.flatnonzero(data.labels == unseen))[: images // 10]
         new = np.concatenate([new[: images - len(others)], others])
-    seen = {"brightness x 0.8": data.dim, "JPEG quality 20": data.coarse}.get(change, data.plain)
-    known = np.unique(labels[reference], return_inverse=True)[1]
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
-    held_out = cross_val_predict(model, data.plain.features[reference], known, method="predict_proba", cv=3)
-    answers = model.fit(data.plain.features[reference], known).predict_proba(seen.features[new])
-    groups = data.plain.groups
-    sides = (
-        Side(seen.features[new], seen.properties[new], groups[new], answers),
-        Side(data.plain.features[reference], data.plain.properties[reference], groups[reference], held_out, known),
-    )
-    return list(find_drift(*sides).alarms)
+    return list(find_drift(data.side(new, change, unseen), data.side(reference, "none", unseen)).alarms)
 
 
 def main() -> None:

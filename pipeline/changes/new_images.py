@@ -27,6 +27,8 @@ def drift_of_new(before: Mapping[str, Placed], paths: Paths) -> tuple[Drift, np.
     if min(map(len, rows)) < FEWEST:
         return None
     new, reference = (_side(each, splits, paths) for each in rows)
+    if min(len(np.unique(side.groups)) for side in (new, reference)) < FEWEST:
+        return None
     return find_drift(new, reference, seed=SEED), rows[0]
 
 

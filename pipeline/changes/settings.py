@@ -40,5 +40,6 @@ def compare_code(before: Mapping[str, str], now: Mapping[str, str], root: Path) 
         if not found.fault:
             lines = [line.partition(" ") for line in found.text.splitlines() if line]
             commits = [(commit[:10], subject) for commit, _, subject in lines]
-    dirty = [tags.get(DIRTY) == "true" for tags in (before, now)]
-    return CodeChanges(old, new, *dirty, None if commits is None else commits[:MOST_COMMITS], max(0, len(commits or ()) - MOST_COMMITS))
+    is_dirty = [tags.get(DIRTY) == "true" for tags in (before, now)]
+    more = max(0, len(commits or ()) - MOST_COMMITS)
+    return CodeChanges(old, new, is_dirty[0], is_dirty[1], None if commits is None else commits[:MOST_COMMITS], more)

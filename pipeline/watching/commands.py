@@ -76,6 +76,11 @@ def _compare(images: Sequence[Named], named: int, model: Opened, paths: Paths) -
         raise SourceError(
             f"{model.classifier.shown} can use {usable.sum():,} of {len(used):,} images; with fewer than {FEWEST} nothing can be said."
         )
+    pictures = len(np.unique(seen.groups[usable]))
+    if pictures < FEWEST:
+        raise SourceError(
+            f"The {usable.sum():,} images are near copies of {pictures:,} pictures; with fewer than {FEWEST} nothing can be said."
+        )
     used, answers = ([each for each, kept in zip(every, usable, strict=True) if kept] for every in (used, answers))
     labels = _labels(used, model.classifier.class_names)
     new = Side(
