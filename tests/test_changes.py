@@ -140,7 +140,8 @@ def test_the_page_begins_with_the_sentence_of_the_gate_and_the_same_run_again_gi
     first = project.register(9, "new")
 
     again = project.register(9, "new")
-    del project.tracker.runs[-1].files["register/changes.json"]
+    for run in project.tracker.runs:
+        run.files.pop("register/changes.json", None)
     anew = project.register(9, "new")
 
     assert again == first
@@ -148,7 +149,7 @@ def test_the_page_begins_with_the_sentence_of_the_gate_and_the_same_run_again_gi
     page, numbers = first
     sentence = str(numbers["sentence"])
     assert sentence.startswith("v2 vs champion v1: +10.00 pt")
-    assert page.index("<h1>") < page.index("v2 vs champion v1") < page.index("<section>")
+    assert page.index("<h1>v2 vs champion v1") < page.index("<section>")
     assert "The same 100 images with the same labels" in page
     assert numbers["flips"] == {"right to wrong": 0, "wrong to right": 10, "wrong to other wrong": 0}
     assert "Too few images to say: 0 are new." in page
