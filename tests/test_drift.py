@@ -138,6 +138,15 @@ def test_the_truth_stands_beside_the_expected_accuracy() -> None:
     assert accuracy(found).startswith(f"{found.true:.3f} by the labels; ")
 
 
+def test_rounding_does_not_tell_images_apart() -> None:
+    """The size of all images is the same, but was computed in another precision."""
+    rng = np.random.default_rng(4)
+    sides = [side(100, rng), side(300, rng)]
+    sides[0].properties[:, 1], sides[1].properties[:, 1] = 5.545177, 5.54517744
+
+    assert find_drift(*sides).looks.area.low < 0.55
+
+
 def test_images_that_look_newest_come_first() -> None:
     rng = np.random.default_rng(1)
     new, reference = side(100, rng), side(300, rng)

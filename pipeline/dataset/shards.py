@@ -63,13 +63,13 @@ def read_index_batches(folder: Path, columns: Sequence[str]) -> Iterator[pa.Reco
 
 
 def read_properties(folder: Path) -> dict[str, np.ndarray]:
-    """The continuous properties of all images in data/ingest, float (N,) by name, in the order of the index; the last one is the size."""
+    """The continuous properties of all images in data/ingest, float32 (N,) by name, in the order of the index; the last one is the size."""
     if not (folder / PROPERTIES).is_file():
         raise StorageError(f"{folder / PROPERTIES} does not exist. `dvc repro` runs the stage that makes it.")
     table = pq.read_table(folder / PROPERTIES)
     sizes = pq.read_table(folder / "index.parquet", columns=["width", "height"])
     pixels = sizes["width"].to_numpy().astype(np.float64) * sizes["height"].to_numpy()
-    return {name: table[name].to_numpy() for name in table.column_names} | {SIZE: np.log(pixels)}
+    return {name: table[name].to_numpy() for name in table.column_names} | {SIZE: np.log(pixels).astype(np.float32)}
 
 
 def read_rows(shards: Sequence[Path], lengths: Sequence[int], rows: Iterable[int], column: str) -> dict[int, object]:

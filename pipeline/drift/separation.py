@@ -19,9 +19,9 @@ STRENGTH = 0.01
 
 @dataclass(frozen=True)
 class Separation:
-    """How far new images and the reference can be told apart. scores: float (M,), of the new images, higher for those that look newer.
-
-    area: under the curve of the classifier. unlike: the share of new images that are unlike the reference, beyond what chance gives.
+    """How far new images and reference can be told apart. scores: float (M,), of the new images, higher for those that look newer, in deviations of
+    the reference from its median. area: under the curve of the classifier. unlike: the share of new images that are unlike the reference, beyond what
+    chance gives.
     """
 
     scores: np.ndarray
@@ -44,7 +44,8 @@ def separate(new: np.ndarray, reference: np.ndarray, new_groups: np.ndarray, ref
     for asked in (fold == number for number in range(FOLDS)):
         scores[asked] = _fitted(features[~asked], is_new[~asked]).decision_function(features[asked])
     of_new, of_reference = scores[is_new], scores[~is_new]
-    return Separation(of_new, area(of_new, of_reference, new_groups, reference_groups), share_unlike(of_new, of_reference))
+    scaled = (of_new - np.median(of_reference)) / max(float(of_reference.std()), 1e-9)
+    return Separation(scaled, area(of_new, of_reference, new_groups, reference_groups), share_unlike(of_new, of_reference))
 
 
 def _folds(groups: np.ndarray, seed: int) -> np.ndarray:

@@ -14,6 +14,8 @@ AREA_ALARM, UNLIKE_ALARM, MIX_ALARM = 0.55, 0.02, 0.02
 """The lower end of the interval above which the area, the share unlike the reference, or the distance of the class mixes is an alarm."""
 OUTPUT_ALARM = 0.15
 """The largest difference of two distributions of a probability from which it is one."""
+SMALLEST = 1e-3
+"""A property that varies less than by this, relative to its middle, does not vary: rounding must not tell images apart."""
 FEWEST = 20
 """With fewer images nothing can be said."""
 
@@ -50,9 +52,8 @@ class Drift:
 
     @property
     def newest(self) -> np.ndarray:
-        """int (M,): all images, those that look newest first, by the mean of both ranks."""
-        ranks = [each.scores.argsort(kind="stable").argsort(kind="stable") for each in self.separations]
-        return np.argsort(-np.sum(ranks, axis=0), kind="stable")
+        """int (M,): all images, those that look newest first, by the higher of both scores."""
+        return np.argsort(-np.max([each.scores for each in self.separations], axis=0), kind="stable")
 
     @property
     def separations(self) -> Sequence[Separation]:
@@ -95,6 +96,6 @@ def find_drift(new: Side, reference: Side, *, seed: int = 0) -> Drift:
 def with_squares(new: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Properties float (M, P) and (N, P), and their squares about the middle of the reference: so a linear classifier also sees what is in between."""
     middle = np.median(reference, axis=0)
-    scale = np.maximum(np.abs(reference - middle).mean(axis=0), 1e-6)
-    centred = [(each - middle) / scale for each in (new, reference)]
+    scale = np.maximum(np.abs(reference - middle).mean(axis=0), SMALLEST * np.maximum(np.abs(middle), 1))
+    centred = [np.round((each - middle) / scale, 2) for each in (new, reference)]
     return tuple(np.concatenate([each, np.minimum(each**2, 100)], axis=1) for each in centred)  # type: ignore[return-value]

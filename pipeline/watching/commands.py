@@ -66,7 +66,10 @@ def _compare(images: Sequence[Named], named: int, model: Opened, paths: Paths) -
     embedding = Embedding(embedder(known.pretrained, (spec.height, spec.width, spec.channels)), paths.scratch / "drift" / "features")
     seen = look_at([image.content for image in images], spec, embedding)
     if len(seen.rows) < FEWEST:
-        raise SourceError(f"{len(seen.rows):,} of {len(images):,} images can be read; with fewer than {FEWEST} nothing can be said.")
+        example = next((f" For example {images[i].path}: {fault}." for i, fault in seen.faults.items()), "")
+        raise SourceError(
+            f"{len(seen.rows):,} of {len(images):,} images can be read; with fewer than {FEWEST} nothing can be said.{example}"
+        )
     reference = read_reference(known, embedding, model, paths)
     embedding.forget_others()
     used = [images[i] for i in seen.rows]

@@ -1,6 +1,6 @@
 """New images as the reference has them: features of a pretrained network, properties, groups of near copies. No TensorFlow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,30 +21,36 @@ Content = Callable[[], bytes]
 
 @dataclass(frozen=True)
 class Seen:
-    """M of the images. rows: int (M,), which. features: float32 (M, F). properties: float32 (M, P), as `read_properties` has them. groups: int (M,)."""
+    """M of the images. rows: int (M,), which. features: float32 (M, F). properties: float32 (M, P), as `read_properties` has them. groups: int (M,).
+
+    faults: why others cannot be read, by their row.
+    """
 
     rows: np.ndarray
     features: np.ndarray
     properties: np.ndarray
     groups: np.ndarray
+    faults: Mapping[int, str]
 
 
 def look_at(images: Sequence[Content], spec: ImageSpec, embedding: Embedding) -> Seen:
     """What is seen of images; those that cannot be read are left out."""
     chunks = [range(start, min(start + AT_ONCE, len(images))) for start in range(0, len(images), AT_ONCE)]
     rows, features, properties, prints = [], [], [], []
+    faults: dict[int, str] = {}
     with Progress("look", len(images), "images") as progress:
-        for seen, inputs, numbers, fingerprints in parallel_map(_Look(spec), [[(i, images[i]) for i in chunk] for chunk in chunks]):
+        for seen, inputs, numbers, fingerprints, unread in parallel_map(_Look(spec), [[(i, images[i]) for i in chunk] for chunk in chunks]):
             rows += seen
+            faults |= unread
             features.append(embedding.rows(inputs))
             properties.append(np.column_stack([looks_of(fingerprints), numbers]).astype(np.float32))
             prints.append(fingerprints)
             progress.advance(AT_ONCE)
     if not rows:
-        return Seen(np.empty(0, np.int64), np.empty((0, 0)), np.empty((0, 0)), np.empty(0, np.int64))
+        return Seen(np.empty(0, np.int64), np.empty((0, 0)), np.empty((0, 0)), np.empty(0, np.int64), faults)
     pairs = near_duplicates(np.concatenate(prints))
     groups = components(len(rows), pairs.astype(np.int64))
-    return Seen(np.array(rows), np.concatenate(features), np.concatenate(properties), groups)
+    return Seen(np.array(rows), np.concatenate(features), np.concatenate(properties), groups, faults)
 
 
 @dataclass(frozen=True)
@@ -53,16 +59,18 @@ class _Look:
 
     spec: ImageSpec
 
-    def __call__(self, numbered: Sequence[tuple[int, Content]]) -> tuple[list[int], np.ndarray, np.ndarray, np.ndarray]:
-        """(numbers of those that can be used, inputs, sharpness and blockiness and the logarithm of the pixels, fingerprints)."""
+    def __call__(self, numbered: Sequence[tuple[int, Content]]) -> tuple[list[int], np.ndarray, np.ndarray, np.ndarray, dict[int, str]]:
+        """(numbers of those that can be used, inputs, sharpness and blockiness and the logarithm of the pixels, fingerprints, faults)."""
         rows, inputs, numbers, prints = [], [], [], []
+        faults = {}
         for i, content in numbered:
             try:
                 encoded = content()
                 image = decode(encoded, max_pixels=self.spec.max_pixels, reduce_large_jpegs=True)
                 inputs.append(encoded_to_input(encoded, self.spec))
-            except (ImageError, OSError):
-                continue  # `predict` says why
+            except (ImageError, OSError) as error:
+                faults[i] = str(error)
+                continue
             full = image.info.get("full_size", image.size)
             seen = plain(image)
             numbers.append((*of_pixels(seen), np.log(full[0] * full[1])))
@@ -74,4 +82,5 @@ class _Look:
             np.array(inputs, np.uint8).reshape(shape),
             np.array(numbers).reshape(-1, 3),
             np.array(prints, np.uint8).reshape(-1, FINGERPRINT_BYTES),
+            faults,
         )
