@@ -40,6 +40,7 @@ MODEL_COMMANDS = {
     "clean": "pipeline.housekeeping.commands",
     **dict.fromkeys(("history", "promote", "rollback", "trace", "reproduce"), "pipeline.pedigree.commands"),
     "predict": "pipeline.predicting.commands",
+    "drift": "pipeline.watching.commands",
     "serve-model": "pipeline.model_server.commands",
     "export": "pipeline.exporting.commands",
 }

@@ -39,6 +39,7 @@ COMMANDS = (
     "check",
     "clean",
     "predict",
+    "drift",
     "serve-model",
     "export",
     "history",

@@ -13,6 +13,7 @@ from pipeline.evaluation.metrics import Confusion
 from pipeline.reports.page import brief_names, render_page
 
 if TYPE_CHECKING:
+    from pipeline.properties.slices import Slices
     from pipeline.reports.how_sure import HowSure
 
 PICTURE_DOTS_PER_CSS_PX = 1.5
@@ -118,6 +119,7 @@ class Report:
     fold_picture: Picture
     numbered_classes: Mapping[str, str] = field(default_factory=dict)
     how_sure: "HowSure | None" = None
+    slices: "Slices | None" = None
 
     @property
     def digits(self) -> int:

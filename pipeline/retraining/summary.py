@@ -112,7 +112,7 @@ def runs_address(registry: RegistryState | None) -> str:
 def _facts(paths: Paths, registry: RegistryState | None) -> dict[str, str]:
     evaluation = _read(paths.stage("evaluate") / "metrics.json")
     folds = _read(paths.stage("cross_validate") / "metrics.json")
-    report = paths.stage("evaluate") / "report.html"
+    report, changes = paths.stage("evaluate") / "report.html", paths.stage("register") / "changes.html"
     data, data_page = _read(paths.stage("ingest") / "report.json"), paths.stage("ingest") / "report.html"
     facts = {
         "data": _data(data, paths.relative(data_page)) if data_page.is_file() else "",
@@ -124,6 +124,7 @@ def _facts(paths: Paths, registry: RegistryState | None) -> dict[str, str]:
         "model": registry.model if registry else "",
         "registry": registry.verdict if registry else "",
         "report": paths.relative(report) if report.is_file() else "",
+        "what changed": paths.relative(changes) if changes.is_file() else "",
     }
     return {name: value for name, value in facts.items() if value}
 

@@ -30,6 +30,8 @@ from pipeline.files import read_json, sha256_file, write_bytes, write_json, writ
 from pipeline.models.predict import load_model, predict
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
+from pipeline.properties.columns import columns_of_test
+from pipeline.properties.slices import find_slices
 from pipeline.reports import pictures
 from pipeline.reports.class_labels import numbered_classes
 from pipeline.reports.evaluation_page import class_rows, curves, doubted_labels, draw_folds, in_both_themes
@@ -104,7 +106,8 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, predict_images: Predi
     values = rounded(metrics.classification_metrics(scored.labels, scored.probabilities, scored.class_names, config.evaluate.top_k, groups))
     certain = how_sure(network.labels, network.probabilities, calibration, measured)
     before = metrics.reliability_bins(network.labels, network.probabilities) if calibration.temperature != 1 else None
-    report = build_report(config, paths, scored, values, certain, before)
+    slices = find_slices(scored.predicted == scored.labels, scored.labels, groups, columns_of_test(paths))
+    report = replace(build_report(config, paths, scored, values, certain, before), slices=slices)
     numbers, certainty = test_metrics(values), as_metrics(measured, calibration)
     folder = paths.stage("evaluate")
     write_json(folder / CALIBRATION_FILE, calibration.as_json())
