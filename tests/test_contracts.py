@@ -24,8 +24,8 @@ FITTING_STAGES = {"train", "cross_validate"}
 ROOMS_OF_A_FIT = {"augmentation", "features", "fitting", "models"}
 CALLED_BY_MLFLOW = "pipeline.serving.for_mlflow"
 ONLY_IN = {
-    "tensorflow": {"augmentation", "conversion", "fitting", "models"},
-    "keras": {"augmentation", "conversion", "fitting", "models"},
+    "tensorflow": {"augmentation", "conversion", "explanation", "fitting", "models"},
+    "keras": {"augmentation", "conversion", "explanation", "fitting", "models"},
     "mlflow": {"tracking"},
     "prefect": {"retraining"},
 }

@@ -94,7 +94,9 @@ def read_history(tags: Mapping[str, str]) -> History:
     changed = [_changed(key, entries[key], line) for key, line in sorted(parsed.items())]
     named = sorted((_Named(**vars(line), name=key.split(" ")[-1]) for key, line in parsed.items() if line), key=_order)
     unread = {key.split(" ")[-1] for key, line in parsed.items() if line is None}
-    found = [fault for fault in changed if fault] + _gone(named, head, unread) + ([] if unread else _put_between(named)) + _beyond(named, head)
+    found = (
+        [fault for fault in changed if fault] + _gone(named, head, unread) + ([] if unread else _put_between(named)) + _beyond(named, head)
+    )
     return History(tuple(lines), head, tuple(found))
 
 
