@@ -114,7 +114,7 @@ def _asked(opened: Opened, paths: Paths, seed: int) -> tuple[np.ndarray, np.ndar
     labels = read_rows(shards, lengths, wanted, "label")
     encoded = read_rows(shards, lengths, wanted, "bytes")
     place = {name: k for k, name in enumerate(opened.classifier.class_names)}
-    images: list[Callable[[], bytes]] = [partial(bytes, encoded[row]) for row in wanted]  # type: ignore[call-overload]
+    images: list[Callable[[], bytes]] = [partial(bytes, encoded[row]) for row in wanted]
     answers = list(opened.classifier.stream(images))
     known = [i for i, row in enumerate(wanted) if not answers[i].error and labels[row] in place]
     return np.stack([answers[i].probabilities for i in known]), np.array([place[str(labels[wanted[i]])] for i in known])
