@@ -14,7 +14,8 @@ from pipeline.quality.findings import Action, Finding, Subject
 from pipeline.quality.kinds import kinds
 from pipeline.reports.data_charts import Bar, median_px, short_list, size_chart
 from pipeline.reports.data_page import data_page
-from pipeline.reports.data_report import DataReport, Example, FindingGroup, Picture, differ, is_pixelated, render, thumbnails_per_class
+from pipeline.reports.data_report import DataReport, Example, FindingGroup, Picture, differ, render, thumbnails_per_class
+from pipeline.reports.page import is_small_png
 from tests.test_report import Page, check_page
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" \u202eسهم " + "long" * 60
@@ -107,7 +108,7 @@ def test_the_page_is_whole_with_every_kind_of_finding() -> None:
 def test_links_lead_to_the_findings_those_not_accepted_first() -> None:
     html = render(NOT_ACCEPTED).decode()
     assert re.findall(r'<section class="long" id="([^"]+)"', html) == ["conflict-failed", "leak-rejected", "duplicate-kept"]
-    assert re.findall(r'href="#([^"]+)"', html) == ["leak-rejected", "duplicate-kept"]
+    assert re.findall(r'href="#([^"]+)"', html) == ["main", "leak-rejected", "duplicate-kept"]
 
 
 def test_examples_show_four_pictures_each() -> None:
@@ -210,9 +211,9 @@ def test_transparency_becomes_white() -> None:
 
 
 def test_only_small_pngs_are_shown_as_squares() -> None:
-    assert is_pixelated(PNG)
-    assert not is_pixelated(thumbnail(Image.new("L", (300, 100))))
-    assert not is_pixelated(thumbnail(noise(0)))
+    assert is_small_png(PNG)
+    assert not is_small_png(thumbnail(Image.new("L", (300, 100))))
+    assert not is_small_png(thumbnail(noise(0)))
 
 
 def test_what_the_examples_show_is_not_counted_as_more() -> None:

@@ -13,7 +13,7 @@ from pipeline.quality.findings import Action
 from pipeline.quality.kinds import check_kind, counted, kinds
 from pipeline.quality.kinds import in_words as words_of
 from pipeline.reports.data_charts import CHART_CELLS, ROWS_OF_A_SHORT_LIST, median_px, short_list, size_chart
-from pipeline.reports.page import brief_names, render_page
+from pipeline.reports.page import brief_names, is_small_png, render_page
 
 if TYPE_CHECKING:
     from pipeline.properties.data_section import PropertySection
@@ -24,7 +24,6 @@ MOST_PICTURES = 4
 MOST_THUMBNAILS = 8
 MOST_THUMBNAILS_ON_A_PAGE = 1000
 CLASSES_SHOWN_AT_ONCE = 40
-PIXELATED_BELOW_PX = 64
 DIGITS_OF_A_DIGEST = 12
 
 
@@ -131,7 +130,7 @@ def render(report: DataReport) -> bytes:
     findings = in_order(report.findings)
     page = render_page(
         "data_report.html.j2",
-        {"counted": counted, "is_pixelated": is_pixelated, "differ": differ, "phrase": phrase},
+        {"counted": counted, "is_pixelated": is_small_png, "differ": differ, "phrase": phrase},
         report=report,
         brief=brief_names(report.class_names),
         rows=(rows := class_rows(report)),
@@ -213,10 +212,3 @@ def in_words(modes: Mapping[str, int]) -> dict[str, int]:
 def differ(pictures: Sequence[Picture], attribute: Literal["label", "split"]) -> bool:
     """Whether the pictures of an example differ in label or split."""
     return len({getattr(picture, attribute) for picture in pictures}) > 1
-
-
-def is_pixelated(picture: bytes) -> bool:
-    """Whether a picture is so small that its pixels are shown as squares: a PNG below 64 px. Bytes 16 to 23 hold its size."""
-    if not picture.startswith(b"\x89PNG"):
-        return False
-    return max(int.from_bytes(picture[i : i + 4], "big") for i in (16, 20)) < PIXELATED_BELOW_PX
