@@ -69,8 +69,8 @@ def test_the_mix_of_classes_is_compared_by_its_distance_less_what_chance_adds() 
 
     assert (same.distance.value, same.distance.low) == (0, 0)
     assert other.distance.value == pytest.approx(0.1)
-    # the difference of two shares of one class has a deviation of sqrt(.24 / 500 + .25 / 1000) = .0270; 95 % are within 1.96 of them
-    assert other.distance.low == pytest.approx(0.1 - 1.96 * 0.0270, abs=0.004)
+    # the difference of two shares of one class has a deviation of sqrt(.24 / 500 + .25 / 1000) = .0270; 97.5 % are within 2.24 of them
+    assert other.distance.low == pytest.approx(0.1 - 2.24 * 0.0270, abs=0.004)
 
 
 def test_outputs_of_another_distribution_are_named_by_class() -> None:

@@ -59,8 +59,9 @@ def write_project(root: Path) -> Paths:
     train.mkdir(parents=True)
     labels = [CLASSES[i % 2] for i in range(len(every))]
     encoded = [encode_png(picture) for picture in every]
+    digests = [f"i{i}" for i in range(len(every))]
     index = {
-        "sha256": [f"i{i}" for i in range(len(every))],
+        "sha256": digests,
         "label": labels,
         "split": ["train"] * KNOWN + ["test"] * TESTED,
         "width": [SIDE] * len(every),
@@ -73,7 +74,7 @@ def write_project(root: Path) -> Paths:
     columns = np.column_stack([looks, [of_pixels(image) for image in images]]).astype(np.float32)
     names = ("brightness", "contrast", "colourfulness", "sharpness", "blockiness")
     pq.write_table(pa.table({name: columns[:, k] for k, name in enumerate(names)}), ingested / "properties.parquet")
-    pq.write_table(pa.table({"sha256": index["sha256"][:KNOWN]}), train / "index.parquet")
+    pq.write_table(pa.table({"sha256": digests[:KNOWN]}), train / "index.parquet")
     np.save(train / "images.npy", np.stack(every[:KNOWN])[..., None])
     np.save(train / "groups.npy", np.arange(KNOWN))
     np.save(train / "embeddings.npy", np.empty((0, 2, 1280), np.float32))

@@ -45,7 +45,7 @@ def class_mix(new: np.ndarray, reference: np.ndarray, new_count: int, reference_
     """The total variation distance between two mixes of classes, by their counts, int (K,), of M and N images.
 
     new_count, reference_count: as how many images they count; less than M and N if some belong together. The distance of two samples is above 0 even
-    where nothing has changed, so the ends are not symmetric: the lower end is the distance less what sampling adds in all but 5 % of cases, by the
+    where nothing has changed, so the ends are not symmetric: the lower end is the distance less what sampling adds in all but 2.5 % of cases, by the
     triangle inequality; the upper end is the distance and as much.
 
     Source: parametric bootstrap of the deviation in total variation; Efron and Tibshirani (1993), An introduction to the bootstrap.
@@ -54,7 +54,7 @@ def class_mix(new: np.ndarray, reference: np.ndarray, new_count: int, reference_
     distance = float(np.abs(shares - usual).sum() / 2)
     draw = np.random.default_rng(seed).multinomial
     deviations = draw(new_count, shares, DRAWS) / new_count - shares - (draw(reference_count, usual, DRAWS) / reference_count - usual)
-    noise = float(np.quantile(np.abs(deviations).sum(axis=1) / 2, 0.95))
+    noise = float(np.quantile(np.abs(deviations).sum(axis=1) / 2, 0.975))
     return ClassMix(shares, usual, Interval(distance, max(0.0, distance - noise), min(1.0, distance + noise)))
 
 

@@ -31,13 +31,13 @@ def lines(drift: Drift, properties: Sequence[PropertyShift], class_names: Sequen
         Line("how they look", f"{_separated(drift.looks.area)}{_differing(properties)}", "looks" in alarms),
         Line(
             "images of a new kind",
-            f"{percent(most.unlike.value)} {_ends(most.unlike, percent)} more than by chance; an alarm above {percent(UNLIKE_ALARM)}",
+            f"{percent(most.unlike.value)} {_ends(most.unlike, percent)} more than by chance; an alarm if the lower end is above {percent(UNLIKE_ALARM)}",
             "unlike" in alarms,
         ),
         Line(
             "mix of the classes",
             f"{percent(drift.mix.distance.value)} {_ends(drift.mix.distance, percent)} of the answers are of other classes than usual; "
-            f"an alarm above {percent(MIX_ALARM)}{_changed(drift, class_names)}",
+            f"an alarm if the lower end is above {percent(MIX_ALARM)}{_changed(drift, class_names)}",
             "mix" in alarms,
         ),
         Line("probabilities", _outputs(drift, class_names), "outputs" in alarms),
@@ -67,7 +67,7 @@ def accuracy(drift: Drift) -> str:
 
 
 def _separated(area: Interval) -> str:
-    return f"area under the curve {area.value:.3f} {_ends(area)}; an alarm above {AREA_ALARM:g}"
+    return f"area under the curve {area.value:.3f} {_ends(area)}; an alarm if the lower end is above {AREA_ALARM:g}"
 
 
 def _ends(found: Interval, form: object = None) -> str:

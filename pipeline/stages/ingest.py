@@ -113,7 +113,6 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
         findings, changes, moved = _judge(judged, near, order, config.ingest, recorded, earlier, sides.followed, source.name)
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
-        write_properties(folder, judged)
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
         _tell(folder, judged, findings, report, read_as)
@@ -126,6 +125,7 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
             f"ingest.source: {config.ingest.source} has changed while it was read: files were added, changed or removed. Run the same command again "
             "when nothing is written there."
         )
+    write_properties(folder, judged)
     write_json(folder / "report.json", report)
     extend_ledger(paths.ledger, *(np.concatenate(both) for both in zip(also, (sides.new_keys, sides.new_founders), strict=True)))
     record(source, recorded, changes, judged, moved, paths)

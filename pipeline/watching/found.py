@@ -43,7 +43,7 @@ class Found:
         return {
             "model": self.model,
             "images": f"{of}; {self.left_out:,} cannot be used" if self.left_out else of,
-            "compared with": f"{self.reference:,} of its training images, and its answers to images that it was not fitted to",
+            "compared with": f"{self.reference:,} of its training images, and its answers to the test images",
             "accuracy": accuracy(self.drift),
         }
 

@@ -1,4 +1,4 @@
-"""The images that a model knows, as this project has them, and its answers to images that it was not fitted to."""
+"""The images that a model knows, as this project has them, and its answers to test images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline.backbone.candidates import PRETRAINED
-from pipeline.certainty.calibration import CALIBRATION_FILE, Calibration
-from pipeline.certainty.out_of_fold import read_out_of_fold
+from pipeline.certainty.calibration import CALIBRATION_FILE
 from pipeline.dataset.arrays import read_array
 from pipeline.dataset.shards import read_properties, read_rows, shard_files
 from pipeline.drift.verdict import Side
@@ -95,18 +94,15 @@ def _rows_of(paths: Paths, splits: Sequence[str]) -> tuple[np.ndarray, list[str]
 
 
 def _held_out(opened: Opened, paths: Paths, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(probabilities float (N, K), labels int (N,)): of this project's last model as its stages have written them, of another one asked now."""
-    names = opened.classifier.class_names
+    """(probabilities float (N, K), labels int (N,)) of test images: this project's last model has answered them, another one is asked now."""
     own = paths.stage("evaluate") / CALIBRATION_FILE
-    if own.is_file() and opened.has_file(CALIBRATION_FILE, sha256_file(own)):
-        folds = read_out_of_fold(paths, names)
-        calibration = Calibration.read(read_json(own), names)
-        tested = pq.read_table(paths.stage("evaluate") / "predictions.parquet")
-        of_test = np.stack([tested[f"probability {name}"].to_numpy() for name in names], axis=1)
-        place = {name: k for k, name in enumerate(names)}
-        labels = np.concatenate([folds.labels, np.array([place[name] for name in tested["label"].to_pylist()])])
-        return np.concatenate([calibration.answers(folds.probabilities).probabilities, of_test]), labels
-    return _asked(opened, paths, seed)
+    if not (own.is_file() and opened.has_file(CALIBRATION_FILE, sha256_file(own))):
+        return _asked(opened, paths, seed)
+    names = opened.classifier.class_names
+    tested = pq.read_table(paths.stage("evaluate") / "predictions.parquet")
+    place = {name: k for k, name in enumerate(names)}
+    labels = np.array([place[name] for name in tested["label"].to_pylist()])
+    return np.stack([tested[f"probability {name}"].to_numpy() for name in names], axis=1), labels
 
 
 def _asked(opened: Opened, paths: Paths, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -118,7 +114,7 @@ def _asked(opened: Opened, paths: Paths, seed: int) -> tuple[np.ndarray, np.ndar
     labels = read_rows(shards, lengths, wanted, "label")
     encoded = read_rows(shards, lengths, wanted, "bytes")
     place = {name: k for k, name in enumerate(opened.classifier.class_names)}
-    images: list[Callable[[], bytes]] = [partial(bytes, encoded[row]) for row in wanted]  # type: ignore[call-overload]
+    images: list[Callable[[], bytes]] = [partial(bytes, encoded[row]) for row in wanted]
     answers = list(opened.classifier.stream(images))
     known = [i for i, row in enumerate(wanted) if not answers[i].error and labels[row] in place]
     return np.stack([answers[i].probabilities for i in known]), np.array([place[str(labels[wanted[i]])] for i in known])
