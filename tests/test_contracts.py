@@ -24,8 +24,8 @@ FITTING_STAGES = {"train", "cross_validate"}
 ROOMS_OF_A_FIT = {"augmentation", "features", "fitting", "models"}
 CALLED_BY_MLFLOW = "pipeline.serving.for_mlflow"
 ONLY_IN = {
-    "tensorflow": {"augmentation", "conversion", "fitting", "models"},
-    "keras": {"augmentation", "conversion", "fitting", "models"},
+    "tensorflow": {"augmentation", "conversion", "explanation", "fitting", "models"},
+    "keras": {"augmentation", "conversion", "explanation", "fitting", "models"},
     "mlflow": {"tracking"},
     "prefect": {"retraining"},
 }
@@ -228,7 +228,7 @@ def test_params_yaml_says_beside_each_key_what_the_code_and_the_editor_say() -> 
 
     assert config.model.name == AUTO
     sections = {"": Config} | {name: field.annotation for name, field in Config.model_fields.items() if name != "seed"}
-    for key in config.flat():
+    for key in (*config.flat(), *(f"retrain.{name}" for name in type(config.retrain).model_fields)):
         *section, name = key.split(".")[:2]  # a value of several keys, ingest.columns, has one line
         model = sections["".join(section).replace("register", "register_")]
         assert model is not None
@@ -252,7 +252,7 @@ def test_the_tree_in_the_readme_is_the_disk() -> None:
         shown.add("".join(folders))
         assert len(line.split()) - 1 <= 9, f"a caption of more than eight words: {line}"
 
-    assert len(tree.strip().splitlines()) <= 45
+    assert len(tree.strip().splitlines()) <= 48
     written_by_a_run = {file.relative_to(ROOT).as_posix() for file in Paths(ROOT).kept_in_git}
     assert [name for name in sorted(shown - written_by_a_run) if not (ROOT / name).exists()] == []
     assert {f"pipeline/{room}/" for room in ROOMS} - shown == set()

@@ -3,7 +3,6 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +14,15 @@ import pytest
 from pipeline.certainty.calibration import Calibration
 from pipeline.certainty.measured import measure
 from pipeline.errors import StageError
+from pipeline.evaluation.proportion import wilson_interval
 from pipeline.labels.verdict import Verdict
 from pipeline.labels.verdict_file import add_verdict
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths
-from pipeline.reports.evaluation_page import class_rows
+from pipeline.reports.evaluation_page import class_intervals, class_rows
+from pipeline.reports.evaluation_tables import per_class_csv, rounded
 from pipeline.stages import evaluate
-from pipeline.stages.evaluate import OUTPUTS, rounded
+from pipeline.stages.evaluate import OUTPUTS
 from pipeline.tracking.lineage import MODEL_TAG
 from tests.fakes import FakeRun, FakeTracker
 from tests.odd_names import ODD_NAMES
@@ -53,6 +54,17 @@ def create_workspace(root: Path, folds_said: pa.Table | None = None) -> Paths:
     np.save(preprocessed / "test" / "groups.npy", np.array([3, 4, 5, 6, 7], np.int32))
     index = {"path": [f"test/{i}.png" for i in range(5)], "sha256": [f"{i:064x}" for i in range(5)]}
     pq.write_table(pa.table(index), preprocessed / "test" / "index.parquet")
+    ingested = {
+        **index,
+        "label": [CLASS_NAMES[k] for k in LABELS],
+        "width": [6] * 5,
+        "height": [8] * 5,
+        "mode": ["L"] * 5,
+        "split": ["test"] * 5,
+    }
+    (root / "data" / "ingest").mkdir()
+    pq.write_table(pa.table(ingested), root / "data" / "ingest" / "index.parquet")
+    pq.write_table(pa.table({"brightness": np.arange(5, dtype=np.float32)}), root / "data" / "ingest" / "properties.parquet")
     spec = {"class_names": CLASS_NAMES, "dataset_name": "animals", "dataset_digest": "0123", "source": "my/animals", "networks": ["resnet"]}
     (preprocessed / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
     (train / "model.keras").write_bytes(MODEL)
@@ -86,19 +98,33 @@ def calibratable(count: int) -> pa.Table:
     return pa.table(columns | names | {f"probability {name}": probabilities[:, k] for k, name in enumerate(CLASS_NAMES)})
 
 
-def predict_as_told(model: Path, images: np.ndarray) -> np.ndarray:
-    assert model.read_bytes() == MODEL
-    assert images.shape == (5, 8, 6, 1)
-    return PROBABILITIES
+class ToldModel:
+    """A model that answers as it is told; its maps are 1 in one corner."""
+
+    maps_are_exact = True
+
+    def __init__(self, path: Path, probabilities: np.ndarray = PROBABILITIES) -> None:
+        assert path.read_bytes() == MODEL
+        self.probabilities = probabilities
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        assert images.shape == (5, 8, 6, 1)
+        return self.probabilities
+
+    def maps(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        assert images.shape == (len(classes), 8, 6, 1)
+        maps = np.zeros((len(classes), 3, 3), np.float32)
+        maps[:, 0, 2] = 1
+        return maps
 
 
 def evaluated(
-    paths: Paths, tracker: FakeTracker, predict: Callable[[Path, np.ndarray], np.ndarray] = predict_as_told, max_error: str | float = "none"
+    paths: Paths, tracker: FakeTracker, probabilities: np.ndarray = PROBABILITIES, max_error: str | float = "none"
 ) -> dict[str, bytes]:
     """The files that the stage writes, and `stderr`."""
     with contextlib.redirect_stderr(io.StringIO()) as printed:
         config = CONFIG.model_copy(update={"evaluate": CONFIG.evaluate.model_copy(update={"max_error": max_error})})
-        evaluate.run(config, paths, tracker, predict_images=predict)
+        evaluate.run(config, paths, tracker, open_model=lambda path: ToldModel(path, probabilities))
     return {file.name: file.read_bytes() for file in paths.stage("evaluate").iterdir()} | {"stderr": printed.getvalue().encode()}
 
 
@@ -149,7 +175,11 @@ def test_metrics_json_has_flat_numbers_and_six_decimals(twice: Twice) -> None:
 
 def test_numbers_per_class_are_a_table_of_their_own(twice: Twice) -> None:
     lines = twice.text("per_class.csv").splitlines()
-    assert (lines[0], lines[-1], len(lines)) == ("class,precision,recall,f1,support,one_of_coverage", "eel,0.0,0.0,0.0,0,", 5)
+    assert (lines[0], lines[-1], len(lines)) == (
+        "class,precision,recall,f1,support,precision_low,precision_high,recall_low,recall_high,one_of_coverage",
+        "eel,0.0,0.0,0.0,0,0.0,1.0,0.0,1.0,",
+        5,
+    )
 
 
 def test_predictions_name_the_classes(twice: Twice) -> None:
@@ -199,9 +229,10 @@ def test_predictions_of_other_images_or_classes_are_refused(tmp_path: Path) -> N
         evaluated(paths, FakeTracker())
 
 
-def test_the_report_shows_the_mistake_and_no_doubts_of_folds_that_do_not_beat_guessing(twice: Twice) -> None:
+def test_the_report_shows_the_mistake_with_its_map_and_no_doubts_of_models_near_chance(twice: Twice) -> None:
     html = twice.text("report.html")
     assert "Test image test/3.png, path, predicted as &lt;b&gt;" in html
+    assert "What speaks for &lt;b&gt;, strongest: top right" in html
     assert "which is not clearly better than always guessing owl (66.7%). So its doubts say nothing about the labels." in html
     assert "train/c.png" not in html
     assert str(twice.root) not in html
@@ -230,7 +261,7 @@ def test_the_run_that_made_the_model_gets_numbers_and_files_and_its_accuracy_bef
 def test_a_collapsed_model_is_warned_of_on_the_page_and_in_the_terminal(tmp_path: Path) -> None:
     always_path = np.tile(np.array([0.7, 0.1, 0.1, 0.1], np.float32), (5, 1))
 
-    found = evaluated(create_workspace(tmp_path), tracker_with_run(), lambda model, images: always_path)
+    found = evaluated(create_workspace(tmp_path), tracker_with_run(), always_path)
 
     html = found["report.html"].decode()
     assert "No better than always guessing path, which is right for 3 of 5 test images." in html
@@ -241,17 +272,21 @@ def test_a_collapsed_model_is_warned_of_on_the_page_and_in_the_terminal(tmp_path
 def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
     paths = create_workspace(tmp_path)
     with pytest.raises(StageError, match=r"shape \(5, 3\), expected \(5, 4\).*dvc repro"):
-        evaluated(paths, FakeTracker(), lambda model, images: PROBABILITIES[:, :3])
+        evaluated(paths, FakeTracker(), PROBABILITIES[:, :3])
     assert not paths.stage("evaluate").exists()
 
 
-def test_classes_come_weakest_first_and_absent_ones_last() -> None:
+def test_classes_come_most_missed_first_and_absent_ones_last() -> None:
     per_class = {
-        name: {"precision": 1.0, "recall": 1.0, "f1": f1, "support": support}
-        for name, f1, support in (("a", 0.9, 9), ("b", 0, 0), ("c", 0.5, 4))
+        name: {"precision": 1.0, "recall": recall, "f1": 0.5, "support": support}
+        for name, recall, support in (("a", 6 / 9, 9), ("b", 0, 0), ("c", 3 / 4, 4))
     }
-    rows = class_rows(per_class, np.array([[6, 1, 2], [0, 0, 0], [1, 0, 3]]))
-    assert [(row.name, row.confused_with, row.confused_share) for row in rows] == [("c", "a", 0.25), ("a", "c", 2 / 9), ("b", "", 0.0)]
+    matrix = np.array([[6, 1, 2], [0, 0, 0], [1, 0, 3]])
+    rows = class_rows(per_class, matrix, class_intervals(matrix))
+    assert [(row.name, row.confused_with, row.confused_share) for row in rows] == [("a", "c", 2 / 9), ("c", "a", 0.25), ("b", "", 0.0)]
+    assert rows[0].confusions == [("c", 2), ("b", 1)]
+    assert rows[0].recall_interval == pytest.approx(wilson_interval(6, 9))
+    assert rows[1].precision_interval == pytest.approx(wilson_interval(3, 5))
 
 
 def test_rounding_reaches_nested_numbers() -> None:
@@ -262,6 +297,8 @@ def test_rounding_reaches_nested_numbers() -> None:
 def test_the_metrics_of_a_class_of_any_name_are_read_back() -> None:
     numbers = {"precision": 0.5, "recall": 1.0, "f1": 0.666667, "support": 3}
     labels, probabilities = np.arange(len(ODD_NAMES)), np.eye(len(ODD_NAMES))
-    text = evaluate.per_class_csv(dict.fromkeys(ODD_NAMES, numbers), measure(labels, probabilities, Calibration(ODD_NAMES))).decode()
+    text = per_class_csv(
+        dict.fromkeys(ODD_NAMES, numbers), np.zeros((len(ODD_NAMES), 4)), measure(labels, probabilities, Calibration(ODD_NAMES))
+    ).decode()
 
     assert [row["class"] for row in csv.DictReader(io.StringIO(text, newline=""))] == ODD_NAMES

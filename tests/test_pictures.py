@@ -32,7 +32,7 @@ def draw_all(theme: Theme) -> list[bytes]:
         pictures.learning_curves(HISTORY, theme=theme),
         pictures.confusion_matrix(confusions(3), ["a", "b", "c"], theme=theme),
         pictures.reliability_diagram(bins, theme=theme),
-        pictures.cross_validation_folds([0.9, 0.92, 0.91], 0.88, 0.94, 0.93, theme=theme),
+        pictures.cross_validation_folds([0.9, 0.92, 0.91], (0.88, 0.94), 0.93, (0.92, 0.95), theme=theme),
     ]
 
 
@@ -67,19 +67,3 @@ def test_what_augmentation_does_not_show_is_named_beneath() -> None:
     images = np.zeros((2, 8, 6, 6, 1), np.uint8)
     plain, captioned = (opened(pictures.augmented_samples(images, ["a", "b"], notes=names)) for names in ((), ("mixup", "cutmix")))
     assert captioned.height > plain.height
-
-
-def test_a_thumbnail_enlarges_a_small_image_by_a_whole_factor() -> None:
-    image = np.zeros((28, 28, 1), np.uint8)
-    image[0, 0] = 200
-    enlarged = opened(pictures.thumbnail(image))
-    assert enlarged.size == (112, 112)  # four times
-    assert (enlarged.getpixel((3, 3)), enlarged.getpixel((4, 4))) == (200, 0)
-
-
-def test_a_thumbnail_reduces_a_large_image_and_keeps_its_shape_and_colour() -> None:
-    image = np.zeros((500, 1000, 3), np.uint8)
-    image[..., 1] = 90
-    reduced = opened(pictures.thumbnail(image))
-    assert reduced.size == (224, 112)
-    assert reduced.getpixel((100, 50)) == (0, 90, 0)

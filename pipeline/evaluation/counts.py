@@ -28,6 +28,11 @@ class Score:
         return self.hits / self.images
 
     @property
+    def majority_share(self) -> float:
+        """The accuracy of the majority-class baseline."""
+        return self.majority_images / self.images
+
+    @property
     def beats_guessing(self) -> bool:
         return self.hits > self.majority_images
 
@@ -42,13 +47,19 @@ def count_hits(labels: Iterable[str], predicted: Iterable[str]) -> Score:
     return Score(len(pairs), sum(label == guess for label, guess in pairs), name, most, never)
 
 
-def warnings(score: Score) -> list[str]:
-    """Warnings about a model, one sentence each: no better than the majority-class baseline, classes never predicted."""
+def warnings(score: Score, accuracy_low: float) -> list[str]:
+    """Warnings about a model, one sentence each: not better than the majority-class baseline, classes never predicted.
+
+    accuracy_low: the lower end of the 95 % interval of the accuracy.
+    """
     found = []
+    guessing = (
+        f"always guessing {shown(score.majority_class)}, which is right for {score.majority_images:,} of {score.images:,} test images"
+    )
     if not score.beats_guessing:
-        found.append(
-            f"No better than always guessing {shown(score.majority_class)}, which is right for {score.majority_images:,} of {score.images:,} test images."
-        )
+        found.append(f"No better than {guessing}.")
+    elif accuracy_low <= score.majority_share:
+        found.append(f"Not shown to be better than {guessing}: the 95 % interval of the accuracy includes that.")
     if score.never_predicted:
         named = ", ".join(
             f"{in_list(name)} ({count:,} test image{'s' if count > 1 else ''})" for name, count in list(score.never_predicted.items())[:10]

@@ -6,14 +6,17 @@ pictures are data URIs; all text is escaped. The texts for each kind of finding 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pipeline.dataset.split_names import SPLITS
+from pipeline.dataset.split_names import SPLITS, TEST
 from pipeline.quality.findings import Action
 from pipeline.quality.kinds import check_kind, counted, kinds
 from pipeline.quality.kinds import in_words as words_of
 from pipeline.reports.data_charts import CHART_CELLS, ROWS_OF_A_SHORT_LIST, median_px, short_list, size_chart
-from pipeline.reports.page import brief_names, render_page
+from pipeline.reports.page import brief_names, is_small_png, percent, render_page
+
+if TYPE_CHECKING:
+    from pipeline.properties.data_section import PropertySection
 
 ACTIONS: Mapping[Action, str] = {"failed": "not accepted", "rejected": "left out", "kept": "kept"}
 MOST_EXAMPLES = 12
@@ -21,7 +24,6 @@ MOST_PICTURES = 4
 MOST_THUMBNAILS = 8
 MOST_THUMBNAILS_ON_A_PAGE = 1000
 CLASSES_SHOWN_AT_ONCE = 40
-PIXELATED_BELOW_PX = 64
 DIGITS_OF_A_DIGEST = 12
 
 
@@ -81,7 +83,7 @@ class DataReport:
     by (width, height); `modes`: by Pillow's mode; `formats`: by format, empty if the source has none. `thumbnails`: PNGs or JPEGs by class.
     `checked`: the kinds of findings that were checked for. `value_range`: what becomes of the values of
     images of more than 8 bits; empty if there are none. `read_as`: where classes, splits and groups come from. `changed_by_people`: a
-    sentence on labels that differ from the source, empty if none does.
+    sentence on labels that differ from the source, empty if none does. `properties`: the part on brightness and the like.
     """
 
     name: str
@@ -100,6 +102,7 @@ class DataReport:
     value_range: str = ""
     read_as: str = ""
     changed_by_people: str = ""
+    properties: "PropertySection | None" = None
 
     @property
     def splits(self) -> Mapping[str, int]:
@@ -128,7 +131,7 @@ def render(report: DataReport) -> bytes:
     findings = in_order(report.findings)
     page = render_page(
         "data_report.html.j2",
-        {"counted": counted, "is_pixelated": is_pixelated, "differ": differ, "phrase": phrase},
+        {"counted": counted, "is_pixelated": is_small_png, "differ": differ},
         report=report,
         brief=brief_names(report.class_names),
         rows=(rows := class_rows(report)),
@@ -136,7 +139,10 @@ def render(report: DataReport) -> bytes:
         compact=len(rows) > CLASSES_SHOWN_AT_ONCE,
         shown_at_once=CLASSES_SHOWN_AT_ONCE,
         used=used(report),
-        refused=", ".join(phrase(group) for group in findings if group.action == "failed"),
+        shares_differ=len({percent(row.share) for row in rows}) > 1,
+        fewest_and_most=fewest_and_most(report),
+        phrases={(group.kind, group.action): phrase(group, len(rows)) for group in findings},
+        refused=", ".join(phrase(group, len(rows)) for group in findings if group.action == "failed"),
         findings=[(group, kinds()[group.kind]) for group in findings],
         not_found=not_found(report),
         size_bars=short_list({f"{width} × {height} px": count for (width, height), count in report.sizes_px.items()}, "other sizes"),
@@ -178,9 +184,16 @@ def used(report: DataReport) -> str:
     return f"{report.images:,} of {every} used, in {classes}; {report.left_out:,} left out."
 
 
-def phrase(group: FindingGroup) -> str:
-    """A group in words, for example "3 leaks"."""
-    return words_of(group.kind, group.count)
+def phrase(group: FindingGroup, class_count: int) -> str:
+    """A group in words, for example "3 leaks", or "100 small classes (all)"."""
+    every = " (all)" if group.kind == "small_class" and group.count == class_count > 1 else ""
+    return words_of(group.kind, group.count) + every
+
+
+def fewest_and_most(report: DataReport) -> tuple[int, int]:
+    """The numbers of training and validation images of the smallest and of the largest class; zeros without classes."""
+    training = [sum(report.counts.get(split, {}).get(name, 0) for split in SPLITS if split != SPLITS[TEST]) for name in report.class_names]
+    return min(training, default=0), max(training, default=0)
 
 
 def class_rows(report: DataReport) -> list[ClassRow]:
@@ -210,10 +223,3 @@ def in_words(modes: Mapping[str, int]) -> dict[str, int]:
 def differ(pictures: Sequence[Picture], attribute: Literal["label", "split"]) -> bool:
     """Whether the pictures of an example differ in label or split."""
     return len({getattr(picture, attribute) for picture in pictures}) > 1
-
-
-def is_pixelated(picture: bytes) -> bool:
-    """Whether a picture is so small that its pixels are shown as squares: a PNG below 64 px. Bytes 16 to 23 hold its size."""
-    if not picture.startswith(b"\x89PNG"):
-        return False
-    return max(int.from_bytes(picture[i : i + 4], "big") for i in (16, 20)) < PIXELATED_BELOW_PX

@@ -9,18 +9,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipeline.evaluation.counts import Score
 from pipeline.evaluation.metrics import Confusion
-from pipeline.reports.page import brief_names, render_page
+from pipeline.reports.evaluation_gallery import Answer, Gallery
+from pipeline.reports.evaluation_words import agreement, calibration, headline, is_better
+from pipeline.reports.page import brief_names, is_small_png, render_page
 
 if TYPE_CHECKING:
+    from pipeline.labels.doubts_section import LabelDoubts
+    from pipeline.properties.slices import Slices
     from pipeline.reports.how_sure import HowSure
-    from pipeline.reports.label_doubts import LabelDoubts
 
 PICTURE_DOTS_PER_CSS_PX = 1.5
 CLASSES_SHOWN_AT_ONCE = 15
-IMAGES_FOR_A_SECOND_DIGIT = 1000
-IMAGES_FOR_CALIBRATION = 500
-"""With fewer, the calibration error of a perfectly calibrated model is several per cent by chance."""
+MISTAKES_SHOWN_AT_ONCE = 12
+NARROW = 0.004
+"""The width of an interval, below which a second decimal of a percentage is meaningful."""
+
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,8 @@ class Picture:
 class ClassRow:
     """One class: precision, recall, f1 and `confused_share` from 0 to 1; `confused_with` is the most frequent wrong prediction, or empty.
 
-    `predicted`: whether any test image was predicted as this class.
+    `predicted`: whether any test image was predicted as this class. The intervals are of 95 %. `confusions`: all wrong predictions with their number of
+    images, most frequent first.
     """
 
     name: str
@@ -47,22 +54,14 @@ class ClassRow:
     confused_with: str
     confused_share: float
     predicted: bool = True
+    precision_interval: Interval = (0.0, 1.0)
+    recall_interval: Interval = (0.0, 1.0)
+    confusions: Sequence[tuple[str, int]] = ()
 
     @property
     def missed(self) -> float:
         """The share (0 to 1) of the class's images that were predicted as another class; 0 if it has none."""
         return 1 - self.recall if self.support else 0.0
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A misclassified image; `thumbnail` is a PNG, `probability` (0 to 1) that of the predicted class."""
-
-    thumbnail: bytes
-    path: str
-    label: str
-    predicted: str
-    probability: float
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,13 @@ class Fold:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the page shows. `metrics` are the flat numbers of the test split, `cross_validation` those over the folds.
+    """Everything that the page shows. `metrics` are the flat numbers of the test split, `intervals` those of some of them by name, `cross_validation`
+    the numbers over the folds. `score`: of the test images.
 
-    `akin`: how many test images are near copies of training images, or in a group with them. `trained_on`: in words. `curves`: none if nothing was
-    fitted step by step. `warnings` come before all numbers. `overconfidence`: mean confidence minus accuracy, -1 to 1. `classes` are in the order
-    shown. `params`: values by section and key. `numbered_classes`: the classes that the confusion matrix shows with a number, name by label.
+    `akin`: how many test images are near copies of training images, or in a group with them. `trained_on`: in words. `curves`: none if there are not two
+    epochs. `warnings` come before all numbers. `overconfidence`: mean confidence minus accuracy, -1 to 1. `classes` are in the order shown. `params`:
+    values by section and key; `unusual`: those that somebody set, by dotted name. `numbered_classes`: the classes that the confusion matrix shows with a
+    number, name by label.
     """
 
     dataset_name: str
@@ -91,6 +92,8 @@ class Report:
     method: str
     model_digest: str
     metrics: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+    score: Score
     cross_validation: Mapping[str, float]
     overconfidence: float
     akin: int
@@ -99,28 +102,39 @@ class Report:
     classes: Sequence[ClassRow]
     confusions: Sequence[Confusion]
     folds: Sequence[Fold]
-    mistakes: Sequence[Mistake]
+    gallery: Gallery
     params: Mapping[str, Mapping[str, object]]
+    unusual: Mapping[str, object]
     curves: Sequence[Picture]
+    epochs: int
     confusion_matrix: Picture
     reliability: Picture
     fold_picture: Picture
     numbered_classes: Mapping[str, str] = field(default_factory=dict)
     how_sure: "HowSure | None" = None
+    slices: "Slices | None" = None
     label_doubts: "LabelDoubts | None" = None
 
     @property
+    def is_better(self) -> bool:
+        """Whether the model is shown to be better than the majority-class baseline; if not, the page praises nothing."""
+        return is_better(self.score, self.metrics["accuracy_low"])
+
+    @property
     def digits(self) -> int:
-        """Decimals of an accuracy in per cent: a second one is meaningful only with many images."""
-        return 2 if self.metrics["images"] >= IMAGES_FOR_A_SECOND_DIGIT else 1
+        """Decimals of an accuracy in per cent: a second one is meaningful only if its interval is narrow."""
+        return 2 if self.metrics["accuracy_high"] - self.metrics["accuracy_low"] < NARROW else 1
 
     @property
     def names(self) -> set[str]:
         """All class names that the page shows."""
-        pairs: list[Confusion | Mistake] = [*self.confusions, *self.mistakes]
-        return {name for pair in pairs for name in (pair.label, pair.predicted)} | {
-            name for row in self.classes for name in (row.name, row.confused_with)
-        }
+        pairs: list[Confusion | Answer] = [*self.confusions, *self.gallery.mistakes, *self.gallery.unsure]
+        doubted = self.label_doubts.names if self.label_doubts else set()
+        return (
+            doubted
+            | {name for pair in pairs for name in (pair.label, pair.predicted)}
+            | {name for row in self.classes for name in (row.name, row.confused_with, self.score.majority_class)}
+        )
 
     @property
     def rated(self) -> int:
@@ -148,12 +162,14 @@ def render(report: Report) -> str:
     """The report as HTML. The same report gives the same text."""
     return render_page(
         "report.html.j2",
-        {"css_px": css_px, "as_yaml": as_yaml},
+        {"css_px": css_px, "as_yaml": as_yaml, "is_small_png": is_small_png},
         report=report,
         brief=brief_names(report.names),
-        agreement=agreement(report),
-        calibration=calibration(report),
+        headline=headline(report.score, report.metrics["accuracy_low"], report.digits),
+        agreement=agreement(report.metrics, report.cross_validation) if report.is_better else "",
+        calibration=calibration(report.metrics, report.overconfidence) if report.is_better else "",
         shown_at_once=CLASSES_SHOWN_AT_ONCE,
+        mistakes_at_once=MISTAKES_SHOWN_AT_ONCE,
     )
 
 
@@ -161,30 +177,6 @@ def css_px(png: bytes) -> tuple[int, int]:
     """(width, height) at which a chart is shown, in CSS px. Bytes 16 to 23 of a PNG hold its size."""
     width, height = (int.from_bytes(png[i : i + 4], "big") for i in (16, 20))
     return round(width / PICTURE_DOTS_PER_CSS_PX), round(height / PICTURE_DOTS_PER_CSS_PX)
-
-
-def agreement(report: Report) -> str:
-    """A sentence that compares test and cross-validation by their 95 % intervals."""
-    test, folds = report.metrics, report.cross_validation
-    if test["accuracy_low"] > folds["accuracy_high"]:
-        return "Test accuracy is higher than in cross-validation: the test images may be easier, or too similar to training images."
-    if test["accuracy_high"] < folds["accuracy_low"]:
-        return "Test accuracy is lower than in cross-validation: the test images may differ from the training images."
-    return "The 95 % intervals of test and cross-validation overlap."
-
-
-def calibration(report: Report) -> str:
-    """A sentence on how well the model is calibrated, as far as the number of test images allows one."""
-    test, surplus = report.metrics, report.overconfidence
-    error, is_many = test["calibration_error"], test["images"] >= IMAGES_FOR_CALIBRATION
-    if is_many and error < 0.02:
-        return "The model is well calibrated."
-    if is_many and abs(surplus) < error / 2:
-        return "Some probabilities are too high and others too low."
-    points = f"{abs(100 * surplus):.1f} percentage points {'above' if surplus > 0 else 'below'} its accuracy"
-    if test["accuracy_low"] <= test["accuracy"] + surplus <= test["accuracy_high"]:
-        return f"The mean confidence is {points}, within its 95 % interval: {test['images']:,} test images do not show more."
-    return f"The model is {'overconfident' if surplus > 0 else 'underconfident'}: its mean confidence is {points}."
 
 
 def as_yaml(value: object) -> str:

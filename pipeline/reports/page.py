@@ -14,6 +14,7 @@ from pipeline.names import shown
 
 NO_BREAK_SPACE = "\u00a0"
 LONGEST_BRIEF = 48
+SQUARES_UP_TO_PX = 63
 
 Filter = Callable[..., object]
 
@@ -57,3 +58,10 @@ def data_uri(picture: bytes) -> str:
     """A data URI that contains a PNG or JPEG."""
     kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"
     return f"data:image/{kind};base64," + base64.b64encode(picture).decode("ascii")
+
+
+def is_small_png(picture: bytes) -> bool:
+    """Whether a picture is so small that its pixels are shown as squares: a PNG of at most 63 px. Bytes 16 to 23 hold its size."""
+    if not picture.startswith(b"\x89PNG"):
+        return False
+    return max(int.from_bytes(picture[i : i + 4], "big") for i in (16, 20)) <= SQUARES_UP_TO_PX

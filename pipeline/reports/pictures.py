@@ -1,6 +1,5 @@
 """Charts and images as PNG bytes, the same for the same input. Arrays and plain values in, bytes out. Knows nothing of files or MLflow."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
-from PIL import Image
 
 from pipeline.reports.chart_style import LIGHT, Theme, drawn_as_png
 from pipeline.reports.class_labels import class_labels
@@ -20,7 +18,7 @@ if TYPE_CHECKING:  # it imports scikit-learn, which takes a second
 
 MOST_CLASSES_WITH_COUNTS = 16
 MOST_CLASSES_WITH_NAMES = 110
-THUMBNAIL_PX = 112
+MOST_CLASSES_WITH_LINES = 30
 MOST_SHOWN = 1.01
 """Where the axis of an accuracy ends: there is none above 100 %."""
 QUANTITIES = ("loss", "accuracy")
@@ -70,6 +68,7 @@ def confusion_matrix(matrix: np.ndarray, class_names: Sequence[str], *, theme: T
     colours = LinearSegmentedColormap.from_list("share", [theme.paper, theme.first])
     image = axes.imshow(_row_shares(matrix), cmap=colours, norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
     _name_classes(axes, class_names, 72 * side_inches / count)
+    _frame_cells(axes, theme, count)
     if count <= MOST_CLASSES_WITH_COUNTS:
         _write_counts(axes, theme, matrix)
     bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.02, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1], format=FuncFormatter(_percent))
@@ -93,7 +92,17 @@ def _name_classes(axes: Axes, class_names: Sequence[str], points_per_class: floa
     axes.set_xlabel("predicted")
     axes.set_ylabel("label")
     axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
+
+
+def _frame_cells(axes: Axes, theme: Theme, count: int) -> None:
+    """Lines between the cells, so that empty ones can be seen."""
+    axes.spines[:].set(visible=True, color=theme.grid)
+    if count <= MOST_CLASSES_WITH_LINES:
+        axes.set_xticks(np.arange(count - 1) + 0.5, minor=True)
+        axes.set_yticks(np.arange(count - 1) + 0.5, minor=True)
+        axes.grid(visible=True, which="minor", color=theme.grid, linewidth=0.8)
+        axes.set_axisbelow(False)
+        axes.tick_params(which="minor", length=0)
 
 
 def _write_counts(axes: Axes, theme: Theme, matrix: np.ndarray) -> None:
@@ -140,13 +149,21 @@ def reliability_diagram(bins: "ReliabilityBins", before: "ReliabilityBins | None
 
 
 @drawn_as_png
-def cross_validation_folds(accuracies: Sequence[float], low: float, high: float, test_accuracy: float, *, theme: Theme = LIGHT) -> Figure:
-    """A dot per fold (from 0), their mean, its interval from `low` to `high` as a band, and the test accuracy; all from 0 to 1."""
-    figure = Figure(figsize=(5.2, 1.7 + 0.22 * len(accuracies)), layout="constrained")
+def cross_validation_folds(
+    accuracies: Sequence[float],
+    interval: tuple[float, float],
+    test_accuracy: float,
+    test_interval: tuple[float, float],
+    *,
+    theme: Theme = LIGHT,
+) -> Figure:
+    """A dot per fold (from 0), their mean and the test accuracy as lines, the intervals of both as bands; all from 0 to 1."""
+    figure = Figure(figsize=(5.2, 1.9 + 0.22 * len(accuracies)), layout="constrained")
     axes = figure.subplots()
     folds = range(len(accuracies))
     mean = float(np.mean(accuracies))
-    axes.axvspan(low, high, color=theme.first, alpha=0.15, linewidth=0, label="95 % interval of the mean")
+    axes.axvspan(*test_interval, color=theme.second, alpha=0.15, linewidth=0, label="test interval")
+    axes.axvspan(*interval, color=theme.first, alpha=0.2, linewidth=0, label="interval")
     axes.axvline(mean, color=theme.first, linewidth=1.5, label="mean of the folds")
     axes.axvline(test_accuracy, color=theme.second, linewidth=1.5, linestyle=(0, (4, 3)), label="test split")
     axes.plot(accuracies, folds, "o", color=theme.first, markersize=7, clip_on=False)
@@ -156,7 +173,9 @@ def cross_validation_folds(accuracies: Sequence[float], low: float, high: float,
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(FuncFormatter(_percent))
     axes.grid(visible=False, axis="y")
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8.5, columnspacing=1.2, handlelength=1.5)
+    test_band, band, line, test_line = axes.get_legend_handles_labels()[0]
+    handles, labels = [line, band, test_line, test_band], ["mean of the folds", "95 % interval", "test split", "95 % interval"]
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8.5, columnspacing=1.2, handlelength=1.5)
     return figure
 
 
@@ -192,17 +211,3 @@ def _mosaic(images: np.ndarray, gap_x: int, gap_y: int) -> np.ndarray:
         mosaic[top : top + height, left : left + width, :channels] = images[row, column]
         mosaic[top : top + height, left : left + width, channels] = 255
     return mosaic if channels == 3 else mosaic[..., [0, 0, 0, 1]]
-
-
-def thumbnail(image: np.ndarray) -> bytes:
-    """A PNG of an image, uint8 (H, W, 1) grey or (H, W, 3) RGB: small ones enlarged by a whole factor, large ones reduced."""
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    longest = max(picture.size)
-    if longest > 2 * THUMBNAIL_PX:
-        picture.thumbnail((2 * THUMBNAIL_PX, 2 * THUMBNAIL_PX), Image.Resampling.LANCZOS)
-    else:
-        factor = math.ceil(THUMBNAIL_PX / longest)
-        picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()

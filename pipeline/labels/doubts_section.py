@@ -1,10 +1,9 @@
 """The part of the evaluation report on labels that are probably wrong: from suspects and their pictures to values."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.labels.suspects import Suspects
-from pipeline.reports.page import brief_names
 
 DOUBTS_SHOWN = 24
 
@@ -26,19 +25,26 @@ class LabelDoubt:
 
 @dataclass(frozen=True)
 class LabelDoubts:
-    """The most doubtful labels. left: how many there are in all. images: training images. note: why there are none to be trusted, else empty.
-
-    brief: class names as they are shown, by name.
-    """
+    """The most doubtful labels. left: how many there are in all. images: training images. note: why there are none to be trusted, else empty."""
 
     doubts: Sequence[LabelDoubt]
     left: int
     images: int
-    note: str
-    brief: Mapping[str, str]
+    note: str = ""
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is anything to say."""
+        return bool(self.note or self.doubts)
+
+    @property
+    def names(self) -> set[str]:
+        """All class names in it."""
+        return {name for doubt in self.doubts for name in (doubt.label, doubt.suggested)}
 
     @property
     def has_neighbours(self) -> bool:
+        """Whether similar images were asked, too."""
         return any(doubt.by_neighbours is not None for doubt in self.doubts)
 
 
@@ -56,5 +62,4 @@ def label_doubts(suspects: Suspects, images: int, picture: Callable[[int], bytes
         )
         for suspect in suspects.found
     ]
-    names = {name for doubt in doubts for name in (doubt.label, doubt.suggested)}
-    return LabelDoubts(doubts, suspects.left, images, suspects.note, brief_names(names))
+    return LabelDoubts(doubts, suspects.left, images, suspects.note)

@@ -1,0 +1,1 @@
+"""Where in an image is what a model answered by?"""
