@@ -4,7 +4,7 @@
 
 For each source and way, runs the stages ingest, preprocess and train as `dvc repro` does, in a temporary project that differs from this one in
 `ingest.source` and the parameters of the row, then scores the kept model on the test images. Prints Markdown rows: accuracy with its 95 % interval
-(Wilson), wall seconds of preprocess and train with all their imports, and the arithmetic in TFLOP, counted from the layers: two operations per
+(Wilson), seconds and CPU seconds of preprocess and train with all their imports, and the arithmetic in TFLOP, counted from the layers: two operations per
 multiply-add, forward once where features are kept, three times that per image and epoch where layers are fitted. Features that one row has
 computed are computed again in the next.
 """
@@ -13,6 +13,7 @@ import argparse
 import csv
 import math
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     for source in options.sources:
         print(f"\n{source.name}, load {os.getloadavg()[0]:.1f}\n")
-        print("| way | seed | accuracy | 95 % interval | s | TFLOP | fitted |\n|---|---|---|---|---|---|---|")
+        print("| way | seed | accuracy | 95 % interval | s | CPU s | TFLOP | fitted |\n|---|---|---|---|---|---|---|---|")
         for way in options.ways:
             for seed in options.seeds:
                 with tempfile.TemporaryDirectory() as folder:
@@ -62,17 +63,17 @@ def measure(root: Path, source: Path, changes: dict[str, dict[str, Any]], seed: 
     """The cells of a row."""
     make_project(root, source, changes, seed)
     run_stage(root, "ingest")
-    started = time.monotonic()
+    started, started_cpu = time.monotonic(), cpu_seconds()
     run_stage(root, "preprocess")
     run_stage(root, "train")
-    seconds = time.monotonic() - started
+    seconds, cpu = time.monotonic() - started, cpu_seconds() - started_cpu
     test, train = root / "data" / "preprocess" / "test", root / "data" / "train"
     labels, model = np.load(test / "labels.npy"), load_model(train / "model.keras")
     hits = int((predict(model, np.load(test / "images.npy", mmap_mode="r")).argmax(axis=1) == labels).sum())
     low, high = wilson_interval(hits, len(labels))
     cost = teraflops(root, model)
     method = Choice.read(read_json(train / "choice.json")).method
-    return f"{hits / len(labels):.4f} | {low:.3f} to {high:.3f} | {seconds:.0f} | {cost:.0f} | {method}"
+    return f"{hits / len(labels):.4f} | {low:.3f} to {high:.3f} | {seconds:.0f} | {cpu:.0f} | {cost:.0f} | {method}"
 
 
 def make_project(root: Path, source: Path, changes: dict[str, dict[str, Any]], seed: int) -> None:
@@ -91,6 +92,12 @@ def run_stage(root: Path, stage: str) -> None:
     """Run a stage in a process of its own."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # compiled once, as for a user
     subprocess.run([sys.executable, "-m", "pipeline", "stage", stage], cwd=root, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def cpu_seconds() -> float:
+    """Of all processes that have ended, on all cores."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def teraflops(root: Path, model: keras.Model) -> float:

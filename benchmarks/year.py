@@ -2,18 +2,20 @@
 
     python -m benchmarks.year --weeks 52 --growth 0.02 FOLDER
 
-In FOLDER, which must not exist, a clone of the project is made, with small drawn images as its source. Each week images are added, everything that has
-a date is made a week older, and `pipeline run --publish` runs. A line per week, as a Markdown table: images, seconds and the largest resident memory of
-any process of the run, and MiB of DVC's cache, of MLflow's store and of .checkpoints.
+In FOLDER, a clone of the project is made, with small drawn images as its source. Each week images are added, everything that has a date is made a week
+older, and `pipeline run --publish` runs. A line per week, as a Markdown table, in FOLDER/weeks.md: images, seconds and the largest resident memory of
+any process of the run, and MiB of DVC's cache, of MLflow's store and of .checkpoints. Stopped or killed, it goes on with the week that it was in.
 """
 
 import argparse
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,16 +33,51 @@ KINDS = CLASSES[:3]
 SMALL = (
     (r"(?m)^(  source:) \S+", r"\1 ../images"),
     (r"(?m)^(  image_size:) \S+", r"\1 [24, 24]"),
+    (r"(?m)^(  name:) auto", r"\1 resnet"),
+    (r"(?m)^(  width:) \S+", r"\1 0.125"),
     (r"(?m)^(  epochs:) \S+", r"\1 2"),
+    (r"(?m)^(  min_steps:) \S+", r"\1 0"),
     (r"(?m)^(  folds:) \S+", r"\1 2"),
 )
 ROOT = Path(__file__).parent.parent
+HEAD = """\
+| week | images | run s | memory MiB | DVC cache MiB | mlruns MiB | .checkpoints MiB |
+|---|---|---|---|---|---|---|
+"""
 
 
 def main(folder: Path, weeks: int, growth: float, per_class: int) -> None:
-    """Print the table."""
-    folder.mkdir(parents=True)
-    root = folder / "project"
+    """Write the table."""
+    root, table = folder / "project", folder / "weeks.md"
+    if not table.exists():
+        set_up(folder, root)
+        table.write_text(HEAD, encoding="utf-8")
+    done = len(table.read_text(encoding="utf-8").splitlines()) - len(HEAD.splitlines())
+    for week in range(done + 1, weeks + 1):
+        count = round(per_class * (1 + growth) ** (week - 1))
+        add_images(folder / "images", count)
+        once(folder / "aged", week, lambda: age_by_a_week(root))
+        seconds, memory = watched(root, "pipeline", "run", "--publish")
+        if week % CLEANED_EVERY == 0:
+            run(root, "pipeline", "clean", "--runs-older-than", "90d", "--yes")
+        sizes = " | ".join(f"{size_of(root / name) / 2**20:.1f}" for name in (".dvc/cache", "mlruns", ".checkpoints"))
+        row = f"| {week} | {count * len(KINDS)} | {seconds:.0f} | {memory / 2**20:.0f} | {sizes} |"
+        with table.open("a", encoding="utf-8") as file:
+            print(row, file=file)
+        print(row, flush=True)
+
+
+def once(note: Path, week: int, act: Callable[[], None]) -> None:
+    """Do something once in a week, also if that week is begun again."""
+    if not note.exists() or note.read_text(encoding="utf-8") != str(week):
+        act()
+        note.write_text(str(week), encoding="utf-8")
+
+
+def set_up(folder: Path, root: Path) -> None:
+    """A clone of the project with small images as its source, a remote, and its parameters committed."""
+    shutil.rmtree(root, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
     run(folder, "git", "clone", "--quiet", str(ROOT), str(root))
     run(root, "git", "remote", "remove", "origin")  # nothing is to be published into the repository that this runs from
     for key, value in (("name", "Benchmark"), ("email", "benchmark@example.org")):
@@ -51,18 +88,6 @@ def main(folder: Path, weeks: int, growth: float, per_class: int) -> None:
     (root / "params.yaml").write_text(text, encoding="utf-8")
     run(root, "dvc", "remote", "add", "--default", "store", "../store")
     run(root, "git", "commit", "--quiet", "--all", "--message", "Small images")
-    print(
-        "| week | images | run s | memory MiB | DVC cache MiB | mlruns MiB | .checkpoints MiB |\n|---|---|---|---|---|---|---|", flush=True
-    )
-    for week in range(1, weeks + 1):
-        count = round(per_class * (1 + growth) ** (week - 1))
-        add_images(folder / "images", count)
-        age_by_a_week(root)
-        seconds, memory = watched(root, "pipeline", "run", "--publish")
-        if week % CLEANED_EVERY == 0:
-            run(root, "pipeline", "clean", "--runs-older-than", "90d", "--yes")
-        sizes = " | ".join(f"{size_of(root / name) / 2**20:.1f}" for name in (".dvc/cache", "mlruns", ".checkpoints"))
-        print(f"| {week} | {count * len(KINDS)} | {seconds:.0f} | {memory / 2**20:.0f} | {sizes} |", flush=True)
 
 
 def add_images(folder: Path, per_class: int) -> None:

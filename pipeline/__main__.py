@@ -30,8 +30,9 @@ from pipeline.publishing.refusals import refuse_branch
 from pipeline.quality.kinds import counted, kinds
 from pipeline.retraining.summary import first_baseline, verdict
 from pipeline.terminal import CLOSED_PIPE, greetings_kept_back, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
+from pipeline.unattended.notify import check_notify
 from pipeline.workspace.dvc_graph import missing_inputs
-from pipeline.workspace.dvc_repro import FLOW_PID
+from pipeline.workspace.dvc_repro import FLOW_PID, MAY_PASS
 from pipeline.workspace.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
 
 TRACKED_STAGES = STAGES[2:]
@@ -39,6 +40,7 @@ MODEL_COMMANDS = {
     "clean": "pipeline.housekeeping.commands",
     **dict.fromkeys(("history", "promote", "rollback", "trace", "reproduce"), "pipeline.pedigree.commands"),
     "predict": "pipeline.predicting.commands",
+    "drift": "pipeline.watching.commands",
     "serve-model": "pipeline.model_server.commands",
     "export": "pipeline.exporting.commands",
 }
@@ -64,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return _end_unread(ended.code)
     except PipelineError as error:
-        return _fail(str(error))
+        return _fail(str(error), MAY_PASS if error.may_pass and FLOW_PID in os.environ else 2)
     except BrokenPipeError:
         if not nobody_reads():
             raise
@@ -115,10 +117,10 @@ def build_parser() -> argparse.ArgumentParser:
     return create_parser({**own, **dict.fromkeys(MODEL_COMMANDS, _ask_registry)})
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, exit_code: int = 2) -> int:
     for line in message.splitlines():
         print(f"error: {masked(line)}", file=sys.stderr)
-    return 2
+    return exit_code
 
 
 def _project() -> Paths:
@@ -138,10 +140,12 @@ def _run_flow(options: argparse.Namespace) -> int:
     config = check_inputs(paths)
     refuse_what_stops_a_run(paths)
     refuse_too_little_disk(config, paths)
+    check_notify()
     head = refuse_branch(paths, options.publish) if options.publish else ""
     from pipeline.retraining.serve import run_once
 
-    run_once(paths, options.lock_timeout)
+    if nothing_done := run_once(paths, options.lock_timeout, options.stage_timeout, if_worth_it=options.if_worth_it):
+        print(nothing_done, flush=True)
     from pipeline.registry.state import registry_state
 
     if outcome := verdict(paths, registry_state(paths), shutil.get_terminal_size().columns if sys.stdout.isatty() else 0):
@@ -157,12 +161,18 @@ def _run_flow(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from pipeline.workspace.check import check_inputs
 
+    if options.cron is None and not options.watch:
+        raise ConfigError('serve: when is it to run? --cron "0 6 * * 1" is Mondays at 6, --watch is when images arrive; both are possible.')
     paths = _project()
     check_inputs(paths)
+    check_notify()
     refuse_what_stops_a_run(paths)
+    if options.publish:
+        refuse_branch(paths, options.publish)
     from pipeline.retraining.serve import serve
 
-    serve(paths, options.cron, options.timezone, options.port)
+    parameters = {"publish_to": options.publish, "stage_timeout_hours": options.stage_timeout / 3600}
+    serve(paths, options.cron, options.timezone, 60 * options.settle if options.watch else None, parameters, options.port)
     return 0
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
 from pipeline.model_commands import add_model_commands
-from pipeline.option_types import DEFAULT_BRANCH, days, port, seconds
+from pipeline.option_types import DEFAULT_BRANCH, days, interval, minutes, port, seconds
 from pipeline.paths import STAGES
 
 Command = Callable[[argparse.Namespace], int]
@@ -32,11 +32,13 @@ examples:
   pipeline run --publish                  then commit the results to the branch retrained, and push them with their data
 """
 SERVE = """\
-Run the pipeline on a schedule, until stopped by Ctrl-C or SIGTERM. If no Prefect server is configured, one is started.
+Run the pipeline on a schedule, when new images arrive, or both, until stopped by Ctrl-C or SIGTERM. If no Prefect server is configured, one
+is started. A run does nothing if too little has changed (section retrain of params.yaml).
 
 examples:
   pipeline serve --cron "0 6 * * 1"                             every Monday at 6
   pipeline serve --cron "30 2 * * *" --timezone Europe/Berlin   every day at half past two
+  pipeline serve --watch --settle 10                            10 minutes after the last change in the source
 """
 UI = """\
 Show runs, curves and the registry in MLflow's UI, until stopped by Ctrl-C.
@@ -135,13 +137,33 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         return command
 
     once = add("run", "bring every stage up to date, as a Prefect flow", RUN)
-    once.add_argument("--lock-timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long to wait for DVC's lock (default: 60)")
+    once.add_argument(
+        "--if-worth-it", action="store_true", help="only if enough has changed, by section retrain of params.yaml, as a scheduled run does"
+    )
+    once.add_argument(
+        "--lock-timeout",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to wait for another run or DVC command (default: 60)",
+    )
+    once.add_argument("--stage-timeout", type=interval, metavar="SECONDS", help="end a stage that takes longer (default: never)")
     once.add_argument(
         "--publish", nargs="?", const=DEFAULT_BRANCH, default="", metavar="BRANCH",
         help=f"commit the results to this branch, never the one that is checked out, and push them with their data (default: {DEFAULT_BRANCH})",
     )  # fmt: skip
-    schedule = add("serve", "run on a schedule, until stopped", SERVE)
-    schedule.add_argument("--cron", required=True, metavar='"M H DOM MON DOW"', help='cron schedule, e.g. "0 6 * * 1": Mondays at 6')
+    schedule = add("serve", "run on a schedule, or when images arrive, until stopped", SERVE)
+    schedule.add_argument("--cron", metavar='"M H DOM MON DOW"', help='cron schedule, e.g. "0 6 * * 1": Mondays at 6')
+    schedule.add_argument("--watch", action="store_true", help="start a run when files in the source have changed and settled")
+    schedule.add_argument(
+        "--settle", type=minutes, default=5.0, metavar="MINUTES", help="with --watch: how long nothing may be written there (default: 5)"
+    )
+    schedule.add_argument(
+        "--publish", nargs="?", const=DEFAULT_BRANCH, default="", metavar="BRANCH", help="as pipeline run does, after each run"
+    )
+    schedule.add_argument(
+        "--stage-timeout", type=interval, default=86_400.0, metavar="SECONDS", help="end a stage that takes longer (default: 86400, a day)"
+    )
     schedule.add_argument("--timezone", metavar="NAME", help="time zone, e.g. Europe/Berlin (default: this machine's)")
     schedule.add_argument(
         "--port", type=port, metavar="PORT", help="port of the Prefect server, if one is started (default: 4200, if free)"

@@ -3,14 +3,17 @@
 PipelineError
 ├── ConfigError      params.yaml is wrong, or the project cannot be found
 ├── SourceError      the images cannot be used
-│   └── ImageError   one image cannot be used; the others can
+│   ├── ImageError   one image cannot be used; the others can
+│   └── UnreachableSourceError   its server does not answer now
 ├── DeviceError      the asked-for device or precision is not there
 ├── FitError         fitting went wrong: diverged, out of memory
 ├── WeightsError     pretrained weights cannot be had
 ├── StageError       a stage failed; its own message is the text
+│   └── PassingError   of a cause that may pass
 ├── BusyError        somebody else holds a lock
 ├── StorageError     the disk is full or not writable
 └── TrackingError    MLflow's store cannot be reached or used
+    └── UnreachableError   its server does not answer now
 
 A message says what was expected, what was received, where, and what to do. Any other exception is a bug: it keeps its traceback.
 """
@@ -18,6 +21,9 @@ A message says what was expected, what was received, where, and what to do. Any 
 
 class PipelineError(Exception):
     """Base of all errors that end in one clear line."""
+
+    may_pass = False
+    """Whether the same may work a little later with nothing changed: a lock is held, or a server does not answer now."""
 
 
 class ConfigError(PipelineError):
@@ -36,6 +42,12 @@ class ImageError(SourceError):
         self.finding = finding
 
 
+class UnreachableSourceError(SourceError):
+    """What is at the URL of a source cannot be read now."""
+
+    may_pass = True
+
+
 class DeviceError(PipelineError):
     """The device or precision asked for is not available."""
 
@@ -52,8 +64,16 @@ class StageError(PipelineError):
     """A stage ended with an error; the text is the stage's own message."""
 
 
+class PassingError(StageError):
+    """A stage ended with an error that may pass."""
+
+    may_pass = True
+
+
 class BusyError(PipelineError):
     """A lock is held by another process."""
+
+    may_pass = True
 
 
 class StorageError(PipelineError):
@@ -62,3 +82,9 @@ class StorageError(PipelineError):
 
 class TrackingError(PipelineError):
     """The MLflow store cannot be reached or used."""
+
+
+class UnreachableError(TrackingError):
+    """The MLflow store does not answer now, or answers that it cannot."""
+
+    may_pass = True

@@ -20,6 +20,16 @@ examples:
   find /mnt/camera -name '*.jpg' | pipeline predict --jsonl
   pipeline predict photos/ --model 3               a version, an alias, the id of a run or a .keras file
 """
+DRIFT = """\
+Say whether new images still look like those that the model was trained on, and how accurate it may be on them: by content, looks, images of a new kind,
+the mix of the classes and the probabilities. An alarm is raised by the size of an effect. Where every image is in a folder called like its class, the
+accuracy is compared with the truth. The project must have the training images of the model: the last run's data.
+
+examples:
+  pipeline drift /mnt/camera/last-week
+  pipeline drift photos/ --page drift.html        the twelve images that look newest, as pictures
+  pipeline drift photos/ --json --strict          for programs; exit code 2 if there is an alarm
+"""
 SERVE_MODEL = """\
 Answer for images over HTTP, until stopped by Ctrl-C or SIGTERM: a page at / to drop pictures on, POST /predict for programs (an image as it is, a form
 with files, or JSON with base64), /health, /ready and /metrics. A new champion answers as soon as it is one, and no request is lost.
@@ -85,6 +95,7 @@ examples:
 def add_model_commands(add: Add) -> None:
     """Add the commands to the parser."""
     _add_predict(add)
+    _add_drift(add)
     _add_serve_model(add)
     _add_export(add)
     history = add("history", "show who moved champion and anchor, when and why", HISTORY)
@@ -118,6 +129,19 @@ def _add_predict(add: Add) -> None:
     form.add_argument("--parquet", metavar="FILE", help="write a Parquet file")
     predict.add_argument("--copy-to", metavar="FOLDER", help="also copy the images into a folder per class")
     predict.add_argument("--strict", action="store_true", help="exit code 2 if an image cannot be used")
+
+
+def _add_drift(add: Add) -> None:
+    drift = add("drift", "say whether new images still look like the training images", DRIFT)
+    drift.add_argument(
+        "images", nargs="*", metavar="PATH", help="a file, folder, glob, archive, table or URL; - for paths from standard input"
+    )
+    drift.add_argument("--model", default="champion", metavar="MODEL", help="a version, alias, run or .keras file (default: champion)")
+    form = drift.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON for programs")
+    form.add_argument("--csv", action="store_true", help="print a row per image, those that look newest first")
+    drift.add_argument("--page", metavar="FILE", help="also write an HTML page with the images that look newest")
+    drift.add_argument("--strict", action="store_true", help="exit code 2 if there is an alarm")
 
 
 def _add_serve_model(add: Add) -> None:

@@ -18,6 +18,17 @@ def seconds(text: str, least: float = 0) -> float:
     return value
 
 
+def minutes(text: str) -> float:
+    """Minutes, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected minutes, 0 or more; found {text!r}")
+    return value
+
+
 def interval(text: str) -> float:
     """Seconds between two looks at something, 1 or more."""
     return seconds(text, 1)

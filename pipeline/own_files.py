@@ -15,7 +15,7 @@ from pipeline.errors import StorageError
 
 MADE: Mapping[str, tuple[str, ...]] = {
     "ingest": (
-        *("images.parquet/[0-9]*.parquet", "index.parquet", ".fingerprints.*"),
+        *("images.parquet/[0-9]*.parquet", "index.parquet", "properties.parquet", ".fingerprints.*"),
         *("findings.csv", "rejected.csv", "report.json", "report.html"),
     ),
     "preprocess": (

@@ -7,6 +7,7 @@ is written late lands in the outs of the next run, where DVC caches it. Knows no
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import runpy
 import signal
@@ -70,15 +71,29 @@ def raise_if_stopped() -> None:
         raise Stopped(_stops[0])
 
 
-def run(command: Sequence[str], on_line: Callable[[str], None], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> int:
+def run(
+    command: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_seconds: float | None = None,
+) -> int:
     """The exit code of a command whose output, both streams merged, went to `on_line` line by line as it came.
 
     Bytes that are no UTF-8 are replaced; of a progress bar that overwrites its line, one state per 5 s is passed on, and its last.
-    Nothing that the command started is left when this returns or raises.
+    Nothing that the command started is left when this returns or raises. Raises TimeoutError if it takes longer than it may.
     """
+    deadline = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+
+    def on_poll() -> None:
+        raise_if_stopped()
+        if time.monotonic() > deadline:
+            raise TimeoutError
+
     with session(command, stdout=subprocess.PIPE, cwd=cwd, env=env) as process:
         # What a signal handler raises is lost if it hits a destructor or a callback from C, so raise_if_stopped is asked, too
-        for line in lines_of(process, raise_if_stopped):
+        for line in lines_of(process, on_poll):
             on_line(line)
         return process.wait()
 

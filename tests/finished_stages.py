@@ -66,6 +66,7 @@ def write_test_images(paths: Paths, test_images: str = "i", times: int = 1) -> N
     count = times * len(LABELS)
     pq.write_table(pa.table({"bytes": [str(i).encode() for i in range(count + 1)]}), folder / "00000.parquet")
     index = {
+        "path": [f"{i}.png" for i in range(count + 1)],
         "label": ["a", *LABELS * times],
         "split": [None, *["test"] * count],
         "sha256": ["left out", *(f"{test_images}{i}" for i in range(count))],

@@ -228,7 +228,7 @@ def test_params_yaml_says_beside_each_key_what_the_code_and_the_editor_say() -> 
 
     assert config.model.name == AUTO
     sections = {"": Config} | {name: field.annotation for name, field in Config.model_fields.items() if name != "seed"}
-    for key in config.flat():
+    for key in (*config.flat(), *(f"retrain.{name}" for name in type(config.retrain).model_fields)):
         *section, name = key.split(".")[:2]  # a value of several keys, ingest.columns, has one line
         model = sections["".join(section).replace("register", "register_")]
         assert model is not None

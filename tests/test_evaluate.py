@@ -49,6 +49,17 @@ def create_workspace(root: Path, folds_said: pa.Table | None = None) -> Paths:
     np.save(preprocessed / "test" / "groups.npy", np.array([3, 4, 5, 6, 7], np.int32))
     index = {"path": [f"test/{i}.png" for i in range(5)], "sha256": [f"{i:064x}" for i in range(5)]}
     pq.write_table(pa.table(index), preprocessed / "test" / "index.parquet")
+    ingested = {
+        **index,
+        "label": [CLASS_NAMES[k] for k in LABELS],
+        "width": [6] * 5,
+        "height": [8] * 5,
+        "mode": ["L"] * 5,
+        "split": ["test"] * 5,
+    }
+    (root / "data" / "ingest").mkdir()
+    pq.write_table(pa.table(ingested), root / "data" / "ingest" / "index.parquet")
+    pq.write_table(pa.table({"brightness": np.arange(5, dtype=np.float32)}), root / "data" / "ingest" / "properties.parquet")
     spec = {"class_names": CLASS_NAMES, "dataset_name": "animals", "dataset_digest": "0123", "source": "my/animals", "networks": ["resnet"]}
     (preprocessed / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
     (train / "model.keras").write_bytes(MODEL)

@@ -24,7 +24,7 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.paths import STAGES, Paths
 from pipeline.retraining.flow import refuse_foreign_code
-from pipeline.retraining.project_name import project_name
+from pipeline.unattended.project_name import project_name
 from pipeline.workspace.dvc_graph import read_graph
 from tests.dummy_project import (
     BIN,
@@ -57,6 +57,16 @@ for seed in sys.argv[1:]:
     params.write_text(re.sub("^seed: .*", f"seed: {seed}", params.read_text("utf-8"), flags=re.MULTILINE), "utf-8")
     run_once(Paths(Path.cwd()), 60)
 """
+RETRIED = """\
+# Runs the flow as a schedule does, which tries again what may pass; it ends with the name of the run's last state
+from pathlib import Path
+from pipeline.paths import Paths
+from pipeline.retraining.prefect_home import prepare_prefect
+prepare_prefect(Path.cwd())
+from pipeline.retraining.flow import retrain
+print(retrain(retries=2, retry_seconds=0, return_state=True).name)
+"""
+DOWN_ONCE = "test -e asked || { touch asked; echo 'error: the server is down.' >&2; exit 75; }"
 WITH_BAR = """\
 import sys, time
 from pipeline.progress import Progress
@@ -215,6 +225,75 @@ def test_a_killed_flow_takes_its_stage_along(project: Path, api: str) -> None:
 
     assert wait_for(lambda: has_ended(stage), 30)  # 0.2 s on an idle machine
     assert wait_for(lambda: started_by(project) == [], 30)
+
+
+def test_the_next_run_closes_the_killed_one_in_prefect(project: Path, api: str) -> None:
+    process, _ = start_slow_stage(project, api)
+    process.kill()
+    process.communicate()
+    write_graph(project)
+
+    code, output = run_pipeline(project, "run", PREFECT_API_URL=api)
+
+    killed, later = ask(api, "flow_runs/filter", sort="START_TIME_DESC", limit=2)[::-1]
+    assert code == 0, output
+    assert (killed["state_name"], later["state_name"]) == ("Crashed", "Completed")
+    assert killed["state"]["message"].startswith("The process of this run was killed")
+    assert f"The run {killed['name']} was killed, or could not say how it ended: it is closed as Crashed" in output
+
+
+def test_a_second_run_is_skipped_and_names_the_first(project: Path, api: str) -> None:
+    process, stage = start_slow_stage(project, api)
+    try:
+        code, output = run_pipeline(project, "run", "--lock-timeout", "1", PREFECT_API_URL=api)
+        states = [state for state, _ in last_runs(api, 1)]
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
+
+    assert code == 2
+    assert re.search(
+        rf"^error: the run .* image-classifier my prøject \(PID {process.pid}, since .*\) is at work in .*; waited 1 s\.", output, re.M
+    )
+    assert states == ["Skipped"]
+    assert has_ended(stage)
+
+
+def test_a_stage_that_takes_too_long_is_ended_with_all_its_processes(project: Path, api: str) -> None:
+    write_graph(project, ingest=f"sh -c '{SLOW}'")
+
+    code, output = run_pipeline(project, "run", "--stage-timeout", "12", PREFECT_API_URL=api)
+
+    assert code == 2
+    assert output.splitlines()[-1].startswith("error: ingest: still running after 12 s (--stage-timeout), so it was ended, with all its")
+    assert has_ended(int((project / "stage.pid").read_text(encoding="utf-8")))
+    assert started_by(project) == []
+
+
+def test_a_failure_that_may_pass_is_tried_again_on_a_schedule_only(project: Path, api: str) -> None:
+    write_graph(project, ingest=f"{DOWN_ONCE}; mkdir -p data/ingest; cat source/image > data/ingest/out")
+
+    by_hand = run_pipeline(project, "run", PREFECT_API_URL=api)
+    (project / "asked").unlink()
+    scheduled = subprocess.run(
+        [sys.executable, "-c", RETRIED], cwd=project, env=environment(project, PREFECT_API_URL=api), capture_output=True, text=True
+    )
+
+    assert by_hand[0] == 2
+    assert by_hand[1].splitlines()[-1] == "error: ingest: the server is down."
+    assert scheduled.stdout.splitlines()[-1] == "Completed", scheduled.stderr
+    assert "ingest: the server is down. This may pass: trying again in 0 s (1 of 2)" in scheduled.stderr
+
+
+def test_a_run_that_is_not_worth_it_says_why_and_starts_no_stage(first_run: tuple[Path, int, str], api: str) -> None:
+    why = "Not worth a run: nothing has changed since the last run: neither images, parameters nor code."
+
+    code, output = run_pipeline(first_run[0], "run", "--if-worth-it", PREFECT_API_URL=api)
+
+    assert code == 0, output
+    assert why in output.splitlines()
+    assert last_runs(api, 1) == [("Unchanged", {})]
+    assert ask(api, "flow_runs/filter", sort="START_TIME_DESC", limit=1)[0]["state"]["message"] == why
 
 
 def test_a_run_on_a_terminal_has_short_lines_a_bar_and_no_escape_codes(project: Path, api: str) -> None:

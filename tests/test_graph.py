@@ -84,7 +84,7 @@ def edited(root: Path, change: str) -> Iterator[None]:
         ("pipeline/tables/labels.py", {"ingest"}),
         ("pipeline/folders/doubtful_names.toml", {"ingest"}),
         ("pipeline/containers/idx.py", {"ingest"}),
-        ("pipeline/dataset/ledger.py", {"ingest", "preprocess", "register"}),
+        ("pipeline/dataset/ledger.py", {"ingest", "preprocess", "evaluate", "register"}),
         ("pipeline/retraining/flow.py", set()),
         ("pipeline/serving/served_model.py", set()),
         ("pipeline/fitting/fit.py", {"train", "cross_validate"}),

@@ -122,6 +122,15 @@ def test_whatever_is_done_to_a_line_is_found_and_named(damage: Callable[[Tags], 
     assert any(named in fault for fault in read_history(tags).faults), read_history(tags).faults
 
 
+@pytest.mark.parametrize("damage", [edit_text, break_text])
+def test_one_edit_is_one_fault(damage: Callable[[Tags], str]) -> None:
+    tags = chain("1", "2", "3", "4")
+    named = damage(tags)
+
+    (fault,) = read_history(tags).faults
+    assert fault.startswith(named)
+
+
 def test_two_lines_written_at_once_are_a_fork_and_no_damage() -> None:
     tags = chain("1", "2")
     beside = dict(tags)

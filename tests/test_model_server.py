@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from pipeline.images.decoding import encode_png
 from pipeline.model_server.app import ModelApp
 from pipeline.model_server.current_model import CurrentModel
 from pipeline.model_server.exported import open_export
+from pipeline.model_server.listening import listen, server_of
 from pipeline.model_server.shadow import Shadow
 from pipeline.models.network import to_bytes
 from pipeline.paths import Paths
@@ -241,6 +243,35 @@ def test_a_fault_of_the_model_itself_is_one_line_without_its_trace(champion: Cla
 
     assert response.status_code == 500
     assert line(response) == "The model failed on this request; the server's log says how."
+
+
+def test_a_request_that_a_stopping_server_does_not_finish_gets_one_line(champion: Classifier) -> None:
+    class Slow:
+        name, version, shown, class_names = "m", "1", "m version 1", ["a"]
+
+        def answer(self, values: object) -> list[object]:
+            answering.set()
+            time.sleep(1)
+            return []
+
+    answering, responses = threading.Event(), []
+    current = CurrentModel(Slow(), lambda: champion, lambda: "1", 60.0)  # type: ignore[arg-type]
+    server, listener = server_of(ModelApp(current, None, MOST_BYTES).asgi, 0.2), listen("127.0.0.1", 0)
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/predict"
+    threads = [
+        threading.Thread(target=server.run, kwargs={"sockets": [listener]}),
+        threading.Thread(target=lambda: responses.append(httpx.post(address, json={"inputs": TEXTS}))),
+    ]
+    for thread in threads:
+        thread.start()
+    assert answering.wait(30)
+    server.should_exit = True
+    for thread in threads:
+        thread.join()
+
+    assert responses[0].status_code == 503
+    assert responses[0].headers["Retry-After"] == "1"
+    assert line(responses[0]) == "The server stops and did not finish this request. Send it again."
 
 
 def test_health_and_metrics(client: TestClient) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.retraining.project_name import project_name
+from pipeline.unattended.project_name import project_name
 
 
 def test_the_folders_name_tells_and_its_place_sets_apart(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import re
 import signal
 import socket
 import subprocess
+import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +20,19 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 
 from pipeline.retraining.deployment import fault_of
-from pipeline.retraining.project_name import project_name
-from tests.dummy_project import call_pipeline, copy_project, free_port, start_pipeline, started_by, wait_for
+from pipeline.unattended.project_name import project_name
+from tests.dummy_project import (
+    BIN,
+    ROOT,
+    call_pipeline,
+    copy_project,
+    environment,
+    free_port,
+    start_pipeline,
+    started_by,
+    wait_for,
+    write_graph,
+)
 
 MONDAYS = "0 6 * * 1"
 ZONE = ("--timezone", "Europe/Berlin")
@@ -52,6 +65,7 @@ def usual_port_taken() -> Iterator[None]:
         (["--cron", "0 0 30 2 *"], '--cron "0 0 30 2 *": never fires: there is no such day.'),
         (["--cron", MONDAYS, "--timezone", "Mars/Base"], "--timezone Mars/Base: not a time zone."),
         (["--cron", MONDAYS, *ZONE, "--port", "4200"], "--port 4200: taken by another program."),
+        ([], 'serve: when is it to run? --cron "0 6 * * 1" is Mondays at 6, --watch is when images arrive; both are possible.'),
     ],
 )
 def test_a_wrong_schedule_is_one_line(project: Path, arguments: list[str], message: str) -> None:
@@ -122,6 +136,50 @@ def test_the_schedule_starts_a_run_by_itself(project: Path) -> None:
     assert started_by(project) == []
 
 
+@pytest.mark.slow
+def test_new_files_start_a_run_once_they_have_settled_and_so_does_an_event(template: Path, tmp_path: Path) -> None:
+    """The second way is the one of docs/scheduling.md."""
+    root = copy_project(template, tmp_path / "project")
+    write_graph(root, ingest="mkdir -p data/ingest; ls -R source > data/ingest/out")
+    (root / "dvc.yaml").write_text((root / "dvc.yaml").read_text(encoding="utf-8").replace("- source/image", "- source"), encoding="utf-8")
+    out, port = root / "data" / "register" / "out", free_port()
+    process = start_pipeline(root, "serve", "--watch", "--settle", "0.05", "--port", str(port))
+    try:
+        first = wait_for(out.exists, 200)
+        time.sleep(5)
+        (root / "source" / "cat" / "new.png").write_bytes(b"a new picture")
+        second = wait_for(lambda: "new.png" in out.read_text(encoding="utf-8"), 200)
+        api = f"http://127.0.0.1:{port}/api"
+        script = documented_automation().replace("flowers-1a2b3c4d", project_name(root))
+        command = [str(BIN / "prefect"), "event", "emit", "images.arrived", "--resource-id", "flowers"]
+        for asked in ([sys.executable, "-c", script], command):
+            subprocess.run(asked, cwd=root, env=environment(root, PREFECT_API_URL=api), check=True, capture_output=True)
+        third = wait_for(lambda: "Unchanged" in states_of_runs(api), 200)
+        states = states_of_runs(api)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+
+    assert (first, second, third) == (True, True, True), output
+    assert states == ["Completed", "Completed", "Unchanged"]
+    assert output.count("The source has changed and settled: starting the run ") == 2
+    assert "new files   a run starts 0.05 min after the last change in the source" in output
+
+
+def documented_automation() -> str:
+    """The script of docs/scheduling.md."""
+    text = (ROOT / "docs" / "scheduling.md").read_text(encoding="utf-8")
+    return text.split("```python\n")[1].split("```")[0]
+
+
+def states_of_runs(api: str) -> list[str]:
+    """The states of the flow runs of a server, the oldest first."""
+    body = json.dumps({"sort": "EXPECTED_START_TIME_ASC"}).encode()
+    request = urllib.request.Request(f"{api}/flow_runs/filter", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return [run["state_name"] for run in json.load(answer)]
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -136,6 +194,7 @@ def test_a_schedule_that_somebody_stopped_is_noticed(changed: dict[str, Any], sa
     deployment = DeploymentResponse(name="flowers", flow_id=uuid4(), **{"paused": False, "schedules": [entry(MONDAYS)], **changed})
 
     fault = fault_of(deployment, CronSchedule(cron=MONDAYS, timezone="UTC"))
+    assert bool(fault_of(deployment, None)) == bool(changed.get("paused"))
 
     assert fault.startswith(said)
     assert bool(fault) == bool(said)

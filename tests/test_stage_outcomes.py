@@ -1,9 +1,15 @@
 """A stage that DVC skips or restores leaves a trace: which of the two, why, and which run made its outputs."""
 
+import shutil
 from pathlib import Path
 
+import pytest
+
 from pipeline.files import sha256_file
+from pipeline.pedigree.links import links_of
 from pipeline.pedigree.stage_outcomes import note_outcomes
+from pipeline.tracking.mlflow_log import MlflowLog
+from pipeline.tracking.tracking_server import version_page
 from tests.fakes import FakeTracker
 from tests.finished_stages import write_finished_stages
 
@@ -50,3 +56,17 @@ def test_without_a_model_or_its_run_nothing_is_noted(tmp_path: Path) -> None:
 
     (paths.stage("train") / "model.keras").unlink()
     assert note_outcomes(FakeTracker(), paths, OUTCOMES) == {}
+
+
+def test_pages_lead_to_the_run_that_made_the_model(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    paths = write_finished_stages(Path(shutil.copytree(empty_store, tmp_path / "project")))
+    assert links_of("train", paths) == {}
+    tracker = MlflowLog.connect(paths)
+    made = tracker.start_run("made it", {"model_sha256": sha256_file(paths.stage("train") / "model.keras")})
+
+    links = links_of("train", paths)
+
+    assert links == {"made it": f"http://127.0.0.1:5000/#/experiments/{tracker.experiment_id}/runs/{made.id}"}
+    assert links_of("ingest", paths) == links_of("register", paths) == {}
+    assert version_page("http://me:secret@host/mlflow/", "my flowers", "3") == "http://…@host/mlflow/#/models/my%20flowers/versions/3"

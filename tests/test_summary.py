@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.paths import Paths
-from pipeline.retraining.summary import StageResult, data_markdown, first_baseline, markdown, runs_address, verdict
+from pipeline.retraining.summary import StageResult, data_markdown, first_baseline, markdown, runs_address, stage_markdown, verdict
 from pipeline.tracking.run_log import RegistryState
 
 
@@ -95,6 +95,23 @@ def test_the_verdict_says_what_was_found_in_the_data(finished: Paths) -> None:
     first = verdict(finished).splitlines()[0]
 
     assert first == "  data              1,200 images of 2 classes, 3 left out, found 1 leak, 2 empty files: data/ingest/report.html"
+
+
+def test_the_page_of_a_stage_has_its_numbers_its_report_and_links(finished: Paths) -> None:
+    write(finished, "train", "metrics.json", {"train_loss": 0.25, "note": "not a number"})
+    write(finished, "evaluate", "report.html", "")
+
+    links = {"flowers resnet": "http://127.0.0.1:5000/#/experiments/1/runs/abc"}
+
+    assert stage_markdown("train", finished, links).splitlines() == [
+        "| result | |",
+        "|---|---|",
+        "| train loss | 0.25 |",
+        "",
+        "MLflow: [flowers resnet](http://127.0.0.1:5000/#/experiments/1/runs/abc)",
+    ]
+    assert stage_markdown("evaluate", finished, {}).splitlines()[-1] == "With pictures: `data/evaluate/report.html`"
+    assert stage_markdown("preprocess", finished, {}) == ""
 
 
 def test_the_data_are_described_for_prefect_in_two_tables(tmp_path: Path) -> None:

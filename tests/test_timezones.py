@@ -8,7 +8,7 @@ from zoneinfo import TZPATH
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.retraining.timezones import schedule_timezone
+from pipeline.unattended.timezones import schedule_timezone
 
 BERLIN = next((file for folder in TZPATH if (file := Path(folder) / "Europe" / "Berlin").is_file()), None)
 POSIX = "CET-1CEST,M3.5.0,M10.5.0/3"

@@ -52,6 +52,13 @@ def test_hues_are_not_used_for_grey_images_and_a_fill_not_without_a_warp() -> No
     assert unused(config.unusual(), config, RESNET, 3) == ["augment.fill"]
 
 
+@pytest.mark.parametrize(("epochs", "expected"), [(3, []), (2, ["train.fine_tune_rate"]), (1, ["train.fine_tune_rate"])])
+def test_the_rate_of_fine_tuning_is_not_used_if_all_epochs_are_frozen(epochs: int, expected: list[str]) -> None:
+    config = parameters(train={"epochs": epochs, "frozen_epochs": 2, "fine_tune_rate": 0.2})
+
+    assert unused(["train.fine_tune_rate"], config, ALL_OF_LITE, 3) == expected
+
+
 def test_the_notice_says_which_of_several_methods_use_a_parameter() -> None:
     config = parameters(augment={"mixup": 0.2}, train={"epochs": 3})
 

@@ -19,7 +19,7 @@ def contents(values: Sequence[bytes]) -> pa.Array:
 
 
 def integers(values: np.ndarray) -> pa.Array:
-    """A column of integers of the array's dtype."""
+    """A column of numbers of the array's dtype."""
     values = np.ascontiguousarray(values)
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 

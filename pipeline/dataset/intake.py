@@ -1,6 +1,6 @@
 """Read every image of a source, decode it once, write its bytes to a shard, and cache the results by content.
 
-Uses all cores, a shard at a time; about 60 bytes per image stay in memory.
+Uses all cores, a shard at a time; about 80 bytes per image stay in memory.
 """
 
 import hashlib
@@ -18,16 +18,19 @@ from pipeline.dataset.content_cache import ContentCache, cache_folder, drop_othe
 from pipeline.dataset.shards import SHARD_SCHEMA, write_shard
 from pipeline.dataset.split_names import NO_SPLIT, SPLITS
 from pipeline.errors import ImageError
-from pipeline.images import decoding, frames, large_jpegs, values
+from pipeline.images import decoding, frames, large_jpegs, sharpness, values
+from pipeline.images.sharpness import OF_PIXELS
 from pipeline.listing.records import LeftOut, Record, Source
 from pipeline.parallel import parallel_map
 from pipeline.progress import Progress
 from pipeline.quality import fingerprints, inspection
+from pipeline.quality.fingerprints import OF_FINGERPRINTS, looks_of
 from pipeline.quality.inspection import FACTS, MODES, VALUES, WHOLE_NUMBERS, inspect, is_misnamed
 
 SHARD_ROWS = 1024
 SHARD_BYTES = 8 * 2**20
 MOST_BYTES = 256 * 2**20
+PROPERTY_NAMES = (*OF_FINGERPRINTS, *OF_PIXELS)
 KEPT_FACTS = np.dtype(
     [
         ("pixels", "V16"),  # the first half of the digest
@@ -45,6 +48,7 @@ KEPT_FACTS = np.dtype(
         ("one_colour", "?"),
         ("brightest", "u1"),
         ("frames", "<u2"),
+        *((name, "<f4") for name in PROPERTY_NAMES),
     ]
 )
 DEEP = np.dtype([("row", "<i8"), *((name, VALUES[name]) for name in VALUES.names or ())])
@@ -78,7 +82,7 @@ class Taken:
 
 def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path, max_pixels: int) -> Images:
     """Write all images of a source to the folder `shards`, and their fingerprints, one after the other, to a file."""
-    cache = cache_folder(cache / "inspected", modules=(decoding, large_jpegs, frames, values, inspection, fingerprints))
+    cache = cache_folder(cache / "inspected", modules=(decoding, large_jpegs, frames, sharpness, values, inspection, fingerprints))
     labels: dict[str, int] = {}
     facts = bytearray()  # grows in place: concatenating arrays would need twice the memory
     deep: list[np.ndarray] = []
@@ -187,8 +191,10 @@ def _kept(taken: Taken, labels: dict[str, int]) -> np.ndarray:
     kept = np.zeros(len(taken.facts), KEPT_FACTS)
     kept["pixels"] = np.frombuffer(taken.facts["pixels"].tobytes(), "V16")[::2]
     kept["content"] = taken.content
-    for name in ("scaled", "width", "height", "mode", "format", "depth", "one_colour", "brightest", "frames"):
+    for name in ("scaled", "width", "height", "mode", "format", "depth", "one_colour", "brightest", "frames", *OF_PIXELS):
         kept[name] = taken.facts[name]
+    for name, column in zip(OF_FINGERPRINTS, looks_of(taken.facts["fingerprint"]).T, strict=True):
+        kept[name] = column
     if taken.records:
         names, splits, groups, kept["misnamed"] = zip(*taken.records, strict=True)
         kept["label"] = [labels.setdefault(name, len(labels)) for name in names]

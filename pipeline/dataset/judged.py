@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline.dataset.columns import integers, texts
-from pipeline.dataset.intake import Images
-from pipeline.dataset.shards import read_rows, write_index
+from pipeline.dataset.intake import PROPERTY_NAMES, Images
+from pipeline.dataset.shards import PROPERTIES, read_rows, write_index
 from pipeline.dataset.split_names import SPLITS
+from pipeline.files import write_table
 from pipeline.images.decoding import GREY_MODES, decode
 from pipeline.images.thumbnails import thumbnail
 from pipeline.quality.findings import Finding, Subject, count_findings, rejections
@@ -98,6 +100,12 @@ def write_judged_index(folder: Path, judged: Judged, groups: np.ndarray) -> str:
         columns = (batch[name].to_pylist() for name in ("sha256", "split", "label"))
         digest.update("".join(f"{sha256} {split} {label}\n" for sha256, split, label in zip(*columns, strict=True) if split).encode())
     return digest.hexdigest()
+
+
+def write_properties(folder: Path, judged: Judged) -> None:
+    """Write properties.parquet: float32 columns PROPERTY_NAMES, one row for each of index.parquet."""
+    columns = [integers(judged.images.facts[name]) for name in PROPERTY_NAMES]
+    write_table(folder / PROPERTIES, pa.Table.from_arrays(columns, names=list(PROPERTY_NAMES)))
 
 
 def describe(judged: Judged, order: Sequence[str], findings: Sequence[Finding], named: Mapping[str, str]) -> dict[str, Any]:

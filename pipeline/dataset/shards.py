@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.dataset.columns import integers
+from pipeline.errors import StorageError
 from pipeline.files import written_beside
 
 FACTS = [
@@ -23,6 +24,8 @@ FACTS = [
 ]
 SHARD_SCHEMA = pa.schema([*FACTS, ("bytes", pa.binary())])
 INDEX_SCHEMA = pa.schema([*FACTS, ("split", pa.string()), ("group", pa.int32())])
+PROPERTIES = "properties.parquet"
+SIZE = "size (logarithm of the pixels)"
 REPEATING = ["label", "split", "mode"]
 IMAGES_READ_AT_ONCE = 256
 
@@ -57,6 +60,16 @@ def read_index_batches(folder: Path, columns: Sequence[str]) -> Iterator[pa.Reco
     with pq.ParquetFile(folder / "index.parquet") as file:
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group, list(columns)).combine_chunks().to_batches()
+
+
+def read_properties(folder: Path) -> dict[str, np.ndarray]:
+    """The continuous properties of all images in data/ingest, float32 (N,) by name, in the order of the index; the last one is the size."""
+    if not (folder / PROPERTIES).is_file():
+        raise StorageError(f"{folder / PROPERTIES} does not exist. `dvc repro` runs the stage that makes it.")
+    table = pq.read_table(folder / PROPERTIES)
+    sizes = pq.read_table(folder / "index.parquet", columns=["width", "height"])
+    pixels = sizes["width"].to_numpy().astype(np.float64) * sizes["height"].to_numpy()
+    return {name: table[name].to_numpy() for name in table.column_names} | {SIZE: np.log(pixels).astype(np.float32)}
 
 
 def read_rows(shards: Sequence[Path], lengths: Sequence[int], rows: Iterable[int], column: str) -> dict[int, object]:

@@ -18,16 +18,18 @@ from pipeline.errors import ConfigError
 from pipeline.exporting.agreement import Agreement, agreement, check_agreement
 from pipeline.exporting.card import Exported, model_card
 from pipeline.exporting.folder import RECORD, filled_beside, is_made
-from pipeline.exporting.formats import FORMATS, WITH_INT8, write_model
+from pipeline.exporting.formats import FORMATS, WITH_INT8, Answer, write_model
 from pipeline.exporting.images import Images, read_images
 from pipeline.exporting.processor import cpu_flags, needs_seven_bits
 from pipeline.files import read_json, sha256_file, write_bytes, write_json
 from pipeline.packages import version_of
 from pipeline.paths import Paths
+from pipeline.progress import Progress
 from pipeline.serving.located import Located, locate
 from pipeline.serving.served_model import SPEC_FILE, TRAINING_FILE
 from pipeline.terminal import greetings_kept_back
 
+AT_A_TIME = 256
 PACKAGES = {"onnx": ("onnx", "onnxruntime"), "litert": ("tensorflow", "keras"), "savedmodel": ("tensorflow", "keras")}
 
 
@@ -74,7 +76,7 @@ def _make(
     with filled_beside(target) as beside:
         calibration = images.training if options.int8 else None
         answer = write_model(options.format, files / MODEL_FILE, beside / how.file, calibration, seven_bits=seven_bits)
-        found = agreement(images.labels, _by_keras(files / MODEL_FILE, images.test), answer(images.test))
+        found = _compared(_by_keras(files / MODEL_FILE), answer, images)
         check_agreement(found, options.margin)
         made = {
             **asked,
@@ -97,12 +99,33 @@ def _make(
     return found
 
 
-def _by_keras(file: Path, images: np.ndarray) -> np.ndarray:
+def _compared(model: Answer, export: Answer, images: Images) -> Agreement:
+    """What both say of all test images, with progress."""
+    starts = range(0, len(images.test), AT_A_TIME)
+    with Progress("compare with the model", 2 * len(images.test), "images") as progress:
+
+        def all_of(answer: Answer) -> np.ndarray:
+            parts = []
+            for start in starts:
+                parts.append(answer(np.asarray(images.test[start : start + AT_A_TIME])))
+                progress.advance(len(parts[-1]))
+            return np.concatenate(parts)
+
+        return agreement(images.labels, all_of(model), all_of(export))
+
+
+def _by_keras(file: Path) -> Answer:
     from pipeline.conversion.keras_to_onnx import on_cpu
     from pipeline.models.predict import load_model, predict
 
     with on_cpu():
-        return predict(load_model(file), images)
+        model = load_model(file)
+
+    def answer(images: np.ndarray) -> np.ndarray:
+        with on_cpu():
+            return predict(model, images)
+
+    return answer
 
 
 def _identity(model: Path) -> str:

@@ -72,17 +72,29 @@ def best(tried: Sequence[Tried]) -> Method:
     return tried[max(range(len(tried)), key=lambda i: (tried[i].accuracy, -i)) if len(tried) > 1 else 0].method
 
 
-def reason(why_these: str, tried: Sequence[Tried], methods: Sequence[Method], validation_count: int, compared_on: str) -> str:
-    """Why a method was taken: why these candidates, the accuracies of those that were tried, and why the other methods were not."""
+def reason(
+    why_these: str, tried: Sequence[Tried], methods: Sequence[Method], validation_count: int, compared_on: str, compared_count: int
+) -> str:
+    """Why a method was taken: why these candidates, the accuracies of those that were tried, by how many of the `compared_count` images the best
+    leads, and why the other methods were not tried.
+    """
     compared, parts = worth_comparing(methods, validation_count), [why_these]
     if len(compared) < len(methods):
         left = "; ".join(str(method) for method in methods if method not in compared)
         parts.append(f"too few images to try {left} ({validation_count} < {FEWEST_TO_COMPARE} validation images)")
     if len(compared) > 1:
         parts.append(f"accuracy on {compared_on}: " + "; ".join(f"{each.accuracy:.4f} {each.method}" for each in tried))
+    if len(tried) > 1:
+        parts.append(_lead(tried, compared_count))
     if left_over := compared[len(tried) :]:
         parts.append(f"little left to gain by {'; '.join(map(str, left_over))}, not tried")
     return "; ".join(parts)
+
+
+def _lead(tried: Sequence[Tried], compared_count: int) -> str:
+    best_accuracy, second = sorted((each.accuracy for each in tried), reverse=True)[:2]
+    lead = round((best_accuracy - second) * compared_count)
+    return f"best by {lead:,} of {compared_count:,} images" if lead else f"equal on {compared_count:,} images: the first was taken"
 
 
 def _finite(value: float) -> float | None:

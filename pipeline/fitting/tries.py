@@ -56,7 +56,7 @@ class Tries:
 
         tried = self._try(methods, accuracy)
         outcome = outcomes[best(tried)]
-        return self._choice(tried, outcome, len(watched), ON_VALIDATION), outcome
+        return self._choice(tried, outcome, len(watched), ON_VALIDATION, len(watched)), outcome
 
     def _best_over_folds(self, methods: Sequence[Method], rows: np.ndarray, watched: np.ndarray) -> tuple[Choice, Outcome]:
         every = np.sort(np.concatenate([rows, watched]))
@@ -76,7 +76,7 @@ class Tries:
 
         tried = self._try(methods, accuracy)
         outcome = self.fit(best(tried), rows, watched)
-        return self._choice(tried, outcome, len(watched), f"{len(every):,} training images in {count} folds"), outcome
+        return self._choice(tried, outcome, len(watched), f"{len(every):,} training images in {count} folds", len(every)), outcome
 
     def _try(self, methods: Sequence[Method], accuracy: Callable[[Method], float]) -> list[Tried]:
         tried: list[Tried] = []
@@ -88,6 +88,6 @@ class Tries:
                 break
         return tried
 
-    def _choice(self, tried: Sequence[Tried], outcome: Outcome, validation_count: int, compared_on: str) -> Choice:
-        why = reason(self.why_these, tried, self.methods, validation_count, compared_on)
+    def _choice(self, tried: Sequence[Tried], outcome: Outcome, validation_count: int, compared_on: str, compared_count: int) -> Choice:
+        why = reason(self.why_these, tried, self.methods, validation_count, compared_on, compared_count)
         return Choice(best(tried), outcome.strength, why, tuple(tried), compared_on)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.errors import TrackingError
+from pipeline.errors import TrackingError, UnreachableError
 from pipeline.evaluation.comparison import Comparison, Pair, class_drops, compare, untested
 from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file
@@ -134,7 +134,7 @@ def _answers(alias: str, version: ModelVersion, images: TestImages, paths: Paths
     try:
         return answers_of(version, images, paths, tracker)
     except TrackingError as error:
-        raise TrackingError(
+        raise (UnreachableError if error.may_pass else TrackingError)(
             f"The {alias} cannot be scored on the test images, so nothing was decided: {error}. Restore its files from a backup, or set the alias "
             f"{alias} of {version.name} on another version (MLflow's UI, Models)."
         ) from None

@@ -5,7 +5,7 @@ pictures of them.
 """
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,8 @@ def flips(images: TestImages, champion: np.ndarray) -> dict[str, np.ndarray]:
 def keep_evidence(log: Run, images: TestImages, champion: np.ndarray, decision: Mapping[str, Any], paths: Paths) -> None:
     """Log the evidence with a run. Raises TrackingError if that fails."""
     changed = flips(images, champion)
-    shown = {kind: _spread(positions) for kind, positions in changed.items()}
-    pictures = _pictures(paths, images.rows[np.concatenate(list(shown.values()))])
-    names = pq.read_table(paths.stage("evaluate") / "predictions.parquet", columns=["path"])["path"].to_pylist()
-
-    def flip(i: int) -> Flip:
-        row = int(images.rows[i])
-        return Flip(pictures.get(row), names[i], images.labels[i], champion[i], images.predicted[i])
-
-    page = render_flips(decision, {kind: (len(changed[kind]), [flip(int(i)) for i in positions]) for kind, positions in shown.items()})
+    names = _names(paths)
+    page = render_flips(decision, flip_pictures(images, champion, changed, paths))
     with tempfile.TemporaryDirectory() as folder:
         files = {name: Path(folder) / name for name in ("champion_answers.parquet", "flips.csv", "flips.html")}
         write_table(files["champion_answers.parquet"], answers_table(images, champion))
@@ -58,20 +51,40 @@ def keep_evidence(log: Run, images: TestImages, champion: np.ndarray, decision: 
         log.settle()
 
 
+def flip_pictures(
+    images: TestImages, champion: np.ndarray, changed: Mapping[str, np.ndarray], paths: Paths
+) -> dict[str, tuple[int, Sequence[Flip]]]:
+    """By kind, how many images changed, and some of them with a picture. changed: as `flips` gives it."""
+    shown = {kind: spread(positions) for kind, positions in changed.items()}
+    pictures = pictures_of(paths, images.rows[np.concatenate(list(shown.values()))])
+    names = _names(paths)
+
+    def flip(i: int) -> Flip:
+        row = int(images.rows[i])
+        return Flip(pictures.get(row), names[i], images.labels[i], champion[i], images.predicted[i])
+
+    return {kind: (len(changed[kind]), [flip(int(i)) for i in positions]) for kind, positions in shown.items()}
+
+
+def _names(paths: Paths) -> list[str]:
+    """The paths of the test images."""
+    return list(pq.read_table(paths.stage("evaluate") / "predictions.parquet", columns=["path"])["path"].to_pylist())
+
+
 def _rows(images: TestImages, champion: np.ndarray, changed: Mapping[str, np.ndarray], names: list[str]) -> Iterable[tuple[str, ...]]:
     for kind, positions in changed.items():
         for i in positions:
             yield kind, names[i], images.sha256[i], images.labels[i], champion[i], images.predicted[i]
 
 
-def _spread(positions: np.ndarray) -> np.ndarray:
+def spread(positions: np.ndarray) -> np.ndarray:
     """At most SHOWN of the positions, from all over the data set."""
     if len(positions) <= SHOWN:
         return positions
     return np.asarray(positions[np.linspace(0, len(positions) - 1, SHOWN).astype(int)])
 
 
-def _pictures(paths: Paths, rows: np.ndarray) -> dict[int, bytes]:
+def pictures_of(paths: Paths, rows: np.ndarray) -> dict[int, bytes]:
     """A thumbnail of the images in some rows of data/ingest, as far as they can be decoded."""
     most_pixels = read_json(paths.stage("preprocess") / "spec.json").get("max_pixels", MOST_PIXELS)
     pictures = {}

@@ -13,12 +13,13 @@ from urllib.parse import unquote, urlsplit
 
 import fsspec
 
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, UnreachableSourceError
 from pipeline.listing.names import is_escaping
 
 FileSystem: TypeAlias = Any  # fsspec has no types
 MARKS = ("ETag", "etag", "Content-MD5", "md5Hash", "content_hash", "Last-Modified", "LastModified", "mtime", "created")
 CONNECT_SECONDS = 30
+CANNOT_BE_FETCHED = "cannot be fetched"
 SILENCE_SECONDS = 60
 FETCHED_AT_ONCE = 32
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
@@ -99,7 +100,9 @@ def explaining(shown: str) -> Iterator[None]:
         ):
             raise
         hidden = error.__cause__ if over_http(shown) else None  # over HTTP, fsspec reports any error as a missing file
-        raise SourceError(f"ingest.source: {_explain(hidden or error, shown)}") from None
+        told = f"ingest.source: {_explain(hidden or error, shown)}"
+        refused = 400 <= (getattr(hidden or error, "status", None) or 500) < 500
+        raise (UnreachableSourceError if CANNOT_BE_FETCHED in told and not refused else SourceError)(told) from None
 
 
 def _explain(error: BaseException, shown: str) -> str:
@@ -114,7 +117,7 @@ def _explain(error: BaseException, shown: str) -> str:
     if isinstance(error, FileNotFoundError) or status in (404, 410):
         return f"nothing found at {shown}. Check the address."
     reason = f"status {status}" if status else without_secrets((str(error).splitlines() or [""])[0]) or type(error).__name__
-    return f"{shown} cannot be fetched: {reason}. Check address and network, and run the same command again: it resumes where it stopped."
+    return f"{shown} {CANNOT_BE_FETCHED}: {reason}. Check address and network, and run the same command again: it resumes where it stopped."
 
 
 def _credentials(scheme: str) -> str:

@@ -1,5 +1,6 @@
 """The routes: predictions, a page to drop a picture on, and what load balancers and Prometheus ask. A fault of a request is one line, never a trace."""
 
+import asyncio
 import logging
 import os
 import time
@@ -75,6 +76,8 @@ class ModelApp:
             return _fault(str(error), error.status)
         except ClientDisconnect:
             return Response(status_code=HUNG_UP)
+        except asyncio.CancelledError:  # only a server that stops cancels requests
+            return _fault("The server stops and did not finish this request. Send it again.", 503, {"Retry-After": "1"})
         finally:
             self._waiting -= 1
             self._metrics.waiting.set(self._waiting)

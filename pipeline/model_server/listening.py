@@ -36,5 +36,17 @@ def address_of(host: str, port: int) -> str:
 
 def answer_until_stopped(app: Starlette, listener: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM; requests that are being answered then are answered first."""
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=LAST_ANSWERS_SECONDS)
-    uvicorn.Server(config).run(sockets=[listener])
+    server_of(app, LAST_ANSWERS_SECONDS).run(sockets=[listener])
+
+
+def server_of(app: Starlette, last_answers_seconds: float) -> uvicorn.Server:
+    """The server; for so long, it finishes requests after it was told to stop. The others get a 503."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=last_answers_seconds,  # type: ignore[arg-type]  # asyncio.wait_for gets it
+        )
+    )

@@ -20,9 +20,10 @@ from pipeline.params.model import Model, known_models
 from pipeline.params.preprocess import Preprocess
 from pipeline.params.recipe import contradictions
 from pipeline.params.register import Register
+from pipeline.params.retrain import Retrain
 from pipeline.params.section import Scalar, Section
 from pipeline.params.train import Train
-from pipeline.params.yaml_file import read_document
+from pipeline.yaml_file import read_document
 
 
 class Config(Section):
@@ -38,10 +39,11 @@ class Config(Section):
     cross_validate: CrossValidate
     evaluate: Evaluate
     register_: Annotated[Register, Field(alias="register")]  # BaseModel has a method of that name
+    retrain: Retrain
 
     def flat(self) -> dict[str, Scalar]:
-        """Every parameter by its dotted name, `train.learning_rate`; a list becomes text."""
-        return dict(_flatten(self.model_dump(by_alias=True)))
+        """Every parameter of a model by its dotted name, `train.learning_rate`; a list becomes text. `retrain` decides when, not what."""
+        return dict(_flatten(self.model_dump(by_alias=True, exclude={"retrain"})))
 
     def unusual(self) -> list[str]:
         """The dotted names of the parameters that differ from their usual values: somebody wrote them."""

@@ -147,7 +147,7 @@ def unused(written: Collection[str], config: Config, method: Method, channels: i
         ignored.add("train.fine_tune")
     if not whole or fitted.model.weights == "none":
         ignored.add("train.frozen_epochs")
-    if not fitted.train.frozen_epochs or fitted.model.weights == "none":
+    if not fitted.train.frozen_epochs or fitted.model.weights == "none" or fitted.train.frozen_epochs >= fitted.train.epochs:
         ignored.add("train.fine_tune_rate")
     if method.network in (*EFFICIENTNETS_LITE, *APPLICATIONS):
         ignored |= set(OF_BUILT_IN)

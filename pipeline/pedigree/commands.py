@@ -20,19 +20,17 @@ from pipeline.tracking.mlflow_log import MlflowLog
 
 
 def run_history(options: argparse.Namespace, paths: Paths) -> int:
-    """Print who moved which alias when, and why. With --verify, raises TrackingError if a line was changed, removed or put in."""
+    """Print who moved which alias when, and why. Raises TrackingError afterwards if a line was changed, removed or put in."""
     registered = find_registered(MlflowLog.connect(paths), paths, options.name or "")
     history = read_history(registered.tags)
     if options.json:
         print(json.dumps(as_values(registered, history), indent=2, ensure_ascii=False), flush=True)
     elif not options.verify:
         print(as_text(registered, history), flush=True)
-    if options.verify and history.faults:
+    if history.faults:
         raise TrackingError(verdict(registered, history))
     if options.verify and not options.json:
         print(verdict(registered, history), flush=True)
-    elif history.faults and not options.json:
-        print(f"\nThe history is damaged: {history.faults[0]}. `pipeline history --verify` shows all.", flush=True)
     return 0
 
 

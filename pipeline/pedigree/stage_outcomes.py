@@ -20,7 +20,7 @@ def note_outcomes(tracker: Tracker, paths: Paths, outcomes: Mapping[str, tuple[s
 
     outcomes: by stage, what DVC did (`Ran`, `Unchanged`, `Restored`) and why. Raises TrackingError if the tracker fails.
     """
-    runs = _made_by(tracker, paths, "train")
+    runs = made_by(tracker, paths, "train")
     if not runs:
         return {}
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
@@ -33,16 +33,16 @@ def note_outcomes(tracker: Tracker, paths: Paths, outcomes: Mapping[str, tuple[s
 def _origin(tracker: Tracker, paths: Paths, stage: str, run: Run) -> str:
     """Which run made the outputs of a stage; empty where that is not recorded."""
     if stage in BY_THE_MODEL:
-        found = _made_by(tracker, paths, "train")
+        found = made_by(tracker, paths, "train")
     elif stage in FILES:
-        found = _made_by(tracker, paths, stage)
+        found = made_by(tracker, paths, stage)
     else:
         found = tracker.find_runs({"data_digest": run.tags.get("data_digest", ""), "kind": "pipeline"})
     first = next((made for made in reversed(found) if made.tags.get("restored") != "true"), None)
     return f"; made by run {first.id} ({first.name})" if first else "; the run that made it is not in this tracking store"
 
 
-def _made_by(tracker: Tracker, paths: Paths, stage: str) -> list[Run]:
+def made_by(tracker: Tracker, paths: Paths, stage: str) -> list[Run]:
     """The runs that have logged the output of a stage, newest first."""
     name, tag = FILES[stage]
     file = paths.stage(stage) / name

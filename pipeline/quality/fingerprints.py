@@ -26,6 +26,7 @@ SAMPLE_SIDE = 64
 FLAT_RANGE = 24  # grey values from the darkest to the brightest cell
 GREY_CHROMA = bytes([128]) * (2 * COLOUR_SIDE**2)
 PADDING = bytes(FINGERPRINT_BYTES - DETAIL - 1)
+OF_FINGERPRINTS = ("brightness", "contrast", "colourfulness")
 
 
 def fingerprint(image: Image.Image) -> np.ndarray:
@@ -45,6 +46,19 @@ def fingerprint_of_plain(image: Image.Image, full_size: tuple[int, int] | None =
     darkest, brightest = cast(tuple[int, int], luma.getextrema())
     detail = _spread(image) if brightest - darkest <= FLAT_RANGE else 0
     return np.frombuffer(b"".join((luma.tobytes(), chroma, bytes((detail,)), PADDING)), np.uint8), (darkest, brightest)
+
+
+def looks_of(fingerprints: np.ndarray) -> np.ndarray:
+    """float32 (N, 3) by fingerprints uint8 (N, FINGERPRINT_BYTES): mean and standard deviation of the grey values (0 to 255), and colourfulness.
+
+    Source of colourfulness: Hasler and Suesstrunk (2003), Measuring colourfulness in natural images, with the differences of blue and of red to grey
+    as the two opponents, on 4 x 4 cells: 0 for grey, about 100 for very colourful.
+    """
+    luma = fingerprints[:, LUMA].astype(np.float64)
+    opponents = 2 * (fingerprints[:, CHROMA].astype(np.float64) - 128).reshape(-1, 2, COLOUR_SIDE**2)
+    spread = np.sqrt((opponents.std(axis=2) ** 2).sum(axis=1))
+    mean = np.sqrt((opponents.mean(axis=2) ** 2).sum(axis=1))
+    return np.stack([luma.mean(axis=1), luma.std(axis=1), spread + 0.3 * mean], axis=1).astype(np.float32)
 
 
 def plain(image: Image.Image, found: Extremes | None = None) -> Image.Image:

@@ -8,6 +8,7 @@ from PIL import Image
 from pipeline.images.decoding import COLOUR_MODES, FORMATS, GREY_MODES, MOST_PIXELS, decode, pixel_digest
 from pipeline.images.frames import count_frames
 from pipeline.images.large_jpegs import jpeg_digest
+from pipeline.images.sharpness import of_pixels
 from pipeline.images.values import Extremes, find_extremes, is_deep, is_floating, values_of
 from pipeline.quality.fingerprints import FINGERPRINT_BYTES, FLAT_RANGE, fingerprint_of_plain, plain
 
@@ -28,6 +29,8 @@ FACTS = np.dtype(
         ("one_colour", "?"),  # all pixels are the same
         ("brightest", "u1"),  # the largest value of 8 bits, if it is at most NEARLY_BLACK; 255 for all others
         ("frames", "<u2"),  # images in the file, of which the first is read
+        ("sharpness", "<f4"),
+        ("blockiness", "<f4"),  # as in images/sharpness.py
         ("values", VALUES),  # Extremes of a deep image, zeros for others
         ("fingerprint", "u1", (FINGERPRINT_BYTES,)),
     ]
@@ -65,17 +68,20 @@ def inspect(encoded: bytes, max_pixels: int = MOST_PIXELS) -> tuple[object, ...]
     fingerprint, shades = fingerprint_of_plain(seen)
     looks = _looks_of_deep(image, found) if found else _looks(image, seen, *shades)
     frames = count_frames(encoded, image.format or "")
-    return pixel_digest(image), False, image.width, image.height, mode, image_format, *looks, frames, found or NOT_DEEP, fingerprint
+    size = (image.width, image.height)
+    return pixel_digest(image), False, *size, mode, image_format, *looks, frames, *of_pixels(seen), found or NOT_DEEP, fingerprint
 
 
 def _inspect_scaled(image: Image.Image, encoded: bytes) -> tuple[object, ...] | None:
     """The fields of FACTS for a JPEG that was decoded at a smaller scale; None if that does not tell them, since its thumbnail is flat."""
-    fingerprint, (darkest, brightest) = fingerprint_of_plain(plain(image), image.info["full_size"])
+    seen = plain(image)
+    fingerprint, (darkest, brightest) = fingerprint_of_plain(seen, image.info["full_size"])
     if brightest - darkest <= FLAT_RANGE:
         return None
     mode, image_format = MODES.index(image.info["mode_in_file"]), FORMATS.index(image.format or "")
     digest = jpeg_digest(image, encoded, image.info["reduced"])
-    return digest, True, *image.info["full_size"], mode, image_format, EIGHT_BITS, False, 255, 1, NOT_DEEP, fingerprint
+    size = image.info["full_size"]
+    return digest, True, *size, mode, image_format, EIGHT_BITS, False, 255, 1, *of_pixels(seen), NOT_DEEP, fingerprint
 
 
 def _looks(image: Image.Image, seen: Image.Image, darkest: int, brightest: int) -> tuple[int, bool, int]:

@@ -89,11 +89,30 @@ def read_history(tags: Mapping[str, str]) -> History:
     """The history in the tags of a registered model."""
     entries = {key: value for key, value in tags.items() if key.startswith(KEY)}
     parsed = {key: _parse(value) for key, value in entries.items()}
-    lines = sorted((line for line in parsed.values() if line), key=lambda line: (line.number, line.at, line.digest))
+    lines = sorted((line for line in parsed.values() if line), key=_order)
     head = tags.get(HEAD_TAG, "")
     changed = [_changed(key, entries[key], line) for key, line in sorted(parsed.items())]
-    found = [fault for fault in changed if fault] + _gone(lines, head) + _put_between(lines) + _beyond(lines, head)
+    named = sorted((_Named(**vars(line), name=key.split(" ")[-1]) for key, line in parsed.items() if line), key=_order)
+    unread = {key.split(" ")[-1] for key, line in parsed.items() if line is None}
+    found = (
+        [fault for fault in changed if fault] + _gone(named, head, unread) + ([] if unread else _put_between(named)) + _beyond(named, head)
+    )
     return History(tuple(lines), head, tuple(found))
+
+
+@dataclass(frozen=True)
+class _Named(Line):
+    """A line by the digest in its key, so that a changed one, which is told, is not also said to be missing where others name it."""
+
+    name: str = ""
+
+    @property
+    def digest(self) -> str:
+        return self.name
+
+
+def _order(line: Line) -> tuple[int, str, str]:
+    return line.number, line.at, line.digest
 
 
 def short(line: Line) -> str:
@@ -149,9 +168,9 @@ def _changed(key: str, text: str, line: Line | None) -> str:
     return ""
 
 
-def _gone(lines: Sequence[Line], head: str) -> list[str]:
-    """The lines that others name and that do not exist."""
-    there = {line.digest for line in lines}
+def _gone(lines: Sequence[Line], head: str, unread: Collection[str]) -> list[str]:
+    """The lines that others name and that do not exist. unread: digests of lines that cannot be read, which is told of themselves."""
+    there = {line.digest for line in lines} | set(unread)
     found = [
         f"the line {digest[:12]} before {short(line)} is gone or was changed"
         for line in lines

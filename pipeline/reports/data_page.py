@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipeline.images.decoding import FORMATS
+from pipeline.properties.data_section import PropertySection
 from pipeline.quality.findings import Action, Finding
 from pipeline.quality.inspection import MODES
 from pipeline.quality.kinds import kinds
@@ -27,6 +28,7 @@ def data_page(
     facts: np.ndarray,
     rows_of_class: Mapping[str, Sequence[int]],
     pictures: Mapping[int, bytes],
+    properties: PropertySection | None = None,
 ) -> bytes:
     """report.html. described: the content of report.json, and `read_as`. facts: KEPT_FACTS of the images that are kept. pictures: thumbnails by row."""
     sizes = zip(facts["width"].tolist(), facts["height"].tolist(), strict=True)
@@ -40,6 +42,7 @@ def data_page(
         thumbnails={name: [pictures[row] for row in rows] for name, rows in rows_of_class.items()},
         findings=[_group(kind, action, group, pictures) for (kind, action), group in _by_kind(findings).items()],
         checked=list(kinds()),
+        properties=properties,
         value_range=ValueRange(**found).sentence if isinstance(found := described.get("value_range"), dict) else "",
     )
     return render(report)

@@ -6,7 +6,7 @@ pictures are data URIs; all text is escaped. The texts for each kind of finding 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.dataset.split_names import SPLITS, TEST
 from pipeline.quality.findings import Action
@@ -14,6 +14,9 @@ from pipeline.quality.kinds import check_kind, counted, kinds
 from pipeline.quality.kinds import in_words as words_of
 from pipeline.reports.data_charts import CHART_CELLS, ROWS_OF_A_SHORT_LIST, median_px, short_list, size_chart
 from pipeline.reports.page import brief_names, is_small_png, percent, render_page
+
+if TYPE_CHECKING:
+    from pipeline.properties.data_section import PropertySection
 
 ACTIONS: Mapping[Action, str] = {"failed": "not accepted", "rejected": "left out", "kept": "kept"}
 MOST_EXAMPLES = 12
@@ -80,6 +83,7 @@ class DataReport:
     by (width, height); `modes`: by Pillow's mode; `formats`: by format, empty if the source has none. `thumbnails`: PNGs or JPEGs by class.
     `checked`: the kinds of findings that were checked for. `value_range`: what becomes of the values of
     images of more than 8 bits; empty if there are none. `read_as`: where classes, splits and groups come from.
+    `properties`: the part on brightness and the like.
     """
 
     name: str
@@ -97,6 +101,7 @@ class DataReport:
     checked: Sequence[str]
     value_range: str = ""
     read_as: str = ""
+    properties: "PropertySection | None" = None
 
     @property
     def splits(self) -> Mapping[str, int]:

@@ -16,6 +16,7 @@ from pipeline.reports.evaluation_words import agreement, calibration, headline, 
 from pipeline.reports.page import brief_names, is_small_png, render_page
 
 if TYPE_CHECKING:
+    from pipeline.properties.slices import Slices
     from pipeline.reports.how_sure import HowSure
 
 PICTURE_DOTS_PER_CSS_PX = 1.5
@@ -123,6 +124,7 @@ class Report:
     fold_picture: Picture
     numbered_classes: Mapping[str, str] = field(default_factory=dict)
     how_sure: "HowSure | None" = None
+    slices: "Slices | None" = None
 
     @property
     def is_better(self) -> bool:

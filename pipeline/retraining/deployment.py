@@ -44,7 +44,7 @@ def leave_out_missed_runs(deployment: DeploymentResponse | None) -> int:
     return missed
 
 
-def what_keeps_it_from_firing(name: str, schedule: CronSchedule, *, planned: bool = True) -> str:
+def what_keeps_it_from_firing(name: str, schedule: CronSchedule | None, *, planned: bool = True) -> str:
     """Why the schedule starts no run, and what to do, in one or two sentences; empty if all is well.
 
     planned: also look whether Prefect's scheduler has planned a run, which it does some seconds after a start.
@@ -56,7 +56,7 @@ def what_keeps_it_from_firing(name: str, schedule: CronSchedule, *, planned: boo
                 return f"{name} is no longer in Prefect, so nothing is started. Stop and start `pipeline serve` again."
             if fault := fault_of(deployment, schedule):
                 return fault
-            if planned and not _planned(client, deployment, after=datetime.now(UTC) - timedelta(seconds=60)):
+            if planned and schedule and not _planned(client, deployment, after=datetime.now(UTC) - timedelta(seconds=60)):
                 return f"Prefect has not planned any run of {name}: is the scheduler of its server running?"
     except (httpx.HTTPError, OSError) as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
@@ -64,10 +64,12 @@ def what_keeps_it_from_firing(name: str, schedule: CronSchedule, *, planned: boo
     return ""
 
 
-def fault_of(deployment: DeploymentResponse, schedule: CronSchedule) -> str:
-    """Why the deployment no longer fires as it was created: paused, switched off or changed; empty if it is unchanged."""
+def fault_of(deployment: DeploymentResponse, schedule: CronSchedule | None) -> str:
+    """Why the deployment no longer fires as it was created: paused, switched off or changed; empty if it is unchanged. schedule: None for none."""
     if deployment.paused:
         return f"the schedule is paused in Prefect, so nothing is started. {RESUME}"
+    if schedule is None:
+        return ""
     active = [entry.schedule for entry in deployment.schedules if entry.active]
     if not active:
         return f"the schedule is switched off in Prefect, so nothing is started. {RESUME}"

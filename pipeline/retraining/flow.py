@@ -1,53 +1,47 @@
 """The Prefect flow: one task per stage, in dvc.yaml's order, each letting DVC bring its stage up to date.
 
 In: nothing but the workspace that it is started in. Out: the flow run's final state, the task states Ran, Unchanged or Restored, a summary
-artifact. Holds no stage logic and no cache: DVC decides what is up to date.
+artifact, and one line to whoever wants to be told. Holds no stage logic and no cache: DVC decides what is up to date.
 """
 
 import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
+from pydantic import Field
 
-from pipeline.errors import ConfigError, PipelineError
-from pipeline.listing.changes import have_linked_folders_changed
+from pipeline.errors import BusyError, ConfigError, PipelineError
 from pipeline.network import masked
-from pipeline.params.reader import load_config
+from pipeline.params.reader import Config
 from pipeline.paths import Paths, find_paths
 from pipeline.pedigree.stage_outcomes import note_outcomes
 from pipeline.processes import Stopped, stop_on_signals
-from pipeline.progress import read_record
 from pipeline.publishing.publish import publish
 from pipeline.publishing.refusals import refuse_branch
 from pipeline.python_path import CODE
-from pipeline.registry.decision import read_decision
 from pipeline.registry.state import registry_state
-from pipeline.retraining.project_name import project_name
-from pipeline.retraining.screen import PROGRESS_LOG
-from pipeline.retraining.summary import StageResult, data_markdown, markdown
+from pipeline.retraining.dead_runs import close_run
+from pipeline.retraining.pages import conclude, publish_summary, tell, tell_of_a_bug
+from pipeline.retraining.stage_task import SAID, Limits, bring_up_to_date
+from pipeline.retraining.summary import StageResult
 from pipeline.tracking.mlflow_log import MlflowLog
 from pipeline.tracking.run_log import RegistryState
+from pipeline.unattended.again import Retries, with_retries
+from pipeline.unattended.notify import check_notify
+from pipeline.unattended.only_run import only_run
+from pipeline.unattended.worth import judge_worth
 from pipeline.workspace.check import check_inputs
 from pipeline.workspace.dvc_graph import read_graph
-from pipeline.workspace.dvc_repro import reproduce
 
 FLOW = "image-classifier"
-SAID = {
-    "Ran": "DVC ran the stage",
-    "Unchanged": "nothing that the stage depends on has changed",
-    "Restored": "DVC restored the outputs of an earlier run with the same inputs",
-}
 
 
 def run_name() -> str:
@@ -56,22 +50,75 @@ def run_name() -> str:
 
 
 @flow(name=FLOW, flow_run_name=run_name, persist_result=False)
-def retrain(lock_timeout_seconds: float = 60.0, publish_to: str = "") -> State[Any]:
+def retrain(
+    if_worth_it: bool = True,
+    publish_to: str = "",
+    lock_timeout_seconds: Annotated[float, Field(ge=0)] = 60.0,
+    stage_timeout_hours: Annotated[float, Field(gt=0)] | None = 24.0,
+    retries: Annotated[int, Field(ge=0)] = 3,
+    retry_seconds: Annotated[float, Field(ge=0)] = 30.0,
+) -> State[Any]:
     """Bring every stage up to date and publish a summary. A stage that fails ends the flow, with the stage's own message.
 
-    publish_to: the branch that gets the results; none: they stay on this machine.
+    Args:
+        if_worth_it: Ask first whether enough has changed (section retrain of params.yaml). Off: run whatever is out of date.
+        publish_to: The branch that gets the results. Empty: they stay on this machine.
+        lock_timeout_seconds: How long to wait for another run of the project, or another DVC command.
+        stage_timeout_hours: A stage that takes longer is ended, with all its processes. Its next run goes on from what it has saved.
+        retries: How often to try again what may pass: a server that does not answer, a lock that is held.
+        retry_seconds: How long to wait before the first of these; then twice as long, and so on, up to 10 minutes.
     """
     paths = find_paths(Path.cwd())
+    timeout_seconds = None if stage_timeout_hours is None else 3600 * stage_timeout_hours
+    limits = Limits(lock_timeout_seconds, timeout_seconds, Retries(retries, retry_seconds))
     try:
-        if _supervised():
-            refuse_foreign_code(paths)
-        check_inputs(paths)
-        head = refuse_branch(paths, publish_to) if publish_to else ""
+        with contextlib.nullcontext() if _supervised() else stop_on_signals():
+            registry, end = _run_alone(paths, limits, publish_to, if_worth_it=if_worth_it)
+    except Exception as error:
+        tell_of_a_bug(paths, error)
+        raise
+    tell(paths, end, registry)
+    return end
+
+
+def _run_alone(paths: Paths, limits: Limits, branch: str, *, if_worth_it: bool) -> tuple[RegistryState | None, State[Any]]:
+    """How the run ended, as the only one of this project, and what the registry has then."""
+    about = {"name": str(flow_run.name), "flow_run_id": str(flow_run.id)}
+    try:
+        with only_run(paths, about, limits.lock_timeout_seconds, get_run_logger().info) as before:
+            if before:
+                close_run(str(before.get("flow_run_id", "")), get_run_logger().warning)
+            return _run(paths, limits, branch, if_worth_it=if_worth_it)
+    except BusyError as error:
+        return None, Cancelled(name="Skipped", message=str(error))
     except PipelineError as error:
-        return Failed(message=str(error))
-    with contextlib.nullcontext() if _supervised() else stop_on_signals():
-        end = _run_stages(paths, lock_timeout_seconds)
-        return _published(end, paths, publish_to, head) if publish_to and end.is_completed() else end
+        return None, Failed(message=str(error))
+    except Stopped as stopped:
+        return None, Cancelled(message=f"stopped by {stopped}.")
+
+
+def _run(paths: Paths, limits: Limits, branch: str, *, if_worth_it: bool) -> tuple[RegistryState | None, State[Any]]:
+    if _supervised():
+        refuse_foreign_code(paths)
+    check_notify()
+    config = with_retries(lambda: check_inputs(paths), limits.retries, get_run_logger().warning)
+    head = refuse_branch(paths, branch) if branch else ""
+    not_worth_it = _why_not(config, paths, limits) if if_worth_it else None
+    registry, end = (None, not_worth_it) if not_worth_it else _run_stages(paths, limits)
+    return registry, _published(end, paths, branch, head) if branch and end.is_completed() else end
+
+
+def _why_not(config: Config, paths: Paths, limits: Limits) -> State[Any] | None:
+    """The end of a run that is not worth it; None for one that is, also where the registry differs from what the last run decided."""
+    worth = judge_worth(config, paths)
+    get_run_logger().info(f"{'Worth a run' if worth.is_worth_it else 'Not worth a run'}: {worth.why}.")
+    if worth.is_worth_it:
+        return None
+    registry = with_retries(lambda: registry_state(paths), limits.retries, get_run_logger().warning)
+    if registry is not None and not registry.is_current:
+        get_run_logger().info(f"But the registry differs from data/register/decision.json ({registry.verdict}).")
+        return None
+    return Completed(name="Postponed" if worth.is_postponed else "Unchanged", message=f"Not worth a run: {worth.why}.")
 
 
 def _published(end: State[Any], paths: Paths, branch: str, head: str) -> State[Any]:
@@ -96,92 +143,34 @@ def _supervised() -> bool:
     return "PREFECT__FLOW_RUN_ID" in os.environ
 
 
-def _run_stages(paths: Paths, lock_timeout_seconds: float) -> State[Any]:
+def _run_stages(paths: Paths, limits: Limits) -> tuple[RegistryState | None, State[Any]]:
     logging.getLogger("prefect.task_runs").addFilter(_is_news)
     states: dict[str, State[Any]] = {}
     results: list[StageResult] = []
     for stage, upstream in read_graph(paths).items():
         started = time.monotonic()
         run_stage = bring_up_to_date.with_options(name=stage, task_run_name=stage)
-        state: State[Any] = run_stage(stage, paths, lock_timeout_seconds, wait_for=[states[name] for name in upstream], return_state=True)
+        state: State[Any] = run_stage(stage, paths, limits, wait_for=[states[name] for name in upstream], return_state=True)
         states[stage] = state
         results.append(StageResult(stage, state.name or "", time.monotonic() - started))
         if not state.is_completed():
             break
-    end = _conclude(paths, state, results)
-    registry = registry_state(paths) if state.is_completed() else None
+    end = conclude(paths, state, results)
+    registry = with_retries(lambda: _noted(paths, results), limits.retries, get_run_logger().warning) if state.is_completed() else None
+    publish_summary(paths, results, registry, end)
+    return registry, end
+
+
+def _noted(paths: Paths, results: list[StageResult]) -> RegistryState | None:
+    """The state of the registry, once the run in the tracker says what became of each stage."""
+    registry = registry_state(paths)
     if registry is not None:
         outcomes = {result.stage: (result.state, SAID[result.state]) for result in results}
         for stage, said in note_outcomes(MlflowLog.connect(paths), paths, outcomes).items():
             get_run_logger().info("%s: %s", stage, said)
-    _publish(paths, results, registry, end)
-    return end
+    return registry
 
 
 def _is_news(record: logging.LogRecord) -> bool:
     """False for Prefect's second message about a failed task, which ends with the traceback of no exception: `NoneType: None`."""
     return not record.getMessage().startswith("Task run failed with state")
-
-
-@task(cache_policy=NO_CACHE, persist_result=False)
-def bring_up_to_date(stage: str, paths: Paths, lock_timeout_seconds: float) -> State[Any]:
-    """Completed, named by what DVC did; Failed with the stage's own message; Cancelled by Ctrl-C or SIGTERM."""
-    try:
-        log = _log_of_stage()
-        outcome = reproduce(stage, paths, log, lock_timeout_seconds)
-        if (
-            stage == "ingest"
-            and outcome != "Ran"
-            and have_linked_folders_changed(load_config(paths.params).source_path(paths.root), paths.scratch)
-        ):
-            log("Files behind links to folders in the source have changed, which DVC does not see: running ingest again")
-            outcome = reproduce(stage, paths, log, lock_timeout_seconds, force=True)
-        if stage == "register" and outcome != "Ran" and (registry := registry_state(paths)) and not registry.is_current:
-            log(f"The registry differs from data/register/decision.json ({registry.verdict}): running register again")
-            outcome = reproduce(stage, paths, log, lock_timeout_seconds, force=True)
-    except PipelineError as error:
-        return Failed(message=str(error))
-    except Stopped as stopped:
-        return Cancelled(message=f"{stage}: stopped by {stopped}.")
-    return Completed(name=outcome, message=SAID[outcome])
-
-
-def _is_changed_behind_links(paths: Paths) -> bool:
-    return have_linked_folders_changed(load_config(paths.params).source_path(paths.root), paths.scratch)
-
-
-def _log_of_stage() -> Callable[[str], None]:
-    """Logs a stage's lines; progress records go to the progress bar instead."""
-    log, progress = get_run_logger().info, logging.getLogger(PROGRESS_LOG).info
-
-    def take(line: str) -> None:
-        (progress if read_record(line) else log)(line)
-
-    return take
-
-
-def _publish(paths: Paths, results: list[StageResult], registry: RegistryState | None, end: State[Any]) -> None:
-    """The artifacts of this project: the summary and, if `ingest` has run, its findings."""
-    name, told = project_name(paths.root), f"{flow_run.name}: {end.message}"
-    create_markdown_artifact(markdown(paths, results, registry), key=f"{name}-summary", description=told)
-    if any(result.stage == "ingest" and result.state in ("Ran", "Restored") for result in results) and (data := data_markdown(paths)):
-        create_markdown_artifact(data, key=f"{name}-data", description=told)
-
-
-def _conclude(paths: Paths, last: State[Any], results: list[StageResult]) -> State[Any]:
-    if last.is_completed():
-        ran = [result.stage for result in results if result.state != "Unchanged"]
-        if not ran:
-            return Completed(name="Unchanged", message="Everything was up to date.")
-        return Completed(message=f"Updated: {', '.join(ran)}{_decision(paths) if 'register' in ran else ''}")
-    if last.is_cancelled():
-        return Cancelled(message=last.message)
-    return Failed(message=last.message)
-
-
-def _decision(paths: Paths) -> str:
-    """Whether the model was promoted, for the list of runs."""
-    decision = read_decision(paths)
-    if not decision:
-        return ""
-    return f". {'Champion' if decision['promoted'] else 'Not promoted'}: {decision['reason']}"

@@ -1,17 +1,20 @@
-"""The flow on a cron schedule: one Prefect deployment per project, one runner that waits for its runs, and checks of both while it waits.
+"""The flow on a cron schedule, or when files arrive: one Prefect deployment per project, one runner that waits for its runs, and checks of both.
 
-`python -m pipeline.retraining.schedule CRON TIMEZONE` is the runner, the process that `pipeline serve` starts and stops.
+`python -m pipeline.retraining.schedule PLAN` is the runner, the process that `pipeline serve` starts and stops; PLAN is JSON.
 """
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -25,32 +28,48 @@ from pipeline.errors import ConfigError, PipelineError
 from pipeline.network import masked
 from pipeline.paths import Paths
 from pipeline.processes import bound_command, session
+from pipeline.retraining.dead_runs import close_runs_of
 from pipeline.retraining.deployment import leave_out_missed_runs, read_deployment, what_keeps_it_from_firing
 from pipeline.retraining.flow import retrain
 from pipeline.retraining.prefect_server import Server, cause_in, chosen_port, start_server, use_configured_server
-from pipeline.retraining.project_name import project_name
 from pipeline.retraining.runner_log import RunnerLog
+from pipeline.retraining.source_watch import SourceWatch
+from pipeline.unattended.only_run import is_running
+from pipeline.unattended.project_name import project_name
 
 RUNNER_GRACE_SECONDS = 20.0  # it stops a running stage first, which takes up to 8 s
 READY_SECONDS = 120.0
 SECONDS_BETWEEN_CHECKS = 60.0
 
 
-def run_by_schedule(paths: Paths, schedule: CronSchedule, port: int | None) -> None:
-    """Run the flow on the schedule until Stopped; every process that this started is then stopped."""
+@dataclass(frozen=True)
+class Plan:
+    """When runs start: on a schedule, or once new files have settled for so many seconds; None: not so. parameters: of each run."""
+
+    schedule: CronSchedule | None
+    settle_seconds: float | None
+    parameters: Mapping[str, Any]
+
+
+def run_by_plan(paths: Paths, plan: Plan, port: int | None) -> None:
+    """Run the flow as planned until Stopped; every process that this started is then stopped."""
+    schedule = plan.schedule
     name = f"{retrain.name}/{project_name(paths.root)}"
     if port is not None:
         chosen_port(port)
     with contextlib.ExitStack() as running:
         servers = [] if use_configured_server(paths) else [start_server(paths, port, {}, running)]
         before = read_deployment(name)
+        if not is_running(paths):
+            close_runs_of(before)
         missed = leave_out_missed_runs(before)
         log = RunnerLog(paths.scratch / "prefect-runner.log")
         running.callback(log.show_rest)
-        runner = running.enter_context(_runner(schedule, log.path))
+        runner = running.enter_context(_runner(plan, log.path))
         _wait_until_ready(name, schedule, runner, log)
-        print(_announcement(name, schedule, before, missed), flush=True)
-        _watch(name, schedule, [*servers, Server(runner, log.path)], log)
+        print(_announcement(name, plan, before, missed), flush=True)
+        source = SourceWatch(paths, name, plan.settle_seconds) if plan.settle_seconds is not None else None
+        _watch(name, plan.schedule, [*servers, Server(runner, log.path)], log, source)
 
 
 def checked_schedule(cron: str, timezone: str) -> CronSchedule:
@@ -81,15 +100,18 @@ def next_runs(schedule: CronSchedule, count: int = 3) -> list[datetime]:
 
 
 @contextlib.contextmanager
-def _runner(schedule: CronSchedule, log: Path) -> Iterator["Popen[bytes]"]:
-    command = bound_command("pipeline.retraining.schedule", schedule.cron, schedule.timezone or "UTC")
+def _runner(plan: Plan, log: Path) -> Iterator["Popen[bytes]"]:
+    cron, zone = (plan.schedule.cron, plan.schedule.timezone or "UTC") if plan.schedule else ("", "UTC")
+    command = bound_command(
+        "pipeline.retraining.schedule", json.dumps({"cron": cron, "timezone": zone, "parameters": dict(plan.parameters)})
+    )
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output, session(command, stdout=output, env=environment, grace_seconds=RUNNER_GRACE_SECONDS) as runner:
         yield runner
 
 
-def _wait_until_ready(name: str, schedule: CronSchedule, runner: "Popen[bytes]", log: RunnerLog) -> None:
+def _wait_until_ready(name: str, schedule: CronSchedule | None, runner: "Popen[bytes]", log: RunnerLog) -> None:
     """Return once the deployment exists as this runner creates it."""
     deadline = time.monotonic() + READY_SECONDS
     while what_keeps_it_from_firing(name, schedule, planned=False):
@@ -98,13 +120,16 @@ def _wait_until_ready(name: str, schedule: CronSchedule, runner: "Popen[bytes]",
         time.sleep(0.5)
 
 
-def _announcement(name: str, schedule: CronSchedule, before: DeploymentResponse | None, missed: int) -> str:
-    times = ", ".join(f"{date:%a %Y-%m-%d %H:%M %Z}" for date in next_runs(schedule))
+def _announcement(name: str, plan: Plan, before: DeploymentResponse | None, missed: int) -> str:
+    schedule = plan.schedule
+    times = ", ".join(f"{date:%a %Y-%m-%d %H:%M %Z}" for date in next_runs(schedule)) if schedule else ""
+    settle = "" if plan.settle_seconds is None else f"{plan.settle_seconds / 60:g} min after the last change in the source"
     site = masked(get_current_settings().ui_url or str(get_current_settings().api.url)).removesuffix("/api")
     resumed = " (was paused, is active again)" if before and before.paused else ""
     lines = [
-        f'Scheduled "{schedule.cron}" ({schedule.timezone}).',
-        f"  next runs   {times}",
+        f'Scheduled "{schedule.cron}" ({schedule.timezone}).' if schedule else "Watching the source.",
+        *([f"  next runs   {times}"] if schedule else []),
+        *([f"  new files   a run starts {settle}"] if settle else []),
         f"  Prefect UI  {site}",
         f"  deployment  {name}{resumed}",
         *([f"  skipped     {missed} earlier runs that were due while the schedule was not being served"] if missed else []),
@@ -113,12 +138,14 @@ def _announcement(name: str, schedule: CronSchedule, before: DeploymentResponse 
     return "\n".join(lines)
 
 
-def _watch(name: str, schedule: CronSchedule, servers: Sequence[Server], log: RunnerLog) -> None:
-    """Show the runner's output, and warn in one line if someone pauses or changes the schedule; until a process ends."""
+def _watch(name: str, schedule: CronSchedule | None, servers: Sequence[Server], log: RunnerLog, source: SourceWatch | None) -> None:
+    """Show the runner's output, look at the source, and warn in one line if someone pauses or changes the schedule; until a process ends."""
     told = ""
     check_at = time.monotonic() + SECONDS_BETWEEN_CHECKS
     while not (ended := [server for server in servers if server.process.poll() is not None]):
         log.show()
+        if source:
+            source.look()
         if time.monotonic() > check_at:
             told = _tell(told, lambda: what_keeps_it_from_firing(name, schedule))
             check_at = time.monotonic() + SECONDS_BETWEEN_CHECKS
@@ -138,13 +165,14 @@ def _tell(told: str, look: Callable[[], str]) -> str:
     return problem
 
 
-def _run_scheduled(cron: str, timezone: str) -> None:
-    """Wait for scheduled runs and start them, one at a time; a run that is due while another one is active is skipped."""
+def _run_scheduled(cron: str, timezone: str, parameters: dict[str, Any]) -> None:
+    """Wait for runs that are due or asked for and start them, one at a time; one that is due while another one is active is skipped."""
     root = Path.cwd()
     retrain.serve(
         name=project_name(root),
         description=f"Retrains the project in {root}, as far as anything has changed.",
-        schedule=Cron(cron, timezone=timezone),
+        schedule=Cron(cron, timezone=timezone) if cron else None,
+        parameters=parameters,
         paused=False,
         limit=1,
         global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
@@ -154,4 +182,4 @@ def _run_scheduled(cron: str, timezone: str) -> None:
 
 
 if __name__ == "__main__":
-    _run_scheduled(*sys.argv[1:])
+    _run_scheduled(**json.loads(sys.argv[1]))

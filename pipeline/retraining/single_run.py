@@ -12,14 +12,24 @@ from pipeline.retraining.prefect_server import RUN_ONLY, has_pages, start_server
 from pipeline.retraining.screen import shown_to_people
 
 
-def run_flow(paths: Paths, lock_timeout_seconds: float) -> None:
-    """Raises StageError with the message of the stage that failed, Stopped by Ctrl-C or SIGTERM."""
+def run_flow(paths: Paths, lock_timeout_seconds: float, stage_timeout_seconds: float | None, *, if_worth_it: bool) -> str:
+    """Why nothing was done, if it was not worth it. Raises StageError with the message of the stage that failed, Stopped by Ctrl-C or SIGTERM.
+
+    A person sees an error at once and decides whether to try again, so nothing is retried.
+    """
     _connect(paths)
     with shown_to_people():
-        state = retrain(lock_timeout_seconds, return_state=True)
+        state = retrain(
+            if_worth_it=if_worth_it,
+            lock_timeout_seconds=lock_timeout_seconds,
+            stage_timeout_hours=None if stage_timeout_seconds is None else stage_timeout_seconds / 3600,
+            retries=0,
+            return_state=True,
+        )
     raise_if_stopped()
     if not state.is_completed():
         raise StageError(state.message or f"The run ended as {state.name}.")
+    return (state.message or "") if if_worth_it and state.name in ("Unchanged", "Postponed") else ""
 
 
 def _connect(paths: Paths) -> None:

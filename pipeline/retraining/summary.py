@@ -85,6 +85,22 @@ def data_markdown(paths: Paths) -> str:
     return f"{in_markdown(report['name'])}: {_images(report)}. With pictures: `{page}`\n\n{found}\n\n{table}\n"
 
 
+def stage_markdown(stage: str, paths: Paths, links: Mapping[str, str]) -> str:
+    """What a stage has found and made, for its page in the Prefect UI: its numbers, its report, and links. Empty if there is nothing to show."""
+    if stage == "ingest":
+        return data_markdown(paths)
+    folder = paths.stage(stage)
+    numbers = {name: value for name, value in _read(folder / "metrics.json").items() if isinstance(value, int | float)}
+    rows = [_row(name.replace("_", " "), f"{value:g}") for name, value in numbers.items()]
+    parts = ["\n".join(["| result | |", "|---|---|", *rows])] if rows else []
+    if reason := _read(folder / "decision.json").get("reason"):
+        parts.append(in_markdown(str(reason)))
+    if (folder / "report.html").is_file():
+        parts.append(f"With pictures: `{paths.relative(folder / 'report.html')}`")
+    parts += [f"MLflow: [{in_markdown(name)}]({address})" for name, address in links.items()]
+    return "\n\n".join(parts)
+
+
 def runs_address(registry: RegistryState | None) -> str:
     """Where the runs are compared: a page of the tracking server, or the command that shows the project's own store."""
     uri = given_uri()
@@ -97,7 +113,7 @@ def _facts(paths: Paths, registry: RegistryState | None) -> dict[str, str]:
     evaluation = _read(paths.stage("evaluate") / "metrics.json")
     uncertainty = _read(paths.stage("evaluate") / "uncertainty.json")
     folds = _read(paths.stage("cross_validate") / "metrics.json")
-    report = paths.stage("evaluate") / "report.html"
+    report, changes = paths.stage("evaluate") / "report.html", paths.stage("register") / "changes.html"
     data, data_page = _read(paths.stage("ingest") / "report.json"), paths.stage("ingest") / "report.html"
     facts = {
         "data": _data(data, paths.relative(data_page)) if data_page.is_file() else "",
@@ -109,6 +125,7 @@ def _facts(paths: Paths, registry: RegistryState | None) -> dict[str, str]:
         "model": registry.model if registry else "",
         "registry": registry.verdict if registry else "",
         "report": paths.relative(report) if report.is_file() else "",
+        "what changed": paths.relative(changes) if changes.is_file() else "",
     }
     return {name: value for name, value in facts.items() if value}
 

@@ -31,6 +31,8 @@ from pipeline.explanation.kept_model import KeptModel
 from pipeline.files import read_json, sha256_file, write_bytes, write_json, write_table
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
+from pipeline.properties.columns import columns_of_test
+from pipeline.properties.slices import find_slices
 from pipeline.reports import pictures
 from pipeline.reports.class_labels import numbered_classes
 from pipeline.reports.evaluation_gallery import Explaining, Gallery, gallery
@@ -116,7 +118,8 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, open_model: Callable[
     before = metrics.reliability_bins(network.labels, network.probabilities) if calibration.temperature != 1 else None
     scores = SCORES[calibration.score](network.probabilities)
     shown = gallery(model, scored.images, scored.labels, scored.probabilities, scores, scored.class_names, scored.index["path"])
-    report = build_report(config, paths, scored, values, certain, before, shown)
+    slices = find_slices(scored.predicted == scored.labels, scored.labels, scored.groups, columns_of_test(paths))
+    report = replace(build_report(config, paths, scored, values, certain, before, shown), slices=slices)
     numbers, certainty = test_metrics(values), as_metrics(measured, calibration)
     folder = paths.stage("evaluate")
     write_json(folder / CALIBRATION_FILE, calibration.as_json())

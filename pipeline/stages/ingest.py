@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.dataset.arrays import MappedRows
 from pipeline.dataset.earlier_runs import class_problems, not_recorded, read_recorded, record, refuse_changes, tell_other_range
 from pipeline.dataset.intake import Images, take_images
-from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index
+from pipeline.dataset.judged import Judged, describe, keys_of, present, write_judged_index, write_properties
 from pipeline.dataset.ledger import Ledger, extend_ledger, ordered_classes, read_ledger
 from pipeline.dataset.moved_images import EarlierSides, Moved, find_moved, moved_problems, moves_reported, read_sides, refuse_moved
 from pipeline.dataset.pixel_findings import (
@@ -45,6 +45,7 @@ from pipeline.own_files import MADE, clear
 from pipeline.params.ingest import MOST_FOR_TEST, Ingest
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
+from pipeline.properties.data_section import property_section
 from pipeline.quality.class_checks import ClassProblem, check_counts, find_shortcuts
 from pipeline.quality.class_names import are_codes, placeholder_names, plural_names, same_numbers, similar_names
 from pipeline.quality.continuity import Changes, Recorded, compare
@@ -82,7 +83,7 @@ NAMED_CODES = 3
 
 
 def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
-    """Write data/ingest/: images.parquet, index.parquet, findings.csv, rejected.csv, report.json, report.html.
+    """Write data/ingest/: images.parquet, index.parquet, properties.parquet, findings.csv, rejected.csv, report.json, report.html.
 
     Reports how many images are used and left out, and the number of findings.
     """
@@ -124,6 +125,7 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
             f"ingest.source: {config.ingest.source} has changed while it was read: files were added, changed or removed. Run the same command again "
             "when nothing is written there."
         )
+    write_properties(folder, judged)
     write_json(folder / "report.json", report)
     extend_ledger(paths.ledger, *(np.concatenate(both) for both in zip(also, (sides.new_keys, sides.new_founders), strict=True)))
     record(source, recorded, changes, judged, moved, paths)
@@ -264,9 +266,9 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
     write_bytes(folder / "rejected.csv", rejected_csv(sorted([*left_out, *beside])))
     by_class = judged.rows_of_class(report["class_names"], thumbnails_per_class(len(report["class_names"])))
     pictures = judged.pictures({*rows_shown(findings), *(row for rows in by_class.values() for row in rows)})
-    write_bytes(
-        folder / "report.html", data_page({**report, "read_as": read_as}, findings, judged.images.facts[judged.kept], by_class, pictures)
-    )
+    section = property_section(judged, report["class_names"]) if report["images"] else None
+    page = data_page({**report, "read_as": read_as}, findings, judged.images.facts[judged.kept], by_class, pictures, section)
+    write_bytes(folder / "report.html", page)
     for fault in left_out[:NAMED_REJECTIONS]:
         print(f"ingest: left out {shown(fault.path)}: {fault.reason}", file=sys.stderr)
     if len(left_out) > NAMED_REJECTIONS:

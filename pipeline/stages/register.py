@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline.certainty.calibrated_run import CALIBRATION_TAG, calibrated_run
+from pipeline.changes.image_list import log_images
+from pipeline.changes.keep import PAGE, keep_changes
 from pipeline.errors import TrackingError
 from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file, write_json
@@ -62,7 +64,7 @@ SCORE_TAGS = (
 
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
-    """Write data/register/decision.json. Reports name and version of the model, whether it is the champion, and why.
+    """Write data/register/: decision.json, changes.html, changes.json. Reports name and version of the model, whether it is the champion, and why.
 
     Raises TrackingError, before anything is decided, if the registry cannot be read or the champion cannot be loaded.
     """
@@ -78,9 +80,11 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     outcome = _outcome(decision, version, tracker.registered(name))
     said = {"model_name": name, "model_sha256": _model_sha256(paths), **outcome, "sentence": line, "decision": decision}
     write_json(paths.stage("register") / "decision.json", said)
+    keep_changes(decision, line, version, log, images, paths, tracker)
     _log_comparison(log, decision, line)
     _describe(tracker, log, version, describe_version(score, decision | {"reason": _numbered(decision, version)}, line, log, paths), paths)
-    return {"model": name, "version": version.version, "promoted": str(outcome["promoted"]).lower(), "because": outcome["reason"]}
+    promoted, page = str(outcome["promoted"]).lower(), paths.relative(paths.stage("register") / PAGE)
+    return {"model": name, "version": version.version, "promoted": promoted, "because": outcome["reason"], "changes": page}
 
 
 def _settle(
@@ -204,6 +208,7 @@ def _register(
         tags[CALIBRATION_TAG] = sha256_file(paths.stage("evaluate") / CALIBRATION_FILE)
         samples = keep_samples(log, paths, lambda positions: read_encoded(paths, images.rows[positions]))
         log_origin(log, paths)
+        log_images(log, paths)
         return tracker.register(name, log, tags | samples | lineage_tags(config, paths, log))
     if version.tags.get("decision") != tags["decision"]:
         return tracker.tag_version(version, {key: tags[key] for key in SCORE_TAGS})

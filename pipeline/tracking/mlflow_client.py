@@ -16,9 +16,9 @@ from typing import Any
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 
-from pipeline.errors import TrackingError
+from pipeline.errors import TrackingError, UnreachableError
 from pipeline.network import masked
-from pipeline.tracking.tracking_server import answers_now, is_server, remedy
+from pipeline.tracking.tracking_server import answers_now, is_passing, is_server, remedy
 
 SECONDS_BETWEEN_TRIES = 30.0
 FULL_DISK_BYTES = 1 << 20
@@ -104,7 +104,17 @@ def _tracking_error(error: Exception, uri: str, action: str) -> TrackingError:
     registry = os.environ.get("MLFLOW_REGISTRY_URI", "").strip()
     if registry and ("registered_model" in action or "model_version" in action):
         where = f"MLflow's registry {masked(registry)} (MLFLOW_REGISTRY_URI)"
-    return TrackingError(f"{where} failed ({action}): {_reason(error)}.")
+    kind = UnreachableError if _may_pass(error) else TrackingError
+    return kind(f"{where} failed ({action}): {_reason(error)}.")
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the store did not answer, or answered that it cannot now."""
+    text = first_line(error)
+    if status := re.search(STATUS, text):
+        return is_passing(int(status[0]))
+    words = ("[Errno", "timed out", "RemoteDisconnected", "Connection aborted", "IncompleteRead", "database is locked")
+    return any(word in text for word in words) and not isinstance(error, PermissionError | FileNotFoundError)
 
 
 def _reason(error: Exception) -> str:

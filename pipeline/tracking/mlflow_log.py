@@ -19,7 +19,7 @@ import mlflow
 from mlflow.entities import ViewType
 
 from pipeline.conversion.record import ONNX_TAG
-from pipeline.errors import TrackingError
+from pipeline.errors import TrackingError, UnreachableError
 from pipeline.files import sha256_file
 from pipeline.network import check_network, masked
 from pipeline.paths import Paths
@@ -241,8 +241,8 @@ def _digest(files: Sequence[Path]) -> str:
     return hashlib.sha256(json.dumps([(file.name, sha256_file(file)) for file in files]).encode()).hexdigest()
 
 
-def _incomplete(uri: str, subject: str) -> TrackingError:
-    return TrackingError(f"MLflow at {masked(uri)} gave an incomplete answer about {subject}. Try again.")
+def _incomplete(uri: str, subject: str) -> UnreachableError:
+    return UnreachableError(f"MLflow at {masked(uri)} gave an incomplete answer about {subject}. Try again.")
 
 
 def _user() -> str:

@@ -32,6 +32,7 @@ from pipeline.travelling_code import entry_of, pack_code
 
 DATA = "data"
 """The folder of a logged model that has the files it is made of; its code is in another one."""
+CALIBRATION_FILE = "calibration.json"
 RUNTIME = "PIPELINE_RUNTIME"
 """As in serving/runtime.py. The gate compares models computed by TensorFlow, as `evaluate` computes them."""
 SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
@@ -79,7 +80,12 @@ def log_served_model(
 
 
 def _add_onnx(folder: Path, files: Sequence[Path]) -> str:
-    """Add a verified ONNX file to the model's files; returns its sha256. Empty, with a note, if there is none: then TensorFlow computes the model."""
+    """Add a verified ONNX file to the model's files; returns its sha256. Empty, with a note, if there is none: then TensorFlow computes the model.
+
+    Also empty for a model that is not calibrated yet, as `train` logs it: what is registered is logged again.
+    """
+    if CALIBRATION_FILE not in {file.name for file in files}:
+        return ""
     images = next((file.parent / "train" / "images.npy" for file in files if file.name == "spec.json"), None)
     if images is None or not images.is_file():
         return ""

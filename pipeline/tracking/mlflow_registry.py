@@ -10,7 +10,7 @@ from mlflow.entities import ViewType
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from pipeline.conversion.record import ONNX_TAG, check_answers
-from pipeline.errors import TrackingError
+from pipeline.errors import UnreachableError
 from pipeline.network import masked
 from pipeline.tracking.long_tags import joined
 from pipeline.tracking.mlflow_client import GuardedClient, NotThereError, guarded
@@ -159,8 +159,8 @@ class MlflowRegistry:
         source = str(self._client.get_model_version(version.name, version.version).source)
         return source if source.startswith("models:/m-") else f"models:/{version.name}/{version.version}"
 
-    def _incomplete(self, subject: str) -> TrackingError:
-        return TrackingError(f"MLflow at {masked(self._client.uri)} gave an incomplete answer about {subject}. Try again.")
+    def _incomplete(self, subject: str) -> UnreachableError:
+        return UnreachableError(f"MLflow at {masked(self._client.uri)} gave an incomplete answer about {subject}. Try again.")
 
 
 def _as_ended(run: Any) -> EndedRun:

@@ -10,7 +10,7 @@ from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param
 
-from pipeline.errors import TrackingError
+from pipeline.errors import TrackingError, UnreachableError
 from pipeline.tracking.mlflow_client import GuardedClient, guarded
 from pipeline.tracking.run_log import Dataset, Scalar, Status
 
@@ -88,7 +88,7 @@ class MlflowRun:
         try:
             self._client.log_artifact(self.id, str(file))
         except TrackingError as error:
-            raise TrackingError(
+            raise type(error)(
                 f"{error} Nothing has been computed yet: the run's artifacts cannot be stored. Make MLflow's artifact store writable or set its "
                 "credentials, then run the same command again."
             ) from None
@@ -106,7 +106,7 @@ class MlflowRun:
         if self._parent is not None:
             self._parent.owe(reason)
             return
-        raise TrackingError(
+        raise UnreachableError(
             f"MLflow is missing some entries of this run. {reason.rstrip('.')}. All results are saved. When MLflow is available again, run the "
             "same command again: it logs the missing entries and recomputes nothing."
         )

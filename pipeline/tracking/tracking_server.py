@@ -9,9 +9,9 @@ import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from pipeline.errors import TrackingError
+from pipeline.errors import TrackingError, UnreachableError
 from pipeline.network import masked
 from pipeline.paths import Paths
 
@@ -49,6 +49,16 @@ def runs_page(address: str, experiment_id: str) -> str:
     return f"{masked(address).rstrip('/')}/{RUNS_PAGE.format(experiment_id=experiment_id)}"
 
 
+def run_page(address: str, experiment_id: str, run_id: str) -> str:
+    """The address of the page of a run, on an MLflow server or UI."""
+    return f"{masked(address).rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def version_page(address: str, model_name: str, version: str) -> str:
+    """The address of the page of a registered version, on an MLflow server or UI."""
+    return f"{masked(address).rstrip('/')}/#/models/{quote(model_name, safe='')}/versions/{version}"
+
+
 def check_reachable(uri: str) -> None:
     """Check an address and connect to it once: MLflow itself would retry for minutes. Raises TrackingError."""
     try:
@@ -65,7 +75,7 @@ def check_reachable(uri: str) -> None:
     if not is_server(uri):
         return
     if problem := _connection_problem(address.hostname or "", port, CONNECT_TIMEOUT_SECONDS):
-        raise TrackingError(
+        raise UnreachableError(
             f"MLflow's tracking server {masked(uri)} (MLFLOW_TRACKING_URI) cannot be reached: {problem}. "
             "Start it, or unset MLFLOW_TRACKING_URI to log to mlruns/."
         )
@@ -78,18 +88,20 @@ def _check_answer(uri: str) -> None:
     if parts.scheme != "http":
         return
     site = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    kind = TrackingError
     request = urllib.request.Request(f"{site}/api/2.0/mlflow/experiments/get?experiment_id=0", headers=_credentials(parts))  # noqa: S310 (http)
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS) as answer:  # noqa: S310
             problem = "" if _is_mlflows(answer.read()) else f"it did not answer as an MLflow server does. {remedy(404)}"
     except urllib.error.HTTPError as error:
+        kind = UnreachableError if is_passing(error.code) else TrackingError
         problem = (
             "" if _is_mlflows(error.read()) and error.code not in REFUSED else f"it answered with status {error.code}. {remedy(error.code)}"
         )
     except (OSError, ValueError, http.client.HTTPException) as error:
-        problem = f"incomplete answer: {error or type(error).__name__}. Try again, or unset MLFLOW_TRACKING_URI"
+        kind, problem = UnreachableError, f"incomplete answer: {error or type(error).__name__}. Try again, or unset MLFLOW_TRACKING_URI"
     if problem:
-        raise TrackingError(f"MLflow's tracking server {masked(uri)} (MLFLOW_TRACKING_URI) cannot be used: {problem}.")
+        raise kind(f"MLflow's tracking server {masked(uri)} (MLFLOW_TRACKING_URI) cannot be used: {problem}.")
 
 
 def _is_mlflows(body: bytes) -> bool:
@@ -114,9 +126,14 @@ def remedy(status: int) -> str:
     """What to do if a server answers with this HTTP status."""
     if status in REFUSED:
         return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, or ask the administrator of the server"
-    if status < 500 and status != 429:
+    if not is_passing(status):
         return "Check that MLFLOW_TRACKING_URI is the complete address of an MLflow server, with its path"
     return "Try again when the server is available"
+
+
+def is_passing(status: int) -> bool:
+    """Whether an answer with this HTTP status means: not now."""
+    return status >= 500 or status in (408, 429)
 
 
 def answers_now(uri: str) -> bool:

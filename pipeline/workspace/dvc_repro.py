@@ -8,14 +8,14 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
 from pipeline.environment import SETTINGS
-from pipeline.errors import BusyError, ConfigError, StageError
+from pipeline.errors import BusyError, ConfigError, PassingError, StageError
 from pipeline.paths import Paths
 from pipeline.processes import run
 from pipeline.progress import read_record
@@ -23,6 +23,8 @@ from pipeline.workspace.dvc_faults import explain
 from pipeline.workspace.dvc_lock import keep_lock, put_lock_back
 
 Outcome = Literal["Ran", "Unchanged", "Restored"]
+MAY_PASS = 75
+"""The exit code of a stage of the flow whose error may pass: EX_TEMPFAIL of sysexits.h."""
 FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage which run it belongs to, so that it ends with that run
 RETRY_SECONDS = 5.0
 ZOMBIE_SECONDS = 3.0
@@ -37,10 +39,19 @@ _DVC_FAILURE = re.compile(r"ERROR: (?:failed to reproduce '[^']*': )?(.*)")
 _EXIT_CODE = re.compile(r"exited with (-?\d+)$")
 
 
-def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout_seconds: float, *, force: bool = False) -> Outcome:
+def reproduce(
+    stage: str,
+    paths: Paths,
+    log: Callable[[str], None],
+    lock_timeout_seconds: float,
+    *,
+    force: bool = False,
+    timeout_seconds: float | None = None,
+) -> Outcome:
     """What DVC did with the stage; its output goes to `log` as it comes, without DVC's hints. `force` runs it even if nothing has changed.
 
-    Raises StageError with the stage's own message, BusyError where another command has held DVC's lock for longer than the timeout.
+    Raises StageError with the stage's own message, also if it takes longer than `timeout_seconds`; PassingError if the same may work later;
+    BusyError where another command has held DVC's lock for longer than the timeout.
     """
     put_lock_back(paths)
     keep_lock(paths)
@@ -48,11 +59,11 @@ def reproduce(stage: str, paths: Paths, log: Callable[[str], None], lock_timeout
     started = time.monotonic()
     reported = False
     while True:
-        lines, exit_code = _repro(stage, paths, log, force)
+        lines, exit_code = _repro(stage, paths, log, force, timeout_seconds)
         if exit_code == 0:
             return _outcome(lines)
         if not any(map(_BUSY.search, lines)):
-            raise StageError(f"{stage}: {_reason(lines, exit_code)}")
+            raise (PassingError if may_pass(lines) else StageError)(f"{stage}: {_reason(lines, exit_code)}")
         holders = _holders(lines, paths)
         if not reported and holders:
             log(f"DVC is busy: waiting for {_describe(holders)}")
@@ -67,7 +78,14 @@ def dvc_environment() -> dict[str, str]:
     return {**SETTINGS, **os.environ, **own}
 
 
-def _repro(stage: str, paths: Paths, log: Callable[[str], None], force: bool) -> tuple[list[str], int]:
+def may_pass(lines: Sequence[str]) -> bool:
+    """Whether the stage has ended with the exit code that says so."""
+    failures = [found[1] for line in lines if (found := _DVC_FAILURE.match(line))]
+    code = _EXIT_CODE.search(failures[-1]) if failures else None
+    return code is not None and int(code[1]) == MAY_PASS
+
+
+def _repro(stage: str, paths: Paths, log: Callable[[str], None], force: bool, timeout_seconds: float | None) -> tuple[list[str], int]:
     lines: list[str] = []
 
     def take(line: str) -> None:
@@ -82,8 +100,14 @@ def _repro(stage: str, paths: Paths, log: Callable[[str], None], force: bool) ->
     if not dvc.exists():
         raise ConfigError(f"DVC is not installed beside {sys.executable}. Run `make install`.")
     options = ["--single-item", *(["--force"] if force else [])]
-    exit_code = run([sys.executable, str(dvc), "repro", *options, stage], take, cwd=paths.root, env=dvc_environment())
-    return lines, exit_code
+    command = [sys.executable, str(dvc), "repro", *options, stage]
+    try:
+        return lines, run(command, take, cwd=paths.root, env=dvc_environment(), timeout_seconds=timeout_seconds)
+    except TimeoutError:
+        raise StageError(
+            f"{stage}: still running after {timeout_seconds:g} s (--stage-timeout), so it was ended, with all its processes. "
+            "Run the same command again: it goes on from what the stage has saved."
+        ) from None
 
 
 def _refuse_outs_elsewhere(stage: str, paths: Paths) -> None:

@@ -1,0 +1,1 @@
+"""Do new images still look like the training images, and are they answered like them? Arrays in, values out; no files, no models."""
