@@ -139,7 +139,7 @@ def test_nothing_keeps_people_from_reading_a_page(
 
     assert browser.execute_async_script(VIOLATIONS) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width_px
-    assert browser.get_log("browser") == []
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("name", ["collapsed", "middling", "excellent", "data_page"])
