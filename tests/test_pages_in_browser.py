@@ -139,7 +139,7 @@ def test_nothing_keeps_people_from_reading_a_page(
 
     assert browser.execute_async_script(VIOLATIONS) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width_px
-    assert browser.get_log("browser") == []
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("name", ["collapsed", "middling", "excellent", "data_page"])
@@ -168,7 +168,7 @@ def drawn_by(sheet: pypdf.PageObject) -> str:
     """The operators that draw a printed page."""
     contents = sheet.get_contents()
     assert contents is not None
-    return contents.get_data().decode("latin1")
+    return str(contents.get_data(), "latin1")
 
 
 def lowest_line(sheet: pypdf.PageObject) -> list[str]:

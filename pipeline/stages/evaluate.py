@@ -59,16 +59,9 @@ if TYPE_CHECKING:
 
 CONFUSIONS_SHOWN = 10
 OUTPUTS = (
-    CALIBRATION_FILE,
-    "predictions.parquet",
-    "metrics.json",
-    "uncertainty.json",
-    "per_class.csv",
-    "confusion_matrix.png",
-    "reliability.png",
-    "curves.png",
-    "report.html",
-)
+    CALIBRATION_FILE, "predictions.parquet", "metrics.json", "uncertainty.json", "per_class.csv",
+    "confusion_matrix.png", "reliability.png", "curves.png", "report.html",
+)  # fmt: skip
 UNCERTAINTY = ("test_accuracy_low", "test_accuracy_high", "test_calibration_error")
 """In a separate file, with what is known of sure answers, so that the table of `dvc metrics show` fits a terminal."""
 NOT_METRICS = ("images", "groups", "per_class")
@@ -208,7 +201,7 @@ def build_report(
         score=score,
         cross_validation=cross_validation,
         overconfidence=metrics.overconfidence(bins),
-        akin=akin_images(paths.stage("preprocess"), scored.groups),
+        akin=int(np.isin(scored.groups, np.load(paths.stage("preprocess") / "train" / "groups.npy")).sum()),
         trained_on="augmented images" if choice["stages"] is None else "the images and their mirror images",
         warnings=[*warnings(score, values["accuracy_low"]), *unused_settings(choice)],
         classes=class_rows(values["per_class"], matrix, class_intervals(matrix)),
@@ -238,11 +231,6 @@ def doubted_labels(paths: Paths) -> LabelDoubts:
     packed = np.load(paths.stage("preprocess") / "train" / "images.npy", mmap_mode="r")
     suspects = find_suspects(images, read_verdicts(paths.verdicts), DOUBTS_SHOWN)
     return label_doubts(suspects, len(images.labels), lambda row: picture(np.asarray(packed[row])))
-
-
-def akin_images(folder: Path, groups: np.ndarray) -> int:
-    """How many test images have a group in common with training images: near copies, or images that the source says belong together."""
-    return int(np.isin(groups, np.load(folder / "train" / "groups.npy")).sum())
 
 
 def shown_params(config: Config, chosen: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
