@@ -62,6 +62,8 @@ def _write_inputs(root: Path, class_names: Sequence[str], labels: np.ndarray, pr
     np.save(preprocessed / "test" / "labels.npy", labels.astype(np.int32))
     np.save(preprocessed / "test" / "groups.npy", rows.astype(np.int32))
     np.save(preprocessed / "train" / "groups.npy", (rows + len(rows)).astype(np.int32))
+    np.save(preprocessed / "train" / "images.npy", np.zeros((len(rows), 8, 8, 3), np.uint8))
+    np.save(preprocessed / "train" / "embeddings.npy", np.empty((0, 2, 1280), np.float32))
     columns = {"path": [f"test/{class_names[label]}/{i:05d}.jpg" for i, label in enumerate(labels)], "sha256": [f"{i:064x}" for i in rows]}
     pq.write_table(pa.table(columns), preprocessed / "test" / "index.parquet")
     ingested = root / "data" / "ingest"
@@ -90,6 +92,7 @@ def _write_inputs(root: Path, class_names: Sequence[str], labels: np.ndarray, pr
     history = "epoch,loss,accuracy,validation_loss,validation_accuracy,learning_rate\n1,1.2,0.6,1.0,0.7,0.3\n2,0.8,0.8,0.7,0.75,0.1\n"
     (train / "history.csv").write_text(history, encoding="utf-8")
     (folds / "folds.csv").write_text(f"fold,images,accuracy,loss\n0,50,{accuracy},0.9\n1,50,{accuracy},0.8\n", encoding="utf-8")
+    pq.write_table(pa.table({**columns, "fold": rows % 2}), preprocessed / "train" / "index.parquet")
     names = np.array(class_names)
     said = {**columns, "fold": rows % 2, "label": names[labels], "predicted": names[predicted]}
     pq.write_table(

@@ -236,13 +236,9 @@ def doubted_labels(paths: Paths) -> LabelDoubts:
 def shown_params(config: Config, chosen: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The parameters of the model and this report, by section, and what was chosen for `auto`; the seed, which has no section, is under "general"."""
     sections = {
-        "preprocess": config.preprocess,
-        "augment": config.augment,
-        "model": config.model,
-        "train": config.train,
-        "cross_validate": config.cross_validate,
-        "evaluate": config.evaluate,
-    }
+        "preprocess": config.preprocess, "augment": config.augment, "model": config.model, "train": config.train,
+        "cross_validate": config.cross_validate, "evaluate": config.evaluate,
+    }  # fmt: skip
     return {"general": {"seed": config.seed}, "chosen": dict(chosen)} | {name: section.model_dump() for name, section in sections.items()}
 
 
