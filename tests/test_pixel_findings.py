@@ -9,8 +9,10 @@ from PIL import Image
 
 from pipeline.dataset.intake import DEEP, KEPT_FACTS, Images
 from pipeline.dataset.judged import Judged
-from pipeline.dataset.pixel_findings import limits_of_model
+from pipeline.dataset.pixel_findings import limits_of_model, odd_files
 from pipeline.errors import SourceError
+from pipeline.images.decoding import FORMATS
+from pipeline.quality.inspection import MODES
 from pipeline.quality.repeated_classes import Repetition, SharedImages, count_pictures, find_shared
 from tests.deep_images import colour_png, colour_tiff, encoded, write_images
 from tests.sample_images import write_class_folders
@@ -184,3 +186,52 @@ def test_a_model_takes_larger_images_if_it_was_trained_on_some(width: int, expec
     )
 
     assert limits_of_model(judged) == {"value_range": None, "max_pixels": expected}
+
+
+def plain_facts(count: int) -> np.ndarray:
+    """Facts of so many JPEGs in colour of 500 × 375 px."""
+    facts = np.zeros(count, KEPT_FACTS)
+    facts["format"], facts["mode"] = FORMATS.index("JPEG"), MODES.index("RGB")
+    facts["width"], facts["height"] = 500, 375
+    return facts
+
+
+def test_a_placeholder_among_photographs_is_named_with_what_is_odd_about_it() -> None:
+    facts = plain_facts(200)
+    facts["format"][7], facts["mode"][7] = FORMATS.index("GIF"), MODES.index("P")
+    facts["width"][9], facts["height"][9] = 60, 20
+
+    assert odd_files(facts, np.arange(200)) == [
+        ("odd_file", 7, "the only one in GIF; the only one in P"),
+        ("odd_file", 9, "60 × 20 px, where the median is 500 × 375 px"),
+    ]
+    assert odd_files(facts, np.arange(10, 200)) == []  # of those that are kept
+
+
+def test_what_one_in_a_hundred_images_has_is_odd_and_what_more_have_is_not() -> None:
+    facts = plain_facts(200)
+    facts["format"][:2] = FORMATS.index("PNG")
+
+    assert [(row, note) for _, row, note in odd_files(facts, np.arange(200))] == [(0, "one of 2 in PNG"), (1, "one of 2 in PNG")]
+    facts["format"][2] = FORMATS.index("PNG")
+    assert odd_files(facts, np.arange(200)) == []
+
+
+def test_where_sizes_and_formats_vary_none_is_odd() -> None:
+    facts = plain_facts(300)
+    facts["width"] = np.exp(np.random.default_rng(0).uniform(np.log(20), np.log(4000), 300))
+    facts["format"][:100] = FORMATS.index("PNG")
+    facts["format"][0] = FORMATS.index("GIF")
+
+    assert odd_files(facts, np.arange(300)) == []
+
+
+def test_an_odd_file_is_a_finding_with_its_picture_on_the_page(tmp_path: Path) -> None:
+    source = write_class_folders(tmp_path / "source", classes=2, per_class=60)
+    Image.new("P", (50, 40), 7).save(source / "circle" / "imageNotFound.gif")
+
+    found = run(tmp_path, source)
+
+    assert found.of("odd_file") == [("circle/imageNotFound.gif", "")]
+    assert notes(found, "odd_file") == ["the only one in GIF; the only one in P"]
+    assert "1 odd file" in found.printed

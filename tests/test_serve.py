@@ -148,7 +148,7 @@ def test_new_files_start_a_run_once_they_have_settled_and_so_does_an_event(templ
         first = wait_for(out.exists, 200)
         time.sleep(5)
         (root / "source" / "cat" / "new.png").write_bytes(b"a new picture")
-        second = wait_for(lambda: "new.png" in out.read_text(encoding="utf-8"), 200)
+        second = wait_for(lambda: out.exists() and "new.png" in out.read_text(encoding="utf-8"), 200)
         api = f"http://127.0.0.1:{port}/api"
         script = documented_automation().replace("flowers-1a2b3c4d", project_name(root))
         command = [str(BIN / "prefect"), "event", "emit", "images.arrived", "--resource-id", "flowers"]

@@ -1,4 +1,4 @@
-"""What the values of the pixels say of a data set: its range, images that show nothing, classes that repeat themselves or each other."""
+"""What pixels and files say of a data set: its range, images that show nothing or are odd, classes that repeat themselves or each other."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,15 +8,23 @@ import numpy as np
 from pipeline.dataset.judged import Judged, pictures_of
 from pipeline.dataset.split_names import TEST
 from pipeline.errors import SourceError
-from pipeline.images.decoding import MOST_PIXELS
+from pipeline.images.decoding import FORMATS, MOST_PIXELS
 from pipeline.images.values import number
 from pipeline.quality.class_checks import ClassProblem
 from pipeline.quality.findings import ImageProblem
-from pipeline.quality.inspection import FLOATING, NEARLY_BLACK, SIXTEEN_BIT_COLOUR, WHOLE_NUMBERS
+from pipeline.quality.inspection import FLOATING, MODES, NEARLY_BLACK, SIXTEEN_BIT_COLOUR, WHOLE_NUMBERS
 from pipeline.quality.repeated_classes import TIMES_REPEATED, count_pictures, find_shared
 from pipeline.quality.value_range import FEW_SHADES, ValueRange, find_range, find_uneven, rows_outside, shades_used
 
 NAMED = 5
+ODD_SHARE = 0.01
+"""A format, colour mode or size that more images than this have is no oddity."""
+COMMON_SHARE = 0.9
+"""Nor is it where the images have no format or mode in common."""
+SIZES_APART = 4.0
+"""An odd side is so many times longer or shorter than the median, at least."""
+FENCE = 3.0
+"""And so many interquartile ranges beyond the quartiles, on a logarithmic scale: far out, in the words of Tukey (1977), Exploratory data analysis."""
 
 
 def range_of(judged: Judged) -> ValueRange | None:
@@ -53,11 +61,44 @@ def image_problems(judged: Judged, value_range: ValueRange | None) -> list[Image
         problems.append(ImageProblem("not_finite", int(found["row"]), f"{found['not_finite']:,} of its values are NaN or infinite"))
     for row in np.flatnonzero(judged.kept & (facts["frames"] > 1)).tolist():
         problems.append(ImageProblem("more_pages", row, f"{facts['frames'][row]:,} images in the file, of which only the first is read"))
+    problems += odd_files(facts, np.flatnonzero(judged.kept))
     if value_range is not None:
         for found in deep[rows_outside(deep, value_range)]:
             note = f"its values go from {number(found['least'])} to {number(found['most'])}, the range is {value_range.in_words}"
             problems.append(ImageProblem("clipped_values", int(found["row"]), note))
     return problems
+
+
+def odd_files(facts: np.ndarray, kept: np.ndarray) -> list[ImageProblem]:
+    """The few of the images whose file is unlike all others, in format, colour mode or size. facts: of all images. kept: int (N,), rows to look at."""
+    notes: dict[int, list[str]] = {}
+    for field, names in (("format", FORMATS), ("mode", MODES)):
+        numbers, counts = np.unique(facts[field][kept], return_counts=True)
+        if not len(kept) or counts.max() < COMMON_SHARE * len(kept):
+            continue
+        for value, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+            if count <= ODD_SHARE * len(kept):
+                note = f"the only one in {names[value]}" if count == 1 else f"one of {count} in {names[value]}"
+                for row in kept[facts[field][kept] == value].tolist():
+                    notes.setdefault(row, []).append(note)
+    widths, heights = facts["width"][kept].astype(np.float64), facts["height"][kept].astype(np.float64)
+    odd = _far_out(widths) | _far_out(heights)
+    if odd.sum() <= ODD_SHARE * len(kept):
+        for i in np.flatnonzero(odd).tolist():
+            note = f"{widths[i]:.0f} × {heights[i]:.0f} px, where the median is {np.median(widths):.0f} × {np.median(heights):.0f} px"
+            notes.setdefault(int(kept[i]), []).append(note)
+    return [ImageProblem("odd_file", row, "; ".join(notes[row])) for row in sorted(notes)]
+
+
+def _far_out(sides_px: np.ndarray) -> np.ndarray:
+    """bool (N,): which lengths are far from the others."""
+    if not len(sides_px):
+        return np.zeros(0, bool)
+    logs = np.log(sides_px)
+    low, middle, high = np.quantile(logs, [0.25, 0.5, 0.75])
+    beyond = (logs < low - FENCE * (high - low)) | (logs > high + FENCE * (high - low))
+    far: np.ndarray = beyond & (np.abs(logs - middle) >= np.log(SIZES_APART))
+    return far
 
 
 def value_problems(judged: Judged, value_range: ValueRange | None) -> list[ClassProblem]:

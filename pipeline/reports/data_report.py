@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pipeline.dataset.split_names import SPLITS
+from pipeline.dataset.split_names import SPLITS, TEST
 from pipeline.quality.findings import Action
 from pipeline.quality.kinds import check_kind, counted, kinds
 from pipeline.quality.kinds import in_words as words_of
 from pipeline.reports.data_charts import CHART_CELLS, ROWS_OF_A_SHORT_LIST, median_px, short_list, size_chart
-from pipeline.reports.page import brief_names, is_small_png, render_page
+from pipeline.reports.page import brief_names, is_small_png, percent, render_page
 
 if TYPE_CHECKING:
     from pipeline.properties.data_section import PropertySection
@@ -82,8 +82,8 @@ class DataReport:
     `images`, `left_out`: how many are used, and how many are not. `counts`: images by split (train, validation, test) and class. `sizes_px`: images
     by (width, height); `modes`: by Pillow's mode; `formats`: by format, empty if the source has none. `thumbnails`: PNGs or JPEGs by class.
     `checked`: the kinds of findings that were checked for. `value_range`: what becomes of the values of
-    images of more than 8 bits; empty if there are none. `read_as`: where classes, splits and groups come from.
-    `properties`: the part on brightness and the like.
+    images of more than 8 bits; empty if there are none. `read_as`: where classes, splits and groups come from. `changed_by_people`: a
+    sentence on labels that differ from the source, empty if none does. `properties`: the part on brightness and the like.
     """
 
     name: str
@@ -101,6 +101,7 @@ class DataReport:
     checked: Sequence[str]
     value_range: str = ""
     read_as: str = ""
+    changed_by_people: str = ""
     properties: "PropertySection | None" = None
 
     @property
@@ -130,7 +131,7 @@ def render(report: DataReport) -> bytes:
     findings = in_order(report.findings)
     page = render_page(
         "data_report.html.j2",
-        {"counted": counted, "is_pixelated": is_small_png, "differ": differ, "phrase": phrase},
+        {"counted": counted, "is_pixelated": is_small_png, "differ": differ},
         report=report,
         brief=brief_names(report.class_names),
         rows=(rows := class_rows(report)),
@@ -138,7 +139,10 @@ def render(report: DataReport) -> bytes:
         compact=len(rows) > CLASSES_SHOWN_AT_ONCE,
         shown_at_once=CLASSES_SHOWN_AT_ONCE,
         used=used(report),
-        refused=", ".join(phrase(group) for group in findings if group.action == "failed"),
+        shares_differ=len({percent(row.share) for row in rows}) > 1,
+        fewest_and_most=fewest_and_most(report),
+        phrases={(group.kind, group.action): phrase(group, len(rows)) for group in findings},
+        refused=", ".join(phrase(group, len(rows)) for group in findings if group.action == "failed"),
         findings=[(group, kinds()[group.kind]) for group in findings],
         not_found=not_found(report),
         size_bars=short_list({f"{width} × {height} px": count for (width, height), count in report.sizes_px.items()}, "other sizes"),
@@ -180,9 +184,16 @@ def used(report: DataReport) -> str:
     return f"{report.images:,} of {every} used, in {classes}; {report.left_out:,} left out."
 
 
-def phrase(group: FindingGroup) -> str:
-    """A group in words, for example "3 leaks"."""
-    return words_of(group.kind, group.count)
+def phrase(group: FindingGroup, class_count: int) -> str:
+    """A group in words, for example "3 leaks", or "100 small classes (all)"."""
+    every = " (all)" if group.kind == "small_class" and group.count == class_count > 1 else ""
+    return words_of(group.kind, group.count) + every
+
+
+def fewest_and_most(report: DataReport) -> tuple[int, int]:
+    """The numbers of training and validation images of the smallest and of the largest class; zeros without classes."""
+    training = [sum(report.counts.get(split, {}).get(name, 0) for split in SPLITS if split != SPLITS[TEST]) for name in report.class_names]
+    return min(training, default=0), max(training, default=0)
 
 
 def class_rows(report: DataReport) -> list[ClassRow]:

@@ -159,11 +159,11 @@ def _problem(address: str) -> str:
     except httpx.HTTPStatusError as error:
         return _refusal(error.response.status_code)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        return f"does not answer: {_first_line(error)}"
+        return f"does not answer: {first_line(error)}"
     except (ValueError, TypeError):
         return "is not a Prefect API: its answer was not Prefect's. The address of one usually ends in /api"
     except RuntimeError as error:
-        return f"cannot be used: {_first_line(error)}"
+        return f"cannot be used: {first_line(error)}"
     return ""
 
 
@@ -185,7 +185,8 @@ def _refusal(status: int) -> str:
     return f"does not answer: HTTP status {status}"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, without its full stop."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 

@@ -4,11 +4,13 @@ import atexit
 import contextlib
 import logging
 
+import httpx
+
 from pipeline.errors import StageError
 from pipeline.paths import Paths
 from pipeline.processes import raise_if_stopped
 from pipeline.retraining.flow import retrain
-from pipeline.retraining.prefect_server import RUN_ONLY, has_pages, start_server, use_configured_server
+from pipeline.retraining.prefect_server import RUN_ONLY, first_line, has_pages, start_server, use_configured_server
 from pipeline.retraining.screen import shown_to_people
 
 
@@ -18,14 +20,20 @@ def run_flow(paths: Paths, lock_timeout_seconds: float, stage_timeout_seconds: f
     A person sees an error at once and decides whether to try again, so nothing is retried.
     """
     _connect(paths)
-    with shown_to_people():
-        state = retrain(
-            if_worth_it=if_worth_it,
-            lock_timeout_seconds=lock_timeout_seconds,
-            stage_timeout_hours=None if stage_timeout_seconds is None else stage_timeout_seconds / 3600,
-            retries=0,
-            return_state=True,
-        )
+    try:
+        with shown_to_people():
+            state = retrain(
+                if_worth_it=if_worth_it,
+                lock_timeout_seconds=lock_timeout_seconds,
+                stage_timeout_hours=None if stage_timeout_seconds is None else stage_timeout_seconds / 3600,
+                retries=0,
+                return_state=True,
+            )
+    except httpx.HTTPError as error:
+        raise StageError(
+            f"Prefect's server no longer answers: {first_line(error)}. What has been done is kept: when the server is back, run the same "
+            "command again."
+        ) from error
     raise_if_stopped()
     if not state.is_completed():
         raise StageError(state.message or f"The run ended as {state.name}.")
