@@ -168,7 +168,7 @@ def drawn_by(sheet: pypdf.PageObject) -> str:
     """The operators that draw a printed page."""
     contents = sheet.get_contents()
     assert contents is not None
-    return contents.get_data().decode("latin1")
+    return str(contents.get_data(), "latin1")
 
 
 def lowest_line(sheet: pypdf.PageObject) -> list[str]:

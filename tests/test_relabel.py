@@ -53,7 +53,7 @@ def paths(finished: Paths) -> Iterator[Paths]:
 
 def session(paths: Paths, budget: int = 100, today: date = MONDAY) -> Session:
     suspects = find_suspects(labelled_training_images(paths), read_verdicts(paths.verdicts))
-    return Session(suspects.found, paths.verdicts, NAMES, budget, "Ada", lambda: today)
+    return Session(suspects.found, paths.verdicts, NAMES, budget, "you", lambda: today)
 
 
 def test_an_answer_is_in_the_file_before_the_next_image_is_shown_and_can_be_taken_back(paths: Paths) -> None:
@@ -66,8 +66,8 @@ def test_an_answer_is_in_the_file_before_the_next_image_is_shown_and_can_be_take
     assert [
         (line.sha256, line.verdict, line.label, line.was, line.path, line.reviewer, line.date) for line in read_lines(paths.verdicts)
     ] == [
-        (first.sha256, "change", "square", "circle", first.path, "Ada", "2026-03-02"),
-        (second.sha256, "keep", "", "circle", second.path, "Ada", "2026-03-02"),
+        (first.sha256, "change", "square", "circle", first.path, "you", "2026-03-02"),
+        (second.sha256, "keep", "", "circle", second.path, "you", "2026-03-02"),
     ]
     assert len(asked.waiting()) == MOVED - 2
     asked.undo()
@@ -185,7 +185,7 @@ def test_the_csv_file_comes_back_as_verdicts(paths: Paths, tmp_path: Path) -> No
         "\n".join([first, *(line.replace(",,,", f",{words},") for line, words in zip(lines, said, strict=True))]), encoding="utf-8"
     )
 
-    verdicts = read_sheet(file, NAMES, "Ada", MONDAY)
+    verdicts = read_sheet(file, NAMES, "you", MONDAY)
 
     assert first == "path,label,suggestion,verdict,new_label,sha256"
     assert [(verdict.verdict, verdict.label, verdict.was) for verdict in verdicts] == [
@@ -217,14 +217,14 @@ def test_a_csv_file_that_makes_no_sense_is_refused_with_the_line(tmp_path: Path,
     (tmp_path / "relabel.csv").write_text(text, encoding="utf-8")
 
     with pytest.raises(ConfigError, match=said):
-        read_sheet(tmp_path / "relabel.csv", ["cat", "dog", "fox"], "Ada", MONDAY)
+        read_sheet(tmp_path / "relabel.csv", ["cat", "dog", "fox"], "you", MONDAY)
 
 
 def test_a_csv_file_saved_with_semicolons_is_read(tmp_path: Path) -> None:
     (tmp_path / "relabel.csv").write_text("\ufeff" + HEAD.replace(",", ";") + f"x;cat;dog;Keep;;{SHA}\r\n", encoding="utf-8")
 
-    assert read_sheet(tmp_path / "relabel.csv", ["cat", "dog"], "Ada", MONDAY) == [
-        Verdict(SHA, "keep", "", "cat", "x", "Ada", "2026-03-02")
+    assert read_sheet(tmp_path / "relabel.csv", ["cat", "dog"], "you", MONDAY) == [
+        Verdict(SHA, "keep", "", "cat", "x", "you", "2026-03-02")
     ]
 
 
@@ -239,7 +239,7 @@ def project(tmp_path: Path) -> Paths:
 
 
 def relabel(paths: Paths, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline", "relabel", "--reviewer", "Ada", *arguments]
+    command = [sys.executable, "-m", "pipeline", "relabel", "--reviewer", "you", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=paths.root, env=environment, capture_output=True, text=True, timeout=120)
 
@@ -263,7 +263,7 @@ def test_without_the_page_a_csv_file_is_written_and_read_and_a_second_reading_ad
 @pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with chromedriver here: the browser test of relabelling was left out")
 def test_ten_keys_pressed_in_a_browser_change_the_labels_of_the_next_run(project: Paths, tmp_path: Path) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "pipeline", "relabel", "--port", str(port), "--reviewer", "Ada"]
+    command = [sys.executable, "-m", "pipeline", "relabel", "--port", str(port), "--reviewer", "you"]
     server = subprocess.Popen(command, cwd=project.root, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
     try:
         wait_for(lambda: answers(port), 60)
