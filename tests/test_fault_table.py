@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -21,6 +22,7 @@ from pipeline.paths import STAGES
 from tests.dummy_project import (
     BIN,
     GRAPH,
+    ROOT,
     copy_project,
     environment,
     run_pipeline,
@@ -184,6 +186,45 @@ def test_a_restart_of_prefects_server_costs_a_run_at_most(
     assert states[-1] in ("Completed", "Unchanged")
     assert "Running" not in states
     assert outputs(root) == wanted
+
+
+def test_a_killed_worker_and_server_do_not_hold_up_the_next_run(
+    template: Path, tmp_path: Path, wanted: dict[str, bytes], own_server: Server
+) -> None:
+    """Prefect's own limit of runs would: the killed one is counted for good once the server has been restarted."""
+    root = prepare(template, tmp_path / "project")
+    (root / "pipeline").symlink_to(ROOT / "pipeline")
+    shutil.copy(ROOT / "prefect.yaml", root)
+    ask_prefect(root, own_server, "work-pool", "create", "--type", "process", "pool")
+    ask_prefect(root, own_server, "--no-prompt", "deploy", "--name", "weekly", "--pool", "pool")
+    with working(root, own_server):
+        strike_in("train", root, own_server)
+        kill_all(root)
+        own_server.kill()
+    own_server.start()
+
+    with working(root, own_server):
+        own_server.start_run()
+        states = ended_as(own_server, 2)
+
+    assert states == ["Crashed", "Completed"]
+    assert outputs(root) == wanted
+
+
+def ask_prefect(root: Path, server: Server, *arguments: str) -> None:
+    subprocess.run([str(BIN / "prefect"), *arguments], cwd=root, env=environment(root, PREFECT_API_URL=server.api), check=True)
+
+
+@contextlib.contextmanager
+def working(root: Path, server: Server) -> Iterator[None]:
+    """A worker of the work pool."""
+    command = [str(BIN / "prefect"), "worker", "start", "--pool", "pool"]
+    worker = subprocess.Popen(command, cwd=root, env=environment(root, PREFECT_API_URL=server.api))
+    try:
+        yield
+    finally:
+        worker.terminate()
+        worker.wait(timeout=60)
 
 
 def test_twenty_starts_at_random_moments_corrupt_nothing(template: Path, tmp_path: Path, wanted: dict[str, bytes], server: Server) -> None:
