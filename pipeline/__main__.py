@@ -43,6 +43,7 @@ MODEL_COMMANDS = {
     "drift": "pipeline.watching.commands",
     "serve-model": "pipeline.model_server.commands",
     "export": "pipeline.exporting.commands",
+    "relabel": "pipeline.relabelling.commands",
 }
 WORDS = {"images": ("image", "images"), "classes": ("class", "classes"), "epochs": ("epoch", "epochs"), "folds": ("fold", "folds")}
 

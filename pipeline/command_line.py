@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from pipeline.model_commands import add_model_commands
-from pipeline.option_types import DEFAULT_BRANCH, days, interval, minutes, port, seconds
+from pipeline.model_commands import Add, add_model_commands
+from pipeline.option_types import DEFAULT_BRANCH, count, days, interval, minutes, port, seconds
 from pipeline.paths import STAGES
 
 Command = Callable[[argparse.Namespace], int]
@@ -21,6 +21,7 @@ examples:
   pipeline ui                             compare runs in MLflow
   pipeline predict photos/                say what is in images, with the champion
   pipeline serve-model                    answer over HTTP, with a page to drop pictures on
+  pipeline relabel                        look at doubtful labels, and correct them
   pipeline rollback --reason "…"          go back to the champion before
 """
 RUN = """\
@@ -61,6 +62,17 @@ examples:
   pipeline clean
   pipeline clean --runs-older-than 90d
   pipeline clean --runs-older-than 90d --yes
+"""
+RELABEL = """\
+Look at the labels that are probably wrong, the most doubtful first, on a page in the browser: one key per image. Answers go to data/verdicts.csv at
+once, which the next run lays over the labels; the source stays as it is. Until stopped by Ctrl-C.
+
+examples:
+  pipeline relabel
+  pipeline relabel --budget 50            stop after 50 images a week
+  pipeline relabel --csv                  write relabel.csv instead; fill it in, then
+  pipeline relabel --from relabel.csv     read the verdicts from it
+  pipeline relabel --test                 test images: corrected labels change what models are measured by
 """
 STAGE = f"""\
 Run one stage, whether or not it is up to date. dvc.yaml calls this; by hand, use `dvc repro NAME`.
@@ -174,10 +186,24 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     clean = add("clean", "show what may be deleted, and delete it", CLEAN)
     clean.add_argument("--yes", action="store_true", help="delete it")
     clean.add_argument("--runs-older-than", type=days, metavar="DAYS", help="also runs that ended so long ago, such as 90d")
+    _add_relabel(add)
     add_model_commands(add)
     stage = add("stage", "run one stage; dvc.yaml calls this", STAGE)
     stage.add_argument("name", choices=STAGES, metavar="NAME", help=", ".join(STAGES))
     return parser
+
+
+def _add_relabel(add: Add) -> None:
+    relabel = add("relabel", "look at doubtful labels, and correct them", RELABEL)
+    relabel.add_argument("--budget", type=count, default=100, metavar="IMAGES", help="how many images to judge in a week (default: 100)")
+    relabel.add_argument("--port", type=port, default=8090, metavar="PORT", help="port on 127.0.0.1 (default: 8090)")
+    relabel.add_argument("--test", action="store_true", help="the test images, instead of the training images")
+    relabel.add_argument("--reviewer", metavar="NAME", help="who judges (default: git's user.name)")
+    form = relabel.add_mutually_exclusive_group()
+    form.add_argument(
+        "--csv", nargs="?", const="relabel.csv", metavar="FILE", help="write the doubtful labels to a new file (default: relabel.csv)"
+    )
+    form.add_argument("--from", dest="from_file", metavar="FILE", help="read the verdicts from such a file")
 
 
 def _version() -> str:

@@ -52,6 +52,11 @@ def megabytes(text: str) -> int:
     return _whole(text, "megabytes from {} to {}", 1, 2_048)
 
 
+def count(text: str) -> int:
+    """A number of images, 1 or more."""
+    return _whole(text, "a number from {} to {}", 1, 1_000_000)
+
+
 def _whole(text: str, what: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise argparse.ArgumentTypeError(f"expected {what.format(least, most)}; found {text!r}")

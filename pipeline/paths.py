@@ -44,6 +44,11 @@ class Paths:
         return self.root / "data" / "known_images.csv"
 
     @property
+    def verdicts(self) -> Path:
+        """What people said of single images: their right class, or that they are bad."""
+        return self.root / "data" / "verdicts.csv"
+
+    @property
     def dvc_lock(self) -> Path:
         return self.root / "dvc.lock"
 

@@ -58,7 +58,7 @@ def create_project(root: Path) -> Path:
         Image.new("L", (8, 8), 10 * i).save(picture)
     (root / "slow_stage.py").write_text(SLOW_STAGE, encoding="utf-8")
     (root / "data").mkdir()
-    for name in ("splits.csv", "classes.json"):
+    for name in ("splits.csv", "classes.json", "verdicts.csv"):
         shutil.copy(ROOT / "data" / name, root / "data")
     params = (ROOT / "params.yaml").read_text(encoding="utf-8").replace("source: data/fashion-mnist", "source: source")
     (root / "params.yaml").write_text(params, encoding="utf-8")

@@ -64,6 +64,18 @@ def _write_inputs(root: Path, class_names: Sequence[str], labels: np.ndarray, pr
     np.save(preprocessed / "train" / "groups.npy", (rows + len(rows)).astype(np.int32))
     columns = {"path": [f"test/{class_names[label]}/{i:05d}.jpg" for i, label in enumerate(labels)], "sha256": [f"{i:064x}" for i in rows]}
     pq.write_table(pa.table(columns), preprocessed / "test" / "index.parquet")
+    ingested = root / "data" / "ingest"
+    ingested.mkdir()
+    sizes = {name: np.full(len(rows), SIDE_PX) for name in ("width", "height")}
+    said = {
+        **columns,
+        **sizes,
+        "label": [class_names[label] for label in labels],
+        "mode": ["RGB"] * len(rows),
+        "split": ["test"] * len(rows),
+    }
+    pq.write_table(pa.table(said), ingested / "index.parquet")
+    pq.write_table(pa.table({"brightness": np.linspace(60, 200, len(rows), dtype=np.float32)}), ingested / "properties.parquet")
     spec = {
         "class_names": list(class_names),
         "dataset_name": "made-up",

@@ -13,6 +13,7 @@ from pipeline.paths import STAGES
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+KEPT_DATA = ("data/splits.csv", "data/classes.json", "data/verdicts.csv")
 SMALL: dict[str, dict[str, object]] = {
     "preprocess": {"image_size": [24, 24]},
     "model": {"name": "resnet", "width": 0.125},
@@ -74,7 +75,7 @@ def create_project(home: Path, changes: dict[str, dict[str, object]]) -> Project
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     for name in listed.split("\0"):
-        made_or_large = name.startswith(("data/", "tests/", "locks/")) and name not in ("data/splits.csv", "data/classes.json")
+        made_or_large = name.startswith(("data/", "tests/", "locks/")) and name not in KEPT_DATA
         if name and not made_or_large and name != "dvc.lock" and (ROOT / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, root / name)

@@ -38,6 +38,7 @@ COMMANDS = (
     "ui",
     "check",
     "clean",
+    "relabel",
     "predict",
     "drift",
     "serve-model",

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.drift.answers import class_mix, output_shift
 from pipeline.drift.expected_accuracy import expected_accuracy
+from pipeline.drift.nearest import find_new_kind
 from pipeline.drift.properties import property_shifts
 from pipeline.drift.ranking import area, share_unlike
 from pipeline.drift.separation import separate
@@ -136,6 +137,19 @@ def test_the_truth_stands_beside_the_expected_accuracy() -> None:
     assert found.true is not None
     assert found.expected.low < 0.9 < found.expected.high
     assert accuracy(found).startswith(f"{found.true:.3f} by the labels; ")
+
+
+def test_a_few_images_of_a_new_kind_are_found_by_their_neighbours() -> None:
+    """A tenth lies together where the reference has none, but no further from its middle than others."""
+    rng = np.random.default_rng(5)
+    new, reference = rng.normal(size=(300, 12)), rng.normal(size=(900, 12))
+    same = find_new_kind(new, reference, np.arange(300), np.arange(900))
+    new[:30] = np.full(12, 1.0) * np.tile([1, -1], 6) + rng.normal(0, 0.1, (30, 12))
+
+    found = find_new_kind(new, reference, np.arange(300), np.arange(900))
+
+    assert same.unlike.low < 0 < found.unlike.low
+    assert set(np.argsort(-found.scores)[:20].tolist()) <= set(range(30))
 
 
 def test_rounding_does_not_tell_images_apart() -> None:

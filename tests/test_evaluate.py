@@ -15,9 +15,11 @@ from pipeline.certainty.calibration import Calibration
 from pipeline.certainty.measured import measure
 from pipeline.errors import StageError
 from pipeline.evaluation.proportion import wilson_interval
+from pipeline.labels.verdict import Verdict
+from pipeline.labels.verdict_file import add_verdict
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths
-from pipeline.reports.evaluation_page import class_intervals, class_rows, doubted_labels
+from pipeline.reports.evaluation_page import class_intervals, class_rows
 from pipeline.reports.evaluation_tables import per_class_csv, rounded
 from pipeline.stages import evaluate
 from pipeline.stages.evaluate import OUTPUTS
@@ -44,6 +46,9 @@ def create_workspace(root: Path, folds_said: pa.Table | None = None) -> Paths:
     for folder in (preprocessed / "test", preprocessed / "train", train, folds):
         folder.mkdir(parents=True)
     np.save(preprocessed / "train" / "groups.npy", np.array([3, *range(100, 99 + len(said))], np.int32))
+    np.save(preprocessed / "train" / "images.npy", np.zeros((len(said), 8, 6, 1), np.uint8))
+    np.save(preprocessed / "train" / "embeddings.npy", np.empty((0, 2, 1280), np.float32))
+    pq.write_table(said.select(["path", "sha256", "fold"]), preprocessed / "train" / "index.parquet")
     np.save(preprocessed / "test" / "images.npy", np.arange(5 * 8 * 6, dtype=np.uint8).reshape(5, 8, 6, 1))
     np.save(preprocessed / "test" / "labels.npy", LABELS)
     np.save(preprocessed / "test" / "groups.npy", np.array([3, 4, 5, 6, 7], np.int32))
@@ -88,7 +93,7 @@ def calibratable(count: int) -> pa.Table:
     says_b = is_b ^ (rows % 10 == 9)
     high = np.where(says_b, 0.6, 0.8)
     probabilities = np.stack([np.where(says_b, 0.1, high), np.where(says_b, high, 0.1), (1 - high - 0.1) / 2, (1 - high - 0.1) / 2], axis=1)
-    columns = {"path": [f"train/{i}.png" for i in rows], "sha256": [str(i) for i in rows], "fold": rows % 2}
+    columns = {"path": [f"train/{i}.png" for i in rows], "sha256": [f"{i:064x}" for i in rows], "fold": rows % 2}
     names = {"label": np.array(CLASS_NAMES)[is_b.astype(int)].tolist(), "predicted": np.array(CLASS_NAMES)[says_b.astype(int)].tolist()}
     return pa.table(columns | names | {f"probability {name}": probabilities[:, k] for k, name in enumerate(CLASS_NAMES)})
 
@@ -228,9 +233,22 @@ def test_the_report_shows_the_mistake_with_its_map_and_no_doubts_of_models_near_
     html = twice.text("report.html")
     assert "Test image test/3.png, path, predicted as &lt;b&gt;" in html
     assert "What speaks for &lt;b&gt;, strongest: top right" in html
-    assert "so they cannot doubt a label" in html
+    assert "which is not clearly better than always guessing owl (66.7%). So its doubts say nothing about the labels." in html
     assert "train/c.png" not in html
     assert str(twice.root) not in html
+
+
+def test_the_report_shows_the_doubted_labels_but_those_that_a_person_has_judged(tmp_path: Path) -> None:
+    paths = create_workspace(tmp_path, calibratable(100))
+    before = evaluated(paths, tracker_with_run())["report.html"].decode()
+    add_verdict(paths.verdicts, Verdict(f"{9:064x}", "keep", was="<b>"))
+    after = evaluated(paths, tracker_with_run())["report.html"].decode()
+
+    assert "10 of 100 labels are doubted, the most doubtful first." in before
+    assert "Training image train/9.png, labelled &lt;b&gt;, suggested path" in before
+    assert "Training image train/8.png" not in before
+    assert "9 of 100 labels are doubted" in after
+    assert "Training image train/9.png" not in after
 
 
 def test_the_run_that_made_the_model_gets_numbers_and_files_and_its_accuracy_before_its_name_once(twice: Twice) -> None:
@@ -256,13 +274,6 @@ def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"shape \(5, 3\), expected \(5, 4\).*dvc repro"):
         evaluated(paths, FakeTracker(), PROBABILITIES[:, :3])
     assert not paths.stage("evaluate").exists()
-
-
-def test_doubted_labels_come_surest_first_and_only_where_the_label_is_contradicted() -> None:
-    found = doubted_labels(out_of_fold())
-    expected = [("train/c.png", "eel", "owl", 0.8), ("train/b.png", "owl", "eel", 0.7)]
-    assert [(doubt.path, doubt.label, doubt.predicted, doubt.probability) for doubt in found] == expected
-    assert doubted_labels(out_of_fold().slice(0, 1)) == []  # all labels are predicted
 
 
 def test_classes_come_most_missed_first_and_absent_ones_last() -> None:

@@ -27,7 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("graph") / "project"
     shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "data").mkdir()
-    for name in ("dvc.yaml", "params.yaml", ".dvcignore", "data/splits.csv", "data/classes.json"):
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore", "data/splits.csv", "data/classes.json", "data/verdicts.csv"):
         shutil.copy(ROOT / name, root / name)
     replace(root / "params.yaml", "source: data/fashion-mnist", "source: data/images")
     stages = YAML(typ="safe").load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]

@@ -40,7 +40,8 @@ def explained_network(options: FitModel, images: np.ndarray) -> tuple[keras.Mode
 def logits_less_bias(parts: Explained, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """float (N,): the logit of each image's class without the bias of the linear classifier."""
     logits = np.asarray(parts.head(parts.trunk(parts.standardise(images), training=False), training=False))
-    return logits[np.arange(len(images)), classes] - parts.head.layers[-1].bias.numpy()[classes]
+    less: np.ndarray = logits[np.arange(len(images)), classes] - parts.head.layers[-1].bias.numpy()[classes]
+    return less
 
 
 def assert_exact(options: FitModel, shape: tuple[int, int, int]) -> None:

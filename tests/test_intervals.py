@@ -42,8 +42,9 @@ def test_copies_say_as_much_as_their_originals_and_groups_that_are_alike_as_much
     copies = macro_f1_and_log_loss(np.repeat(labels, 4), np.repeat(probabilities, 4, axis=0), np.repeat(np.arange(400), 4))
     alike = macro_f1_and_log_loss(labels, probabilities, np.arange(400) // 4)  # one of four wrong in each: no spread between groups
 
-    assert (copies[0], copies[1]) == (pytest.approx(alone[0], abs=0.01), pytest.approx(alone[1], abs=0.01))
-    assert (alike[0], alike[1]) == alone
+    assert copies[0] == pytest.approx(alone[0], abs=0.01)
+    assert copies[1] == pytest.approx(alone[1], abs=0.01)
+    assert alike == alone
     assert alone[0][0] < 0.75 < alone[0][1]
 
 

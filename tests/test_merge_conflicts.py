@@ -34,6 +34,7 @@ ADVICE = {
     "data/splits.csv": "Keep the lines of both sides",
     "data/classes.json": "Keep all classes of both sides",
     "data/known_images.csv": "Keep the lines of both sides",
+    "data/verdicts.csv": "Keep the lines of both sides",
     "data/train/metrics.json": EITHER,
     "data/pets.dvc": FINISH,
 }

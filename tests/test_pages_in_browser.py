@@ -14,9 +14,10 @@ import pytest
 from selenium import webdriver
 
 from pipeline.evaluation.metrics import Confusion
+from pipeline.labels.doubts_section import LabelDoubt, LabelDoubts
 from pipeline.reports import data_report, evaluation_report
 from pipeline.reports.evaluation_gallery import Answer
-from pipeline.reports.evaluation_report import ClassRow, Doubt, Picture
+from pipeline.reports.evaluation_report import ClassRow, Picture
 from pipeline.reports.pictures import confusion_matrix
 from tests import test_data_report, test_report
 from tests.evaluated_pages import collapsed, excellent, middling
@@ -58,7 +59,11 @@ def evaluation_page() -> str:
             classes=[ClassRow(name, 0.5, 0.5, 0.5, 10, other, 0.5, confusions=[(other, 5)]) for name, other in pairs],
             confusions=[Confusion(*pair, 3, 0.1) for pair in pairs],
             gallery=replace(test_report.REPORT.gallery, mistakes=mistakes, unsure=mistakes),
-            doubts=[Doubt(f"{label}/2.png", label, predicted, 0.9, 1) for label, predicted in pairs],
+            label_doubts=LabelDoubts(
+                [LabelDoubt(test_data_report.PNG, f"{label}/2.png", label, predicted, 0.9, 0.9, None) for label, predicted in pairs],
+                len(pairs),
+                4000,
+            ),
             warnings=[f"Never predicted: {', '.join(ODD_NAMES)}."],
             confusion_matrix=Picture(png, png, "matrix"),
             numbered_classes={f"#{number}": name for number, name in enumerate(ODD_NAMES)},
@@ -134,7 +139,7 @@ def test_nothing_keeps_people_from_reading_a_page(
 
     assert browser.execute_async_script(VIOLATIONS) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width_px
-    assert browser.get_log("browser") == []
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("name", ["collapsed", "middling", "excellent", "data_page"])
@@ -163,7 +168,7 @@ def drawn_by(sheet: pypdf.PageObject) -> str:
     """The operators that draw a printed page."""
     contents = sheet.get_contents()
     assert contents is not None
-    return contents.get_data().decode("latin1")
+    return str(contents.get_data(), "latin1")
 
 
 def lowest_line(sheet: pypdf.PageObject) -> list[str]:

@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.evaluation.counts import Score
 from pipeline.evaluation.metrics import Confusion
+from pipeline.labels.doubts_section import LabelDoubt, LabelDoubts
 from pipeline.names import shown
 from pipeline.reports.evaluation_gallery import Answer, Gallery
-from pipeline.reports.evaluation_report import ClassRow, Doubt, Fold, Picture, Report, css_px, render
+from pipeline.reports.evaluation_report import ClassRow, Fold, Picture, Report, css_px, render
 from pipeline.reports.evaluation_words import agreement, calibration, headline
 from pipeline.reports.page import brief_names, percent
 from tests.odd_names import LONG, ODD_NAMES
@@ -31,7 +32,6 @@ REPORT = Report(
     metrics=METRICS,
     intervals={"macro_f1": (0.87, 0.91), "log_loss": (0.28, 0.35)},
     score=SCORE,
-    folds_score=Score(1000, 910, "shirt", 500, {}),
     cross_validation=CROSS_VALIDATION,
     overconfidence=0.005,
     akin=0,
@@ -45,7 +45,6 @@ REPORT = Report(
     confusions=[Confusion("shirt", "coat", 200, 0.2)],
     folds=[Fold(0, 500, 0.9, 0.3), Fold(1, 500, 0.92, 0.28)],
     gallery=Gallery([MISTAKE], [Answer(PNG, "test/9.png", "coat", "coat", 0.51)], ("#d55e00", "#0072b2"), is_exact=True),
-    doubts=[Doubt("train/3.png", "coat", "shirt", 0.97, 1)],
     params={"general": {"seed": 1}, "augment": {"horizontal_flip": True}},
     unusual={"train.epochs": 9},
     curves=[PICTURE, PICTURE],
@@ -53,6 +52,7 @@ REPORT = Report(
     confusion_matrix=PICTURE,
     reliability=PICTURE,
     fold_picture=PICTURE,
+    label_doubts=LabelDoubts([LabelDoubt(PNG, "train/3.png", "coat", "shirt", 0.97, 0.9, 0.8)], 7, 4000),
 )
 
 
@@ -112,12 +112,12 @@ def test_the_page_is_whole_and_the_same_twice() -> None:
 WITHOUT_TOP_K = replace(REPORT, metrics={key: value for key, value in METRICS.items() if key != "top_3_accuracy"})
 PERFECT = replace(
     REPORT,
+    label_doubts=LabelDoubts([], 0, 4000),
     metrics={**METRICS, "accuracy": 1.0},
     score=Score(2000, 2000, "shirt", 1000, {}),
     classes=[ClassRow(name, 1.0, 1.0, 1.0, 1000, "", 0.0) for name in ("shirt", "coat")],
     confusions=[],
     gallery=replace(REPORT.gallery, mistakes=[]),
-    doubts=[],
 )
 MANY_CLASSES = replace(REPORT, classes=[ClassRow(f"kind {i}", 0.5, 0.5, 0.5, 10, "", 0.0) for i in range(100)])
 
@@ -134,9 +134,9 @@ WORSE = replace(
         "calibration_error": 0.01,
     },
     score=Score(52, 22, "bees", 30, {"ants": 22}),
-    folds_score=Score(200, 110, "ants", 105, {}),
     cross_validation={**CROSS_VALIDATION, "accuracy_mean": 0.55, "accuracy_low": 0.48, "accuracy_high": 0.62},
     warnings=["No better than always guessing bees, which is right for 30 of 52 test images."],
+    label_doubts=LabelDoubts([], 0, 200, "They cannot doubt a label."),
 )
 UNCLEAR = replace(
     WORSE,
@@ -200,7 +200,7 @@ UNCLEAR = replace(
         (MANY_CLASSES, "kind 99"),
         (WORSE, "No better than always guessing bees; never predicts ants"),
         (WORSE, "Test accuracy 42.3 %, 95 % interval 29.9 % to 55.8 %; always guessing bees, the most frequent class: 57.7 %."),
-        (WORSE, "always guessing ants, so they cannot doubt a label."),
+        (WORSE, "Training labels to check They cannot doubt a label."),
         (UNCLEAR, "Not shown to be better than always guessing bees"),
     ],
 )
@@ -229,7 +229,8 @@ def test_names_are_escaped() -> None:
     name = "<b>bold</b> & \"quoted\" <script>alert('x')</script>"
     row = ClassRow(name, 0.5, 0.5, 0.5, 10, name, 0.5)
     gallery = replace(REPORT.gallery, unsure=[Answer(PNG, name, name, name, 0.9)])
-    page = Page(render(replace(REPORT, dataset_name=name, classes=[row, row], gallery=gallery)))
+    doubts = LabelDoubts([LabelDoubt(PNG, name, name, name, 0.9, 0.9, None)], 1, 2)
+    page = Page(render(replace(REPORT, dataset_name=name, classes=[row, row], gallery=gallery, label_doubts=doubts)))
     assert name in page.text
     assert "script" not in page.tags
     assert page.alts[3] == f"Test image {name}, {name}, predicted as {name}"

@@ -70,6 +70,24 @@ def test_the_verdict_says_how_sure_the_accuracy_is_and_what_was_fitted(finished:
     ]
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "low", "expected"),
+    [
+        (0.7, 0.6667, "  warning           never predicted: bag"),  # 200 of the 300 test images are cats
+        (0.7, 0.6465, "  warning           not shown to be better than always guessing cat (0.6667); never predicted: bag"),
+        (0.666667, 0.6, "  warning           no better than always guessing cat (0.6667); never predicted: bag"),  # 200 of 300, rounded up
+    ],
+)
+def test_the_verdict_warns_of_a_model_that_is_not_shown_to_beat_guessing(
+    finished: Paths, accuracy: float, low: float, expected: str
+) -> None:
+    write(finished, "ingest", "report.json", REPORT)
+    write(finished, "evaluate", "metrics.json", {"test_accuracy": accuracy})
+    write(finished, "evaluate", "uncertainty.json", {"test_accuracy_low": low, "test_accuracy_high": 0.8})
+
+    assert [line for line in verdict(finished).splitlines() if "warning" in line] == [expected]
+
+
 def test_the_verdict_says_what_was_found_in_the_data(finished: Paths) -> None:
     write(finished, "ingest", "report.json", REPORT)
     write(finished, "ingest", "report.html", "")

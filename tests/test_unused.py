@@ -143,7 +143,7 @@ def test_the_check_names_what_no_candidate_uses_as_far_as_the_images_are_known(t
 
 
 def test_a_network_whose_weights_are_not_installed_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    for name, content in (("data/splits.csv", ""), ("data/classes.json", "{}")):
+    for name, content in (("data/splits.csv", ""), ("data/classes.json", "{}"), ("data/verdicts.csv", "")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content, encoding="utf-8")
     paths = workspace(tmp_path, name="efficientnet_lite1", source=str(tmp_path / "images"))

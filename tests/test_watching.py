@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.changes.image_list import Placed
 from pipeline.errors import ConfigError, SourceError, StorageError
 from pipeline.images.decoding import encode_png
 from pipeline.images.sharpness import of_pixels
 from pipeline.paths import Paths
 from pipeline.quality.fingerprints import fingerprint, looks_of
 from pipeline.serving.answering import Prediction
-from pipeline.watching import commands
+from pipeline.watching import commands, reference
 from pipeline.watching.opened import Opened
 
 SIDE, KNOWN, TESTED = 16, 80, 40
@@ -36,7 +37,7 @@ def pictures(count: int, seed: int, brightness: int = 0) -> list[np.ndarray]:
 class ByBrightness:
     """A classifier that knows dark from light."""
 
-    shown, class_names = "shapes version 1", CLASSES
+    name, version, shown, class_names = "", "", "shapes version 1", CLASSES
 
     def stream(self, images: Sequence[Callable[[], bytes]]) -> Iterator[Prediction]:
         for image in images:
@@ -158,7 +159,7 @@ def test_a_row_per_image_and_a_page_of_the_newest(paths: Paths, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("count", "digest", "error", "message"),
     [
-        (30, "d2", ConfigError, "was trained on other images than those in data/ now"),
+        (30, "d2", ConfigError, "was trained on other images than those in data/ now, and which they were is not recorded with it"),
         (19, "d1", SourceError, "19 of 19 images can be read; with fewer than 20 nothing can be said"),
     ],
     ids=["another data set", "too few images"],
@@ -182,3 +183,19 @@ def test_copies_of_one_picture_are_one_picture(paths: Paths, tmp_path: Path, cap
 
     with pytest.raises(SourceError, match="The 30 images are near copies of 1 pictures"):
         drift(paths, folder, capsys)
+
+
+def test_of_a_champion_of_earlier_images_those_that_are_still_there_are_the_reference(
+    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was fitted to 40 of the 80 training images, and to 10 that are test images now."""
+    placed = {f"i{i}": Placed(CLASSES[i % 2], "train") for i in [*range(40), *range(KNOWN, KNOWN + 10)]}
+    monkeypatch.setattr(reference, "_recorded", lambda *_: placed)
+    folder = write_images(tmp_path / "new", pictures(60, seed=1))
+
+    found = json.loads(drift(paths, folder, capsys, digest="d0", json=True))
+
+    assert found["images"]["reference"] == 40
+    monkeypatch.setattr(reference, "_recorded", lambda *_: dict(list(placed.items())[:19]))
+    with pytest.raises(ConfigError, match="and 19 of these are left"):
+        drift(paths, folder, capsys, digest="d0")

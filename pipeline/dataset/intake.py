@@ -51,6 +51,7 @@ KEPT_FACTS = np.dtype(
         *((name, "<f4") for name in PROPERTY_NAMES),
     ]
 )
+NO_LABELS: Mapping[str, str] = {}
 DEEP = np.dtype([("row", "<i8"), *((name, VALUES[name]) for name in VALUES.names or ())])
 
 
@@ -58,7 +59,8 @@ DEEP = np.dtype([("row", "<i8"), *((name, VALUES[name]) for name in VALUES.names
 class Images:
     """The usable images. facts: KEPT_FACTS (N,), in the order of the shards. deep: DEEP (M,), the rows and values of images of more than 8 bits per
     channel. labels: all classes, also those without a usable image. shard_lengths: images in each shard. groups: by key, the names of those that have
-    images in splits of the source.
+    images in splits of the source. relabelled: how many have another class than in the source, as a person said. given: classes that are so given and
+    that no image of the source has.
     """
 
     facts: np.ndarray
@@ -67,21 +69,31 @@ class Images:
     shard_lengths: list[int]
     left_out: list[LeftOut]
     groups: Mapping[int, str] = field(default_factory=dict)
+    relabelled: int = 0
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Taken:
-    """The result of one chunk of records: FACTS (N,), prefixes of the content, what the source says of them, the files left out, all labels."""
+    """The result of one chunk of records: FACTS (N,), prefixes of the content, what is said of them, the files left out, all labels of the source, and
+    how many images have another one now.
+    """
 
     facts: np.ndarray
     content: np.ndarray
     records: list[tuple[str, str | None, str | None, bool]]
     left_out: list[LeftOut]
     labels: set[str]
+    relabelled: int
 
 
-def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path, max_pixels: int) -> Images:
-    """Write all images of a source to the folder `shards`, and their fingerprints, one after the other, to a file."""
+def take_images(
+    source: Source, shards: Path, fingerprints_file: BinaryIO, cache: Path, max_pixels: int, new_labels: Mapping[str, str] = NO_LABELS
+) -> Images:
+    """Write all images of a source to the folder `shards`, and their fingerprints, one after the other, to a file.
+
+    new_labels: by the sha256 of the pixels, classes that count instead of those of the source.
+    """
     cache = cache_folder(cache / "inspected", modules=(decoding, large_jpegs, frames, sharpness, values, inspection, fingerprints))
     labels: dict[str, int] = {}
     facts = bytearray()  # grows in place: concatenating arrays would need twice the memory
@@ -89,11 +101,14 @@ def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache
     lengths: list[int] = []
     left_out: list[LeftOut] = []
     groups: dict[int, str] = {}
+    relabelled, of_source = 0, set()
     with Progress("ingest", source.count, "images") as progress:
-        for taken in parallel_map(_Take(shards, cache, uuid.uuid4().hex, max_pixels), enumerate(_chunks(source.records))):
+        for taken in parallel_map(_Take(shards, cache, uuid.uuid4().hex, max_pixels, new_labels), enumerate(_chunks(source.records))):
             fingerprints_file.write(taken.facts["fingerprint"].tobytes())
             deep.append(_deep(taken.facts, first_row=len(facts) // KEPT_FACTS.itemsize))
             facts += _kept(taken, labels).tobytes()
+            relabelled += taken.relabelled
+            of_source |= taken.labels
             for label in sorted(taken.labels):
                 labels.setdefault(label, len(labels))
             lengths += [len(taken.facts)] if len(taken.facts) else []
@@ -107,6 +122,8 @@ def take_images(source: Source, shards: Path, fingerprints_file: BinaryIO, cache
         lengths,
         sorted([*source.left_out, *left_out]),
         groups,
+        relabelled,
+        frozenset(labels) - of_source,
     )
     ContentCache(cache).keep(np.unique(result.facts["content"]))
     drop_others(cache)
@@ -121,6 +138,7 @@ class _Take:
     cache: Path
     run: str
     max_pixels: int
+    new_labels: Mapping[str, str]
 
     def __call__(self, numbered: tuple[int, list[Record]]) -> Taken:
         number, records = numbered
@@ -128,7 +146,9 @@ class _Take:
         keys = [key_of(content) for _, content in readable]
         facts, faults = self._inspect(keys, [content for _, content in readable])
         left_out += [LeftOut(readable[i][0].path, error.finding, str(error)) for i, error in faults.items()]
-        taken = [pair for i, pair in enumerate(readable) if i not in faults]
+        as_read = [pair for i, pair in enumerate(readable) if i not in faults]
+        taken = self._relabelled(as_read, facts) if self.new_labels else as_read
+        relabelled = sum(record.label != before.label for (record, _), (before, _) in zip(taken, as_read, strict=True))
         if taken:
             write_shard(self.shards, number, _table(taken, facts))
         said = [
@@ -136,7 +156,15 @@ class _Take:
             for (record, _), image_format in zip(taken, facts["format"].tolist(), strict=True)
         ]
         prefixes = np.frombuffer(b"".join(key[:8] for i, key in enumerate(keys) if i not in faults), np.uint64)
-        return Taken(facts, prefixes, said, left_out, {record.label for record in records})
+        return Taken(facts, prefixes, said, left_out, {record.label for record in records}, relabelled)
+
+    def _relabelled(self, read: list[tuple[Record, bytes]], facts: np.ndarray) -> list[tuple[Record, bytes]]:
+        """The records with the labels that count. facts: FACTS (N,) of them."""
+        digests = [digest.hex() for digest in facts["pixels"].tolist()]
+        return [
+            (record._replace(label=self.new_labels.get(digest, record.label)), content)
+            for (record, content), digest in zip(read, digests, strict=True)
+        ]
 
     def _inspect(self, keys: list[bytes], encoded: list[bytes]) -> tuple[np.ndarray, dict[int, ImageError]]:
         """(FACTS (M,) of the images that can be decoded, from the cache if possible; the errors of the others, by index)."""

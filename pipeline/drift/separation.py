@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from pipeline.drift.ranking import Interval, area, share_unlike
+from pipeline.drift.ranking import Interval, area
 
 FOLDS = 5
 COMPONENTS = 100
@@ -20,13 +20,11 @@ STRENGTH = 0.01
 @dataclass(frozen=True)
 class Separation:
     """How far new images and reference can be told apart. scores: float (M,), of the new images, higher for those that look newer, in deviations of
-    the reference from its median. area: under the curve of the classifier. unlike: the share of new images that are unlike the reference, beyond what
-    chance gives.
+    the reference from its median. area: under the curve of the classifier.
     """
 
     scores: np.ndarray
     area: Interval
-    unlike: Interval
 
 
 def separate(new: np.ndarray, reference: np.ndarray, new_groups: np.ndarray, reference_groups: np.ndarray, *, seed: int = 0) -> Separation:
@@ -39,20 +37,25 @@ def separate(new: np.ndarray, reference: np.ndarray, new_groups: np.ndarray, ref
     """
     features = _components(np.concatenate([new, reference]), seed)
     is_new = np.arange(len(features)) < len(new)
-    fold = np.concatenate([_folds(groups, seed) for groups in (new_groups, reference_groups)])
+    fold = np.concatenate([fold_numbers(groups, seed) for groups in (new_groups, reference_groups)])
     scores = np.empty(len(features))
     for asked in (fold == number for number in range(FOLDS)):
         scores[asked] = _fitted(features[~asked], is_new[~asked]).decision_function(features[asked])
     of_new, of_reference = scores[is_new], scores[~is_new]
-    scaled = (of_new - np.median(of_reference)) / max(float(of_reference.std()), 1e-9)
-    return Separation(scaled, area(of_new, of_reference, new_groups, reference_groups), share_unlike(of_new, of_reference))
+    return Separation(in_deviations(of_new, of_reference), area(of_new, of_reference, new_groups, reference_groups))
 
 
-def _folds(groups: np.ndarray, seed: int) -> np.ndarray:
+def fold_numbers(groups: np.ndarray, seed: int) -> np.ndarray:
     """int (M,): a fold for each image, the same for all of a group, of about equally many groups."""
     _, group = np.unique(groups, return_inverse=True)
     folds: np.ndarray = np.random.default_rng(seed).permutation(int(group.max()) + 1)[group] % FOLDS
     return folds
+
+
+def in_deviations(new: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The scores of new images, float (M,), in deviations of those of the reference, float (N,), from their median."""
+    found: np.ndarray = (new - np.median(reference)) / max(float(reference.std()), 1e-9)
+    return found
 
 
 def _components(features: np.ndarray, seed: int) -> np.ndarray:

@@ -1,18 +1,19 @@
 """All that is known of new images beside the reference, and whether it is an alarm: by the size of an effect, never by a p-value alone. Values only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.drift.answers import ClassMix, OutputShift, class_mix, output_shift
 from pipeline.drift.expected_accuracy import expected_accuracy
+from pipeline.drift.nearest import NewKind, find_new_kind
 from pipeline.drift.ranking import Interval
 from pipeline.drift.separation import Separation, separate
 
-AREA_ALARM, UNLIKE_ALARM, MIX_ALARM = 0.55, 0.02, 0.02
+AREA_ALARM, UNLIKE_ALARM, MIX_ALARM = 0.55, 0.0, 0.02
 """The lower end of the interval above which the area, the share unlike the reference, or the distance of the class mixes is an alarm."""
-OUTPUT_ALARM = 0.15
+OUTPUT_ALARM = 0.1
 """The largest difference of two distributions of a probability from which it is one."""
 SMALLEST = 1e-3
 """A property that varies less than by this, relative to its middle, does not vary: rounding must not tell images apart."""
@@ -37,14 +38,15 @@ class Side:
 
 @dataclass(frozen=True)
 class Drift:
-    """What is known. content: by features of a pretrained network, None without; looks: by properties. expected: the accuracy to expect.
+    """What is known. content: by features of a pretrained network, None without; looks: by properties; kind: by the first of these that is known.
 
-    true: the accuracy as it is; None without labels.
+    expected: the accuracy to expect; true: as it is, None without labels.
     """
 
     images: int
     content: Separation | None
     looks: Separation
+    kind: NewKind
     mix: ClassMix
     outputs: OutputShift
     expected: Interval
@@ -52,21 +54,26 @@ class Drift:
 
     @property
     def newest(self) -> np.ndarray:
-        """int (M,): all images, those that look newest first, by the higher of both scores."""
-        return np.argsort(-np.max([each.scores for each in self.separations], axis=0), kind="stable")
+        """int (M,): all images, those that look newest first, by the highest of their scores."""
+        return np.argsort(-np.max(list(self.scores.values()), axis=0), kind="stable")
 
     @property
-    def separations(self) -> Sequence[Separation]:
-        """By content, if it is known, and by looks."""
-        return [each for each in (self.content, self.looks) if each]
+    def separations(self) -> Mapping[str, Separation]:
+        """By `content`, if it is known, and by `looks`."""
+        return {name: each for name, each in (("content", self.content), ("looks", self.looks)) if each}
+
+    @property
+    def scores(self) -> Mapping[str, np.ndarray]:
+        """How new each image looks, float (M,), by `content`, `looks` and `kind`."""
+        return {**{name: each.scores for name, each in self.separations.items()}, "kind": self.kind.scores}
 
     @property
     def alarms(self) -> Sequence[str]:
-        """What is an alarm: of `content`, `looks`, `unlike`, `mix` and `outputs`."""
+        """What is an alarm: of `content`, `looks`, `kind`, `mix` and `outputs`."""
         found = {
             "content": self.content is not None and self.content.area.low > AREA_ALARM,
             "looks": self.looks.area.low > AREA_ALARM,
-            "unlike": any(each.unlike.low > UNLIKE_ALARM for each in self.separations),
+            "kind": self.kind.unlike.low > UNLIKE_ALARM,
             "mix": self.mix.distance.low > MIX_ALARM,
             "outputs": self.outputs.largest > OUTPUT_ALARM,
         }
@@ -77,7 +84,9 @@ def find_drift(new: Side, reference: Side, *, seed: int = 0) -> Drift:
     """New images beside the reference; both have FEWEST images or more."""
     groups = new.groups, reference.groups
     content = separate(new.features, reference.features, *groups, seed=seed) if new.features.shape[1] else None
-    looks = separate(*with_squares(new.properties, reference.properties), *groups, seed=seed)
+    properties = with_squares(new.properties, reference.properties)
+    looks = separate(*properties, *groups, seed=seed)
+    kind = find_new_kind(*((new.features, reference.features) if content else properties), *groups, seed=seed)
     answers, held_out = new.probabilities.argmax(axis=1), reference.probabilities.argmax(axis=1)
     assert reference.labels is not None
     known = reference.probabilities.shape[1]
@@ -86,6 +95,7 @@ def find_drift(new: Side, reference: Side, *, seed: int = 0) -> Drift:
         len(new.features),
         content,
         looks,
+        kind,
         class_mix(counts[0], counts[1], len(np.unique(new.groups)), len(held_out), seed=seed),
         output_shift(new.probabilities, reference.probabilities),
         expected_accuracy(new.probabilities.max(axis=1), reference.probabilities.max(axis=1), held_out == reference.labels),

@@ -25,14 +25,14 @@ class Line(NamedTuple):
 def lines(drift: Drift, properties: Sequence[PropertyShift], class_names: Sequence[str]) -> list[Line]:
     """The questions, in order."""
     alarms = set(drift.alarms)
-    most = max(drift.separations, key=lambda each: each.unlike.low)
     return [
         *([Line("what is in the images", _separated(drift.content.area), "content" in alarms)] if drift.content else []),
         Line("how they look", f"{_separated(drift.looks.area)}{_differing(properties)}", "looks" in alarms),
         Line(
             "images of a new kind",
-            f"{percent(most.unlike.value)} {_ends(most.unlike, percent)} more than by chance; an alarm if the lower end is above {percent(UNLIKE_ALARM)}",
-            "unlike" in alarms,
+            f"{percent(drift.kind.unlike.value)} {_ends(drift.kind.unlike, percent)} more than by chance; an alarm if the lower end is above "
+            f"{percent(UNLIKE_ALARM)}",
+            "kind" in alarms,
         ),
         Line(
             "mix of the classes",

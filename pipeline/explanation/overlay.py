@@ -40,7 +40,7 @@ def overlay(image: np.ndarray, places: np.ndarray) -> bytes:
     picture = enlarged(image).convert("L")
     strength = scaled(places, picture.width, picture.height)[..., None]
     grey = DIMMED * np.asarray(picture, np.float32)[..., None]
-    colour = np.where(strength > 0, np.float32(FOR), np.float32(AGAINST))
+    colour = np.where(strength > 0, np.array(FOR, np.float32), np.array(AGAINST, np.float32))
     cover = MOST_COVERED * np.abs(strength)
     blended = np.rint((1 - cover) * grey + cover * colour).astype(np.uint8)
     return _encoded(Image.fromarray(blended), "JPEG")
@@ -58,7 +58,8 @@ def scaled(places: np.ndarray, width: int, height: int) -> np.ndarray:
     if not np.isfinite(most) or most == 0:
         return np.zeros((height, width), np.float32)
     resized = Image.fromarray((places / most).astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-    return np.clip(np.asarray(resized), -1, 1)
+    clipped: np.ndarray = np.clip(np.asarray(resized), -1, 1)
+    return clipped
 
 
 def strongest(places: np.ndarray) -> str:

@@ -61,7 +61,7 @@ def refuse_links(paths: Paths) -> None:
         for path in inside:
             if path.is_symlink() and path.is_dir():
                 raise _linked(path, paths)
-    for file in (paths.ledger, paths.classes, paths.known_images):
+    for file in (paths.ledger, paths.classes, paths.known_images, paths.verdicts):
         if file.is_symlink():
             raise StorageError(
                 f"{paths.relative(file)} is a link to {file.readlink()}: a run would replace the link and leave its target unchanged. "
@@ -116,9 +116,8 @@ def _linked(path: Path, paths: Paths) -> StorageError:
 
 def _written(root: Path) -> Iterator[Path]:
     yield from (root / "data" / name for name in STAGES)
-    yield from (
-        root / name for name in ("mlruns", ".checkpoints", ".dvc", ".git", "data/splits.csv", "data/classes.json", "data/known_images.csv")
-    )
+    lists = ("splits.csv", "classes.json", "known_images.csv", "verdicts.csv")
+    yield from (root / name for name in ("mlruns", ".checkpoints", ".dvc", ".git", *(f"data/{name}" for name in lists)))
 
 
 def _described(source: Path) -> str:

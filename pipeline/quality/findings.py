@@ -55,7 +55,7 @@ class Subject(NamedTuple):
 
 
 class ImageProblem(NamedTuple):
-    """A finding about one image, which is not left out: its kind, the row, and a note."""
+    """A finding about one image: its kind, the row, and a note. It is left out only if the policy of the kind is `reject`."""
 
     kind: str
     row: int
@@ -104,7 +104,7 @@ def list_findings(
     findings = [_of_file(fault, unusable) for fault in left_out]
     for one in seen:
         action = ACTIONS[policies.get(one.kind, "keep")]
-        findings.append(Finding(one.kind, action, subjects[one.row], None, one.note, rejected=False))
+        findings.append(Finding(one.kind, action, subjects[one.row], None, one.note, rejected=action == "rejected"))
     for row in misnamed.rows.tolist():
         note = f"its content is {FORMATS[formats[row]]}"
         findings.append(Finding("wrong_type", ACTIONS[misnamed.policy], subjects[row], None, note, misnamed.policy == "reject"))

@@ -9,10 +9,11 @@ from pipeline.images.decoding import FORMATS
 from pipeline.properties.data_section import PropertySection
 from pipeline.quality.findings import Action, Finding
 from pipeline.quality.inspection import MODES
-from pipeline.quality.kinds import kinds
+from pipeline.quality.kinds import counted, kinds
 from pipeline.quality.value_range import ValueRange
 from pipeline.reports.data_report import MOST_EXAMPLES, DataReport, Example, FindingGroup, Picture, render
 
+SAID_BY_PEOPLE = ("judged_bad",)  # not checked for
 Groups = Mapping[tuple[str, Action], Sequence[Finding]]
 
 
@@ -41,11 +42,19 @@ def data_page(
         formats={FORMATS[number]: count for number, count in _counted(facts["format"])},
         thumbnails={name: [pictures[row] for row in rows] for name, rows in rows_of_class.items()},
         findings=[_group(kind, action, group, pictures) for (kind, action), group in _by_kind(findings).items()],
-        checked=list(kinds()),
+        checked=[kind for kind in kinds() if kind not in SAID_BY_PEOPLE],
         properties=properties,
         value_range=ValueRange(**found).sentence if isinstance(found := described.get("value_range"), dict) else "",
+        changed_by_people=_changed_by_people(**said) if isinstance(said := described.get("verdicts"), dict) else "",
     )
     return render(report)
+
+
+def _changed_by_people(changed: int, left_out: int) -> str:
+    """What data/verdicts.csv changes, as a sentence."""
+    labels = f"{counted(changed, 'image has', 'images have')} another class than in the source" if changed else ""
+    bad = f"{counted(left_out, 'bad image is', 'bad images are')} left out" if left_out else ""
+    return f"By data/verdicts.csv, {' and '.join(filter(None, (labels, bad)))}."
 
 
 def _by_kind(findings: Sequence[Finding]) -> Groups:

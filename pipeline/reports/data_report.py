@@ -82,8 +82,8 @@ class DataReport:
     `images`, `left_out`: how many are used, and how many are not. `counts`: images by split (train, validation, test) and class. `sizes_px`: images
     by (width, height); `modes`: by Pillow's mode; `formats`: by format, empty if the source has none. `thumbnails`: PNGs or JPEGs by class.
     `checked`: the kinds of findings that were checked for. `value_range`: what becomes of the values of
-    images of more than 8 bits; empty if there are none. `read_as`: where classes, splits and groups come from.
-    `properties`: the part on brightness and the like.
+    images of more than 8 bits; empty if there are none. `read_as`: where classes, splits and groups come from. `changed_by_people`: a
+    sentence on labels that differ from the source, empty if none does. `properties`: the part on brightness and the like.
     """
 
     name: str
@@ -101,6 +101,7 @@ class DataReport:
     checked: Sequence[str]
     value_range: str = ""
     read_as: str = ""
+    changed_by_people: str = ""
     properties: "PropertySection | None" = None
 
     @property

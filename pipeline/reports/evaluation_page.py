@@ -5,16 +5,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.evaluation.counts import Score, count_hits
 from pipeline.evaluation.intervals import wilson_intervals
 from pipeline.reports.chart_style import DARK, LIGHT, Theme
-from pipeline.reports.evaluation_report import ClassRow, Doubt, Picture
+from pipeline.reports.evaluation_report import ClassRow, Picture
 from pipeline.reports.pictures import QUANTITIES, cross_validation_folds, learning_curves
-
-DOUBTS_SHOWN = 12
 
 
 def class_rows(per_class: dict[str, Any], matrix: np.ndarray, intervals: np.ndarray) -> list[ClassRow]:
@@ -47,21 +42,6 @@ def class_intervals(matrix: np.ndarray) -> np.ndarray:
     """float (K, 4): low and high of the 95 % interval of the precision of each class, and of its recall. matrix: int (K, K), rows are labels."""
     hits = np.diag(matrix)
     return np.concatenate([wilson_intervals(hits, matrix.sum(axis=0)), wilson_intervals(hits, matrix.sum(axis=1))], axis=1)
-
-
-def score_of_folds(out_of_fold: pa.Table) -> Score:
-    """How many training images the models of the folds get right that were not fitted to them."""
-    return count_hits(out_of_fold["label"].to_pylist(), out_of_fold["predicted"].to_pylist())
-
-
-def doubted_labels(out_of_fold: pa.Table) -> list[Doubt]:
-    """The training images that a model not fitted to them most confidently predicts as another class, most confident first."""
-    wrong = out_of_fold.filter(pc.not_equal(out_of_fold["label"], out_of_fold["predicted"]))
-    probability_columns = [field.name for field in wrong.schema if pa.types.is_floating(field.type)]
-    confidence = np.max([wrong[name].to_numpy() for name in probability_columns], axis=0)
-    surest = np.argsort(-confidence, kind="stable")[:DOUBTS_SHOWN]
-    rows = wrong.select(["path", "label", "predicted", "fold"]).take(surest).to_pylist()
-    return [Doubt(**row, probability=float(confidence[i])) for row, i in zip(rows, surest, strict=True)]
 
 
 def curves(history: list[dict[str, float]]) -> list[Picture]:

@@ -16,6 +16,7 @@ from pipeline.reports.evaluation_words import agreement, calibration, headline, 
 from pipeline.reports.page import brief_names, is_small_png, render_page
 
 if TYPE_CHECKING:
+    from pipeline.labels.doubts_section import LabelDoubts
     from pipeline.properties.slices import Slices
     from pipeline.reports.how_sure import HowSure
 
@@ -64,17 +65,6 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """A training image that a model not fitted to it predicts as another class, with `probability` (0 to 1)."""
-
-    path: str
-    label: str
-    predicted: str
-    probability: float
-    fold: int
-
-
-@dataclass(frozen=True)
 class Fold:
     """A fold of the cross-validation."""
 
@@ -87,7 +77,7 @@ class Fold:
 @dataclass(frozen=True)
 class Report:
     """Everything that the page shows. `metrics` are the flat numbers of the test split, `intervals` those of some of them by name, `cross_validation`
-    the numbers over the folds. `score`: of the test images; `folds_score`: of the training images, by models that were not fitted to them.
+    the numbers over the folds. `score`: of the test images.
 
     `akin`: how many test images are near copies of training images, or in a group with them. `trained_on`: in words. `curves`: none if there are not two
     epochs. `warnings` come before all numbers. `overconfidence`: mean confidence minus accuracy, -1 to 1. `classes` are in the order shown. `params`:
@@ -104,7 +94,6 @@ class Report:
     metrics: Mapping[str, float]
     intervals: Mapping[str, Interval]
     score: Score
-    folds_score: Score
     cross_validation: Mapping[str, float]
     overconfidence: float
     akin: int
@@ -114,7 +103,6 @@ class Report:
     confusions: Sequence[Confusion]
     folds: Sequence[Fold]
     gallery: Gallery
-    doubts: Sequence[Doubt]
     params: Mapping[str, Mapping[str, object]]
     unusual: Mapping[str, object]
     curves: Sequence[Picture]
@@ -125,16 +113,12 @@ class Report:
     numbered_classes: Mapping[str, str] = field(default_factory=dict)
     how_sure: "HowSure | None" = None
     slices: "Slices | None" = None
+    label_doubts: "LabelDoubts | None" = None
 
     @property
     def is_better(self) -> bool:
         """Whether the model is shown to be better than the majority-class baseline; if not, the page praises nothing."""
         return is_better(self.score, self.metrics["accuracy_low"])
-
-    @property
-    def folds_are_better(self) -> bool:
-        """The same of the models of the cross-validation: only then can they doubt a label."""
-        return is_better(self.folds_score, self.cross_validation["accuracy_low"])
 
     @property
     def digits(self) -> int:
@@ -144,10 +128,13 @@ class Report:
     @property
     def names(self) -> set[str]:
         """All class names that the page shows."""
-        pairs: list[Confusion | Answer | Doubt] = [*self.confusions, *self.gallery.mistakes, *self.gallery.unsure, *self.doubts]
-        return {name for pair in pairs for name in (pair.label, pair.predicted)} | {
-            name for row in self.classes for name in (row.name, row.confused_with, self.score.majority_class)
-        }
+        pairs: list[Confusion | Answer] = [*self.confusions, *self.gallery.mistakes, *self.gallery.unsure]
+        doubted = self.label_doubts.names if self.label_doubts else set()
+        return (
+            doubted
+            | {name for pair in pairs for name in (pair.label, pair.predicted)}
+            | {name for row in self.classes for name in (row.name, row.confused_with, self.score.majority_class)}
+        )
 
     @property
     def rated(self) -> int:

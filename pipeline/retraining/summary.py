@@ -111,16 +111,17 @@ def runs_address(registry: RegistryState | None) -> str:
 
 def _facts(paths: Paths, registry: RegistryState | None) -> dict[str, str]:
     evaluation = _read(paths.stage("evaluate") / "metrics.json")
+    uncertainty = _read(paths.stage("evaluate") / "uncertainty.json")
     folds = _read(paths.stage("cross_validate") / "metrics.json")
     report, changes = paths.stage("evaluate") / "report.html", paths.stage("register") / "changes.html"
     data, data_page = _read(paths.stage("ingest") / "report.json"), paths.stage("ingest") / "report.html"
     facts = {
         "data": _data(data, paths.relative(data_page)) if data_page.is_file() else "",
         "method": str(_read(paths.stage("train") / "choice.json").get("chosen", {}).get("method", "")),
-        "test accuracy": _test_accuracy(evaluation, _read(paths.stage("evaluate") / "uncertainty.json"), data),
+        "test accuracy": _test_accuracy(evaluation, uncertainty, data),
         "macro F1": _number(evaluation, "test_macro_f1"),
         "cross-validation": _mean_and_deviation(folds),
-        "warning": _never_predicted(paths),
+        "warning": "; ".join(filter(None, (_not_better(evaluation, uncertainty, data), _never_predicted(paths)))),
         "model": registry.model if registry else "",
         "registry": registry.verdict if registry else "",
         "report": paths.relative(report) if report.is_file() else "",
@@ -139,6 +140,20 @@ def _data(report: Mapping[str, Any], page: str) -> str:
 def _images(report: Mapping[str, Any]) -> str:
     left_out = f", {report['rejected']:,} left out" if report["rejected"] else ""
     return f"{report['images']:,} images of {len(report['class_names']):,} classes{left_out}"
+
+
+def _not_better(evaluation: Mapping[str, Any], uncertainty: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """That the model is not shown to be better than always guessing the class with the most test images; empty if it is, or if that is not known."""
+    accuracy, low = evaluation.get("test_accuracy"), uncertainty.get("test_accuracy_low")
+    counts = report.get("counts", {}).get("test", {})
+    if not (isinstance(accuracy, int | float) and isinstance(low, int | float) and any(counts.values())):
+        return ""
+    name, most = min(counts.items(), key=lambda item: (-item[1], item[0]))
+    images = sum(counts.values())
+    if low > most / images:
+        return ""
+    known = "not shown to be" if round(accuracy * images) > most else "no"
+    return f"{known} better than always guessing {shown(name)} ({most / images:.4f})"
 
 
 def _never_predicted(paths: Paths) -> str:

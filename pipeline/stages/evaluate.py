@@ -28,7 +28,11 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.counts import count_hits, warnings
 from pipeline.evaluation.intervals import macro_f1_and_log_loss
 from pipeline.explanation.kept_model import KeptModel
+from pipeline.explanation.overlay import picture
 from pipeline.files import read_json, sha256_file, write_bytes, write_json, write_table
+from pipeline.labels.doubts_section import DOUBTS_SHOWN, LabelDoubts, label_doubts
+from pipeline.labels.suspects import find_suspects, labelled_training_images
+from pipeline.labels.verdict_file import read_verdicts
 from pipeline.params.section import Scalar
 from pipeline.paths import Paths
 from pipeline.properties.columns import columns_of_test
@@ -40,10 +44,8 @@ from pipeline.reports.evaluation_page import (
     class_intervals,
     class_rows,
     curves,
-    doubted_labels,
     draw_folds,
     in_both_themes,
-    score_of_folds,
     unused_settings,
 )
 from pipeline.reports.evaluation_report import Fold, Report, render
@@ -57,16 +59,9 @@ if TYPE_CHECKING:
 
 CONFUSIONS_SHOWN = 10
 OUTPUTS = (
-    CALIBRATION_FILE,
-    "predictions.parquet",
-    "metrics.json",
-    "uncertainty.json",
-    "per_class.csv",
-    "confusion_matrix.png",
-    "reliability.png",
-    "curves.png",
-    "report.html",
-)
+    CALIBRATION_FILE, "predictions.parquet", "metrics.json", "uncertainty.json", "per_class.csv",
+    "confusion_matrix.png", "reliability.png", "curves.png", "report.html",
+)  # fmt: skip
 UNCERTAINTY = ("test_accuracy_low", "test_accuracy_high", "test_calibration_error")
 """In a separate file, with what is known of sure answers, so that the table of `dvc metrics show` fits a terminal."""
 NOT_METRICS = ("images", "groups", "per_class")
@@ -189,7 +184,6 @@ def build_report(
     matrix = confusions(scored)
     bins = metrics.reliability_bins(scored.labels, scored.probabilities)
     fold_rows, history = read_history(folds / "folds.csv"), read_history(paths.stage("train") / "history.csv")
-    out_of_fold = pq.read_table(folds / "out_of_fold.parquet")
     choice = read_json(paths.stage("train") / "choice.json")
     cross_validation = {name.removeprefix("cv_"): value for name, value in read_json(folds / "metrics.json").items()}
     score = count_hits([names[i] for i in scored.labels], [names[i] for i in scored.predicted])
@@ -205,17 +199,15 @@ def build_report(
         metrics={key: value for key, value in values.items() if key != "per_class"},
         intervals={"macro_f1": macro_f1, "log_loss": log_loss},
         score=score,
-        folds_score=score_of_folds(out_of_fold),
         cross_validation=cross_validation,
         overconfidence=metrics.overconfidence(bins),
-        akin=akin_images(paths.stage("preprocess"), scored.groups),
+        akin=int(np.isin(scored.groups, np.load(paths.stage("preprocess") / "train" / "groups.npy")).sum()),
         trained_on="augmented images" if choice["stages"] is None else "the images and their mirror images",
         warnings=[*warnings(score, values["accuracy_low"]), *unused_settings(choice)],
         classes=class_rows(values["per_class"], matrix, class_intervals(matrix)),
         confusions=metrics.top_confusions(matrix, names, CONFUSIONS_SHOWN),
         folds=[Fold(int(row["fold"]), int(row["images"]), row["accuracy"], row["loss"]) for row in fold_rows],
         gallery=shown,
-        doubts=doubted_labels(out_of_fold),
         params=params,
         unusual={name: value for name, value in config.flat().items() if name in config.unusual() and name.partition(".")[0] in params},
         curves=curves(history),
@@ -229,12 +221,16 @@ def build_report(
         fold_picture=in_both_themes(partial(draw_folds, fold_rows, cross_validation, values), "Accuracy of each fold"),
         numbered_classes=numbered_classes(names),
         how_sure=certain,
+        label_doubts=doubted_labels(paths),
     )
 
 
-def akin_images(folder: Path, groups: np.ndarray) -> int:
-    """How many test images have a group in common with training images: near copies, or images that the source says belong together."""
-    return int(np.isin(groups, np.load(folder / "train" / "groups.npy")).sum())
+def doubted_labels(paths: Paths) -> LabelDoubts:
+    """The training labels that are probably wrong, without those that a person has judged."""
+    images = labelled_training_images(paths)
+    packed = np.load(paths.stage("preprocess") / "train" / "images.npy", mmap_mode="r")
+    suspects = find_suspects(images, read_verdicts(paths.verdicts), DOUBTS_SHOWN)
+    return label_doubts(suspects, len(images.labels), lambda row: picture(np.asarray(packed[row])))
 
 
 def shown_params(config: Config, chosen: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -36,6 +36,9 @@ from pipeline.dataset.whole_pixels import Aliases, WholeDigests, compared_whole,
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
+from pipeline.labels.overlay import BAD, count_gone, judged_bad, refuse_unknown_classes, told
+from pipeline.labels.verdict import Verdict, new_labels
+from pipeline.labels.verdict_file import read_verdicts
 from pipeline.listing.changes import record_linked_folders, state_of
 from pipeline.listing.records import NO_ORIGIN, LeftOut, Source
 from pipeline.listing.remote import is_url, local_copy
@@ -54,6 +57,7 @@ from pipeline.quality.findings import (
     BESIDE,
     NOTES,
     Finding,
+    ImageProblem,
     count_findings,
     findings_csv,
     list_findings,
@@ -94,6 +98,7 @@ def run(config: Config, paths: Paths, tracker: object) -> Mapping[str, Scalar]:
 
 
 def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) -> Mapping[str, Scalar]:
+    verdicts = read_verdicts(paths.verdicts)
     source = _open(location, config, paths)
     read_as = source.reading.origin_of_all(config.ingest.test_fraction) if source.reading else ""
     print(f"ingest: {shown(read_as)}", flush=True)
@@ -102,21 +107,29 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         print(f"ingest: {new}", file=sys.stderr)
     folder = clear(paths.stage("ingest"), MADE["ingest"])
     with folder_beside(folder / "images.parquet") as shards:
-        images, near, doubtful = _take(source, shards, paths, config.ingest.max_pixels)
+        images, near, doubtful = _take(source, shards, paths, config.ingest.max_pixels, verdicts)
         digests = WholeDigests(images, shard_files(shards), paths.scratch, config.ingest.max_pixels)
         pixels = compared_whole(images, doubtful, digests)
         copies = np.concatenate([without_crowds(len(images.facts), near), same_pixels(pixels, doubtful)])
         aliases = find_aliases(images, read_ledger(paths.ledger), recorded.images, doubtful, digests)
         recorded, earlier, also = _recognized(read_sides(paths, source.name, read_ledger(paths.ledger)), recorded, aliases)
         sides = _decide_sides(images, copies, earlier.ledger, config.ingest.test_fraction)
-        judged = Judged(images, shard_files(shards), pixels, sides.splits, np.ones(len(images.facts), bool), config.ingest.max_pixels)
+        bad = judged_bad(verdicts, images.facts["pixels"])
+        kept = ~np.isin(np.arange(len(images.facts)), [problem.row for problem in bad])
+        judged = Judged(images, shard_files(shards), pixels, sides.splits, kept, config.ingest.max_pixels)
         order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
-        findings, changes, moved = _judge(judged, near, order, config.ingest, recorded, earlier, sides.followed, source.name)
+        findings, changes, moved = _judge(judged, near, order, config.ingest, recorded, earlier, sides.followed, source.name, bad)
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
-        report |= {"removed_classes": changes.removed, **limits_of_model(judged), **moves_reported(moved)}
+        report |= {
+            "removed_classes": changes.removed,
+            **limits_of_model(judged),
+            **moves_reported(moved),
+            **told(images.relabelled, len(bad)),
+        }
         _tell(folder, judged, findings, report, read_as)
         tell_other_range(judged, source.name, paths)
+        _tell_gone(count_gone(verdicts, images.facts["pixels"]), len(verdicts), paths)
         refuse_changes(changes, judged, config.ingest)
         refuse_moved(moved, judged, source.name, config.ingest.moved_images, source.reading.origin if source.reading else NO_ORIGIN)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
@@ -162,13 +175,17 @@ def _open(location: Path, config: Config, paths: Paths) -> Source:
         raise SourceError(shown + alone) from None
 
 
-def _take(source: Source, shards: Path, paths: Paths, max_pixels: int) -> tuple[Images, np.ndarray, np.ndarray]:
+def _take(
+    source: Source, shards: Path, paths: Paths, max_pixels: int, verdicts: Mapping[str, Verdict]
+) -> tuple[Images, np.ndarray, np.ndarray]:
     """The images, the pairs of near duplicates among them, int64 (M, 2), and the rows from `maybe_equal`."""
     with tempfile.TemporaryFile(dir=shards.parent, prefix=".fingerprints.") as file:
-        images = take_images(source, shards, file, paths.scratch, max_pixels)
+        images = take_images(source, shards, file, paths.scratch, max_pixels, new_labels(verdicts))
         if not len(images.facts):
             example = f"{images.left_out[0].path}: {images.left_out[0].reason}"
             raise SourceError(f"ingest.source: none of {source.count} files in {source.name} is an image, for example {example}.")
+        classes = {*(source.class_names or ()), *images.labels} - images.given | set(source.class_names or ())
+        refuse_unknown_classes(verdicts, images.given, classes, paths.relative(paths.verdicts))
         file.flush()
         fingerprints = MappedRows(file, FINGERPRINT_BYTES)
         return images, near_duplicates(fingerprints), maybe_equal(images, fingerprints)
@@ -198,6 +215,7 @@ def _judge(
     earlier: EarlierSides,
     followed: np.ndarray,
     name: str,
+    bad: Sequence[ImageProblem],
 ) -> tuple[list[Finding], Changes, Moved]:
     """(all findings, changes since earlier runs, images that changed sides); `judged.kept` is set to False for images left out."""
     facts = judged.images.facts
@@ -207,10 +225,10 @@ def _judge(
     copies = find_copies(judged.pixels, facts["label"], judged.splits, near, policies.model_dump(), judged.kept)
     found = present(judged.counts(order), order)
     changes = compare(name, recorded, found, keys_of(judged.images), policies.removed_classes)
-    actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep", "lost_class": "fail"}
+    actions = {**policies.model_dump(), "removed_class": "fail" if changes.unconfirmed else "keep", "lost_class": "fail", BAD: "reject"}
     value_range = range_of(judged)
     moved = find_moved(judged, earlier, followed, policies.test_fraction)
-    seen = [*image_problems(judged, value_range), *moved_problems(moved)]
+    seen = [*bad, *image_problems(judged, value_range), *moved_problems(moved)]
     subjects = judged.subjects(rows_named(misnamed, copies, seen))
     leaks = find_group_leaks(facts["group"][judged.kept], judged.splits[judged.kept], judged.images.groups, SPLITS)
     problems = [
@@ -291,6 +309,15 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
         print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
 
 
+def _tell_gone(gone: int, verdicts: int, paths: Paths) -> None:
+    """Say in one line that verdicts are about images that are not there: they are kept, as the images may come back."""
+    if gone:
+        print(
+            f"ingest: {gone:,} of {verdicts:,} verdicts in {paths.relative(paths.verdicts)} are about images that are not in the source",
+            file=sys.stderr,
+        )
+
+
 def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest, enough_for_test: float) -> None:
     """Raise SourceError if a policy says so, if too much is left out, or if the rest cannot be used for training and testing."""
     failed = count_findings([finding for finding in findings if finding.action == "failed"])
@@ -303,7 +330,7 @@ def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, An
             "Fix them, or change the policy in params.yaml under ingest; data/ingest/report.html shows them all."
         )
     refuse_nothing_to_see(judged, report["name"])
-    _refuse_too_many(rejections(findings), judged, limits, report["name"])
+    _refuse_too_many([fault for fault in rejections(findings) if fault.finding != BAD], judged, limits, report["name"])
     counts, names = report["counts"], report["class_names"]
     if not names:
         raise SourceError(f"ingest.source: all images of {report['name']} are left out; data/ingest/report.html shows why.")

@@ -14,7 +14,7 @@ from pipeline.names import shown
 from pipeline.predicting.inputs import Named
 from pipeline.serving.answering import Prediction
 
-COLUMNS = ("path", "label", "probability", "newness_of_content", "newness_of_looks", "sha256")
+COLUMNS = ("path", "label", "probability", "newness_of_content", "newness_of_looks", "newness_of_kind", "sha256")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def as_rows(found: Found) -> Iterator[tuple[object, ...]]:
     yield COLUMNS
     for i in found.drift.newest.tolist():
         answer = found.answers[i]
-        scores = (round(float(each.scores[i]), 6) for each in found.drift.separations)
+        scores = (round(float(scores[i]), 6) for scores in found.drift.scores.values())
         yield found.images[i].path, answer.label, round(answer.probability, 6), *scores, answer.sha256
 
 
@@ -80,10 +80,8 @@ def as_json(found: Found) -> dict[str, Any]:
         "alarms": list(drift.alarms),
         "model": found.model,
         "images": {"named": found.named, "compared": drift.images, "left_out": found.left_out, "reference": found.reference},
-        **{
-            name: {"area": _interval(each.area), "unlike": _interval(each.unlike)}
-            for name, each in zip(("content", "looks"), drift.separations, strict=True)
-        },
+        **{name: {"area": _interval(each.area)} for name, each in drift.separations.items()},
+        "new_kind": _interval(drift.kind.unlike),
         "properties": {
             each.name: {"new": _round(each.new), "reference": _round(each.reference), "area": _round(each.area)}
             for each in found.properties

@@ -57,12 +57,10 @@ def check_inputs(paths: Paths) -> Config:
         ask(config.ingest.source, paths.scratch / "sources")  # DVC has the same words for any failure
     refuse_missing_weights(named_pretrained(config.model.name, config.model.weights))
     refuse_untracked(source)
-    for file in (paths.ledger, paths.classes):
+    for file in (paths.ledger, paths.classes, paths.verdicts):
         if not file.is_file():
             name = paths.relative(file)
-            raise SourceError(
-                f"{name} does not exist: it records what earlier runs decided. Restore it from git: `git checkout -- {name}`."
-            )
+            raise SourceError(f"{name} does not exist: it records what was decided earlier. Restore it from git: `git checkout -- {name}`.")
     check_reachable(tracking_uri(paths))
     return config
 

@@ -32,6 +32,7 @@ def refuse_merge_conflicts(paths: Paths) -> None:
         ),
         paths.ledger: BOTH_SIDES,
         paths.known_images: BOTH_SIDES,
+        paths.verdicts: BOTH_SIDES,
         paths.classes: CLASSES,
         paths.dvc_lock: EITHER_SIDE,
         **{paths.stage(name) / file: EITHER_SIDE for name in STAGES for file in ("metrics.json", "decision.json")},

@@ -1,0 +1,160 @@
+"""The images of a finished run whose labels a person should look at. Reads what the stages wrote and what people have said; computes nothing itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipeline.certainty.out_of_fold import read_out_of_fold
+from pipeline.errors import StageError, StorageError
+from pipeline.files import read_json
+from pipeline.labels.ranking import Baseline, Ranking, against_baseline, rank
+from pipeline.labels.verdict import Verdict
+from pipeline.names import shown
+from pipeline.paths import Paths
+
+NEIGHBOURS_SHOWN = 6
+OTHER_RUNS = "They are from different runs: `dvc repro` re-runs what is out of date."
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An image with a doubtful label. row: in the packed arrays. probability, of_label: what a model not fitted to it gives to the suggested class and to
+    its label. by_model, by_neighbours: how doubtful the label is by each, 0 to 1; by_neighbours is None without features. choices: all classes, the most
+    probable first. neighbours: rows of the images most like it.
+    """
+
+    row: int
+    path: str
+    sha256: str
+    label: str
+    suggested: str
+    probability: float
+    of_label: float
+    by_model: float
+    by_neighbours: float | None
+    choices: Sequence[str]
+    neighbours: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with what models say of them that were not fitted to them: paths, sha256, labels int (N,), probabilities float (N, K), groups int (N,),
+    features float (N, F), None without a pretrained network.
+    """
+
+    class_names: Sequence[str]
+    paths: Sequence[str]
+    sha256: Sequence[str]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    groups: np.ndarray
+    features: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """found: the most doubtful first, without those that a person has judged. left: how many there are in all. note: why there are none to be trusted;
+    then none is found.
+    """
+
+    found: Sequence[Suspect]
+    left: int
+    note: str = ""
+
+
+def find_suspects(images: Labelled, verdicts: Mapping[str, Verdict], most: int | None = None) -> Suspects:
+    """The suspects among some images, at most `most` of them; of copies of one image the first."""
+    baseline = against_baseline(images.labels, images.probabilities, images.groups)
+    if not baseline.is_beaten:
+        return Suspects([], 0, why_none(baseline, images.class_names))
+    ranking = rank(images.labels, images.probabilities, images.groups, images.features)
+    names, seen, places = images.class_names, set(), []
+    for place, row in enumerate(ranking.rows.tolist()):
+        verdict = verdicts.get(images.sha256[row])
+        if images.sha256[row] not in seen and not (verdict and verdict.settles(names[images.labels[row]])):
+            places.append(place)
+        seen.add(images.sha256[row])
+    return Suspects([_suspect(place, ranking, images) for place in places[:most]], len(places))
+
+
+def why_none(baseline: Baseline, class_names: Sequence[str]) -> str:
+    """Why a model's doubts say nothing."""
+    return (
+        f"The model is right for {baseline.accuracy:.1%} of the images that it was not fitted to (95 % interval {baseline.low:.1%} to "
+        f"{baseline.high:.1%}), which is not clearly better than always guessing {shown(class_names[baseline.majority_class])} "
+        f"({baseline.share:.1%}). So its doubts say nothing about the labels."
+    )
+
+
+def labelled_training_images(paths: Paths) -> Labelled:
+    """The training images with what the folds say. Raises StorageError where a stage has not run, StageError for outputs of different runs."""
+    names = _class_names(paths)
+    _need(paths, "data/cross_validate/out_of_fold.parquet")
+    predicted = read_out_of_fold(paths, names)
+    index = _read_index(paths, "train")
+    known = pq.read_table(paths.stage("cross_validate") / "out_of_fold.parquet", columns=["sha256"])["sha256"].to_pylist()
+    if known != index["sha256"]:
+        raise StageError(f"data/cross_validate has predictions of other images than data/preprocess. {OTHER_RUNS}")
+    return _labelled(paths, "train", index, predicted.labels, predicted.probabilities)
+
+
+def labelled_test_images(paths: Paths) -> Labelled:
+    """The test images with what the model says, which was not fitted to them. Raises as `labelled_training_images` does."""
+    names = _class_names(paths)
+    _need(paths, "data/evaluate/predictions.parquet")
+    table = pq.read_table(paths.stage("evaluate") / "predictions.parquet")
+    columns = [f"probability {name}" for name in names]
+    index = _read_index(paths, "test")
+    if (
+        table["sha256"].to_pylist() != index["sha256"]
+        or [name for name in table.column_names if name.startswith("probability ")] != columns
+    ):
+        raise StageError(f"data/evaluate has predictions of other images or classes than data/preprocess. {OTHER_RUNS}")
+    place = {name: k for k, name in enumerate(names)}
+    labels = np.array([place[name] for name in table["label"].to_pylist()], np.int64)
+    return _labelled(paths, "test", index, labels, np.stack([table[name].to_numpy() for name in columns], axis=1))
+
+
+def _labelled(paths: Paths, split: str, index: Mapping[str, list[str]], labels: np.ndarray, probabilities: np.ndarray) -> Labelled:
+    folder = paths.stage("preprocess") / split
+    embeddings = np.load(folder / "embeddings.npy", mmap_mode="r")
+    features = np.asarray(embeddings[:, 0]) if len(embeddings) == len(labels) else None
+    return Labelled(_class_names(paths), index["path"], index["sha256"], labels, probabilities, np.load(folder / "groups.npy"), features)
+
+
+def _suspect(place: int, ranking: Ranking, images: Labelled) -> Suspect:
+    row, suggested = int(ranking.rows[place]), int(ranking.suggested[place])
+    label, probabilities, names = int(images.labels[row]), images.probabilities[row], images.class_names
+    near = np.empty(0, np.int64) if ranking.near is None else ranking.near[row]
+    return Suspect(
+        row,
+        images.paths[row],
+        images.sha256[row],
+        names[label],
+        names[suggested],
+        float(probabilities[suggested]),
+        float(probabilities[label]),
+        float(ranking.by_model[row]),
+        None if ranking.by_neighbours is None else float(ranking.by_neighbours[row]),
+        [names[k] for k in np.argsort(-probabilities, kind="stable")],
+        near[near >= 0][:NEIGHBOURS_SHOWN].tolist(),
+    )
+
+
+def _read_index(paths: Paths, split: str) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = pq.read_table(
+        paths.stage("preprocess") / split / "index.parquet", columns=["path", "sha256"]
+    ).to_pydict()
+    return columns
+
+
+def _class_names(paths: Paths) -> list[str]:
+    _need(paths, "data/preprocess/spec.json")
+    return list(read_json(paths.stage("preprocess") / "spec.json")["class_names"])
+
+
+def _need(paths: Paths, name: str) -> None:
+    if not (paths.root / name).is_file():
+        raise StorageError(f"{name} does not exist, and it says which labels are doubtful. `dvc repro` makes it.")

@@ -1,0 +1,79 @@
+"""The same without a page: suspects as a CSV file that a person fills in, and its lines as verdicts."""
+
+import csv
+import io
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+from pipeline.csv_text import csv_text
+from pipeline.errors import ConfigError
+from pipeline.files import write_bytes
+from pipeline.labels.suspects import Suspect
+from pipeline.labels.verdict import ANSWERS, Verdict
+from pipeline.labels.verdict_file import SHA256, fault_of
+from pipeline.names import shown
+
+COLUMNS = ("path", "label", "suggestion", "verdict", "new_label", "sha256")
+
+
+def write_sheet(path: Path, suspects: Iterable[Suspect]) -> None:
+    """Write the suspects, with empty columns for the verdicts. Raises ConfigError if the file exists: it may have verdicts."""
+    if path.exists():
+        raise ConfigError(f"{path} exists, perhaps with verdicts in it. Read it with `pipeline relabel --from {path}`, or delete it.")
+    rows = ((suspect.path, suspect.label, suspect.suggested, "", "", suspect.sha256) for suspect in suspects)
+    write_bytes(path, csv_text([COLUMNS, *rows]).encode("utf-8", "backslashreplace"))
+
+
+def read_sheet(path: Path, class_names: Collection[str], reviewer: str, today: date) -> list[Verdict]:
+    """The verdicts that a person filled in; lines without one are left out. Raises ConfigError, with file and line, for the first that makes no sense."""
+    verdicts = []
+    for line, row in _rows(path):
+        if row["verdict"] or row["new_label"]:
+            verdicts.append(_verdict(f"{path}:{line}", row, class_names, reviewer, today))
+    return verdicts
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """The rows by column, each with the number of its line. A spreadsheet may have put semicolons or tabs for commas."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}. Save it as CSV in UTF-8."
+        ) from None
+    delimiter = next((sign for sign in ",;\t" if sign in text.partition("\n")[0]), ",")
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    if lacking := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+        raise ConfigError(
+            f"{path}:1: column {lacking[0]} is missing. Expected {','.join(COLUMNS)}, as `pipeline relabel --csv` writes them."
+        )
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise ConfigError(f"{path}:{reader.line_num}: {error}.") from None
+    if cut := next((line for line, row in rows if None in row.values()), None):
+        raise ConfigError(f"{path}:{cut}: the line has too few fields. Expected {','.join(COLUMNS)}.")
+    return rows
+
+
+def _verdict(place: str, row: dict[str, str], class_names: Collection[str], reviewer: str, today: date) -> Verdict:
+    said = row["verdict"].strip().lower()
+    label = (row["new_label"] or row["suggestion"]) if said == "change" else row["new_label"]
+    fault = fault_of(said, label, row["label"]) if said else "new_label is filled in, but verdict is empty; expected change"
+    if not SHA256.fullmatch(row["sha256"]):
+        fault = f"sha256 is {shown(row['sha256'])}; expected it as `pipeline relabel --csv` wrote it"
+    elif not fault and label and label not in class_names:
+        fault = f"{shown(label)} is not a class of the data set"
+    elif not fault and label and label == row["label"]:
+        fault = f"{shown(label)} is the label already; expected keep, or another class"
+    if fault:
+        raise ConfigError(f"{place}: {fault}.")
+    answer = next(known for known in ANSWERS if known == said)
+    return Verdict(row["sha256"], answer, label, row["label"], shown(row["path"]), reviewer, today.isoformat())
+
+
+def in_words(verdicts: Sequence[Verdict]) -> str:
+    """How many of each kind, for example "2 change, 1 keep"."""
+    counts = {answer: sum(verdict.verdict == answer for verdict in verdicts) for answer in ANSWERS}
+    return ", ".join(f"{count:,} {answer}" for answer, count in counts.items() if count)
