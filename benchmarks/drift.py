@@ -26,8 +26,8 @@ from sklearn.preprocessing import StandardScaler
 from pipeline.drift.verdict import Side, find_drift
 from pipeline.features.extractor import embedder
 from pipeline.images.decoding import ImageSpec
-from pipeline.watching.embedding import Embedding
-from pipeline.watching.seen_images import Seen, look_at
+from pipeline.monitoring.embedding import Embedding
+from pipeline.monitoring.seen_images import Seen, look_at
 
 MOST_REFERENCE = 2000
 CHANGES = ("10 % of an unseen class", "class mix 2 : 1", "brightness x 0.8", "JPEG quality 20", "none")

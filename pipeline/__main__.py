@@ -40,7 +40,7 @@ MODEL_COMMANDS = {
     "clean": "pipeline.housekeeping.commands",
     **dict.fromkeys(("history", "promote", "rollback", "trace", "reproduce"), "pipeline.pedigree.commands"),
     "predict": "pipeline.predicting.commands",
-    "drift": "pipeline.watching.commands",
+    "drift": "pipeline.monitoring.commands",
     "serve-model": "pipeline.model_server.commands",
     "export": "pipeline.exporting.commands",
     "relabel": "pipeline.relabelling.commands",

@@ -18,11 +18,11 @@ from pipeline.changes.image_list import Placed
 from pipeline.errors import ConfigError, SourceError, StorageError
 from pipeline.images.decoding import encode_png
 from pipeline.images.sharpness import of_pixels
+from pipeline.monitoring import commands, reference
+from pipeline.monitoring.opened import Opened
 from pipeline.paths import Paths
 from pipeline.quality.fingerprints import fingerprint, looks_of
 from pipeline.serving.answering import Prediction
-from pipeline.watching import commands, reference
-from pipeline.watching.opened import Opened
 
 SIDE, KNOWN, TESTED = 16, 80, 40
 CLASSES = ["dark", "light"]

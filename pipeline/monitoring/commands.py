@@ -19,15 +19,15 @@ from pipeline.features.extractor import embedder
 from pipeline.files import write_bytes
 from pipeline.images.decoding import decode
 from pipeline.images.thumbnails import thumbnail
+from pipeline.monitoring.embedding import Embedding
+from pipeline.monitoring.found import Found, as_json, as_rows, as_text
+from pipeline.monitoring.opened import Opened, opened
+from pipeline.monitoring.page import Newest, render_drift
+from pipeline.monitoring.reference import known_images, read_reference, sample
+from pipeline.monitoring.seen_images import look_at
 from pipeline.paths import Paths
 from pipeline.predicting.inputs import Named, find_images
 from pipeline.serving.answering import Prediction
-from pipeline.watching.embedding import Embedding
-from pipeline.watching.found import Found, as_json, as_rows, as_text
-from pipeline.watching.opened import Opened, opened
-from pipeline.watching.page import Newest, render_drift
-from pipeline.watching.reference import known_images, read_reference, sample
-from pipeline.watching.seen_images import look_at
 
 SEED = 0
 SHOWN = 12

@@ -16,9 +16,9 @@ from pipeline.drift.verdict import FEWEST, Side
 from pipeline.errors import ConfigError, SourceError, StageError, StorageError
 from pipeline.files import read_json, sha256_file
 from pipeline.images.decoding import ImageSpec
+from pipeline.monitoring.embedding import Embedding
+from pipeline.monitoring.opened import Opened
 from pipeline.paths import Paths
-from pipeline.watching.embedding import Embedding
-from pipeline.watching.opened import Opened
 
 TRAINING, TEST = ("train", "validation"), "test"
 MOST_IMAGES = 2000

@@ -9,11 +9,11 @@ from pipeline.dataset.splits import components
 from pipeline.errors import ImageError
 from pipeline.images.decoding import ImageSpec, decode, encoded_to_input
 from pipeline.images.sharpness import of_pixels
+from pipeline.monitoring.embedding import Embedding
 from pipeline.parallel import parallel_map
 from pipeline.progress import Progress
 from pipeline.quality.fingerprints import FINGERPRINT_BYTES, fingerprint_of_plain, looks_of, plain
 from pipeline.quality.near_duplicates import near_duplicates
-from pipeline.watching.embedding import Embedding
 
 AT_ONCE = 256
 Content = Callable[[], bytes]
