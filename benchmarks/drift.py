@@ -30,7 +30,7 @@ from pipeline.watching.embedding import Embedding
 from pipeline.watching.seen_images import Seen, look_at
 
 MOST_REFERENCE = 2000
-CHANGES = ("none", "brightness x 0.8", "JPEG quality 20", "10 % of an unseen class", "class mix 2 : 1")
+CHANGES = ("10 % of an unseen class", "class mix 2 : 1", "brightness x 0.8", "JPEG quality 20", "none")
 
 
 def encode(image: Image.Image, quality: int = 88) -> bytes:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from pipeline.labels.neighbours import find_neighbours, neighbour_doubts, votes
-from pipeline.labels.scores import mean_rank, model_doubts
+from pipeline.labels.scores import margin_doubts, mean_rank, model_doubts
 
 ROOT = Path(__file__).parent.parent
 SHARE = 0.05
@@ -58,11 +58,9 @@ def measure(way: str, seed: int, arrays: dict[str, np.ndarray]) -> None:
     true, given, probabilities, embeddings, groups = (arrays[name] for name in ("true", "given", "probabilities", "embeddings", "groups"))
     is_changed = true != given
     accuracy = (probabilities.argmax(axis=1) == given).mean()
-    scores = {"model, used": model_doubts(given, probabilities)}
-    scores |= {
-        "model, margin": 1 - margins(given, probabilities),
-        "model, confident learning": 1 - margins(given, less_confident(given, probabilities)),
-    }
+    probability, margin = model_doubts(given, probabilities), margin_doubts(given, probabilities)
+    scores = {"model, used": mean_rank([probability, margin]), "model, probability": probability, "model, margin": margin}
+    scores["model, confident learning"] = margin_doubts(given, less_confident(given, probabilities))
     if len(embeddings) == len(given):
         shares = votes(find_neighbours(embeddings[:, 0], groups, np.arange(len(given))), given, probabilities.shape[1])
         scores["neighbours, used"] = neighbour_doubts(shares, given)
@@ -71,14 +69,6 @@ def measure(way: str, seed: int, arrays: dict[str, np.ndarray]) -> None:
         order = np.argsort(-score, kind="stable")
         found = is_changed[order[: round(SHARE * len(given))]].sum() / is_changed.sum()
         print(f"| {way} | {seed} | {accuracy:.3f} | {name} | {found:.3f} | {is_changed[order[:100]].mean():.2f} |", flush=True)
-
-
-def margins(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """float (N,): the probability of the label less that of the most probable other class."""
-    rows, others = np.arange(len(labels)), probabilities.copy()
-    others[rows, labels] = -np.inf
-    result: np.ndarray = probabilities[rows, labels] - others.max(axis=1)
-    return result
 
 
 def less_confident(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

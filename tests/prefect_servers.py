@@ -55,7 +55,7 @@ class Server:
     def start_run(self) -> None:
         """Ask for a run of the one deployment, as its schedule does."""
         (deployment,) = self.ask("deployments/filter")
-        self.ask(f"deployments/{deployment['id']}/create_flow_run", parameters={"retry_seconds": 1})
+        self.ask(f"deployments/{deployment['id']}/create_flow_run", parameters={"retry_seconds": 1, "publish_to": ""})
 
     def states(self) -> list[str]:
         """The states of the runs that have begun, the oldest first."""

@@ -8,49 +8,29 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pipeline.paths import STAGES
 from tests.dummy_project import (
     BIN,
-    GRAPH,
-    copy_project,
+    ROOT,
     environment,
     run_pipeline,
     start_pipeline,
-    started_by,
     wait_for,
-    write_graph,
 )
 from tests.prefect_servers import Server
+from tests.struck_project import kill_all, outputs, prepare
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
-STAGE = """\
-# Writes half of its output; the stage that is to be hit then waits to be killed, once, or for a minute
-import os, pathlib, sys, time
-name, *deps = sys.argv[1:]
-text = "".join(pathlib.Path(dep).read_text() for dep in deps) + name
-out = pathlib.Path("data", name, "out")
-out.parent.mkdir(parents=True, exist_ok=True)
-out.write_text(text[: len(text) // 2])
-hit = pathlib.Path("hit")
-if hit.exists() and hit.read_text() == name:
-    hit.unlink()
-    pathlib.Path("struck").write_text(str(os.getpid()))
-    for _ in range(300):
-        if pathlib.Path("go on").exists():
-            break
-        time.sleep(0.2)
-out.write_text(text)
-"""
 MONDAYS = "0 6 * * 1"
 
 
@@ -78,17 +58,6 @@ def wanted(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return outputs(root)
 
 
-def prepare(template: Path, root: Path) -> Path:
-    copy_project(template, root)
-    (root / "stage.py").write_text(STAGE, encoding="utf-8")
-    write_graph(root, **{name: f"python stage.py {name} {' '.join(deps)}" for name, deps in GRAPH.items()})
-    return root
-
-
-def outputs(root: Path) -> dict[str, bytes]:
-    return {name: (root / name).read_bytes() for name in ("dvc.lock", *(f"data/{stage}/out" for stage in STAGES))}
-
-
 @contextlib.contextmanager
 def serving(root: Path, server: Server) -> Iterator["subprocess.Popen[str]"]:
     process = start_pipeline(root, "serve", "--cron", MONDAYS, "--timezone", "UTC", PREFECT_API_URL=server.api)
@@ -109,15 +78,6 @@ def strike_in(stage: str, root: Path, server: Server) -> None:
     (root / "hit").write_text(stage, encoding="utf-8")
     server.start_run()
     assert wait_for((root / "struck").exists, 240)
-
-
-def kill_all(root: Path) -> None:
-    """As a power cut does, for all that works in the project."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.cwd() == str(root):
-                process.kill()
-    assert wait_for(lambda: started_by(root) == [], 30)
 
 
 def ended_as(server: Server, count: int) -> list[str]:
@@ -184,6 +144,45 @@ def test_a_restart_of_prefects_server_costs_a_run_at_most(
     assert states[-1] in ("Completed", "Unchanged")
     assert "Running" not in states
     assert outputs(root) == wanted
+
+
+def test_a_killed_worker_and_server_do_not_hold_up_the_next_run(
+    template: Path, tmp_path: Path, wanted: dict[str, bytes], own_server: Server
+) -> None:
+    """Prefect's own limit of runs would: the killed one is counted for good once the server has been restarted."""
+    root = prepare(template, tmp_path / "project")
+    (root / "pipeline").symlink_to(ROOT / "pipeline")
+    shutil.copy(ROOT / "prefect.yaml", root)
+    ask_prefect(root, own_server, "work-pool", "create", "--type", "process", "pool")
+    ask_prefect(root, own_server, "--no-prompt", "deploy", "--name", "weekly", "--pool", "pool")
+    with working(root, own_server):
+        strike_in("train", root, own_server)
+        kill_all(root)
+        own_server.kill()
+    own_server.start()
+
+    with working(root, own_server):
+        own_server.start_run()
+        states = ended_as(own_server, 2)
+
+    assert states == ["Crashed", "Completed"]
+    assert outputs(root) == wanted
+
+
+def ask_prefect(root: Path, server: Server, *arguments: str) -> None:
+    subprocess.run([str(BIN / "prefect"), *arguments], cwd=root, env=environment(root, PREFECT_API_URL=server.api), check=True)
+
+
+@contextlib.contextmanager
+def working(root: Path, server: Server) -> Iterator[None]:
+    """A worker of the work pool."""
+    command = [str(BIN / "prefect"), "worker", "start", "--pool", "pool"]
+    worker = subprocess.Popen(command, cwd=root, env=environment(root, PREFECT_API_URL=server.api))
+    try:
+        yield
+    finally:
+        worker.terminate()
+        worker.wait(timeout=60)
 
 
 def test_twenty_starts_at_random_moments_corrupt_nothing(template: Path, tmp_path: Path, wanted: dict[str, bytes], server: Server) -> None:

@@ -173,6 +173,14 @@ def test_the_history_has_an_entry_per_epoch() -> None:
     assert told[-1].validation_accuracy in {i / 16 for i in range(17)}
 
 
+def test_a_single_watched_image_is_scored_though_two_towers_share_a_batch() -> None:
+    watched = np.array([3])
+
+    fitted = new_fitter(configure(), replace(FLOAT32, towers=2)).fit(*shapes(), np.setdiff1d(np.arange(96), watched), watched)
+
+    assert [epoch.validation_accuracy in (0, 1) for epoch in fitted.history] == [True, True]
+
+
 def test_a_loss_that_is_no_longer_finite_stops_the_fit_with_epoch_step_and_rate() -> None:
     config = configure(train={"learning_rate": 1e30, "warmup_fraction": 0.0}, model={"name": "tutorial"})
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import StageError, StorageError
 from pipeline.labels.neighbours import find_neighbours, neighbour_doubts, votes
 from pipeline.labels.ranking import against_baseline, rank
-from pipeline.labels.scores import mean_rank, model_doubts
+from pipeline.labels.scores import margin_doubts, mean_rank, model_doubts
 from pipeline.labels.suspects import Labelled, find_suspects, labelled_test_images, labelled_training_images
 from pipeline.labels.verdict import Verdict
 from pipeline.paths import Paths
@@ -22,6 +22,7 @@ PROBABILITIES = np.array([[0.9, 0.1], [0.5, 0.5], [0.4, 0.6], [0.8, 0.2]])
 
 def test_a_label_is_as_doubtful_as_it_is_improbable() -> None:
     assert model_doubts(LABELS, PROBABILITIES) == pytest.approx([0.1, 0.5, 0.4, 0.8])
+    assert margin_doubts(LABELS, PROBABILITIES) == pytest.approx([(1 - 0.8) / 2, 0.5, (1 - 0.2) / 2, (1 + 0.6) / 2])
 
 
 def test_ranks_are_averaged_so_that_each_score_counts_alike() -> None:

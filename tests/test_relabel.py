@@ -17,12 +17,14 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from pipeline.__main__ import build_parser
 from pipeline.errors import ConfigError
 from pipeline.labels.suspects import find_suspects, labelled_training_images
 from pipeline.labels.verdict import Verdict
 from pipeline.labels.verdict_file import add_verdict, read_lines, read_verdicts
 from pipeline.paths import Paths
 from pipeline.relabelling.app import RelabelApp
+from pipeline.relabelling.commands import run_relabel
 from pipeline.relabelling.pictures import Pictures
 from pipeline.relabelling.session import AnswerError, Session, advice
 from pipeline.relabelling.sheet import read_sheet, write_sheet
@@ -238,26 +240,30 @@ def project(tmp_path: Path) -> Paths:
     return paths
 
 
-def relabel(paths: Paths, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline", "relabel", "--reviewer", "you", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=paths.root, env=environment, capture_output=True, text=True, timeout=120)
+def relabel(paths: Paths, *arguments: str) -> None:
+    options = build_parser().parse_args(["relabel", "--reviewer", "Ada", *arguments])
+
+    assert run_relabel(options, paths) == 0
 
 
-def test_without_the_page_a_csv_file_is_written_and_read_and_a_second_reading_adds_nothing(project: Paths) -> None:
-    wrote = relabel(project, "--csv", "--budget", "2")
+def test_without_the_page_a_csv_file_is_written_and_read_and_a_second_reading_adds_nothing(
+    project: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = project.root / "relabel.csv"
-    file.write_text(file.read_text(encoding="utf-8").replace(",,,", ",change,,"), encoding="utf-8")
-    read, again = relabel(project, "--from", "relabel.csv"), relabel(project, "--from", "relabel.csv")
+    relabel(project, "--csv", str(file), "--budget", "2")
+    assert capsys.readouterr().out.startswith(f"{file}: 2 of {MOVED} doubtful labels, the most doubtful first.")
 
-    assert wrote.stdout.startswith(f"relabel.csv: 2 of {MOVED} doubtful labels, the most doubtful first."), wrote.stderr
-    assert read.stdout.startswith("2 of 2 verdicts in relabel.csv are new: 2 change."), read.stderr
-    assert again.stdout == "0 of 2 verdicts in relabel.csv are new.\n"
+    file.write_text(file.read_text(encoding="utf-8").replace(",,,", ",change,,"), encoding="utf-8")
+    relabel(project, "--from", str(file))
+    assert capsys.readouterr().out.startswith(f"2 of 2 verdicts in {file} are new: 2 change.")
+    relabel(project, "--from", str(file))
+    assert capsys.readouterr().out == f"0 of 2 verdicts in {file} are new.\n"
     assert [verdict.label for verdict in read_lines(project.verdicts)] == ["square", "square"]
+
     file.write_text(file.read_text(encoding="utf-8").replace(",change,,", ",bad,,"), encoding="utf-8")
-    refused = relabel(project, "--from", "relabel.csv")
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "is bad here, but square in data/verdicts.csv:2" in refused.stderr
+    with pytest.raises(ConfigError, match=r"is bad here, but square in data/verdicts\.csv:2"):
+        relabel(project, "--from", str(file))
+    assert len(read_lines(project.verdicts)) == 2
 
 
 @pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with chromedriver here: the browser test of relabelling was left out")

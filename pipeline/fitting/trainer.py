@@ -8,6 +8,7 @@ normalises by the statistics of its own part. Knows nothing of epochs, files or 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -45,7 +46,8 @@ class Trainer:
         self._class_weights = tf.Variable(tf.ones(class_count), trainable=False)
         self._batch = tf.TensorSpec((None, *part.shape), part.dtype), tf.TensorSpec((None,), tf.int32)
         self._graphs: dict[tuple[bool, bool, int], Callable[..., tf.Tensor]] = {}
-        self._score_batch = tf.function(self._score, input_signature=[*self._batch])
+        self._score_batch = tf.function(partial(self._score, towers=self._towers), input_signature=[*self._batch])
+        self._score_few = tf.function(partial(self._score, towers=1), input_signature=[*self._batch])
         self._logits = tf.function(self._logits_of, input_signature=[self._batch[0]])
 
     def reset(self, scale: list[float], offset: list[float], class_weights: np.ndarray) -> None:
@@ -103,7 +105,8 @@ class Trainer:
         sums = np.zeros(2)
         for i in range(0, len(rows), self._part.score_batch_size):
             batch = rows[i : i + self._part.score_batch_size]
-            sums += self._score_batch(images[batch], labels[batch]).numpy()
+            score = self._score_batch if len(batch) >= self._towers else self._score_few  # no tower may be empty
+            sums += score(images[batch], labels[batch]).numpy()
         return float(sums[0] / len(rows)), float(sums[1] / len(rows))
 
     def probabilities(self, images: Any, rows: np.ndarray) -> np.ndarray:
@@ -180,9 +183,9 @@ class Trainer:
             losses *= tf.linalg.matvec(targets, self._class_weights)
         return losses
 
-    def _score(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def _score(self, images: tf.Tensor, labels: tf.Tensor, *, towers: int) -> tf.Tensor:
         sums = []
-        for part, part_labels in zip(_split(images, self._towers), _split(labels, self._towers), strict=True):
+        for part, part_labels in zip(_split(images, towers), _split(labels, towers), strict=True):
             logits = self._logits_of(part)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(part_labels, logits)
             sums.append(tf.stack([tf.reduce_sum(losses), _hits(tf.cast(part_labels, tf.int64), logits)]))

@@ -31,7 +31,8 @@ def describe_version(score: Score, decision: Mapping[str, Any], sentence: str, r
         else "",
         f"data set {in_markdown(spec['dataset_name'])}: {spec['data_counts'].get('images', 0):,} images of {len(spec['class_names']):,} classes, "
         f"digest `{spec['dataset_digest'][:12]}`",
-        f"[run with curves, pictures and the report]({run.page}) (Artifacts: evaluate/report.html{', register/flips.html' if found else ''})",
+        f"[run with curves, pictures and the report]({run.page}) (Artifacts: evaluate/report.html, register/changes.html"
+        f"{', register/flips.html' if found else ''})",
     ]
     told = in_markdown(sentence if found else str(decision["reason"]))
     return f"{verdict}: {told}\n\n{_numbers(score, found, paths)}\n" + "\n".join(f"- {line}" for line in lines if line)

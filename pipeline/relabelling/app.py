@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -56,7 +57,7 @@ class RelabelApp:
         return JSONResponse(self._now(), headers={"Cache-Control": "no-store"})
 
     async def _show(self, request: Request) -> Response:
-        content = self._picture(request.path_params["sha256"])
+        content = await run_in_threadpool(self._picture, request.path_params["sha256"])
         if content is None:
             raise HTTPException(404)
         kind = "jpeg" if content.startswith(b"\xff\xd8") else "png"

@@ -72,6 +72,9 @@ def _write(file: Path, images: Labelled, options: argparse.Namespace, paths: Pat
     suspects = find_suspects(images, read_verdicts(paths.verdicts), options.budget)
     if suspects.note:
         raise StageError(suspects.note)
+    if not suspects.found:
+        print("No doubtful label is left that nobody has judged.")
+        return 0
     write_sheet(file, suspects.found)
     print(
         f"{file}: {len(suspects.found):,} of {suspects.left:,} doubtful labels, the most doubtful first. Fill in the column verdict (keep, change, "

@@ -102,7 +102,8 @@ def advice(week: Sequence[Verdict], budget: int) -> str:
     last = week[-batch:]
     changed = sum(verdict.verdict in ("change", "bad") for verdict in last)
     if len(last) == batch and changed < ENOUGH_CHANGED * batch:
-        return f"Only {changed} of the last {batch} were changed: time to stop. The rest is probably right."
+        few = f"Only {changed}" if changed else "None"
+        return f"{few} of the last {batch} were changed: time to stop. The rest is probably right."
     if len(week) >= budget:
         return f"{len(week):,} images were judged this week: the budget is used up."
     return ""
