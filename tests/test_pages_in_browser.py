@@ -204,7 +204,7 @@ def test_a_page_stays_small_for_2_10_and_100_classes(pages: dict[str, Path]) -> 
                 "Right on 60.0 % of 300 test images, against 10.0 % by always guessing one class",
                 "The 95 % intervals of test and cross-validation overlap.",
                 "mean confidence is",
-                "Some of the labels may be wrong",
+                "Many of these labels are right and only unusual.",
             ],
             ["No better", "Never predicted", "never predicts", "well calibrated"],
         ),
