@@ -65,7 +65,10 @@ def _write_inputs(root: Path, class_names: Sequence[str], labels: np.ndarray, pr
     np.save(preprocessed / "train" / "images.npy", np.zeros((len(rows), 8, 8, 3), np.uint8))
     np.save(preprocessed / "train" / "embeddings.npy", np.empty((0, 2, 1280), np.float32))
     columns = {"path": [f"test/{class_names[label]}/{i:05d}.jpg" for i, label in enumerate(labels)], "sha256": [f"{i:064x}" for i in rows]}
-    pq.write_table(pa.table(columns), preprocessed / "test" / "index.parquet")
+    np.save(preprocessed / "train" / "images.npy", np.load(preprocessed / "test" / "images.npy"))
+    np.save(preprocessed / "train" / "embeddings.npy", np.empty((0, 2, 1280), np.float32))
+    for split in ("train", "test"):
+        pq.write_table(pa.table(columns), preprocessed / split / "index.parquet")
     ingested = root / "data" / "ingest"
     ingested.mkdir()
     sizes = {name: np.full(len(rows), SIDE_PX) for name in ("width", "height")}

@@ -196,7 +196,7 @@ def test_a_page_stays_small_for_2_10_and_100_classes(pages: dict[str, Path]) -> 
                 "Never predicted: ants (22 test images).",
                 "which is not clearly better than always guessing bees (57.7%). So its doubts say nothing about the labels.",
             ],
-            ["Right on", "well calibrated", "overlap", "labels are doubted"],
+            ["Right on", "well calibrated", "overlap", "Many of these labels are right and only unusual."],
         ),
         (
             "middling",
@@ -204,7 +204,7 @@ def test_a_page_stays_small_for_2_10_and_100_classes(pages: dict[str, Path]) -> 
                 "Right on 60.0 % of 300 test images, against 10.0 % by always guessing one class",
                 "The 95 % intervals of test and cross-validation overlap.",
                 "mean confidence is",
-                "labels are doubted, the most doubtful first.",
+                "Many of these labels are right and only unusual.",
             ],
             ["No better", "Never predicted", "never predicts", "well calibrated"],
         ),
