@@ -184,7 +184,7 @@ class FakeTracker:
     def model_names(self) -> list[str]:
         return sorted({version.name for version in self.versions})
 
-    def log_model(self, run: Run, files: list[Path]) -> None:
+    def log_model(self, run: Run, files: list[Path], *, to_serve: bool = True) -> None:
         own = self._own(run)
         for file in files:
             own.log_file(file, "model")

@@ -58,7 +58,7 @@ def register(log: MlflowLog, paths: Paths, calibration: dict[str, object]) -> Mo
     digests = {"model_sha256": sha256_file(files[0]), "spec_sha256": sha256_file(files[1])}
     write_json(files[2], calibration | {"fitted_on": {"model_sha256": digests["model_sha256"]}})
     run = log.start_run("run", {"kind": "pipeline", "model_sha256": digests["model_sha256"]})
-    log.log_model(run, files[:2])  # as `train` does
+    log.log_model(run, files[:2], to_serve=False)  # as `train` does
     log.log_model(run, files)
     run.finish()
     return log.register(NAME, run, digests | {CALIBRATION_TAG: sha256_file(files[2]), ONNX_TAG: run.tags[ONNX_TAG]})

@@ -13,7 +13,7 @@ def of_pixels(image: Image.Image) -> tuple[float, float]:
 
     Sharpness: the mean second difference of the grey values of neighbours, in a row and in a column. Blockiness: how much larger neighbours in a row
     differ where blocks of 8 px meet than elsewhere, 1 if they differ as much; a JPEG of low quality has more. Both of the four patches in the middle
-    of the quarters of a large image.
+    of the quarters of a large image. Of a JPEG that is decoded at a smaller scale, as images/large_jpegs.py does, they are those of the smaller image.
 
     Source of blockiness: Wang, Sheikh and Bovik (2002), No-reference perceptual quality assessment of JPEG compressed images, ICIP, as a ratio, with
     one grey value more on both sides, so that flat images have 1.

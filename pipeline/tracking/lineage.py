@@ -160,7 +160,9 @@ def log_training(tracker: Tracker, run: Run, paths: Paths) -> None:
     for name in ("report.json", "report.html", "findings.csv"):
         run.log_file(paths.stage("ingest") / name, "ingest")
     run.settle()
-    tracker.log_model(run, [folder / "model.keras", paths.stage("preprocess") / "spec.json"])
+    tracker.log_model(
+        run, [folder / "model.keras", paths.stage("preprocess") / "spec.json"], to_serve=False
+    )  # `register` calibrates it and logs it again
     run.set_tags({MODEL_TAG: sha256_file(folder / "model.keras")})
 
 

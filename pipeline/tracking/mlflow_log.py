@@ -164,11 +164,13 @@ class MlflowLog(MlflowRegistry):
         source = str(self._client.get_model_version(version.name, version.version).source)
         return not source.startswith("models:/m-") or self._is_whole(source.removeprefix("models:/"))
 
-    def log_model(self, run: Run, files: list[Path]) -> None:
-        model_id, digest = run.tags.get(MODEL_ID_TAG), _digest(files)
+    def log_model(self, run: Run, files: list[Path], *, to_serve: bool = True) -> None:
+        model_id, digest = run.tags.get(MODEL_ID_TAG), f"{_digest(files)}{'' if to_serve else ' not to serve'}"
         same = run.tags.get(MODEL_FILES_TAG) == digest
         if model_id is None or not same or not self._is_whole(model_id):
-            model_id, onnx_sha256 = log_served_model(self._client, self.experiment_id, run.id, files, model_id if same else None)
+            model_id, onnx_sha256 = log_served_model(
+                self._client, self.experiment_id, run.id, files, model_id if same else None, to_serve=to_serve
+            )
             run.set_tags({**({ONNX_TAG: onnx_sha256} if onnx_sha256 else {}), MODEL_ID_TAG: model_id})
             run.set_tags({MODEL_FILES_TAG: digest})
 

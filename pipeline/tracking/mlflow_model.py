@@ -32,18 +32,17 @@ from pipeline.travelling_code import entry_of, pack_code
 
 DATA = "data"
 """The folder of a logged model that has the files it is made of; its code is in another one."""
-CALIBRATION_FILE = "calibration.json"
 RUNTIME = "PIPELINE_RUNTIME"
 """As in serving/runtime.py. The gate compares models computed by TensorFlow, as `evaluate` computes them."""
 SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
 
 
 def log_served_model(
-    client: GuardedClient, experiment_id: str, run_id: str, files: Sequence[Path], lost: str | None = None
+    client: GuardedClient, experiment_id: str, run_id: str, files: Sequence[Path], lost: str | None = None, *, to_serve: bool = True
 ) -> tuple[str, str]:
     """Log the model made of `files` in the project's experiment. It takes encoded images of any size.
 
-    Returns its MLflow id, and the sha256 of the verified ONNX file that was logged with it, empty if there is none.
+    Returns its MLflow id, and the sha256 of the verified ONNX file that was logged with it, empty if there is none; only a model `to_serve` gets one.
 
     lost: the id of a model logged earlier whose files are missing; they are restored. Raises TrackingError if the store has not kept all files.
     """
@@ -57,7 +56,7 @@ def log_served_model(
             (beside / file.name).write_bytes(file.read_bytes())
             if file.name == "spec.json":
                 _keep_training_images(file.parent.parent / "ingest" / "report.json", beside)
-        onnx_sha256 = _add_onnx(beside, files)
+        onnx_sha256 = _add_onnx(beside, files) if to_serve else ""
         package = pack_code(CODE / "pipeline", Path(folder))
         Model.log(
             None,
@@ -80,12 +79,7 @@ def log_served_model(
 
 
 def _add_onnx(folder: Path, files: Sequence[Path]) -> str:
-    """Add a verified ONNX file to the model's files; returns its sha256. Empty, with a note, if there is none: then TensorFlow computes the model.
-
-    Also empty for a model that is not calibrated yet, as `train` logs it: what is registered is logged again.
-    """
-    if CALIBRATION_FILE not in {file.name for file in files}:
-        return ""
+    """Add a verified ONNX file to the model's files; returns its sha256. Empty, with a note, if there is none: then TensorFlow computes the model."""
     images = next((file.parent / "train" / "images.npy" for file in files if file.name == "spec.json"), None)
     if images is None or not images.is_file():
         return ""

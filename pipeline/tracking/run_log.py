@@ -171,8 +171,8 @@ class Tracker(Protocol):
     def registered(self, model_name: str) -> Registered | None:
         """The registered model of this name; None only if the registry says that there is none."""
 
-    def log_model(self, run: Run, files: list[Path]) -> None:
-        """Log the servable model made of `files`, unless the run already has one and its files exist."""
+    def log_model(self, run: Run, files: list[Path], *, to_serve: bool = True) -> None:
+        """Log the model made of `files`, unless the run already has it and its files exist; one `to_serve` with an ONNX file, if it can have one."""
 
     def register(self, model_name: str, run: Run, tags: Mapping[str, str]) -> ModelVersion:
         """Register the model that the run has logged as a new version."""
