@@ -507,7 +507,8 @@ def test_the_version_of_an_alias_is_found_without_mlflow_where_it_is_known(proje
 
 
 ALONE = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
 for name in ("tensorflow", "keras", "mlflow", "prefect", "dvc", "pandas", "pyarrow", "sklearn", "scipy", "joblib", "onnx", "matplotlib"):
     sys.modules[name] = None
 from pipeline.model_server.__main__ import main
