@@ -20,7 +20,6 @@ import time
 from pathlib import Path
 
 from pipeline.exporting.agreement import Agreement, agreement
-from pipeline.exporting.commands import files_of
 from pipeline.exporting.formats import write_model
 from pipeline.exporting.images import read_images
 from pipeline.exporting.processor import cpu_flags, needs_seven_bits
@@ -95,7 +94,7 @@ def main() -> None:
 
         folder = Path(temporary)
         located = locate(options.model, paths, folder)
-        keras_file = files_of(located) / FILES["TensorFlow"]
+        keras_file = located.files / FILES["TensorFlow"]
         images = read_images(paths, keras_file.with_name("spec.json"), located.shown)
         np.save(folder / "some.npy", np.ascontiguousarray(images.test[: options.images]))
         expected = predict(load_model(keras_file), images.test)

@@ -39,7 +39,7 @@ def run_export(options: argparse.Namespace, paths: Paths) -> int:
         raise ConfigError(f"--int8 is for {' and '.join(WITH_INT8)}, not for {options.format}.")
     with tempfile.TemporaryDirectory() as temporary, greetings_kept_back():
         located = locate(options.model, paths, Path(temporary))
-        files = files_of(located)
+        files = located.files
         target = Path(options.to or _usual_name(located, options))
         asked = {"format": options.format, "int8": options.int8, "model_sha256": sha256_file(files / MODEL_FILE)}
         if is_made(target, asked):
@@ -51,11 +51,6 @@ def run_export(options: argparse.Namespace, paths: Paths) -> int:
     said = _log(target, located, options, paths)
     print(f"{target}: model, class names, card, example. {said}")
     return 0
-
-
-def files_of(located: Located) -> Path:
-    """The folder with model.keras and spec.json among the files of a model."""
-    return next(file.parent for file in sorted(located.folder.rglob(MODEL_FILE)) if "code" not in file.relative_to(located.folder).parts)
 
 
 def _usual_name(located: Located, options: argparse.Namespace) -> str:

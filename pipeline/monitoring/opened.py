@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.conversion.record import MODEL_FILE
 from pipeline.files import read_json, sha256_file
 from pipeline.paths import Paths
 from pipeline.serving.classifier import Classifier
@@ -38,6 +37,4 @@ def opened(reference: str, paths: Paths) -> Iterator[Opened]:
         located = locate(reference, paths, Path(folder))
         with greetings_kept_back():
             classifier = Classifier(open_served(located.folder, located.shown), located.name, located.version, located.shown)
-        found = (file for file in sorted(located.folder.rglob(MODEL_FILE)) if "code" not in file.relative_to(located.folder).parts)
-        files = next(found).parent
-        yield Opened(classifier, read_json(files / SPEC_FILE), files)
+        yield Opened(classifier, read_json(located.files / SPEC_FILE), located.files)

@@ -33,6 +33,11 @@ class Located:
         """The model in a message."""
         return f"{self.name} version {self.version}" if self.name else f"the model ({self.version})"
 
+    @property
+    def files(self) -> Path:
+        """The folder with model.keras and spec.json, without the code that lies with them."""
+        return next(file.parent for file in sorted(self.folder.rglob(MODEL_FILE)) if "code" not in file.relative_to(self.folder).parts)
+
 
 def locate(reference: str, paths: Paths, folder: Path) -> Located:
     """The model that a reference names, its files copied into the empty folder `folder`.
