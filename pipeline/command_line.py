@@ -148,6 +148,22 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         command.set_defaults(run=run[name])
         return command
 
+    _add_run(add)
+    _add_serve(add)
+    ui = add("ui", "show runs, curves and the registry in MLflow's UI, until stopped", UI)
+    ui.add_argument("--port", type=port, default=5000, metavar="PORT", help="port on 127.0.0.1 (default: 5000)")
+    add("check", "check environment, parameters and images, and suggest fixes", CHECK)
+    clean = add("clean", "show what may be deleted, and delete it", CLEAN)
+    clean.add_argument("--yes", action="store_true", help="delete it")
+    clean.add_argument("--runs-older-than", type=days, metavar="DAYS", help="also runs that ended so long ago, such as 90d")
+    _add_relabel(add)
+    add_model_commands(add)
+    stage = add("stage", "run one stage; dvc.yaml calls this", STAGE)
+    stage.add_argument("name", choices=STAGES, metavar="NAME", help=", ".join(STAGES))
+    return parser
+
+
+def _add_run(add: Add) -> None:
     once = add("run", "bring every stage up to date, as a Prefect flow", RUN)
     once.add_argument(
         "--if-worth-it", action="store_true", help="only if enough has changed, by section retrain of params.yaml, as a scheduled run does"
@@ -164,6 +180,9 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         "--publish", nargs="?", const=DEFAULT_BRANCH, default="", metavar="BRANCH",
         help=f"commit the results to this branch, never the one that is checked out, and push them with their data (default: {DEFAULT_BRANCH})",
     )  # fmt: skip
+
+
+def _add_serve(add: Add) -> None:
     schedule = add("serve", "run on a schedule, or when images arrive, until stopped", SERVE)
     schedule.add_argument("--cron", metavar='"M H DOM MON DOW"', help='cron schedule, e.g. "0 6 * * 1": Mondays at 6')
     schedule.add_argument("--watch", action="store_true", help="start a run when files in the source have changed and settled")
@@ -180,17 +199,6 @@ def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     schedule.add_argument(
         "--port", type=port, metavar="PORT", help="port of the Prefect server, if one is started (default: 4200, if free)"
     )
-    ui = add("ui", "show runs, curves and the registry in MLflow's UI, until stopped", UI)
-    ui.add_argument("--port", type=port, default=5000, metavar="PORT", help="port on 127.0.0.1 (default: 5000)")
-    add("check", "check environment, parameters and images, and suggest fixes", CHECK)
-    clean = add("clean", "show what may be deleted, and delete it", CLEAN)
-    clean.add_argument("--yes", action="store_true", help="delete it")
-    clean.add_argument("--runs-older-than", type=days, metavar="DAYS", help="also runs that ended so long ago, such as 90d")
-    _add_relabel(add)
-    add_model_commands(add)
-    stage = add("stage", "run one stage; dvc.yaml calls this", STAGE)
-    stage.add_argument("name", choices=STAGES, metavar="NAME", help=", ".join(STAGES))
-    return parser
 
 
 def _add_relabel(add: Add) -> None:

@@ -119,10 +119,7 @@ def add_model_commands(add: Add) -> None:
 
 def _add_predict(add: Add) -> None:
     predict = add("predict", "say what is in images, with the champion", PREDICT)
-    predict.add_argument(
-        "images", nargs="*", metavar="PATH", help="a file, folder, glob, archive, table or URL; - for paths from standard input"
-    )
-    predict.add_argument("--model", default="champion", metavar="MODEL", help="a version, alias, run or .keras file (default: champion)")
+    _add_images_and_model(predict)
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print CSV")
     form.add_argument("--jsonl", action="store_true", help="print one JSON object per line")
@@ -131,12 +128,16 @@ def _add_predict(add: Add) -> None:
     predict.add_argument("--strict", action="store_true", help="exit code 2 if an image cannot be used")
 
 
-def _add_drift(add: Add) -> None:
-    drift = add("drift", "say whether new images still look like the training images", DRIFT)
-    drift.add_argument(
+def _add_images_and_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "images", nargs="*", metavar="PATH", help="a file, folder, glob, archive, table or URL; - for paths from standard input"
     )
-    drift.add_argument("--model", default="champion", metavar="MODEL", help="a version, alias, run or .keras file (default: champion)")
+    command.add_argument("--model", default="champion", metavar="MODEL", help="a version, alias, run or .keras file (default: champion)")
+
+
+def _add_drift(add: Add) -> None:
+    drift = add("drift", "say whether new images still look like the training images", DRIFT)
+    _add_images_and_model(drift)
     form = drift.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON for programs")
     form.add_argument("--csv", action="store_true", help="print a row per image, those that look newest first")
