@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from pipeline.certainty.calibration import Calibration
 from pipeline.certainty.fit import OutOfFold, fit_calibration
-from pipeline.errors import StageError
+from pipeline.certainty.kept_answers import OUT_OF_FOLD, read_kept_answers
 from pipeline.files import sha256_file
 from pipeline.paths import Paths
 
@@ -23,16 +22,6 @@ def calibrate(paths: Paths, class_names: Sequence[str], max_error: float | None)
 
 def read_out_of_fold(paths: Paths, class_names: Sequence[str]) -> OutOfFold:
     """The predictions in data/cross_validate for classes in this order. Raises StageError if they are of other classes or images."""
-    file = paths.stage("cross_validate") / "out_of_fold.parquet"
-    table = pq.read_table(file)
     groups = np.load(paths.stage("preprocess") / "train" / "groups.npy")
-    columns = [f"probability {name}" for name in class_names]
-    said = [name for name in table.column_names if name.startswith("probability ")]
-    if said != columns or len(groups) != len(table):
-        raise StageError(
-            f"{paths.relative(file)} has predictions of {len(table):,} images and {len(said):,} classes, which are not those of data/preprocess "
-            f"({len(groups):,} and {len(columns):,}). They are from different runs: `dvc repro` re-runs what is out of date."
-        )
-    place = {name: k for k, name in enumerate(class_names)}
-    labels = np.array([place[name] for name in table["label"].to_pylist()], np.int64)
-    return OutOfFold(list(class_names), labels, np.stack([table[name].to_numpy() for name in columns], axis=1), groups)
+    kept = read_kept_answers(paths, OUT_OF_FOLD, class_names, len(groups))
+    return OutOfFold(list(class_names), kept.labels, kept.probabilities, groups)

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow.parquet as pq
 
+from pipeline.certainty.kept_answers import TEST, read_kept_answers
 from pipeline.certainty.out_of_fold import read_out_of_fold
 from pipeline.changes.image_list import Placed
 from pipeline.dataset.arrays import read_array
 from pipeline.dataset.shards import read_properties
-from pipeline.drift.verdict import FEWEST, Drift, Side, find_drift
+from pipeline.drift.verdict import FEWEST, Drift, Side, find_drift, sample
 from pipeline.files import read_json
 from pipeline.paths import Paths
 
-MOST_IMAGES = 2000
 TRAINING = ("train", "validation")
 SEED = 0
 
@@ -23,17 +23,14 @@ def drift_of_new(before: Mapping[str, Placed], paths: Paths) -> tuple[Drift, np.
     index = pq.read_table(paths.stage("ingest") / "index.parquet", columns=["sha256", "split"])
     splits = np.array([split or "" for split in index["split"].to_pylist()])
     is_new = np.array([sha256 not in before for sha256 in index["sha256"].to_pylist()])
-    rows = [_some(np.flatnonzero((splits != "") & chosen)) for chosen in (is_new, ~is_new)]
+    every = (np.flatnonzero((splits != "") & chosen) for chosen in (is_new, ~is_new))
+    rows = [some[sample(len(some), SEED)] for some in every]
     if min(map(len, rows)) < FEWEST:
         return None
     new, reference = (_side(each, splits, paths) for each in rows)
     if min(len(np.unique(side.groups)) for side in (new, reference)) < FEWEST:
         return None
     return find_drift(new, reference, seed=SEED), rows[0]
-
-
-def _some(rows: np.ndarray) -> np.ndarray:
-    return np.sort(np.random.default_rng(SEED).permutation(rows)[:MOST_IMAGES])
 
 
 def _side(rows: np.ndarray, splits: np.ndarray, paths: Paths) -> Side:
@@ -45,17 +42,14 @@ def _side(rows: np.ndarray, splits: np.ndarray, paths: Paths) -> Side:
     chosen = place[rows]
     names = list(read_json(paths.stage("preprocess") / "spec.json")["class_names"])
     folds = read_out_of_fold(paths, names)
-    tested = pq.read_table(paths.stage("evaluate") / "predictions.parquet")
-    of_test = np.stack([tested[f"probability {name}"].to_numpy() for name in names], axis=1)
-    known = {name: k for k, name in enumerate(names)}
-    labels = np.concatenate([folds.labels, [known[name] for name in tested["label"].to_pylist()]])
+    tested = read_kept_answers(paths, TEST, names, len(parts[1]))
     groups = np.concatenate([np.load(paths.stage("preprocess") / part / "groups.npy") for part in ("train", "test")])
     return Side(
         _features(chosen, paths),
         np.stack([values[rows] for values in read_properties(paths.stage("ingest")).values()], axis=1),
         groups[chosen],
-        np.concatenate([folds.probabilities, of_test])[chosen],
-        labels[chosen],
+        np.concatenate([folds.probabilities, tested.probabilities])[chosen],
+        np.concatenate([folds.labels, tested.labels])[chosen],
     )
 
 

@@ -19,6 +19,8 @@ SMALLEST = 1e-3
 """A property that varies less than by this, relative to its middle, does not vary: rounding must not tell images apart."""
 FEWEST = 20
 """With fewer images nothing can be said."""
+MOST = 2000
+"""Images of a side; more would hardly narrow an interval."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ class Drift:
             "outputs": self.outputs.largest > OUTPUT_ALARM,
         }
         return [name for name, is_alarm in found.items() if is_alarm]
+
+
+def sample(count: int, seed: int) -> np.ndarray:
+    """int (M,): at most MOST of so many images, ascending, the same each time."""
+    return np.sort(np.random.default_rng(seed).permutation(count)[:MOST])
 
 
 def find_drift(new: Side, reference: Side, *, seed: int = 0) -> Drift:

@@ -36,6 +36,10 @@ class Score:
     def beats_guessing(self) -> bool:
         return self.hits > self.majority_images
 
+    def is_shown_better(self, accuracy_low: float) -> bool:
+        """Than the majority-class baseline. accuracy_low: the lower end of the 95 % interval of the accuracy."""
+        return self.beats_guessing and accuracy_low > self.majority_share
+
 
 def count_hits(labels: Iterable[str], predicted: Iterable[str]) -> Score:
     """The score of N predicted class names, N at least 1."""
@@ -58,7 +62,7 @@ def warnings(score: Score, accuracy_low: float) -> list[str]:
     )
     if not score.beats_guessing:
         found.append(f"No better than {guessing}.")
-    elif accuracy_low <= score.majority_share:
+    elif not score.is_shown_better(accuracy_low):
         found.append(f"Not shown to be better than {guessing}: the 95 % interval of the accuracy includes that.")
     if score.never_predicted:
         named = ", ".join(

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evaluation.proportion import accuracy_interval
 from pipeline.labels.neighbours import find_neighbours, neighbour_doubts, votes
 from pipeline.labels.scores import margin_doubts, mean_rank, model_doubts
 
@@ -56,27 +55,3 @@ def _doubted(labels: np.ndarray, suggested: np.ndarray, doubts: np.ndarray) -> t
     rows = np.flatnonzero(suggested != labels)
     rows = rows[np.argsort(-doubts[rows], kind="stable")]
     return rows, suggested[rows]
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """How a model compares with always guessing the largest class. share: of that class among the labels; accuracy with its 95 % interval."""
-
-    majority_class: int
-    share: float
-    accuracy: float
-    low: float
-    high: float
-
-    @property
-    def is_beaten(self) -> bool:
-        """Clearly: by the lower end of the interval."""
-        return self.low > self.share
-
-
-def against_baseline(labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> Baseline:
-    """The comparison for labels, groups int (N,), probabilities float (N, K), N at least 1."""
-    counts = np.bincount(labels)
-    correct = probabilities.argmax(axis=1) == labels
-    low, high = accuracy_interval(correct, groups)
-    return Baseline(int(counts.argmax()), float(counts.max() / len(labels)), float(correct.mean()), low, high)

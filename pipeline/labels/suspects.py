@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline.certainty.out_of_fold import read_out_of_fold
+from pipeline.certainty.kept_answers import OUT_OF_FOLD, TEST, read_kept_answers
 from pipeline.errors import StageError, StorageError
+from pipeline.evaluation.counts import count_hits
+from pipeline.evaluation.proportion import accuracy_interval
 from pipeline.files import read_json
-from pipeline.labels.ranking import Baseline, Ranking, against_baseline, rank
+from pipeline.labels.ranking import Ranking, rank
 from pipeline.labels.verdict import Verdict
 from pipeline.names import shown
 from pipeline.paths import Paths
@@ -66,9 +68,8 @@ class Suspects:
 
 def find_suspects(images: Labelled, verdicts: Mapping[str, Verdict], most: int | None = None) -> Suspects:
     """The suspects among some images, at most `most` of them; of copies of one image the first."""
-    baseline = against_baseline(images.labels, images.probabilities, images.groups)
-    if not baseline.is_beaten:
-        return Suspects([], 0, why_none(baseline, images.class_names))
+    if note := why_none(images):
+        return Suspects([], 0, note)
     ranking = rank(images.labels, images.probabilities, images.groups, images.features)
     names, seen, places = images.class_names, set(), []
     for place, row in enumerate(ranking.rows.tolist()):
@@ -79,49 +80,41 @@ def find_suspects(images: Labelled, verdicts: Mapping[str, Verdict], most: int |
     return Suspects([_suspect(place, ranking, images) for place in places[:most]], len(places))
 
 
-def why_none(baseline: Baseline, class_names: Sequence[str]) -> str:
-    """Why a model's doubts say nothing."""
+def why_none(images: Labelled) -> str:
+    """Why the doubts of the models say nothing; empty if they are clearly better than the majority-class baseline."""
+    predicted, names = images.probabilities.argmax(axis=1), images.class_names
+    score = count_hits((names[k] for k in images.labels), (names[k] for k in predicted))
+    low, high = accuracy_interval(predicted == images.labels, images.groups)
+    if score.is_shown_better(low):
+        return ""
     return (
-        f"The model is right for {baseline.accuracy:.1%} of the images that it was not fitted to (95 % interval {baseline.low:.1%} to "
-        f"{baseline.high:.1%}), which is not clearly better than always guessing {shown(class_names[baseline.majority_class])} "
-        f"({baseline.share:.1%}). So its doubts say nothing about the labels."
+        f"The model is right for {score.accuracy:.1%} of the images that it was not fitted to (95 % interval {low:.1%} to {high:.1%}), which is "
+        f"not clearly better than always guessing {shown(score.majority_class)} ({score.majority_share:.1%}). So its doubts say nothing about the labels."
     )
 
 
 def labelled_training_images(paths: Paths) -> Labelled:
     """The training images with what the folds say. Raises StorageError where a stage has not run, StageError for outputs of different runs."""
-    names = _class_names(paths)
-    _need(paths, "data/cross_validate/out_of_fold.parquet")
-    predicted = read_out_of_fold(paths, names)
-    index = _read_index(paths, "train")
-    known = pq.read_table(paths.stage("cross_validate") / "out_of_fold.parquet", columns=["sha256"])["sha256"].to_pylist()
-    if known != index["sha256"]:
-        raise StageError(f"data/cross_validate has predictions of other images than data/preprocess. {OTHER_RUNS}")
-    return _labelled(paths, "train", index, predicted.labels, predicted.probabilities)
+    return _labelled(paths, "train", OUT_OF_FOLD)
 
 
 def labelled_test_images(paths: Paths) -> Labelled:
     """The test images with what the model says, which was not fitted to them. Raises as `labelled_training_images` does."""
+    return _labelled(paths, "test", TEST)
+
+
+def _labelled(paths: Paths, split: str, answers: tuple[str, str]) -> Labelled:
+    stage, file = answers
     names = _class_names(paths)
-    _need(paths, "data/evaluate/predictions.parquet")
-    table = pq.read_table(paths.stage("evaluate") / "predictions.parquet")
-    columns = [f"probability {name}" for name in names]
-    index = _read_index(paths, "test")
-    if (
-        table["sha256"].to_pylist() != index["sha256"]
-        or [name for name in table.column_names if name.startswith("probability ")] != columns
-    ):
-        raise StageError(f"data/evaluate has predictions of other images or classes than data/preprocess. {OTHER_RUNS}")
-    place = {name: k for k, name in enumerate(names)}
-    labels = np.array([place[name] for name in table["label"].to_pylist()], np.int64)
-    return _labelled(paths, "test", index, labels, np.stack([table[name].to_numpy() for name in columns], axis=1))
-
-
-def _labelled(paths: Paths, split: str, index: Mapping[str, list[str]], labels: np.ndarray, probabilities: np.ndarray) -> Labelled:
+    _need(paths, f"data/{stage}/{file}")
     folder = paths.stage("preprocess") / split
+    index = pq.read_table(folder / "index.parquet", columns=["path", "sha256"]).to_pydict()
+    kept = read_kept_answers(paths, answers, names, len(index["sha256"]))
+    if kept.sha256 != index["sha256"]:
+        raise StageError(f"data/{stage} has predictions of other images than data/preprocess. {OTHER_RUNS}")
     embeddings = np.load(folder / "embeddings.npy", mmap_mode="r")
-    features = np.asarray(embeddings[:, 0]) if len(embeddings) == len(labels) else None
-    return Labelled(_class_names(paths), index["path"], index["sha256"], labels, probabilities, np.load(folder / "groups.npy"), features)
+    features = np.asarray(embeddings[:, 0]) if len(embeddings) == len(kept.labels) else None
+    return Labelled(names, index["path"], index["sha256"], kept.labels, kept.probabilities, np.load(folder / "groups.npy"), features)
 
 
 def _suspect(place: int, ranking: Ranking, images: Labelled) -> Suspect:
@@ -141,13 +134,6 @@ def _suspect(place: int, ranking: Ranking, images: Labelled) -> Suspect:
         [names[k] for k in np.argsort(-probabilities, kind="stable")],
         near[near >= 0][:NEIGHBOURS_SHOWN].tolist(),
     )
-
-
-def _read_index(paths: Paths, split: str) -> dict[str, list[str]]:
-    columns: dict[str, list[str]] = pq.read_table(
-        paths.stage("preprocess") / split / "index.parquet", columns=["path", "sha256"]
-    ).to_pydict()
-    return columns
 
 
 def _class_names(paths: Paths) -> list[str]:

@@ -12,6 +12,11 @@ COLUMNS = ("sha256", "verdict", "label", "was", "path", "reviewer", "date")
 OPTIONAL = ("reviewer", "date")
 
 
+def answer_called(said: str) -> Answer:
+    """The answer of this name, which must be one of ANSWERS."""
+    return next(known for known in ANSWERS if known == said)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """sha256: of the pixels, as in data/ingest/index.parquet. label: the class that the image is changed to, empty for other answers. was: its class when

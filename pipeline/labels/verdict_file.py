@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.csv_text import csv_text
 from pipeline.errors import ConfigError
 from pipeline.files import write_bytes
-from pipeline.labels.verdict import ANSWERS, COLUMNS, OPTIONAL, Verdict
+from pipeline.labels.verdict import ANSWERS, COLUMNS, OPTIONAL, Verdict, answer_called
 from pipeline.names import listed, shown
 
 HEADER = ",".join(COLUMNS)
@@ -112,7 +112,7 @@ def _read(path: Path, header: Sequence[str], line: int, row: Sequence[str]) -> V
     if fault:
         raise ConfigError(f"{path}:{line}: {fault}.")
     said = cells.pop("verdict")
-    return Verdict(verdict=next(known for known in ANSWERS if known == said), line=line, **cells)
+    return Verdict(verdict=answer_called(said), line=line, **cells)
 
 
 def fault_of(verdict: str, label: str, was: str) -> str:

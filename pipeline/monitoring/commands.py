@@ -12,7 +12,7 @@ from pipeline.csv_text import csv_text
 from pipeline.dataset.intake import PROPERTY_NAMES
 from pipeline.dataset.shards import SIZE
 from pipeline.drift.properties import property_shifts
-from pipeline.drift.verdict import FEWEST, Side, find_drift
+from pipeline.drift.verdict import FEWEST, Side, find_drift, sample
 from pipeline.drift.words import lines, verdict
 from pipeline.errors import ConfigError, SourceError
 from pipeline.features.extractor import embedder
@@ -23,7 +23,7 @@ from pipeline.monitoring.embedding import Embedding
 from pipeline.monitoring.found import Found, as_json, as_rows, as_text
 from pipeline.monitoring.opened import Opened, opened
 from pipeline.monitoring.page import Newest, render_drift
-from pipeline.monitoring.reference import known_images, read_reference, sample
+from pipeline.monitoring.reference import known_images, read_reference
 from pipeline.monitoring.seen_images import look_at
 from pipeline.paths import Paths
 from pipeline.predicting.inputs import Named, find_images

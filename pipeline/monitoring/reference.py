@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 
 from pipeline.backbone.candidates import PRETRAINED
 from pipeline.certainty.calibration import CALIBRATION_FILE
+from pipeline.certainty.kept_answers import TEST as TEST_ANSWERS
+from pipeline.certainty.kept_answers import read_kept_answers
 from pipeline.changes.image_list import Placed, images_of
 from pipeline.dataset.arrays import read_array
 from pipeline.dataset.shards import read_properties, read_rows, shard_files
-from pipeline.drift.verdict import FEWEST, Side
+from pipeline.drift.verdict import FEWEST, Side, sample
 from pipeline.errors import ConfigError, SourceError, StageError, StorageError
 from pipeline.files import read_json, sha256_file
 from pipeline.images.decoding import ImageSpec
@@ -21,8 +23,6 @@ from pipeline.monitoring.opened import Opened
 from pipeline.paths import Paths
 
 TRAINING, TEST = ("train", "validation"), "test"
-MOST_IMAGES = 2000
-"""Of a side; more would hardly narrow an interval."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,6 @@ def read_reference(known: KnownImages, embedding: Embedding, opened: Opened, pat
     )
 
 
-def sample(count: int, seed: int) -> np.ndarray:
-    """int (M,): at most MOST_IMAGES of so many, ascending, the same each time."""
-    return np.sort(np.random.default_rng(seed).permutation(count)[:MOST_IMAGES])
-
-
 def _features(embedding: Embedding, paths: Paths, chosen: np.ndarray) -> np.ndarray:
     """float32 (M, F), as `preprocess` has computed them, else now."""
     folder = paths.stage("preprocess") / "train"
@@ -127,11 +122,9 @@ def _held_out(opened: Opened, known: KnownImages, paths: Paths, seed: int) -> tu
     own = paths.stage("evaluate") / CALIBRATION_FILE
     if not (own.is_file() and opened.has_file(CALIBRATION_FILE, sha256_file(own))):
         return _asked(opened, known, paths, seed)
-    names = opened.classifier.class_names
-    tested = pq.read_table(paths.stage("evaluate") / "predictions.parquet")
-    place = {name: k for k, name in enumerate(names)}
-    labels = np.array([place[name] for name in tested["label"].to_pylist()])
-    return np.stack([tested[f"probability {name}"].to_numpy() for name in names], axis=1), labels
+    tests = len(np.load(paths.stage("preprocess") / TEST / "labels.npy", mmap_mode="r"))
+    tested = read_kept_answers(paths, TEST_ANSWERS, opened.classifier.class_names, tests)
+    return tested.probabilities, tested.labels
 
 
 def _asked(opened: Opened, known: KnownImages, paths: Paths, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from pipeline.labels.suspects import Suspect
-from pipeline.labels.verdict import Verdict
+from pipeline.labels.verdict import Verdict, answer_called
 from pipeline.labels.verdict_file import add_verdict, fault_of, read_lines, read_verdicts, take_back
 from pipeline.names import shown
 
@@ -59,7 +59,8 @@ class Session:
             raise AnswerError(f"{shown(label)} is not a class.")
         if verdict == "change" and label == suspect.label:
             raise AnswerError(f"The image is in {shown(label)} already. To confirm that, keep it.")
-        given = verdict_on(suspect, verdict, label, self._reviewer, self._today())
+        today = self._today().isoformat()
+        given = Verdict(sha256, answer_called(verdict), label, suspect.label, shown(suspect.path), self._reviewer, today)
         before = read_verdicts(self._file).get(sha256)
         if before and given.contradicts(before):
             raise AnswerError(
@@ -85,15 +86,6 @@ def is_judged(suspect: Suspect, verdicts: Mapping[str, Verdict]) -> bool:
     """Whether an image has a verdict that holds for its class."""
     verdict = verdicts.get(suspect.sha256)
     return verdict is not None and verdict.settles(suspect.label)
-
-
-def verdict_on(suspect: Suspect, verdict: str, label: str, reviewer: str, today: date) -> Verdict:
-    """A verdict on a suspect; the answer is one of those that `fault_of` finds no fault with."""
-    answers: Mapping[str, Verdict] = {
-        answer: Verdict(suspect.sha256, answer, label, suspect.label, shown(suspect.path), reviewer, today.isoformat())
-        for answer in ("keep", "change", "unsure", "bad")
-    }
-    return answers[verdict]
 
 
 def advice(week: Sequence[Verdict], budget: int) -> str:

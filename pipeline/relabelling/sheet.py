@@ -10,7 +10,7 @@ from pipeline.csv_text import csv_text
 from pipeline.errors import ConfigError
 from pipeline.files import write_bytes
 from pipeline.labels.suspects import Suspect
-from pipeline.labels.verdict import ANSWERS, Verdict
+from pipeline.labels.verdict import ANSWERS, Verdict, answer_called
 from pipeline.labels.verdict_file import SHA256, fault_of
 from pipeline.names import shown
 
@@ -69,8 +69,7 @@ def _verdict(place: str, row: dict[str, str], class_names: Collection[str], revi
         fault = f"{shown(label)} is the label already; expected keep, or another class"
     if fault:
         raise ConfigError(f"{place}: {fault}.")
-    answer = next(known for known in ANSWERS if known == said)
-    return Verdict(row["sha256"], answer, label, row["label"], shown(row["path"]), reviewer, today.isoformat())
+    return Verdict(row["sha256"], answer_called(said), label, row["label"], shown(row["path"]), reviewer, today.isoformat())
 
 
 def in_words(verdicts: Sequence[Verdict]) -> str:

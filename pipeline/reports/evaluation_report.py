@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.evaluation.counts import Score
 from pipeline.evaluation.metrics import Confusion
 from pipeline.reports.evaluation_gallery import Answer, Gallery
-from pipeline.reports.evaluation_words import agreement, calibration, headline, is_better
+from pipeline.reports.evaluation_words import agreement, calibration, headline
 from pipeline.reports.page import brief_names, is_small_png, render_page
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Report:
     @property
     def is_better(self) -> bool:
         """Whether the model is shown to be better than the majority-class baseline; if not, the page praises nothing."""
-        return is_better(self.score, self.metrics["accuracy_low"])
+        return self.score.is_shown_better(self.metrics["accuracy_low"])
 
     @property
     def digits(self) -> int:

@@ -12,16 +12,11 @@ IMAGES_FOR_CALIBRATION = 500
 Numbers = Mapping[str, float]
 
 
-def is_better(score: Score, accuracy_low: float) -> bool:
-    """Whether a model is shown to be better than the majority-class baseline. accuracy_low: the lower end of the 95 % interval of its accuracy."""
-    return score.beats_guessing and accuracy_low > score.majority_share
-
-
 def headline(score: Score, accuracy_low: float, digits: int) -> str:
     """The verdict on a model in a line: how often it is right beside the baseline, or that it is no better, and the classes that it never predicts."""
     never = list(score.never_predicted)
     some = shown(never[0]) if len(never) == 1 else f"{len(never):,} classes" if never else ""
-    if is_better(score, accuracy_low):
+    if score.is_shown_better(accuracy_low):
         right = (
             f"Right on {percent(score.accuracy, digits)} of {score.images:,} test images, against {percent(score.majority_share, digits)}"
         )
