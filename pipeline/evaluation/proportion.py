@@ -7,12 +7,12 @@ from pipeline.evaluation.clusters import expanded_tail, resampled_means
 from pipeline.evaluation.paired import CONFIDENCE_LEVEL
 
 
-def wilson_interval(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a proportion.
+def wilson_interval(hits: int, count: int, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
+    """The score interval of a proportion, at 95 % unless another level, 0 to 1, is given.
 
     Source: Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22.
     """
-    interval = stats.binomtest(hits, count).proportion_ci(CONFIDENCE_LEVEL, method="wilson")
+    interval = stats.binomtest(hits, count).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)
 
 

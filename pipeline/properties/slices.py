@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
+
+from pipeline.evaluation.proportion import wilson_interval
 
 FEWEST = 20
 """Images of a slice that is looked at."""
@@ -57,23 +58,16 @@ def find_slices(correct: np.ndarray, labels: np.ndarray, groups: np.ndarray, col
         return Slices([], [])
     of_class = np.bincount(labels, weights=correct) / np.maximum(np.bincount(labels), 1)
     expected = of_class[labels]
-    z = NormalDist().inv_cdf(1 - LEVEL / len(chosen) / 2)
     found = []
     for name, value, rows in chosen:
         share = float(correct[rows].mean())
-        low, high = wilson(share, len(np.unique(groups[rows])), z)
+        count = len(np.unique(groups[rows]))
+        low, high = wilson_interval(round(share * count), count, 1 - LEVEL / len(chosen))
         found.append(Slice(name, value, int(rows.sum()), share, low, high, float(expected[rows].mean())))
     return Slices(
         sorted(found, key=lambda each: (each.accuracy - each.expected, each.column, each.value)),
         list(dict.fromkeys(name for name, *_ in chosen)),
     )
-
-
-def wilson(share: float, count: int, z: float) -> tuple[float, float]:
-    """(low, high) of the score interval of a share of so many images; z: 1.96 for 95 %."""
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    reach = z / (1 + z**2 / count) * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def _parts(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
