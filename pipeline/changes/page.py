@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.changes.found import Changes
 from pipeline.reports.flips_page import Flip
 from pipeline.reports.page import render_page
 
@@ -30,14 +31,14 @@ class Relabelled:
 
 
 def render_changes(
-    found: Any,
+    found: Changes | None,
     decision: Mapping[str, Any],
     sentence: str,
     kinds: Mapping[str, tuple[int, Sequence[Flip]]],
     newest: Sequence[NewImage],
     relabelled: Sequence[Relabelled],
 ) -> str:
-    """The page. found: what `pipeline.changes.found.find_changes` gives; None if there was no champion to compare with."""
+    """The page. found: None if there was no champion to compare with."""
     return render_page(
         "changes.html.j2",
         {"points": points},
