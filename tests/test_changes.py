@@ -131,7 +131,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_the_first_model_has_nothing_to_be_compared_with(project: Project) -> None:
     page, numbers = project.register(9, "old")
 
-    assert "There was no champion to compare with" in page
+    assert "There is no other champion to compare with" in page
     assert numbers["champion"] is None
     assert project.tracker.runs[0].files.keys() >= {"register/changes.html", "register/changes.json", "register/images.parquet"}
 
