@@ -1,6 +1,7 @@
 """A stage that DVC skips or restores leaves a trace: which of the two, why, and which run made its outputs."""
 
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from pipeline.tracking.tracking_server import version_page
 from tests.fakes import FakeTracker
 from tests.finished_stages import write_finished_stages
 
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 OUTCOMES = {
-    "ingest": ("Unchanged", "nothing has changed"),
-    "train": ("Restored", "from the cache"),
-    "cross_validate": ("Ran", "DVC ran it"),
+    "ingest": (NOON, "Unchanged", "nothing has changed"),
+    "train": (NOON + timedelta(minutes=1), "Restored", "from the cache"),
+    "cross_validate": (NOON + timedelta(minutes=9), "Ran", "DVC ran it"),
 }
 
 
@@ -37,7 +39,7 @@ def test_every_stage_names_what_became_of_it_and_the_run_that_made_it(tmp_path: 
         "cross_validate": f"DVC ran it; made by run {other.id} (folds)",
     }
     assert newest.tags["stage train"] == said["train"]
-    assert said["train"].startswith("Restored 20")
+    assert said["train"].startswith("Restored 2026-03-02 12:01 UTC: ")
 
 
 def test_a_run_that_another_tracking_server_has_is_said_to_be_missing(tmp_path: Path) -> None:
@@ -45,7 +47,7 @@ def test_a_run_that_another_tracking_server_has_is_said_to_be_missing(tmp_path: 
     model = sha256_file(paths.stage("train") / "model.keras")
     tracker.start_run("made from files", {"model_sha256": model, "restored": "true"})
 
-    said = note_outcomes(tracker, paths, {"train": ("Restored", "from the cache")})
+    said = note_outcomes(tracker, paths, {"train": (NOON, "Restored", "from the cache")})
 
     assert said["train"].endswith("from the cache; the run that made it is not in this tracking store")
 

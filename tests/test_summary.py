@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from pipeline.paths import Paths
 from pipeline.retraining.summary import StageResult, data_markdown, first_baseline, markdown, runs_address, stage_markdown, verdict
 from pipeline.tracking.run_log import RegistryState
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +150,7 @@ def test_before_any_stage_has_run_there_is_no_verdict(tmp_path: Path) -> None:
 
 
 def test_the_artifact_has_a_row_per_stage(tmp_path: Path) -> None:
-    text = markdown(Paths(tmp_path), [StageResult("ingest", "Unchanged", 0.44), StageResult("train", "Ran", 61.2)])
+    text = markdown(Paths(tmp_path), [StageResult("ingest", "Unchanged", 0.44, NOON), StageResult("train", "Ran", 61.2, NOON)])
 
     assert text.startswith("| stage | state | time |\n|---|---|---|\n| ingest | Unchanged | 0.4 s |\n| train | Ran | 1 min 1 s |\n\n")
 

@@ -1,7 +1,7 @@
 """What became of each stage in the last pipeline run, as tags of the run that made the model: run, skipped or restored, why, and which run made it."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pipeline.files import sha256_file
 from pipeline.paths import Paths
@@ -15,16 +15,18 @@ FILES = {"train": ("model.keras", MODEL_TAG), "cross_validate": ("out_of_fold.pa
 BY_THE_MODEL = ("train", "evaluate", "register")
 
 
-def note_outcomes(tracker: Tracker, paths: Paths, outcomes: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+def note_outcomes(tracker: Tracker, paths: Paths, outcomes: Mapping[str, tuple[datetime, str, str]]) -> dict[str, str]:
     """Tag the run of data/train/model.keras; returns a sentence per stage. Nothing, {}, if no run has the model.
 
-    outcomes: by stage, what DVC did (`Ran`, `Unchanged`, `Restored`) and why. Raises TrackingError if the tracker fails.
+    outcomes: by stage, when it ended (UTC), what DVC did (`Ran`, `Unchanged`, `Restored`) and why. Raises TrackingError if the tracker fails.
     """
     runs = made_by(tracker, paths, "train")
     if not runs:
         return {}
-    now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    said = {stage: f"{what} {now}: {why}{_origin(tracker, paths, stage, runs[0])}" for stage, (what, why) in outcomes.items()}
+    said = {
+        stage: f"{what} {ended:%Y-%m-%d %H:%M} UTC: {why}{_origin(tracker, paths, stage, runs[0])}"
+        for stage, (ended, what, why) in outcomes.items()
+    }
     runs[0].set_tags({f"{PREFIX}{stage}": text for stage, text in said.items()})
     runs[0].settle()
     return said

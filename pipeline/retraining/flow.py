@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -152,7 +152,7 @@ def _run_stages(paths: Paths, limits: Limits) -> tuple[RegistryState | None, Sta
         run_stage = bring_up_to_date.with_options(name=stage, task_run_name=stage)
         state: State[Any] = run_stage(stage, paths, limits, wait_for=[states[name] for name in upstream], return_state=True)
         states[stage] = state
-        results.append(StageResult(stage, state.name or "", time.monotonic() - started))
+        results.append(StageResult(stage, state.name or "", time.monotonic() - started, datetime.now(UTC)))
         if not state.is_completed():
             break
     end = conclude(paths, state, results)
@@ -165,7 +165,7 @@ def _noted(paths: Paths, results: list[StageResult]) -> RegistryState | None:
     """The state of the registry, once the run in the tracker says what became of each stage."""
     registry = registry_state(paths)
     if registry is not None:
-        outcomes = {result.stage: (result.state, SAID[result.state]) for result in results}
+        outcomes = {result.stage: (result.ended, result.state, SAID[result.state]) for result in results}
         for stage, said in note_outcomes(MlflowLog.connect(paths), paths, outcomes).items():
             get_run_logger().info("%s: %s", stage, said)
     return registry

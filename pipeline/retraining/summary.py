@@ -10,6 +10,7 @@ import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ from pipeline.tracking.tracking_server import given_uri, is_server
 
 @dataclass(frozen=True)
 class StageResult:
-    """How one stage ended, and how long it took."""
+    """How one stage ended, how long it took, and when that was (UTC)."""
 
     stage: str
     state: str
     seconds: float
+    ended: datetime
 
 
 def verdict(paths: Paths, registry: RegistryState | None = None, columns: int = 0) -> str:
