@@ -3,13 +3,14 @@
     python -m benchmarks.year --weeks 52 --growth 0.02 FOLDER
 
 In FOLDER, a clone of the project is made, with small drawn images as its source. Each week images are added, everything that has a date is made a week
-older, and `pipeline run --publish` runs. A line per week, as a Markdown table, in FOLDER/weeks.md: images, seconds and the largest resident memory of
-any process of the run, and MiB of DVC's cache, of MLflow's store and of .checkpoints. Stopped or killed, it goes on with the week that it was in.
+older, and `pipeline run --publish` runs. A line per week, as a Markdown table, in FOLDER/weeks.md: images, seconds, CPU seconds and the largest resident
+memory of any process of the run, and MiB of DVC's cache, of MLflow's store and of .checkpoints. Stopped or killed, it goes on with the week that it was in.
 """
 
 import argparse
 import os
 import re
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -41,8 +42,8 @@ SMALL = (
 )
 ROOT = Path(__file__).parent.parent
 HEAD = """\
-| week | images | run s | memory MiB | DVC cache MiB | mlruns MiB | .checkpoints MiB |
-|---|---|---|---|---|---|---|
+| week | images | run s | CPU s | memory MiB | DVC cache MiB | mlruns MiB | .checkpoints MiB |
+|---|---|---|---|---|---|---|---|
 """
 
 
@@ -57,11 +58,11 @@ def main(folder: Path, weeks: int, growth: float, per_class: int) -> None:
         count = round(per_class * (1 + growth) ** (week - 1))
         add_images(folder / "images", count)
         once(folder / "aged", week, lambda: age_by_a_week(root))
-        seconds, memory = watched(root, "pipeline", "run", "--publish")
+        seconds, cpu, memory = watched(root, "pipeline", "run", "--publish")
         if week % CLEANED_EVERY == 0:
             run(root, "pipeline", "clean", "--runs-older-than", "90d", "--yes")
         sizes = " | ".join(f"{size_of(root / name) / 2**20:.1f}" for name in (".dvc/cache", "mlruns", ".checkpoints"))
-        row = f"| {week} | {count * len(KINDS)} | {seconds:.0f} | {memory / 2**20:.0f} | {sizes} |"
+        row = f"| {week} | {count * len(KINDS)} | {seconds:.0f} | {cpu:.0f} | {memory / 2**20:.0f} | {sizes} |"
         with table.open("a", encoding="utf-8") as file:
             print(row, file=file)
         print(row, flush=True)
@@ -116,9 +117,9 @@ def age_by_a_week(root: Path) -> None:
             connection.execute("update tags set value = ? where run_uuid = ? and key = ?", (earlier, run_id, TRASH_TAG))
 
 
-def watched(root: Path, *command: str) -> tuple[float, int]:
-    """(seconds, most bytes resident in one process) of a command that ends well."""
-    started, most = time.monotonic(), 0
+def watched(root: Path, *command: str) -> tuple[float, float, int]:
+    """(seconds, CPU seconds of it and what it has waited for, most bytes resident in one process) of a command that ends well."""
+    started, cpu, most = time.monotonic(), _cpu_of_children(), 0
     with root.with_name("run.log").open("wb") as log:
         process = subprocess.Popen(_command(command), cwd=root, env=_environment(), stdout=log, stderr=log)
         while process.poll() is None:
@@ -130,7 +131,12 @@ def watched(root: Path, *command: str) -> tuple[float, int]:
             time.sleep(0.2)
     if process.returncode:
         sys.exit(root.with_name("run.log").read_text(encoding="utf-8", errors="replace"))
-    return time.monotonic() - started, most
+    return time.monotonic() - started, _cpu_of_children() - cpu, most
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _family(pid: int) -> list[psutil.Process]:
