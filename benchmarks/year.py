@@ -4,7 +4,7 @@
 
 In FOLDER, a clone of the project is made, with small drawn images as its source. Each week images are added, everything that has a date is made a week
 older, and `pipeline run --publish` runs. A line per week, as a Markdown table, in FOLDER/weeks.md: images, seconds, CPU seconds and the largest resident
-memory of any process of the run, and MiB of DVC's cache, of MLflow's store and of .checkpoints. Stopped or killed, it goes on with the week that it was in.
+memory of any process of the run, and MiB of DVC's cache, of MLflow's store and of .checkpoints. Stopped or killed, it goes on with its week.
 """
 
 import argparse
