@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.drift import FEWEST
 from pipeline.params.reader import load_config
 from pipeline.params.retrain import Retrain
 from pipeline.paths import Paths
+from pipeline.unattended import worth
 from pipeline.unattended.source_record import Changed, SourceRecord, compare, list_files, read_record, write_record
 from pipeline.unattended.worth import Worth, by_files, judge_worth
 from tests.dummy_project import BIN, copy_project, environment, within, write_graph
@@ -20,7 +22,7 @@ RECORD = SourceRecord("source", "d", READ_AT, {})
 
 
 def limits(images: int, days: float | None = None) -> Retrain:
-    return Retrain(min_new_images=images, max_days="none" if days is None else days)
+    return Retrain(min_new_images=images, max_days="none" if days is None else days, drift="ignore")
 
 
 def new(count: int, kind: str = "jpg") -> Changed:
@@ -133,6 +135,39 @@ def test_too_few_new_images_are_postponed_and_enough_are_not(root: Path) -> None
     assert ask(root) == Worth(True, "3 images changed (2 new, 1 gone) since 2026-11-02")
 
 
+@pytest.mark.parametrize(
+    ("found", "answer"),
+    [
+        ([], Worth(False, "few; the new ones look like the known ones (retrain.drift)", True)),
+        (["looks", "content"], Worth(True, "few, but the new ones differ from the known ones in looks, content (retrain.drift)")),
+    ],
+)
+def test_images_that_look_new_are_worth_a_run(found: list[str], answer: Worth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worth, "find_differences", lambda images, _paths: found[: len(images)])
+
+    assert worth.by_drift(Worth(False, "few", True), [Path("a")] * FEWEST, Paths(Path())) == answer
+
+
+def test_fewer_images_than_drift_can_tell_are_postponed() -> None:
+    found = worth.by_drift(Worth(False, "few", True), [Path("a")] * 19, Paths(Path()))
+
+    assert found == Worth(False, "few; drift is looked for from 20 new images on (retrain.drift)", True)
+
+
+def test_drift_that_cannot_be_told_is_worth_a_run(root: Path) -> None:
+    for i in range(FEWEST):
+        (root / "source" / "cat" / f"new{i}.png").write_bytes(b"new %d" % i)
+    params = root / "params.yaml"
+    params.write_text(params.read_text(encoding="utf-8").replace("drift: ignore", "drift: run"), encoding="utf-8")
+
+    found = ask(root, images=50)
+
+    assert found.is_worth_it
+    assert "fewer than 50 (retrain.min_new_images), but whether they look new could not be told (retrain.drift: " in found.why
+    assert "champion" in found.why
+    assert not (root / ".checkpoints" / "drift" / "new_images.csv").exists()
+
+
 def test_a_changed_parameter_or_output_is_worth_a_run(root: Path) -> None:
     params = root / "params.yaml"
     params.write_text(params.read_text(encoding="utf-8").replace("seed: 1 ", "seed: 2 "), encoding="utf-8")
@@ -162,10 +197,10 @@ def digest_of_source(root: Path) -> str:
 def test_what_dvc_cannot_tell_is_worth_a_run_which_will_say_it(root: Path) -> None:
     (root / "dvc.yaml").write_text("stages: [\n", encoding="utf-8")
 
-    worth = ask(root)
+    found = ask(root)
 
-    assert worth.is_worth_it
-    assert worth.why.startswith("what has changed could not be found out (dvc status: dvc.yaml")
+    assert found.is_worth_it
+    assert found.why.startswith("what has changed could not be found out (dvc status: dvc.yaml")
 
 
 def test_a_project_without_a_run_is_worth_one(project: Path) -> None:

@@ -10,7 +10,8 @@ from pipeline.certainty.out_of_fold import read_out_of_fold
 from pipeline.changes.image_list import Placed
 from pipeline.dataset.arrays import read_array
 from pipeline.dataset.shards import read_properties
-from pipeline.drift.verdict import FEWEST, Drift, Side, find_drift, sample
+from pipeline.drift import FEWEST
+from pipeline.drift.verdict import Drift, Side, find_drift, sample
 from pipeline.files import read_json
 from pipeline.paths import Paths
 

@@ -17,8 +17,6 @@ OUTPUT_ALARM = 0.1
 """The largest difference of two distributions of a probability from which it is one."""
 SMALLEST = 1e-3
 """A property that varies less than by this, relative to its middle, does not vary: rounding must not tell images apart."""
-FEWEST = 20
-"""With fewer images nothing can be said."""
 MOST = 2000
 """Images of a side; more would hardly narrow an interval."""
 

@@ -11,8 +11,9 @@ import numpy as np
 from pipeline.csv_text import csv_text
 from pipeline.dataset.intake import PROPERTY_NAMES
 from pipeline.dataset.shards import SIZE
+from pipeline.drift import FEWEST
 from pipeline.drift.properties import property_shifts
-from pipeline.drift.verdict import FEWEST, Side, find_drift, sample
+from pipeline.drift.verdict import Side, find_drift, sample
 from pipeline.drift.words import lines, verdict
 from pipeline.errors import ConfigError, SourceError
 from pipeline.features.extractor import embedder

@@ -14,7 +14,8 @@ from pipeline.certainty.kept_answers import read_kept_answers
 from pipeline.changes.image_list import Placed, images_of
 from pipeline.dataset.arrays import read_array
 from pipeline.dataset.shards import read_properties, read_rows, shard_files
-from pipeline.drift.verdict import FEWEST, Side, sample
+from pipeline.drift import FEWEST
+from pipeline.drift.verdict import Side, sample
 from pipeline.errors import ConfigError, SourceError, StageError, StorageError
 from pipeline.files import read_json, sha256_file
 from pipeline.images.decoding import ImageSpec

@@ -1,13 +1,15 @@
 """The first question of a run that nobody started: has enough changed?
 
 In: the workspace. Out: yes or no, with the reason in one sentence. Where it cannot be known without reading the source, the answer is yes. Runs
-nothing, opens no image.
+nothing and opens no image, but for `pipeline drift` where `retrain.drift` asks for it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
+from pipeline.drift import FEWEST
 from pipeline.errors import PipelineError
 from pipeline.listing.changes import have_linked_folders_changed
 from pipeline.listing.listing import IMAGE_SUFFIXES
@@ -17,6 +19,7 @@ from pipeline.params.reader import Config
 from pipeline.params.retrain import Retrain
 from pipeline.paths import Paths
 from pipeline.quality.kinds import counted
+from pipeline.unattended.drifted import find_differences
 from pipeline.unattended.out_of_date import out_of_date
 from pipeline.unattended.source_record import Changed, SourceRecord, compare, digest_in_lock, list_files, read_record
 
@@ -52,7 +55,11 @@ def judge_worth(config: Config, paths: Paths, now: datetime | None = None) -> Wo
     record, files = read_record(paths.scratch), None if is_url(config.ingest.source) else list_files(source)
     if record is None or record.source != str(source) or record.digest != digest_in_lock(paths, source) or files is None:
         return Worth(True, "the source has changed, and how much of it can be told only by reading it")
-    return by_files(compare(record.files, files), record, config.retrain, now or datetime.now(UTC))
+    changed = compare(record.files, files)
+    found = by_files(changed, record, config.retrain, now or datetime.now(UTC))
+    if not found.is_postponed or config.retrain.drift == "ignore":
+        return found
+    return by_drift(found, [source / path for path in (*changed.new, *changed.replaced)], paths)
 
 
 def by_files(changed: Changed, record: SourceRecord, limits: Retrain, now: datetime) -> Worth:
@@ -75,3 +82,18 @@ def by_files(changed: Changed, record: SourceRecord, limits: Retrain, now: datet
     if now >= due:
         return Worth(True, f"{images}, {limit}, but that is {limits.max_days:g} days ago (retrain.max_days)")
     return Worth(False, f"{images}, {limit}; it runs with them from {due:%Y-%m-%d} on (retrain.max_days)", is_postponed=True)
+
+
+def by_drift(found: Worth, images: Sequence[Path], paths: Paths) -> Worth:
+    """What is postponed, unless these images look unlike the known ones."""
+    if len(images) < FEWEST:
+        return Worth(False, f"{found.why}; drift is looked for from {FEWEST} new images on (retrain.drift)", is_postponed=True)
+    try:
+        differences = find_differences(images, paths)
+    except PipelineError as error:
+        return Worth(True, f"{found.why}, but whether they look new could not be told (retrain.drift: {str(error).rstrip('.')})")
+    if differences:
+        return Worth(
+            True, f"{found.why}, but the new ones differ from the known ones in {listed(differences, len(differences))} (retrain.drift)"
+        )
+    return Worth(False, f"{found.why}; the new ones look like the known ones (retrain.drift)", is_postponed=True)
