@@ -30,7 +30,7 @@ from pipeline.publishing.refusals import refuse_branch
 from pipeline.quality.kinds import counted, kinds
 from pipeline.retraining.summary import first_baseline, verdict
 from pipeline.terminal import CLOSED_PIPE, greetings_kept_back, nobody_reads, prepare_streams, restart_in_utf8, stop_printing
-from pipeline.unattended.notify import check_notify
+from pipeline.unattended.notify import check_notify, look_at_notify
 from pipeline.workspace.dvc_graph import missing_inputs
 from pipeline.workspace.dvc_repro import FLOW_PID, MAY_PASS
 from pipeline.workspace.surroundings import foreign_code, make_homes, refuse_what_stops_a_run, settle_home
@@ -195,7 +195,7 @@ def _check(_: argparse.Namespace) -> int:
         machine = beside.submit(check_machine, paths)
         measured = Measured()
         source, text = look_at_source(paths, shutil.get_terminal_size().columns if sys.stdout.isatty() else 0, measured)
-        others = look_at_disk(paths, measured), look_at_settings(paths, measured)
+        others = look_at_disk(paths, measured), look_at_settings(paths, measured), look_at_notify()
     findings = [*machine.result(), *(look for look in (source, *others) if look.found)]
     print(table(findings))
     if text:

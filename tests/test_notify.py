@@ -12,8 +12,9 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.paths import Paths
-from pipeline.unattended.notify import COMMAND, WEBHOOK, check_notify, notify
+from pipeline.unattended.notify import COMMAND, WEBHOOK, check_notify, look_at_notify, notify
 from pipeline.unattended.project_name import project_name
+from pipeline.workspace.surroundings import Finding
 
 WRITE = "import os, sys; open('told', 'a').write(os.environ['PIPELINE_OUTCOME'] + ' ' + sys.stdin.read())"
 
@@ -114,3 +115,12 @@ def test_a_setting_of_no_use_is_refused_before_a_run(name: str, value: str, faul
         check_notify()
 
     assert str(refused.value) == fault
+    assert look_at_notify() == Finding("notify", "a run would stop", fault)
+
+
+def test_the_check_names_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not look_at_notify().found
+
+    monkeypatch.setenv(WEBHOOK, "https://hooks.example.org/secret")
+
+    assert look_at_notify() == Finding("notify", WEBHOOK)

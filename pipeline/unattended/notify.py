@@ -19,6 +19,7 @@ from pipeline.files import write_bytes
 from pipeline.network import masked
 from pipeline.paths import Paths
 from pipeline.unattended.project_name import project_name
+from pipeline.workspace.surroundings import Finding
 
 COMMAND, WEBHOOK = "PIPELINE_NOTIFY_COMMAND", "PIPELINE_NOTIFY_URL"
 OUTCOME = "PIPELINE_OUTCOME"
@@ -41,6 +42,15 @@ def check_notify() -> None:
             raise ConfigError(f"{COMMAND} is no command: {text!r}. Check its quotes.") from None
         if not shutil.which(program):
             raise ConfigError(f"{COMMAND}: there is no program {program!r}. Write its whole path.")
+
+
+def look_at_notify() -> Finding:
+    """For `pipeline check`: which of the two are set; nothing found if none is."""
+    try:
+        check_notify()
+    except ConfigError as error:
+        return Finding("notify", "a run would stop", str(error))
+    return Finding("notify", ", ".join(name for name in (COMMAND, WEBHOOK) if _set(name)))
 
 
 def notify(paths: Paths, outcome: Outcome, said: str, link: str, log: Callable[[str], None]) -> None:
