@@ -2,9 +2,11 @@
 
 import argparse
 import difflib
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from typing import NoReturn
 
 from pipeline.model_commands import Add, add_model_commands
@@ -81,6 +83,10 @@ stages: {", ".join(STAGES)}
 """
 
 
+EMPTY = re.compile("--[a-z-]+=")
+MAY_BE_EMPTY = ("--reviewer",)
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     """With room for the longest command, which argparse measures without its indentation."""
 
@@ -93,9 +99,6 @@ class _Parser(argparse.ArgumentParser):
     """Reports a mistyped command in one line."""
 
     def error(self, message: str) -> NoReturn:
-        unknown = message.removeprefix("unrecognized arguments: ")
-        if unknown != message:
-            message = f"unexpected argument {unknown.split()[0]}.{self._nearest_option(unknown.split()[0])}"
         sentence = message if message.endswith(("?", ".")) else f"{message}."
         print(f"error: {sentence} See `{self.prog} --help`.", file=sys.stderr)
         raise SystemExit(2)
@@ -108,26 +111,29 @@ class _Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(None, f"unknown {what} {value}. {suggestion}")
 
     def _nearest_option(self, typed: str) -> str:
-        options = [option for parser in (self, *self.commands()) for action in parser._actions for option in action.option_strings]
+        options = [option for action in self._actions for option in action.option_strings]
         near = _near(typed.split("=")[0], options) if typed.startswith("-") else []
         return f" Did you mean {near[0]}?" if near else ""
 
-    def commands(self) -> list["_Parser"]:
-        """The parsers of the commands."""
-        return [
-            parser
-            for action in self._actions
-            if isinstance(action, argparse._SubParsersAction)
-            for parser in action.choices.values()
-            if isinstance(parser, _Parser)
-        ]
+    def _of_command(self, name: str | None) -> "_Parser":
+        """The parser of a command."""
+        choices = [action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        return next((parser for parsers in choices for key, parser in parsers.items() if key == name and isinstance(parser, _Parser)), self)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: None = None) -> argparse.Namespace:  # type: ignore[override]
-        """As argparse does; without any arguments, show the help."""
-        if not (sys.argv[1:] if args is None else args):
+        """As argparse does; without any arguments, show the help. An empty value is refused: it is that of a variable of the shell that is not set."""
+        typed = list(sys.argv[1:] if args is None else args)
+        if not typed:
             self.print_help(sys.stderr)
             raise SystemExit(2)
-        return super().parse_args(args, namespace)
+        options, unknown = self.parse_known_args(typed, namespace)
+        command = self._of_command(getattr(options, "command", None))
+        if unknown:
+            command.error(f"unexpected argument {unknown[0]}.{command._nearest_option(unknown[0])}")
+        if empty := [word for before, word in pairwise(["", *typed]) if (not word or EMPTY.fullmatch(word)) and before not in MAY_BE_EMPTY]:
+            what = f"argument {empty[0][:-1]}: the value" if empty[0] else "an argument"
+            command.error(f"{what} is empty. Is a variable of the shell not set?")
+        return options
 
 
 def create_parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:

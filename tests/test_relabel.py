@@ -209,7 +209,10 @@ SHA = "a" * 64
     [
         (HEAD + f"x,cat,dog,chnge,,{SHA}\n", r":2: verdict is chnge; expected keep, change, unsure or bad"),
         (HEAD + f"x,cat,dog,,fox,{SHA}\n", r":2: new_label is filled in, but verdict is empty"),
-        (HEAD + f"x,cat,dog,keep,,{SHA}\nx,cat,dog,change,wolf,{SHA}\n", r":3: wolf is not a class of the data set"),
+        (
+            HEAD + f"x,cat,dog,keep,,{SHA}\nx,cat,dog,change,wolf,{SHA}\n",
+            r":3: wolf is not a class of the data set\. Its classes are cat, dog, fox\.",
+        ),
         (HEAD + "x,cat,dog,keep,,1.2E+60\n", r":2: sha256 is 1\.2E\+60"),
         (HEAD + "x,cat,dog,keep\n", r":2: the line has too few fields"),
         ("path,label\n", r":1: column suggestion is missing"),
@@ -226,7 +229,7 @@ def test_a_csv_file_saved_with_semicolons_is_read(tmp_path: Path) -> None:
     (tmp_path / "relabel.csv").write_text("\ufeff" + HEAD.replace(",", ";") + f"x;cat;dog;Keep;;{SHA}\r\n", encoding="utf-8")
 
     assert read_sheet(tmp_path / "relabel.csv", ["cat", "dog"], "you", MONDAY) == [
-        Verdict(SHA, "keep", "", "cat", "x", "you", "2026-03-02")
+        Verdict(SHA, "keep", "", "cat", "x", "you", "2026-03-02", line=2)
     ]
 
 
@@ -261,9 +264,32 @@ def test_without_the_page_a_csv_file_is_written_and_read_and_a_second_reading_ad
     assert [verdict.label for verdict in read_lines(project.verdicts)] == ["square", "square"]
 
     file.write_text(file.read_text(encoding="utf-8").replace(",change,,", ",bad,,"), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"is bad here, but square in data/verdicts\.csv:2"):
+    with pytest.raises(ConfigError, match=r"relabel\.csv:2: .* is bad here, but square in data/verdicts\.csv:2"):
         relabel(project, "--from", str(file))
     assert len(read_lines(project.verdicts)) == 2
+
+
+def test_a_csv_file_whose_columns_do_not_belong_together_is_refused(project: Paths) -> None:
+    file = project.root / "relabel.csv"
+    relabel(project, "--csv", str(file), "--budget", "2")
+    head, one, two = [line.split(",") for line in file.read_text(encoding="utf-8").splitlines()]
+
+    def say(*rows: list[str]) -> None:
+        file.write_text("\n".join(",".join(row) for row in (head, *rows)), encoding="utf-8")
+
+    say([*one[:3], "change", "", two[5]], two)
+    with pytest.raises(ConfigError, match=rf"relabel\.csv:2: the path is {one[0]}, but the sha256 is that of {two[0]}, {two[1]}\. "):
+        relabel(project, "--from", str(file))
+    say(two, [one[0], "square", "circle", "change", "", one[5]])
+    with pytest.raises(ConfigError, match=rf"relabel\.csv:3: the label is square, but the sha256 is that of {one[0]}, circle\. "):
+        relabel(project, "--from", str(file))
+    say([*one[:3], "keep", "", "e" * 64], two)
+    with pytest.raises(ConfigError, match=r"but the sha256 is of no image of the last run\. "):
+        relabel(project, "--from", str(file))
+    say([*one[:3], "keep", "", one[5]], [*one[:3], "bad", "", one[5]])
+    with pytest.raises(ConfigError, match=r"relabel\.csv:3: .* is bad here, but circle in line 2\. "):
+        relabel(project, "--from", str(file))
+    assert not read_lines(project.verdicts)
 
 
 @pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no Chromium with chromedriver here: the browser test of relabelling was left out")

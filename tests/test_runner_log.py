@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.retraining.runner_log import RunnerLog
+from pipeline.retraining.prefect_server import cause_in
+from pipeline.retraining.runner_log import MOST_BYTES, RunnerLog, open_log, since_the_last_start
 
 LOG = """\
 21:00:00.000 | ERROR   | prefect.runner - Failed to reach http://me:secret@host/api
@@ -42,3 +43,27 @@ def test_a_line_is_shown_once_and_when_it_is_whole(tmp_path: Path, capsys: pytes
     log.show_rest()
 
     assert capsys.readouterr().out == "one\nzwölf\nlast\n"
+
+
+def test_a_new_start_adds_to_the_log_and_shows_only_what_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "kept" / "log"
+    with open_log(path) as output:
+        output.write(b"ValueError: of last week\n")
+    with open_log(path) as output:
+        log = RunnerLog(path)
+        output.write(b"of today\n")
+    log.show()
+
+    assert capsys.readouterr().out == "of today\n"
+    assert "of last week" in path.read_text(encoding="utf-8")
+    assert since_the_last_start(log.text()) == "of today\n"
+    assert cause_in(log.text()) == "of today"
+
+
+def test_a_large_log_is_put_aside(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"x" * (MOST_BYTES + 1))
+
+    open_log(tmp_path / "log").close()
+
+    assert (tmp_path / "log.earlier").stat().st_size == MOST_BYTES + 1
+    assert (tmp_path / "log").read_text(encoding="utf-8").startswith("---- started 20")

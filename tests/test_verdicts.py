@@ -1,6 +1,7 @@
 """What people say of single images counts, is never lost, and stops with file and line where it contradicts itself."""
 
 from pathlib import Path
+from typing import Literal
 
 import pyarrow.parquet as pq
 import pytest
@@ -143,6 +144,7 @@ def test_a_verdict_changes_the_label_and_leaves_split_and_source_alone(shapes: I
     assert {name: sum(split[name] for split in after.report["counts"].values()) for name in (one, other)} == {one: 9, other: 11}
     assert after.report["verdicts"] == {"changed": 1, "left_out": 0}
     assert after.report["digest"] != shapes.before.report["digest"]
+    assert "by data/verdicts.csv, 1 image has another class than in the source, and 0 left out" in after.printed
     assert "1 of 3 verdicts in data/verdicts.csv are about images that are not in the source" in after.printed
     page = (shapes.paths.stage("ingest") / "report.html").read_text(encoding="utf-8")
     assert "By data/verdicts.csv, 1 image has another class than in the source." in page
@@ -198,3 +200,27 @@ def test_a_class_that_the_source_does_not_have_stops_with_the_line(shapes: Inges
         ConfigError, match=rf"data/verdicts.csv:3: {path} is changed to hexagon, which is no class of the source\. Its classes are "
     ):
         run(shapes.folder, shapes.source)
+
+
+@pytest.mark.parametrize("verdict", ["change", "bad"])
+def test_a_verdict_with_the_sha256_of_an_image_of_another_class_stops_with_both(
+    shapes: Ingested, verdict: Literal["change", "bad"]
+) -> None:
+    one, other, third = shapes.names
+    path, sha256 = shapes.image(0, one)
+    shapes.say(Verdict(sha256, verdict, other if verdict == "change" else "", third, "elsewhere.png"))
+
+    with pytest.raises(ConfigError) as refused:
+        run(shapes.folder, shapes.source)
+
+    assert str(refused.value) == (
+        f"data/verdicts.csv:2: elsewhere.png was {third} when it was judged, but the image with this sha256 is {path}, and {one} in the source. "
+        f"If the verdict holds for that image, write {one} for {third}; if not, delete the line."
+    )
+
+
+def test_a_verdict_that_the_source_has_taken_over_or_whose_class_has_another_name_now_is_right(shapes: Ingested) -> None:
+    one, other, third = shapes.names
+    shapes.say(Verdict(shapes.image(0, one)[1], "change", one, third), Verdict(shapes.image(1, one)[1], "change", other, "round things"))
+
+    assert run(shapes.folder, shapes.source).report["verdicts"] == {"changed": 1, "left_out": 0}

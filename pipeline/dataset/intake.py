@@ -5,10 +5,10 @@ Uses all cores, a shard at a time; about 80 bytes per image stay in memory.
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -55,12 +55,20 @@ NO_LABELS: Mapping[str, str] = {}
 DEEP = np.dtype([("row", "<i8"), *((name, VALUES[name]) for name in VALUES.names or ())])
 
 
+class JudgedImage(NamedTuple):
+    """An image that a person has judged: sha256 of its pixels, its path and its class in the source."""
+
+    sha256: str
+    path: str
+    label: str
+
+
 @dataclass(frozen=True)
 class Images:
     """The usable images. facts: KEPT_FACTS (N,), in the order of the shards. deep: DEEP (M,), the rows and values of images of more than 8 bits per
     channel. labels: all classes, also those without a usable image. shard_lengths: images in each shard. groups: by key, the names of those that have
-    images in splits of the source. relabelled: how many have another class than in the source, as a person said. given: classes that are so given and
-    that no image of the source has.
+    images in splits of the source. judged: those that a person has called bad or given a class. given: classes that are so given and that no image of
+    the source has.
     """
 
     facts: np.ndarray
@@ -69,14 +77,14 @@ class Images:
     shard_lengths: list[int]
     left_out: list[LeftOut]
     groups: Mapping[int, str] = field(default_factory=dict)
-    relabelled: int = 0
+    judged: Sequence[JudgedImage] = ()
     given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Taken:
     """The result of one chunk of records: FACTS (N,), prefixes of the content, what is said of them, the files left out, all labels of the source, and
-    how many images have another one now.
+    the images that a person has judged.
     """
 
     facts: np.ndarray
@@ -84,7 +92,7 @@ class Taken:
     records: list[tuple[str, str | None, str | None, bool]]
     left_out: list[LeftOut]
     labels: set[str]
-    relabelled: int
+    judged: list[JudgedImage]
 
 
 def take_images(
@@ -92,7 +100,8 @@ def take_images(
 ) -> Images:
     """Write all images of a source to the folder `shards`, and their fingerprints, one after the other, to a file.
 
-    new_labels: by the sha256 of the pixels, classes that count instead of those of the source.
+    new_labels: by the sha256 of the pixels, classes that count instead of those of the source; empty for images that keep theirs and are only to be
+    listed.
     """
     cache = cache_folder(cache / "inspected", modules=(decoding, large_jpegs, frames, sharpness, values, inspection, fingerprints))
     labels: dict[str, int] = {}
@@ -101,13 +110,14 @@ def take_images(
     lengths: list[int] = []
     left_out: list[LeftOut] = []
     groups: dict[int, str] = {}
-    relabelled, of_source = 0, set()
+    judged: list[JudgedImage] = []
+    of_source: set[str] = set()
     with Progress("ingest", source.count, "images") as progress:
         for taken in parallel_map(_Take(shards, cache, uuid.uuid4().hex, max_pixels, new_labels), enumerate(_chunks(source.records))):
             fingerprints_file.write(taken.facts["fingerprint"].tobytes())
             deep.append(_deep(taken.facts, first_row=len(facts) // KEPT_FACTS.itemsize))
             facts += _kept(taken, labels).tobytes()
-            relabelled += taken.relabelled
+            judged += taken.judged
             of_source |= taken.labels
             for label in sorted(taken.labels):
                 labels.setdefault(label, len(labels))
@@ -122,7 +132,7 @@ def take_images(
         lengths,
         sorted([*source.left_out, *left_out]),
         groups,
-        relabelled,
+        judged,
         frozenset(labels) - of_source,
     )
     ContentCache(cache).keep(np.unique(result.facts["content"]))
@@ -147,8 +157,7 @@ class _Take:
         facts, faults = self._inspect(keys, [content for _, content in readable])
         left_out += [LeftOut(readable[i][0].path, error.finding, str(error)) for i, error in faults.items()]
         as_read = [pair for i, pair in enumerate(readable) if i not in faults]
-        taken = self._relabelled(as_read, facts) if self.new_labels else as_read
-        relabelled = sum(record.label != before.label for (record, _), (before, _) in zip(taken, as_read, strict=True))
+        taken, judged = self._relabelled(as_read, facts) if self.new_labels else (as_read, [])
         if taken:
             write_shard(self.shards, number, _table(taken, facts))
         said = [
@@ -156,15 +165,18 @@ class _Take:
             for (record, _), image_format in zip(taken, facts["format"].tolist(), strict=True)
         ]
         prefixes = np.frombuffer(b"".join(key[:8] for i, key in enumerate(keys) if i not in faults), np.uint64)
-        return Taken(facts, prefixes, said, left_out, {record.label for record in records}, relabelled)
+        return Taken(facts, prefixes, said, left_out, {record.label for record in records}, judged)
 
-    def _relabelled(self, read: list[tuple[Record, bytes]], facts: np.ndarray) -> list[tuple[Record, bytes]]:
-        """The records with the labels that count. facts: FACTS (N,) of them."""
+    def _relabelled(self, read: list[tuple[Record, bytes]], facts: np.ndarray) -> tuple[list[tuple[Record, bytes]], list[JudgedImage]]:
+        """The records with the labels that count, and the images that have been judged. facts: FACTS (N,) of the records."""
         digests = [digest.hex() for digest in facts["pixels"].tolist()]
-        return [
-            (record._replace(label=self.new_labels.get(digest, record.label)), content)
-            for (record, content), digest in zip(read, digests, strict=True)
-        ]
+        places = [i for i, digest in enumerate(digests) if digest in self.new_labels]
+        judged = [JudgedImage(digests[i], read[i][0].path, read[i][0].label) for i in places]
+        taken = list(read)
+        for i in places:
+            record, content = read[i]
+            taken[i] = record._replace(label=self.new_labels[digests[i]] or record.label), content
+        return taken, judged
 
     def _inspect(self, keys: list[bytes], encoded: list[bytes]) -> tuple[np.ndarray, dict[int, ImageError]]:
         """(FACTS (M,) of the images that can be decoded, from the cache if possible; the errors of the others, by index)."""

@@ -1,10 +1,11 @@
 """Verdicts laid over the labels of a source, which stays as it is: what `ingest` does with them, and what it says of it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from pipeline.dataset.intake import JudgedImage
 from pipeline.errors import ConfigError
 from pipeline.labels.verdict import Verdict
 from pipeline.names import listed, shown
@@ -23,6 +24,31 @@ def refuse_unknown_classes(verdicts: Mapping[str, Verdict], given: Collection[st
                 f"{file}:{verdict.line}: {shown(verdict.path or verdict.sha256)} is changed to {shown(verdict.label)}, which is no class of the source. "
                 f"Its classes are {listed(sorted(class_names), MOST_CLASSES_NAMED)}. Correct the line."
             )
+
+
+def refuse_other_images(verdicts: Mapping[str, Verdict], judged: Iterable[JudgedImage], class_names: Collection[str], file: str) -> None:
+    """Raise ConfigError for a verdict that changes or leaves out an image of another class than it was given for.
+
+    Either its cells are those of different images, as when one column of a table was sorted, or the source has another class for the image since. Copies
+    of an image may have several classes, and a class that the source no longer has may have another name now: neither is refused.
+    """
+    classes: dict[str, dict[str, str]] = {}
+    for image in judged:
+        classes.setdefault(image.sha256, {}).setdefault(image.label, image.path)
+    for sha256, found in classes.items():
+        verdict = verdicts[sha256]
+        if verdict.was in class_names and not {verdict.was, verdict.label} & found.keys():
+            label, path = next(iter(found.items()))
+            raise ConfigError(
+                f"{file}:{verdict.line}: {shown(verdict.path or sha256)} was {shown(verdict.was)} when it was judged, but the image with this sha256 is "
+                f"{shown(path)}, and {shown(label)} in the source. If the verdict holds for that image, write {shown(label)} for "
+                f"{shown(verdict.was)}; if not, delete the line."
+            )
+
+
+def count_changed(verdicts: Mapping[str, Verdict], judged: Iterable[JudgedImage]) -> int:
+    """How many images have another class than in the source."""
+    return sum(verdicts[image.sha256].label not in ("", image.label) for image in judged)
 
 
 def judged_bad(verdicts: Mapping[str, Verdict], digests: np.ndarray) -> list[ImageProblem]:

@@ -60,5 +60,5 @@ class Verdict:
 
 
 def new_labels(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
-    """The class of each image that was changed, by sha256."""
-    return {sha256: verdict.label for sha256, verdict in verdicts.items() if verdict.verdict == "change"}
+    """The class of each image that was changed, by sha256; empty for one that was called bad."""
+    return {sha256: verdict.label for sha256, verdict in verdicts.items() if verdict.verdict in ("change", "bad")}

@@ -81,7 +81,8 @@ def _push_data(root: Path, log: Callable[[str], None]) -> bool:
     said = [found[1] for line in lines if (found := OWN_WORDS.match(line))]
     if any(NO_REMOTE in line for line in lines):
         return False
-    raise StageError(f"dvc push: {explain(lines) or (said[-1] if said else 'it failed and said nothing')}")
+    told = explain(lines) or (said[-1] if said else "it failed and said nothing")
+    raise StageError(f"dvc push: {told.replace('`dvc repro --verbose`', '`dvc push --verbose`')}")
 
 
 def _sentence(error: PipelineError) -> str:

@@ -4,11 +4,14 @@ import argparse
 import getpass
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-from pipeline.errors import ConfigError, StageError
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import ConfigError, StageError, StorageError
 from pipeline.git import ask_git
 from pipeline.labels.suspects import Labelled, find_suspects, labelled_test_images, labelled_training_images
 from pipeline.labels.verdict import Verdict
@@ -20,7 +23,7 @@ from pipeline.processes import one_at_a_time
 from pipeline.relabelling.app import RelabelApp
 from pipeline.relabelling.pictures import Pictures
 from pipeline.relabelling.session import Session
-from pipeline.relabelling.sheet import in_words, read_sheet, write_sheet
+from pipeline.relabelling.sheet import Indexed, in_words, read_sheet, refuse_mixed_rows, write_sheet
 
 HOST = "127.0.0.1"
 YARDSTICK = "Corrected test labels change the yardstick: the next run scores champion and challenger alike on the corrected labels."
@@ -45,27 +48,37 @@ def _reviewer(paths: Paths) -> str:
 def _read(file: Path, images: Labelled, reviewer: str, paths: Paths) -> int:
     """Add the verdicts of a filled-in file, those that are not there yet; all of them or none."""
     said = read_sheet(file, images.class_names, reviewer, date.today())
-    new = _new_among(said, dict(read_verdicts(paths.verdicts)), file, paths)
+    new = _new_among(said, read_verdicts(paths.verdicts), file, paths)
+    refuse_mixed_rows(new, _index(paths), file)
     if new:
         add_verdicts(paths.verdicts, new)
     print(f"{len(new):,} of {len(said):,} verdicts in {file} are new{f': {in_words(new)}' if new else ''}.{_go_on(bool(new))}")
     return 0
 
 
-def _new_among(said: Sequence[Verdict], known: dict[str, Verdict], file: Path, paths: Paths) -> list[Verdict]:
+def _index(paths: Paths) -> Iterator[Indexed]:
+    """The images of the last run."""
+    try:
+        index = pq.read_table(paths.stage("ingest") / "index.parquet", columns=["sha256", "path", "label"])
+    except (OSError, pa.ArrowException) as error:
+        raise StorageError(f"data/ingest/index.parquet cannot be read: {error}. `dvc repro ingest` makes it again.") from None
+    return map(Indexed, *(column.to_pylist() for column in index.columns))
+
+
+def _new_among(said: Sequence[Verdict], known: Mapping[str, Verdict], file: Path, paths: Paths) -> list[Verdict]:
     """The verdicts that say something new. Raises ConfigError for one that contradicts another, in the file or known before."""
-    new = []
+    new: dict[str, Verdict] = {}
     for verdict in said:
-        before = known.get(verdict.sha256)
+        before = new.get(verdict.sha256) or known.get(verdict.sha256)
         if before and verdict.contradicts(before):
-            place = f"{paths.relative(paths.verdicts)}:{before.line}" if before.line else "another line"
+            place = f"line {before.line}" if verdict.sha256 in new else f"{paths.relative(paths.verdicts)}:{before.line}"
             raise ConfigError(
-                f"{file}: {verdict.path} is {verdict.in_words} here, but {before.in_words} in {place}. Decide which is right, and delete the other line."
+                f"{file}:{verdict.line}: {verdict.path} is {verdict.in_words} here, but {before.in_words} in {place}. Decide which is right, "
+                "and delete the other line."
             )
         if before is None or (before.verdict == "unsure" and verdict.verdict != "unsure"):
-            known[verdict.sha256] = verdict
-            new.append(verdict)
-    return new
+            new[verdict.sha256] = verdict
+    return list(new.values())
 
 
 def _write(file: Path, images: Labelled, options: argparse.Namespace, paths: Paths) -> int:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.csv_text import csv_text
 from pipeline.errors import ConfigError
@@ -12,8 +13,10 @@ from pipeline.files import write_bytes
 from pipeline.labels.suspects import Suspect
 from pipeline.labels.verdict import ANSWERS, Verdict, answer_called
 from pipeline.labels.verdict_file import SHA256, fault_of
-from pipeline.names import shown
+from pipeline.names import listed, shown
 
+AGAIN = "Do not sort single columns or move cells: write the file again with `pipeline relabel --csv`, and put the verdicts in."
+MOST_CLASSES_NAMED = 10
 COLUMNS = ("path", "label", "suggestion", "verdict", "new_label", "sha256")
 
 
@@ -26,11 +29,11 @@ def write_sheet(path: Path, suspects: Iterable[Suspect]) -> None:
 
 
 def read_sheet(path: Path, class_names: Collection[str], reviewer: str, today: date) -> list[Verdict]:
-    """The verdicts that a person filled in; lines without one are left out. Raises ConfigError, with file and line, for the first that makes no sense."""
+    """The verdicts that a person filled in, each with its line; lines without one are left out. Raises ConfigError for the first that makes no sense."""
     verdicts = []
     for line, row in _rows(path):
         if row["verdict"] or row["new_label"]:
-            verdicts.append(_verdict(f"{path}:{line}", row, class_names, reviewer, today))
+            verdicts.append(_verdict(f"{path}:{line}", line, row, class_names, reviewer, today))
     return verdicts
 
 
@@ -57,19 +60,48 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     return rows
 
 
-def _verdict(place: str, row: dict[str, str], class_names: Collection[str], reviewer: str, today: date) -> Verdict:
+def _verdict(place: str, line: int, row: dict[str, str], class_names: Collection[str], reviewer: str, today: date) -> Verdict:
     said = row["verdict"].strip().lower()
     label = (row["new_label"] or row["suggestion"]) if said == "change" else row["new_label"]
     fault = fault_of(said, label, row["label"]) if said else "new_label is filled in, but verdict is empty; expected change"
     if not SHA256.fullmatch(row["sha256"]):
         fault = f"sha256 is {shown(row['sha256'])}; expected it as `pipeline relabel --csv` wrote it"
     elif not fault and label and label not in class_names:
-        fault = f"{shown(label)} is not a class of the data set"
+        fault = f"{shown(label)} is not a class of the data set. Its classes are {listed(sorted(class_names), MOST_CLASSES_NAMED)}"
     elif not fault and label and label == row["label"]:
         fault = f"{shown(label)} is the label already; expected keep, or another class"
     if fault:
         raise ConfigError(f"{place}: {fault}.")
-    return Verdict(row["sha256"], answer_called(said), label, row["label"], shown(row["path"]), reviewer, today.isoformat())
+    return Verdict(row["sha256"], answer_called(said), label, row["label"], shown(row["path"]), reviewer, today.isoformat(), line)
+
+
+class Indexed(NamedTuple):
+    """An image of the last run: sha256 of its pixels, its path and its class."""
+
+    sha256: str
+    path: str
+    label: str
+
+
+def refuse_mixed_rows(verdicts: Iterable[Verdict], images: Iterable[Indexed], file: Path) -> None:
+    """Raise ConfigError, with file and line, for a verdict whose sha256 and path, or class, are those of different images.
+
+    That happens where one column was sorted or moved. An image that the last run does not have is accepted: it may come back.
+    """
+    by_sha256: dict[str, list[Indexed]] = {}
+    by_path: dict[str, set[str]] = {}
+    for image in images:
+        by_sha256.setdefault(image.sha256, []).append(image)
+        by_path.setdefault(shown(image.path), set()).add(image.sha256)
+    for verdict in verdicts:
+        found, here = by_sha256.get(verdict.sha256, []), by_path.get(verdict.path, set())
+        of_sha256 = f"that of {shown(found[0].path)}, {shown(found[0].label)}" if found else "of no image of the last run"
+        if here and verdict.sha256 not in here:
+            raise ConfigError(f"{file}:{verdict.line}: the path is {verdict.path}, but the sha256 is {of_sha256}. {AGAIN}")
+        if found and verdict.was not in {image.label for image in found}:
+            raise ConfigError(
+                f"{file}:{verdict.line}: the label is {shown(verdict.was) or 'empty'}, but the sha256 is {of_sha256}. {AGAIN}"
+            )
 
 
 def in_words(verdicts: Sequence[Verdict]) -> str:

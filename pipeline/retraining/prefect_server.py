@@ -29,6 +29,7 @@ from pipeline.network import masked
 from pipeline.paths import Paths
 from pipeline.processes import bound_command, session
 from pipeline.retraining.prefect_home import check_home, one_start_at_a_time, origin_of_address
+from pipeline.retraining.runner_log import open_log, since_the_last_start
 
 DEFAULT_PORT = 4200
 START_SECONDS = 180  # 3 s on an idle machine; 77 s were seen on a busy one that creates the database
@@ -78,7 +79,7 @@ def start_server(paths: Paths, port: int | None, settings: Mapping[str, str], ru
     check_home(home)
     paths.scratch.mkdir(parents=True, exist_ok=True)
     log = paths.scratch / "prefect-server.log"
-    with one_start_at_a_time(home, START_SECONDS), log.open("wb") as output:
+    with one_start_at_a_time(home, START_SECONDS), open_log(log) as output:
         port = chosen_port(port)
         site = f"http://127.0.0.1:{port}"
         command = bound_command("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
@@ -119,8 +120,8 @@ def chosen_port(port: int | None) -> int:
 
 
 def cause_in(log: str) -> str:
-    """Why a process ended, in one line of what it printed: its last error, or else its last line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    """Why a process ended, in one line of what it printed since its start: its last error, or else its last line."""
+    lines = [line.strip() for line in since_the_last_start(log).splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"([\w.]+\.)?\w*(Error|Exception|Exit)\b: ?\S", line)]
     errors = errors or [line for line in lines if re.search(r"\b(ERROR|CRITICAL)\b|^Error\b", line) and not line.endswith("Exiting.")]
     said = (errors or lines or ["it printed nothing"])[-1]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from subprocess import Popen
-from typing import Any
+from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -32,7 +32,7 @@ from pipeline.retraining.dead_runs import close_runs_of
 from pipeline.retraining.deployment import leave_out_missed_runs, read_deployment, what_keeps_it_from_firing
 from pipeline.retraining.flow import retrain
 from pipeline.retraining.prefect_server import Server, cause_in, chosen_port, start_server, use_configured_server
-from pipeline.retraining.runner_log import RunnerLog
+from pipeline.retraining.runner_log import RunnerLog, open_log
 from pipeline.retraining.source_watch import SourceWatch
 from pipeline.unattended.only_run import is_running
 from pipeline.unattended.project_name import project_name
@@ -63,9 +63,10 @@ def run_by_plan(paths: Paths, plan: Plan, port: int | None) -> None:
         if not is_running(paths):
             close_runs_of(before)
         missed = leave_out_missed_runs(before)
+        output = running.enter_context(open_log(paths.scratch / "prefect-runner.log"))
         log = RunnerLog(paths.scratch / "prefect-runner.log")
         running.callback(log.show_rest)
-        runner = running.enter_context(_runner(plan, log.path))
+        runner = running.enter_context(_runner(plan, output))
         _wait_until_ready(name, schedule, runner, log)
         print(_announcement(name, plan, before, missed), flush=True)
         source = SourceWatch(paths, name, plan.settle_seconds) if plan.settle_seconds is not None else None
@@ -100,14 +101,13 @@ def next_runs(schedule: CronSchedule, count: int = 3) -> list[datetime]:
 
 
 @contextlib.contextmanager
-def _runner(plan: Plan, log: Path) -> Iterator["Popen[bytes]"]:
+def _runner(plan: Plan, output: IO[bytes]) -> Iterator["Popen[bytes]"]:
     cron, zone = (plan.schedule.cron, plan.schedule.timezone or "UTC") if plan.schedule else ("", "UTC")
     command = bound_command(
         "pipeline.retraining.schedule", json.dumps({"cron": cron, "timezone": zone, "parameters": dict(plan.parameters)})
     )
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output, session(command, stdout=output, env=environment, grace_seconds=RUNNER_GRACE_SECONDS) as runner:
+    with session(command, stdout=output, env=environment, grace_seconds=RUNNER_GRACE_SECONDS) as runner:
         yield runner
 
 
