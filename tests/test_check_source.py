@@ -582,3 +582,27 @@ def test_a_pattern_of_paths_is_named_as_it_is_set(tree: Tree) -> None:
     tree.pictures("{label}_{i}.jpg", CATS)
 
     assert shown(tree.root, class_from="{class}_*.jpg")[2] == '  layout  classes by {class}_*.jpg (ingest.class_from: "{class}_*.jpg")'
+
+
+def test_a_verdict_that_stops_a_run_is_named(project: Path) -> None:
+    verdicts = project / "data" / "verdicts.csv"
+    verdicts.parent.mkdir(exist_ok=True)
+    head = "sha256,verdict,label,was,path,reviewer,date\n"
+    verdicts.write_text(f"{head}{'a' * 64},change,wood,cat,x.png,,\n", encoding="utf-8")
+
+    code, output = call_pipeline(project, "check")
+
+    assert code == 2
+    assert "Fix: data/verdicts.csv:2: x.png is changed to wood, which is no class of the source. " in output
+    verdicts.write_text(f"{head}{'a' * 64},chnge,dog,cat,x.png,,\n", encoding="utf-8")
+    assert "Fix: " + f"{verdicts}:2: verdict is chnge; expected keep, change, unsure or bad." in call_pipeline(project, "check")[1]
+
+
+def test_class_names_that_differ_in_case_are_named_and_no_fault(project: Path, tree: Tree) -> None:
+    tree.pictures("{label}/{i}.png", each(6, "Cat", "cat", "dog"))
+    set_source(project, tree.root)
+
+    code, output = call_pipeline(project, "check")
+
+    assert code == 0
+    assert "; names that differ in case, spaces or accents only: Cat and cat\n" in output

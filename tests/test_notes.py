@@ -54,6 +54,9 @@ def test_colours_are_noted_where_all_training_images_are_grey_and_the_reverse() 
         assert notes(picture, COLOUR, modes={"RGB"}) == ["grey, where the training images are in colour"]
         assert notes(picture, COLOUR, modes={"RGB", "L"}) == []
     assert notes(encoded(colour), COLOUR, modes={"RGB"}) == []
+    long = np.zeros((2, 400, 3), np.uint8)
+    long[..., 0] = 255
+    assert notes(encoded(long), COLOUR, modes={"RGB"}) == []
 
 
 def test_sixteen_bits_are_noted_where_the_training_images_have_eight() -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -186,6 +187,29 @@ def test_paths_come_from_standard_input_by_line_or_by_zero(predict: Predict, pic
         rows = predict()
 
         assert [(row["path"], row["error"]) for row in rows] == [("photos/a.png", ""), ("photos/gone.png", "there is no such file")]
+
+
+def test_a_table_names_pictures_of_folders_below_it_if_that_can_be_read_in_one_way(predict: Predict, pictures: Path) -> None:
+    table = pictures / "list.csv"
+    table.write_text("file,x\na.png,1\nb.png,1\nmissing.png,1\n", encoding="utf-8")
+
+    assert [(Path(row["path"]).name, row["error"]) for row in predict(str(table))] == [
+        ("a.png", ""),
+        ("b.png", ""),
+        ("missing.png", f"there is no such file in {pictures} or below it, nor in {Path.cwd()}"),
+    ]
+    (pictures / "other").mkdir()
+    shutil.copy(pictures / "deep" / "b.png", pictures / "other" / "b.png")
+
+    error = predict(str(table))[1]["error"]
+    assert error == f"2 files below {pictures} are called so: {pictures}/deep/b.png, {pictures}/other/b.png"
+
+
+def test_images_none_of_which_can_be_used_are_an_error(predict: Predict, pictures: Path) -> None:
+    (pictures / "list.csv").write_text("file\nmissing.png\n", encoding="utf-8")
+
+    with pytest.raises(SourceError, match=r"^1 of 1 images could not be used"):
+        predict(str(pictures / "list.csv"))
 
 
 def test_json_parquet_and_csv_say_the_same(predict: Predict, pictures: Path, registered: Paths, capsys: pytest.CaptureFixture[str]) -> None:

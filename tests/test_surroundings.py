@@ -13,7 +13,7 @@ from pipeline.git import ask_git
 from pipeline.network import masked
 from pipeline.paths import Paths
 from pipeline.workspace.check import _check_dvc_config
-from pipeline.workspace.surroundings import (
+from pipeline.workspace.surroundings import Finding, (
     folders,
     foreign_code,
     graph,
@@ -143,7 +143,7 @@ def test_inside_a_git_hook_the_folders_own_repository_is_asked(paths: Paths, tmp
         ("dvc.yaml", "", "dvc.yaml cannot be read: it has no stages"),
         ("dvc.yaml", "stages: {train: 5}", "dvc.yaml cannot be read: its stages are not as DVC writes them"),
         ("dvc.yaml", "stages: {train: {cmd: x}}", "dvc.yaml lacks ingest, preprocess, cross_validate, evaluate, register"),
-        ("dvc.lock", "<<<<<<< ours\nstages: {}\n", "dvc.lock cannot be read: "),
+        ("dvc.lock", "stages: [\n", "dvc.lock cannot be read: "),
     ],
 )
 def test_a_file_of_dvc_that_cannot_be_read_is_told(paths: Paths, file: str, content: str, found: str) -> None:
@@ -153,6 +153,12 @@ def test_a_file_of_dvc_that_cannot_be_read_is_told(paths: Paths, file: str, cont
 
     assert finding.found.startswith(found)
     assert re.search(rf"`git checkout (HEAD )?-- {re.escape(file)}`", finding.fix)
+
+
+def test_an_unfinished_merge_is_left_to_the_check_that_names_its_files(paths: Paths) -> None:
+    (paths.root / "dvc.lock").write_text("<<<<<<< ours\nstages: {}\n", encoding="utf-8")
+
+    assert graph(paths) == Finding("DVC", "set up, in an unfinished merge", warns=True)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def _end(failed: int, total: int, *, strict: bool) -> int:
     if not failed:
         return 0
     said = f"{failed:,} of {total:,} images could not be used: the reasons are in the column error"
-    if strict:
+    if strict or failed == total:
         raise SourceError(f"{said}.")
     print(f"note: {said}; --strict makes this an error", file=sys.stderr)
     return 0

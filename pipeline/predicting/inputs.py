@@ -1,6 +1,7 @@
 """The images that a person names: files, folders, globs, archives, tables of paths, URLs, and paths from standard input."""
 
 import glob
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ from pipeline.tables.table import Table
 
 FROM_INPUT = "-"
 NAMED = 3
+MOST_SEARCHED = 200_000
+NO_FILE = "there is no such file"
 LOST = ("link", "special", "unreadable", "escaping", "encrypted", "name_clash")
 """What the list of a folder leaves out although it may be an image."""
 
@@ -142,8 +145,38 @@ def _in_list(name: str, beside: Path) -> Named:
     place = next((place for place in places if place.is_file()), None)
     if place is not None:
         return Named(readable(str(place)), DiskFile(str(place)))
-    reason = "a folder, not a file" if any(place.is_dir() for place in places) else "there is no such file"
+    reason = "a folder, not a file" if any(place.is_dir() for place in places) else NO_FILE
     return Named(readable(name), Unusable(reason))
+
+
+class _Below:
+    """The files below a folder by their names, listed once one is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._paths: dict[str, list[str]] | None = None
+
+    def ending_in(self, name: str) -> list[str]:
+        """The paths below the folder that end in this one, as `cat/1.jpg` or `1.jpg`; at most MOST_SEARCHED files are looked at."""
+        if self._paths is None:
+            self._paths = {}
+            files = ((folder, file) for folder, _, files in os.walk(self._folder) for file in files)
+            for folder, file in itertools.islice(files, MOST_SEARCHED):
+                self._paths.setdefault(file, []).append(os.path.join(folder, file))  # noqa: PTH118 (once per file)
+        wanted = Path(name).parts
+        return sorted(path for path in self._paths.get(Path(name).name, []) if Path(path).parts[-len(wanted) :] == wanted)
+
+
+def _searched(found: Named, name: str, beside: Path, below: _Below) -> Named:
+    """The same image from a folder below that of the table, if it is not where the table says and there is exactly one of that name."""
+    if found.content != Unusable(NO_FILE) or Path(name).is_absolute():
+        return found
+    paths = below.ending_in(name)
+    if len(paths) == 1:
+        return Named(readable(paths[0]), DiskFile(paths[0]))
+    if paths:
+        return Named(found.path, Unusable(f"{len(paths):,} files below {beside.absolute()} are called so: {listed(paths, NAMED)}"))
+    return Named(found.path, Unusable(f"{NO_FILE} in {beside.absolute()} or below it, nor in {Path.cwd()}"))
 
 
 def _rows(path: Path) -> Iterator[Named]:
@@ -151,10 +184,10 @@ def _rows(path: Path) -> Iterator[Named]:
     table = open_table(str(path), path, _names_image)
     if table is None:
         raise SourceError(f"{path} is no table with a column of paths, and no image.")
-    column = _path_column(table)
+    column, below = _path_column(table), _Below(path.parent)
     for _, cells in table.rows():
         if name := str(cells[column] if column < len(cells) and cells[column] is not None else "").strip():
-            yield _in_list(name, path.parent)
+            yield _searched(_in_list(name, path.parent), name, path.parent, below)
 
 
 def _path_column(table: Table) -> int:

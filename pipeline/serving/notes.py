@@ -68,11 +68,17 @@ def _of_size(image: Image.Image, encoded: bytes, training: TrainingImages) -> li
 def _of_colours(image: Image.Image, pixels: np.ndarray, spec: ImageSpec, training: TrainingImages) -> list[str]:
     is_grey = image.info.get("mode_in_file", image.mode) in GREY_MODES
     if spec.channels == 1 and not is_grey and not training.modes - set(GREY_MODES):
-        small = image.convert("RGB").resize((COLOUR_SIDE_PX, COLOUR_SIDE_PX), Image.Resampling.BOX, reducing_gap=2)
-        return ["in colour, where the model sees grey"] if _is_coloured(np.asarray(small)) else []
-    if spec.channels == 3 and training.modes and not training.modes & set(GREY_MODES) and (is_grey or not _is_coloured(pixels)):
-        return ["grey, where the training images are in colour"]
-    return []
+        return ["in colour, where the model sees grey"] if _is_coloured(_small(image)) else []
+    if spec.channels == 1 or not training.modes or training.modes & set(GREY_MODES):
+        return []
+    # of a long, narrow image the network sees little but its border
+    is_coloured = not is_grey and (_is_coloured(pixels) or _is_coloured(_small(image)))
+    return [] if is_coloured else ["grey, where the training images are in colour"]
+
+
+def _small(image: Image.Image) -> np.ndarray:
+    """uint8 (COLOUR_SIDE_PX, COLOUR_SIDE_PX, 3): the means of the pixels."""
+    return np.asarray(image.convert("RGB").resize((COLOUR_SIDE_PX, COLOUR_SIDE_PX), Image.Resampling.BOX, reducing_gap=2))
 
 
 def _is_coloured(pixels: np.ndarray) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pipeline.backbone.candidates import named_pretrained, refuse_missing_weights
 from pipeline.errors import ConfigError, PipelineError, SourceError
 from pipeline.installation import PYTHONS
+from pipeline.labels.verdict_file import read_verdicts
 from pipeline.listing.remote import ask
 from pipeline.listing.stores import over_http
 from pipeline.listing.written_places import refuse_links, refuse_other_files, refuse_shared_source
@@ -61,6 +62,7 @@ def check_inputs(paths: Paths) -> Config:
         if not file.is_file():
             name = paths.relative(file)
             raise SourceError(f"{name} does not exist: it records what was decided earlier. Restore it from git: `git checkout -- {name}`.")
+    read_verdicts(paths.verdicts)
     check_reachable(tracking_uri(paths))
     return config
 

@@ -18,7 +18,9 @@ from typing import NamedTuple
 
 from pipeline.dataset.earlier_runs import not_recorded, read_recorded, what_decided
 from pipeline.dataset.moved_images import how_to_go_on
-from pipeline.errors import PipelineError, SourceError
+from pipeline.errors import ConfigError, PipelineError, SourceError
+from pipeline.labels.overlay import refuse_unknown_classes
+from pipeline.labels.verdict_file import read_verdicts
 from pipeline.listing.listing import IMAGE_SUFFIXES
 from pipeline.listing.opening import ARCHIVE, LOOSE_IMAGES, is_archive
 from pipeline.listing.records import LeftOut, Source
@@ -26,9 +28,11 @@ from pipeline.listing.remote import ask
 from pipeline.listing.stores import over_http
 from pipeline.listing.tar_archives import COMPRESSIONS
 from pipeline.listing.written_places import refuse_shared_source
+from pipeline.names import listed
 from pipeline.params.ingest import Ingest
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths
+from pipeline.quality.class_names import similar_names
 from pipeline.quality.continuity import Recorded, compare, refuse_unconfirmed
 from pipeline.quality.findings import BESIDE, NOTES
 from pipeline.quality.kinds import counted, in_words
@@ -97,7 +101,21 @@ def _look(source: Path, ingest: Ingest, columns: int, paths: Paths, measured: Me
         return Look(Finding("source", "a run would stop", lost), describe(found, columns))
     classes = counted(len(found.class_names), "class", "classes")
     summary = f"{found.how}, {counted(sum(found.counts.values()), 'image', 'images')} of {classes}"
-    return Look(Finding("source", summary, _too_many_left_out(found, ingest) or other_split), describe(found, columns))
+    if alike := similar_names(found.class_names):
+        pairs = [f"{one} and {other}" for one, other, *_ in alike]
+        summary += f"; names that differ in case, spaces or accents only: {listed(pairs, EXAMPLES)}"
+    fix = _too_many_left_out(found, ingest) or other_split or _unknown_in_verdicts(found.class_names, paths)
+    return Look(Finding("source", summary, fix, warns=bool(alike)), describe(found, columns))
+
+
+def _unknown_in_verdicts(class_names: Sequence[str], paths: Paths) -> str:
+    """That a verdict gives a class which the source does not have; whether its image is in the source is not known here."""
+    try:
+        verdicts = read_verdicts(paths.verdicts)
+        refuse_unknown_classes(verdicts, {verdict.label for verdict in verdicts.values()}, class_names, paths.relative(paths.verdicts))
+    except ConfigError as error:
+        return f"{error} A run stops at it if the image is in the source"
+    return ""
 
 
 def understand(source: Source, ingest: Ingest, seconds: float = SECONDS_FOR_RECORDS) -> Understood:

@@ -19,6 +19,7 @@ from pipeline.paths import STAGES, Paths
 from pipeline.python_path import CODE
 from pipeline.workspace.dvc_graph import read_graph
 from pipeline.workspace.dvc_lock import check_lock
+from pipeline.workspace.merge_conflicts import refuse_merge_conflicts
 
 SECONDS_FOR_GIT = 5.0
 
@@ -168,6 +169,10 @@ def graph(paths: Paths) -> Finding:
         return Finding("DVC", f"no dvc beside {sys.executable}", "run `make install`")
     if not (paths.project / ".dvc").is_dir():
         return Finding("DVC", "not set up here", "run `dvc init`")
+    try:
+        refuse_merge_conflicts(paths)
+    except PipelineError:
+        return Finding("DVC", "set up, in an unfinished merge", warns=True)  # the check of the parameters names its files
     try:
         check_lock(paths)
         stages = read_graph(paths)
