@@ -69,7 +69,7 @@ def measure(way: str, seed: int, arrays: dict[str, np.ndarray]) -> None:
         scores["neighbours, used"] = neighbour_doubts(shares, given)
         scores["model and neighbours, used"] = mean_rank([scores["model, used"], scores["neighbours, used"]])
         if "margins" in arrays:
-            scores["all, used"] = mean_rank([scores["model, used"], scores["while fitted, used"], scores["neighbours, used"]])
+            scores["all three"] = mean_rank([scores["model, used"], scores["while fitted, used"], scores["neighbours, used"]])
     for name, score in scores.items():
         order = np.argsort(-score, kind="stable")
         found = is_changed[order[: round(SHARE * len(given))]].sum() / is_changed.sum()

@@ -37,17 +37,16 @@ def rank(
     """The ranking of N images. labels, groups: int (N,). probabilities: float (N, K), out of fold. features: float (N, F), of a pretrained network.
     margins: float (N,), while networks were fitted to the image.
 
-    The model, the margins and the neighbours count alike, by their ranks. The model's is the mean of two ranks, by the probability of the label and by
-    its margin: one finds labels that are any other class, the other those of confused classes (docs/benchmarks.md). The suggested class is the model's
-    answer; where that is the label, the neighbours'.
+    The model and the neighbours, or without features the margins, count alike, by their ranks: all three together were not measured. The model's is the
+    mean of two ranks, by the probability of the label and by its margin: one finds labels that are any other class, the other those of confused classes
+    (docs/benchmarks.md). The suggested class is the model's answer; where that is the label, the neighbours'.
     """
     by_model, said = model_doubts(labels, probabilities), probabilities.argmax(axis=1)
-    doubts = [mean_rank([by_model, margin_doubts(labels, probabilities)])]
-    if margins is not None:
-        doubts.append(fitting_doubts(margins))
+    of_model = mean_rank([by_model, margin_doubts(labels, probabilities)])
     if features is None:
-        return Ranking(*_doubted(labels, said, mean_rank(doubts)), by_model, None, None)
-    asked = np.argsort(-mean_rank(doubts), kind="stable")[:most_asked]
+        doubts = of_model if margins is None else mean_rank([of_model, fitting_doubts(margins)])
+        return Ranking(*_doubted(labels, said, doubts), by_model, None, None)
+    asked = np.argsort(-of_model, kind="stable")[:most_asked]
     neighbours = find_neighbours(features, groups, asked)
     shares = votes(neighbours, labels, probabilities.shape[1])
     by_neighbours, near, voted = np.zeros(len(labels)), np.full((len(labels), neighbours.rows.shape[1]), -1), labels.copy()
@@ -55,7 +54,7 @@ def rank(
     is_outvoted = shares.max(axis=1) > shares[np.arange(len(asked)), labels[asked]]
     voted[asked[is_outvoted]] = shares.argmax(axis=1)[is_outvoted]
     suggested = np.where(said != labels, said, voted)
-    return Ranking(*_doubted(labels, suggested, mean_rank([*doubts, by_neighbours])), by_model, by_neighbours, near)
+    return Ranking(*_doubted(labels, suggested, mean_rank([of_model, by_neighbours])), by_model, by_neighbours, near)
 
 
 def _doubted(labels: np.ndarray, suggested: np.ndarray, doubts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
