@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from pipeline.labels.neighbours import find_neighbours, neighbour_doubts, votes
-from pipeline.labels.scores import margin_doubts, mean_rank, model_doubts
+from pipeline.labels.scores import fitting_doubts, margin_doubts, mean_rank, model_doubts
 
 ROOT = Path(__file__).parent.parent
 SHARE = 0.05
@@ -61,10 +61,15 @@ def measure(way: str, seed: int, arrays: dict[str, np.ndarray]) -> None:
     probability, margin = model_doubts(given, probabilities), margin_doubts(given, probabilities)
     scores = {"model, used": mean_rank([probability, margin]), "model, probability": probability, "model, margin": margin}
     scores["model, confident learning"] = margin_doubts(given, less_confident(given, probabilities))
+    if "margins" in arrays:
+        scores["while fitted, used"] = fitting_doubts(arrays["margins"])
+        scores["model and while fitted, used"] = mean_rank([scores["model, used"], scores["while fitted, used"]])
     if len(embeddings) == len(given):
         shares = votes(find_neighbours(embeddings[:, 0], groups, np.arange(len(given))), given, probabilities.shape[1])
         scores["neighbours, used"] = neighbour_doubts(shares, given)
-        scores["both, used"] = mean_rank([scores["model, used"], scores["neighbours, used"]])
+        scores["model and neighbours, used"] = mean_rank([scores["model, used"], scores["neighbours, used"]])
+        if "margins" in arrays:
+            scores["all three"] = mean_rank([scores["model, used"], scores["while fitted, used"], scores["neighbours, used"]])
     for name, score in scores.items():
         order = np.argsort(-score, kind="stable")
         found = is_changed[order[: round(SHARE * len(given))]].sum() / is_changed.sum()
@@ -108,6 +113,8 @@ def predict_all(root: Path, options: argparse.Namespace, kept: Path) -> None:
         columns = [column for column in table.column_names if column.startswith("probability ")]
         probabilities = np.stack([table[column].to_numpy() for column in columns], axis=1)
         arrays = {"embeddings": np.load(train / "embeddings.npy"), "groups": np.load(train / "groups.npy")}
+        if "margin" in table.column_names:
+            arrays["margins"] = table["margin"].to_numpy()
         np.savez(file, true=true, given=given, probabilities=probabilities, **arrays)
 
 
@@ -142,7 +149,7 @@ def make_project(root: Path, source: Path, fine_tune: str) -> None:
     """A project that differs from this one in its source and `train.fine_tune`."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["ingest"]["source"] = str(source)
-    params["train"]["fine_tune"] = fine_tune
+    params["train"]["fine_tune"] = int(fine_tune) if fine_tune.isdigit() else fine_tune
     (root / "data").mkdir()
     (root / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     shutil.copy(ROOT / "dvc.yaml", root)

@@ -65,6 +65,8 @@ def test_a_fit_killed_after_two_epochs_ends_with_the_same_bytes(train: dict[str,
     assert resumed == [1, 2]
     assert to_bytes(again.keep()) == expected_bytes
     assert (losses(again), again.epoch) == (losses(expected), expected.epoch)
+    assert again.margins.sums.tobytes() == expected.margins.sums.tobytes()
+    assert (again.margins.counts == expected.margins.counts).all()
     assert (expected.epoch <= 2) == ("early_stopping_epochs" in train)
 
 
@@ -78,7 +80,7 @@ class Diverged:
 def test_a_state_that_is_no_longer_finite_does_not_replace_the_last_good_one(tmp_path: Path) -> None:
     checkpoint = FileCheckpoint(tmp_path / "fit.npz")
     checkpoint.write({"variable_0": np.ones(2)})
-    run = FitState(cast(Trainer, Diverged()), patience=0)
+    run = FitState(cast(Trainer, Diverged()), patience=0, count=2)
     run.add(Epoch(1, 0.5, 0.9, 0.5, 0.9, 0.1, 1.0, 100.0))
 
     with pytest.raises(FitError, match=r"A weight is no longer finite after epoch 1\. Lower train\.learning_rate\."):

@@ -31,6 +31,14 @@ def test_every_image_is_predicted_once(validated: tuple[Paths, FakeTracker]) -> 
     assert table["predicted"] == [("dark", "bright")[i] for i in probabilities.argmax(axis=1)]
 
 
+def test_images_have_the_margin_while_they_were_fitted_to(validated: tuple[Paths, FakeTracker]) -> None:
+    table = pq.read_table(validated[0].stage("cross_validate") / "out_of_fold.parquet")
+
+    assert table.schema.field("margin").type == "float"
+    assert 0 < table["margin"].null_count < COUNT / 4, "both fits left out 8 of 40 images in each of two epochs"
+    assert np.isnan(table["margin"].to_numpy()).sum() == table["margin"].null_count
+
+
 def test_the_folds_and_their_summary_agree_with_the_predictions(validated: tuple[Paths, FakeTracker]) -> None:
     folder = validated[0].stage("cross_validate")
     table = pq.read_table(folder / "out_of_fold.parquet").to_pandas()

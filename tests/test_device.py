@@ -22,7 +22,8 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.test_device import *
 for precision, config in (("float32", TUTORIAL), ("float16", TUTORIAL), ("float32", configure())):
-    print(*losses(fit(config, *shapes(), Compute("devices", precision, ("CPU:0", "CPU:1")))))
+    fitted = fit(config, *shapes(), Compute("devices", precision, ("CPU:0", "CPU:1")))
+    print(*losses(fitted), *fitted.margins.mean[-8:])
 """
 TUTORIAL = configure(model={"name": "tutorial"}, train={"learning_rate": 0.4})
 
@@ -111,18 +112,19 @@ def test_images_are_kept_on_a_gpu_if_they_take_up_at_most_a_quarter_of_its_memor
 
 @pytest.fixture(scope="module")
 def expected() -> list[float]:
-    """The loss of each epoch on one device in float32."""
-    return losses(fit(TUTORIAL, *shapes()))
+    """The loss of each epoch on one device in float32, and the margins of the last images."""
+    fitted = fit(TUTORIAL, *shapes())
+    return [*losses(fitted), *fitted.margins.mean[-8:].tolist()]
 
 
 def test_two_devices_share_each_step_also_in_float16_with_loss_scaling(expected: list[float]) -> None:
     done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
-    float32, float16, normalised = ([float(loss) for loss in line.split()] for line in done.stdout.splitlines()[-3:])
+    float32, float16, normalised = ([float(number) for number in line.split()] for line in done.stdout.splitlines()[-3:])
 
     assert float32 == pytest.approx(expected, abs=2e-3)
     assert float16 == pytest.approx(expected, abs=2e-3)
-    assert normalised[-1] < normalised[0]  # each device normalises by its own part of the batch
+    assert normalised[1] < normalised[0]  # each device normalises by its own part of the batch
 
 
 @pytest.mark.parametrize("compute", [Compute("CPU", "float16"), Compute("CPU", "float32", towers=2)], ids=["float16", "two towers"])
@@ -131,4 +133,6 @@ def test_one_device_in_float16_or_with_two_towers_fits_like_one_in_float32(
 ) -> None:
     monkeypatch.setattr("pipeline.fitting.part.WholeNetwork.smallest_tower", 8)
 
-    assert losses(fit(TUTORIAL, *shapes(), compute)) == pytest.approx(expected, abs=2e-3)
+    fitted = fit(TUTORIAL, *shapes(), compute)
+
+    assert [*losses(fitted), *fitted.margins.mean[-8:].tolist()] == pytest.approx(expected, abs=2e-3)

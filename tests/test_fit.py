@@ -173,6 +173,32 @@ def test_the_history_has_an_entry_per_epoch() -> None:
     assert told[-1].validation_accuracy in {i / 16 for i in range(17)}
 
 
+def test_margins_are_of_the_logits_of_the_images_fitted_to_in_each_epoch() -> None:
+    """Worked out from what is predicted: at this learning rate, nothing moves."""
+    images, labels = shapes()
+    model = {"name": "tutorial", "dropout": 0.0, "flip_average": False}
+    config = configure(train={"learning_rate": 1e-12, "epochs": 3}, model=model, augment={"horizontal_flip": False})
+
+    found = new_fitter(config).fit(images, labels, *rows(96))
+
+    logarithms = np.log(predict(found.keep(), images))
+    expected = logarithms[np.arange(96), labels] - logarithms[np.arange(96), 1 - labels]
+    counts, known = found.margins.counts, found.margins.counts > 0
+    assert counts[:16].tolist() == [0] * 16, "they are only watched"
+    assert counts.sum() == 3 * 5 * 16, "5 steps of 16 of the 80 images"
+    assert np.ptp(expected) > 0.01
+    assert found.margins.mean[known] == pytest.approx(expected[known], abs=1e-4)
+    assert np.isnan(found.margins.mean[~known]).all()
+
+
+def test_an_image_that_mixup_has_made_mostly_another_has_no_margin() -> None:
+    found = shared_fitter(configure(augment={"mixup": 1.0})).fit(*shapes(), *rows(96))
+
+    # two classes: half of the images are mixed with one of their own class, and half of the others are mostly themselves
+    assert found.margins.counts.sum() / (2 * 80) == pytest.approx(0.75, abs=0.12)
+    assert np.isfinite(found.margins.sums).all()
+
+
 def test_a_single_watched_image_is_scored_though_two_towers_share_a_batch() -> None:
     watched = np.array([3])
 

@@ -26,6 +26,10 @@ def test_a_fold_that_is_done_is_not_fitted_again(tmp_path: Path) -> None:
     again = fit_fold(job, on_steps=steps.append, on_resume=lambda history: resumed.extend(epoch.epoch for epoch in history))
 
     assert (again.probabilities == first.probabilities).all()
+    assert again.margins is not None
+    assert first.margins is not None
+    assert again.margins.sums.tobytes() == first.margins.sums.tobytes()
+    assert not again.margins.counts[FOLDS == 1].any(), "the fold's own images are not fitted to"
     assert (steps, resumed) == ([], [1, 2])
 
 

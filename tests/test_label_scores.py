@@ -4,13 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import StageError, StorageError
 from pipeline.labels.neighbours import find_neighbours, neighbour_doubts, votes
 from pipeline.labels.ranking import rank
-from pipeline.labels.scores import margin_doubts, mean_rank, model_doubts
+from pipeline.labels.scores import fitting_doubts, margin_doubts, mean_rank, model_doubts
 from pipeline.labels.suspects import Labelled, find_suspects, labelled_test_images, labelled_training_images, why_none
 from pipeline.labels.verdict import Verdict
 from pipeline.paths import Paths
@@ -28,6 +29,26 @@ def test_a_label_is_as_doubtful_as_it_is_improbable() -> None:
 def test_ranks_are_averaged_so_that_each_score_counts_alike() -> None:
     # shares of images with no higher score: 1/3, 2/3, 3/3 and 3/3, 1/3, 2/3
     assert mean_rank([np.array([0.1, 0.2, 90.0]), np.array([0.9, 0.1, 0.5])]) == pytest.approx([4 / 6, 3 / 6, 5 / 6])
+
+
+def test_the_lower_the_margin_while_fitted_the_more_doubtful_and_one_that_is_not_known_is_usual() -> None:
+    margins = np.array([5.0, -3.0, 1.0, np.nan], np.float32)
+
+    assert fitting_doubts(margins).tolist() == [-5, 3, -1, -1]
+    assert fitting_doubts(margins).dtype == np.float64
+
+
+def test_margins_while_fitted_count_as_much_as_the_model() -> None:
+    labels, groups = np.array([0, 0, 0, 1]), np.arange(4)
+    probabilities = np.array([[0.4, 0.6], [0.3, 0.7], [0.2, 0.8], [0.1, 0.9]])
+
+    by_model = rank(labels, probabilities, groups, None)
+    by_both = rank(labels, probabilities, groups, None, np.array([-6.0, 2.0, -1.0, 8.0]))
+
+    assert by_model.rows.tolist() == [2, 1, 0]
+    # of 4 images, ranks by the model: 2, 3, 4; while fitted: 4, 2, 3
+    assert by_both.rows.tolist() == [2, 0, 1]
+    assert by_both.suggested.tolist() == [1, 1, 1]
 
 
 FEATURES = np.array([[1, 0], [1, 0.1], [1, 0.2], [0, 1], [0.1, 1], [0.2, 1]], np.float32)
@@ -163,6 +184,20 @@ def test_a_model_that_does_not_beat_guessing_doubts_nothing(tmp_path: Path) -> N
 
 def test_test_images_are_doubted_by_the_model_itself(run: Paths) -> None:
     assert find_suspects(labelled_test_images(run), {}).left == 0
+    assert labelled_test_images(run).margins is None
+
+
+def test_margins_while_fitted_are_read_where_the_folds_were_fitted_in_epochs(tmp_path: Path) -> None:
+    paths = write_labelled_run(tmp_path)
+    assert find_suspects(labelled_training_images(paths), {}).found[0].margin is None
+    file = paths.stage("cross_validate") / "out_of_fold.parquet"
+    table = pq.read_table(file)
+    margins = pa.array([None, *np.arange(1.0, len(table))], pa.float32())
+    pq.write_table(table.append_column("margin", margins), file)
+
+    suspects = find_suspects(labelled_training_images(paths), {}).found
+
+    assert {suspect.margin for suspect in suspects} == {float(suspect.row) or None for suspect in suspects}
 
 
 def test_predictions_that_are_missing_or_of_another_run_are_errors(tmp_path: Path) -> None:

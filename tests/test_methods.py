@@ -175,6 +175,16 @@ def test_last_stages_begin_with_the_classifier_and_learn_from_there(opened: Trai
     assert tuned.history[-1].loss < 0.9 * tuned.history[0].loss
 
 
+def test_a_margin_is_of_an_image_and_its_mirror_image_and_a_classifier_alone_has_none(opened: TrainingData) -> None:
+    outcome = fit(LAST_STAGE, opened)
+
+    assert outcome.margins is not None
+    assert not outcome.margins.counts[WATCHED].any()
+    assert outcome.margins.counts[ROWS].sum() == 2 * 4 * 16, "two epochs of 4 steps of 16 of the 72 views"
+    assert np.isfinite(outcome.margins.mean[ROWS]).all()
+    assert fit(CLASSIFIER, opened).margins is None
+
+
 class KilledError(Exception):
     pass
 

@@ -52,7 +52,7 @@ REPORT = Report(
     confusion_matrix=PICTURE,
     reliability=PICTURE,
     fold_picture=PICTURE,
-    label_doubts=LabelDoubts([LabelDoubt(PNG, "train/3.png", "coat", "shirt", 0.97, 0.9, 0.8)], 7, 4000),
+    label_doubts=LabelDoubts([LabelDoubt(PNG, "train/3.png", "coat", "shirt", 0.97, 0.9, 0.8, -1.25)], 7, 4000),
 )
 
 
@@ -198,6 +198,8 @@ UNCLEAR = replace(
             REPORT,
             "Least sure answers The test images that the model is least sure of, right or wrong, without those above. coat (right) 51.0 %",
         ),
+        (REPORT, "doubt 0.90, similar images 0.80, margin -1.2"),
+        (REPORT, "on average over the epochs; the lower, the more doubtful. They are ranked by the two doubts."),
         (PERFECT, "0 of 2,000 images wrong"),
         (PERFECT, "Most confident mistakes None: every test image was classified correctly."),
         (MANY_CLASSES, "The other 85 classes"),

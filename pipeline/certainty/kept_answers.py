@@ -12,15 +12,19 @@ from pipeline.paths import Paths
 OUT_OF_FOLD = "cross_validate", "out_of_fold.parquet"
 TEST = "evaluate", "predictions.parquet"
 PREFIX = "probability "
+MARGIN = "margin"
 
 
 @dataclass(frozen=True)
 class KeptAnswers:
-    """Of N images: sha256; labels int64 (N,); probabilities float32 (N, K)."""
+    """Of N images: sha256; labels int64 (N,); probabilities float32 (N, K); margins float32 (N,), of the label while the folds were fitted to the image,
+    NaN where none was; None of test images, and of classifiers alone.
+    """
 
     sha256: Sequence[str]
     labels: np.ndarray
     probabilities: np.ndarray
+    margins: np.ndarray | None = None
 
 
 def read_kept_answers(paths: Paths, kept: tuple[str, str], class_names: Sequence[str], images: int) -> KeptAnswers:
@@ -36,4 +40,5 @@ def read_kept_answers(paths: Paths, kept: tuple[str, str], class_names: Sequence
         )
     place = {name: k for k, name in enumerate(class_names)}
     labels = np.array([place[name] for name in table["label"].to_pylist()], np.int64)
-    return KeptAnswers(table["sha256"].to_pylist(), labels, np.stack([table[name].to_numpy() for name in columns], axis=1))
+    margins = table[MARGIN].to_numpy() if MARGIN in table.column_names else None
+    return KeptAnswers(table["sha256"].to_pylist(), labels, np.stack([table[name].to_numpy() for name in columns], axis=1), margins)

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.fitting.device import Compute
-from pipeline.fitting.fit_state import Epoch, FitState, State
+from pipeline.fitting.fit_state import Epoch, FitState, Margins, State
 from pipeline.fitting.part import Part
 from pipeline.fitting.plan import Plan, plan_fit
 from pipeline.fitting.trainer import Trainer
@@ -36,12 +36,13 @@ STANDARDISATION_SAMPLE = 10_000
 class Fitted:
     """`keep` makes the model: uint8 images (N, H, W, C) to probabilities float32 (N, K), in plain float32 Keras layers.
 
-    `epoch`: the number of the epoch it is from.
+    `epoch`: the number of the epoch it is from. `margins`: of all N images, over all epochs.
     """
 
     keep: Callable[[], keras.Model]
     history: list[Epoch]
     epoch: int
+    margins: Margins
 
 
 class Rows(Protocol):
@@ -122,14 +123,14 @@ class Fitter:
         plan = plan_fit(len(rows), self._config)
         scale, offset = scaling = self.part.scaling(lambda: images[rows[:: max(1, len(rows) // STANDARDISATION_SAMPLE)]])
         self._trainer.reset(scale, offset, class_weights(labels[rows], self._class_count))
-        run = FitState(self._trainer, self._config.train.early_stopping_epochs)
+        run = FitState(self._trainer, self._config.train.early_stopping_epochs, len(labels))
         run.restore(checkpoint.load() if checkpoint else None)
         if run.history:
             on_resume(run.history)
         placed = self._trainer.place(images, labels) if isinstance(images, np.ndarray) and self._compute.holds(images) else None
         while len(run.history) < plan.epochs and not run.should_stop:
             started, epoch_number = time.monotonic(), len(run.history)
-            sums = self._train_epoch((images, labels), placed, rows, plan, epoch_number, on_steps)
+            sums = self._train_epoch((images, labels), placed, rows, plan, run, on_steps)
             seconds = time.monotonic() - started
             validation = self._trainer.score(images, labels, watched) if len(watched) else (math.nan, math.nan)
             run.add(_describe_epoch(epoch_number, plan, sums, validation, seconds))
@@ -137,7 +138,7 @@ class Fitter:
                 checkpoint.save(run.state, last=len(run.history) == plan.epochs or run.should_stop)
             on_epoch(run.history[-1])
         best = run.take_best()
-        return Fitted(lambda: self.part.keep(self._trainer.network, scaling), run.history, best)
+        return Fitted(lambda: self.part.keep(self._trainer.network, scaling), run.history, best, run.margins)
 
     def probabilities(self, images: Rows, rows: np.ndarray) -> np.ndarray:
         """float32 (M, K) of some rows of the images, by what was fitted last."""
@@ -149,15 +150,18 @@ class Fitter:
         placed: tuple[Any, Any] | None,
         rows: np.ndarray,
         plan: Plan,
-        epoch: int,
+        run: FitState,
         on_steps: Callable[[int], None],
     ) -> np.ndarray:
-        """The sums of loss and hits over one epoch, float64 (2,)."""
+        """The sums of loss and hits over the next epoch, float64 (2,); its margins are added to those of the fit."""
+        epoch = len(run.history)
         self._trainer.augmenter.begin_epoch(self._config.seed, epoch)
         sums, step = np.zeros(2), epoch * plan.steps_per_epoch
         for chunk, gathered, draws in self._gather_ahead(None if placed else arrays, rows, plan, epoch):
             batches = (*placed, chunk.astype(np.int32)) if placed else gathered
-            sums += self._trainer.train(batches, draws, plan, step)
+            of_steps, margins = self._trainer.train(batches, draws, plan, step)
+            run.margins.add(chunk, margins)
+            sums += of_steps
             step += len(chunk)
             on_steps(len(chunk))
         return sums

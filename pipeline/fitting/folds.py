@@ -18,7 +18,7 @@ from pipeline.dataset.splits import stratified_holdout
 from pipeline.fitting.checkpoints import Checkpoints
 from pipeline.fitting.choice import Choice
 from pipeline.fitting.device import choose_compute
-from pipeline.fitting.fit_state import Epoch, read_history
+from pipeline.fitting.fit_state import Epoch, Margins, read_history
 from pipeline.fitting.methods import MethodFitter, Watcher
 from pipeline.fitting.training_data import TrainingData
 from pipeline.parallel import parallel_map
@@ -43,11 +43,14 @@ class FoldJob:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """probabilities: float32 (M, K) of the M images of the fold, by a model that was not trained on them."""
+    """probabilities: float32 (M, K) of the M images of the fold, by a model that was not trained on them. margins: of all N images, those that it was
+    trained on; None of a classifier alone.
+    """
 
     fold: int
     probabilities: np.ndarray
     history: list[Epoch]
+    margins: Margins | None
 
 
 def fold_rows(training: TrainingSet, folds: np.ndarray, fold: int, config: Config) -> tuple[np.ndarray, np.ndarray]:
@@ -72,15 +75,16 @@ def fit_fold(
     if kept := done.load():
         history = read_history(kept["history"])
         on_resume(history)
-        return FoldResult(job.fold, kept["probabilities"], history)
+        return FoldResult(job.fold, kept["probabilities"], history, Margins.read(kept) if "margin_sums" in kept else None)
     fitter, data = _opened(job)
     rows, watched = fold_rows(data.training, job.folds, job.fold, job.config)
     watcher = Watcher(under_way, on_resume, on_epoch, on_steps)
     fitted = fitter.fit(rows, watched, watcher, job.choice.strength)
     probabilities = fitted.predict(np.flatnonzero(job.folds == job.fold))
-    done.write({"probabilities": probabilities, "history": np.array([astuple(epoch) for epoch in fitted.history])})
+    margins = fitted.margins.named if fitted.margins else {}
+    done.write({"probabilities": probabilities, "history": np.array([astuple(epoch) for epoch in fitted.history]), **margins})
     under_way.remove()
-    return FoldResult(job.fold, probabilities, fitted.history)
+    return FoldResult(job.fold, probabilities, fitted.history, fitted.margins)
 
 
 def fit_folds_in_parallel(jobs: Sequence[FoldJob]) -> Iterator[FoldResult]:

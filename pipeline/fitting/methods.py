@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.fitting.device import Compute
 from pipeline.fitting.fit import Checkpoint, Fitter, class_weights, fit_notice
-from pipeline.fitting.fit_state import Epoch
+from pipeline.fitting.fit_state import Epoch, Margins
 from pipeline.fitting.head import Head, choose_strength, fit_head, score
 from pipeline.fitting.part import LastStages, WholeNetwork, keep_classifier
 from pipeline.fitting.plan import Plan, plan_fit, weight_decay
@@ -58,6 +58,7 @@ class Data:
 class Outcome:
     """A fit. `epoch`: the number of the epoch that is kept. `keep` makes the model to keep; `predict` gives float32 (M, K) for rows int64 (M,), the
     same numbers as the kept model but for rounding. Both hold until the next fit. strength: of the classifier's penalty, None for whole networks.
+    margins: of all N images, None of a classifier alone, which is not fitted in epochs.
     """
 
     history: list[Epoch]
@@ -65,6 +66,7 @@ class Outcome:
     keep: Callable[[], keras.Model]
     predict: Callable[[np.ndarray], np.ndarray]
     strength: float | None = None
+    margins: Margins | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class MethodFitter:
             result: np.ndarray = views.mean(axis=1) if averaged else views[:, 0]
             return result
 
-        return Outcome(fitted.history, fitted.epoch, fitted.keep, predict_rows, head.strength)
+        return Outcome(fitted.history, fitted.epoch, fitted.keep, predict_rows, head.strength, fitted.margins.of_images(data.views))
 
     def _fit_whole(self, rows: np.ndarray, watched: np.ndarray, watcher: Watcher) -> Outcome:
         data = self._data
@@ -184,7 +186,9 @@ class MethodFitter:
             shape = data.images.shape[1:]
             self._fitter = self._new_fitter(lambda: WholeNetwork(shape, data.class_count, self._config.model, self._config.augment))
         fitted = self._fitter.fit(data.images, data.labels, rows, watched, **vars(watcher))
-        return Outcome(fitted.history, fitted.epoch, fitted.keep, lambda wanted: predict(fitted.keep(), data.images[wanted]))
+        return Outcome(
+            fitted.history, fitted.epoch, fitted.keep, lambda wanted: predict(fitted.keep(), data.images[wanted]), margins=fitted.margins
+        )
 
     def _new_fitter(self, make_part: Callable[[], Any]) -> Fitter:
         return Fitter(make_part, self._data.class_count, self._config, self._compute)

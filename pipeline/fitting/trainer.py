@@ -7,6 +7,7 @@ normalises by the statistics of its own part. Knows nothing of epochs, files or 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ from pipeline.fitting.plan import Plan
 
 if TYPE_CHECKING:
     from pipeline.params.recipe import FitConfig
+
+Sums = tuple[tf.Tensor, tf.Tensor]
+"""The sums of loss and hits of steps, and the margins of their images."""
 
 
 class Trainer:
@@ -45,7 +49,7 @@ class Trainer:
         self._scale, self._offset = (tf.Variable(tf.zeros(part.shape[-1]), trainable=False) for _ in range(2))
         self._class_weights = tf.Variable(tf.ones(class_count), trainable=False)
         self._batch = tf.TensorSpec((None, *part.shape), part.dtype), tf.TensorSpec((None,), tf.int32)
-        self._graphs: dict[tuple[bool, bool, int], Callable[..., tf.Tensor]] = {}
+        self._graphs: dict[tuple[bool, bool, int], Callable[..., Sums]] = {}
         self._score_batch = tf.function(partial(self._score, towers=self._towers), input_signature=[*self._batch])
         self._score_few = tf.function(partial(self._score, towers=1), input_signature=[*self._batch])
         self._logits = tf.function(self._logits_of, input_signature=[self._batch[0]])
@@ -71,8 +75,8 @@ class Trainer:
         """All images and labels on the device, for steps that get row numbers only."""
         return tf.constant(images), tf.constant(labels, tf.int32)
 
-    def train(self, batches: tuple[Any, ...], draws: tuple[np.ndarray, ...], plan: Plan, first_step: int) -> np.ndarray:
-        """The sums of loss and hits, float64 (2,), over some steps of one epoch.
+    def train(self, batches: tuple[Any, ...], draws: tuple[np.ndarray, ...], plan: Plan, first_step: int) -> tuple[np.ndarray, np.ndarray]:
+        """(the sums of loss and hits, float64 (2,), the logit margin of each image, float32 (S, B), as `_margins` has it) of some steps of one epoch.
 
         batches: images uint8 (S, B, H, W, C) and labels int32 (S, B); or the result of `place` and row numbers int32 (S, B). Raises FitError
         if the loss is no longer finite or memory runs out.
@@ -83,7 +87,7 @@ class Trainer:
         towers = self._towers if plan.batch_size >= self._towers * self._part.smallest_tower else 1
         run = self._graph(len(batches) == 3, frozen, towers)
         try:
-            sums: np.ndarray = run(*batches, draws, rates).numpy()
+            sums, margins = (each.numpy() for each in run(*batches, draws, rates))
         except (tf.errors.ResourceExhaustedError, MemoryError):
             raise FitError(
                 f"Out of memory with train.batch_size {plan.batch_size}. Set train.batch_size to {max(1, plan.batch_size // 2)}."
@@ -98,7 +102,7 @@ class Trainer:
                 f"at learning rate {rates[bad[0]]:.4g}. Lower train.learning_rate."
             )
         total: np.ndarray = sums.sum(axis=0, dtype=np.float64)
-        return total
+        return total, margins
 
     def score(self, images: Any, labels: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
         """(mean cross-entropy, accuracy) of the network on some rows of images, without augmentation."""
@@ -115,7 +119,7 @@ class Trainer:
         parts = [keras.ops.softmax(self._logits(images[rows[i : i + size]])).numpy() for i in range(0, len(rows), size)]
         return np.concatenate(parts) if parts else np.empty((0, self._class_count), np.float32)
 
-    def _graph(self, placed: bool, frozen: bool, towers: int) -> Callable[..., tf.Tensor]:
+    def _graph(self, placed: bool, frozen: bool, towers: int) -> Callable[..., Sums]:
         """The graph function for such steps, created on first use."""
         key = placed, frozen, towers
         if key not in self._graphs:
@@ -125,48 +129,54 @@ class Trainer:
             self._graphs[key] = tf.function(self._steps(placed, frozen, towers), input_signature=[*data, draws, rates])
         return self._graphs[key]
 
-    def _steps(self, placed: bool, frozen: bool, towers: int) -> Callable[..., tf.Tensor]:
-        """A function that runs many steps on arrays as in `train` and returns float32 (S, 2), the sums of loss and hits of each step."""
+    def _steps(self, placed: bool, frozen: bool, towers: int) -> Callable[..., Sums]:
+        """A function that runs many steps on arrays as in `train` and returns the sums of loss and hits of each step and its margins."""
 
-        def loop(batch: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], draws: tuple[tf.Tensor, ...], rates: tf.Tensor) -> tf.Tensor:
+        def loop(batch: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]], draws: tuple[tf.Tensor, ...], rates: tf.Tensor) -> Sums:
             sums = tf.TensorArray(tf.float32, tf.shape(rates)[0], element_shape=(2,))
+            margins = tf.TensorArray(tf.float32, tf.shape(rates)[0], element_shape=(None,))
             for i in tf.range(tf.shape(rates)[0]):
                 images, labels = batch(i)
-                sums = sums.write(i, self._step(images, labels, tuple(draw[i] for draw in draws), rates[i], frozen, towers))
-            return sums.stack()
+                of_step = self._step(images, labels, tuple(draw[i] for draw in draws), rates[i], frozen, towers)
+                sums, margins = sums.write(i, of_step[0]), margins.write(i, of_step[1])
+            return sums.stack(), margins.stack()
 
-        def sent(images: tf.Tensor, labels: tf.Tensor, draws: tuple[tf.Tensor, ...], rates: tf.Tensor) -> tf.Tensor:
+        def sent(images: tf.Tensor, labels: tf.Tensor, draws: tuple[tf.Tensor, ...], rates: tf.Tensor) -> Sums:
             return loop(lambda i: (images[i], labels[i]), draws, rates)
 
-        def gathered(images: tf.Tensor, labels: tf.Tensor, rows: tf.Tensor, draws: tuple[tf.Tensor, ...], rates: tf.Tensor) -> tf.Tensor:
+        def gathered(images: tf.Tensor, labels: tf.Tensor, rows: tf.Tensor, draws: tuple[tf.Tensor, ...], rates: tf.Tensor) -> Sums:
             return loop(lambda i: (tf.gather(images, rows[i]), tf.gather(labels, rows[i])), draws, rates)
 
         return gathered if placed else sent
 
-    def _step(
-        self, images: tf.Tensor, labels: tf.Tensor, draws: tuple[tf.Tensor, ...], rate: tf.Tensor, frozen: bool, towers: int
-    ) -> tf.Tensor:
-        """The sums of loss and hits, float32 (2,), of one step on a batch that is shared by the replicas."""
+    def _step(self, images: tf.Tensor, labels: tf.Tensor, draws: tuple[tf.Tensor, ...], rate: tf.Tensor, frozen: bool, towers: int) -> Sums:
+        """The sums of loss and hits, float32 (2,), and the margins, float32 (B,), of one step on a batch that is shared by the replicas."""
         targets = tf.one_hot(labels, self._class_count)
         images, targets = self.augmenter.apply(images, targets, draws, self._scale, self._offset)
         self._optimizer.learning_rate.assign(rate)
-        sums = self._strategy.run(self._replica_step, (images, targets, frozen, towers))
-        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+        of_replicas = self._strategy.run(self._replica_step, (images, labels, targets, frozen, towers))
+        sums, margins = (self._strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None) for each in of_replicas)
+        return sums, margins
 
-    def _replica_step(self, images: tf.Tensor, targets: tf.Tensor, frozen: bool, towers: int) -> tf.Tensor:
-        count, batch_size = self._strategy.num_replicas_in_sync, tf.cast(tf.shape(images)[0], tf.float32)
+    def _replica_step(self, images: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, frozen: bool, towers: int) -> Sums:
+        """The sums, and the margins of the whole batch, 0 for images of other replicas."""
+        count, batch = self._strategy.num_replicas_in_sync, tf.shape(images)[0]
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group if count > 1 else 0
         if count > 1:
-            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-            images, targets = images[replica::count], targets[replica::count]
+            images, labels, targets = (each[replica::count] for each in (images, labels, targets))
         parts = zip(_split(images, towers), _split(targets, towers), strict=True)
-        gradients, sums = zip(*(self._gradients(*part, batch_size, frozen) for part in parts), strict=True)
+        batch_size = tf.cast(batch, tf.float32)
+        gradients, sums, logits = zip(*(self._gradients(*part, batch_size, frozen) for part in parts), strict=True)
         variables = (self._head if frozen else self.network).trainable_variables
         total = [tf.add_n(each) for each in zip(*gradients, strict=True)] if towers > 1 else gradients[0]
         self._optimizer.apply(total, variables)
-        return tf.add_n(sums)
+        margins = _margins(labels, targets, tf.concat(logits, axis=0))
+        return tf.add_n(sums), _among(margins, replica, count, batch) if count > 1 else margins
 
-    def _gradients(self, images: tf.Tensor, targets: tf.Tensor, batch_size: tf.Tensor, frozen: bool) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """The gradients of one tower, a part of the batch, and its sums of loss and hits."""
+    def _gradients(
+        self, images: tf.Tensor, targets: tf.Tensor, batch_size: tf.Tensor, frozen: bool
+    ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """The gradients of one tower, a part of the batch, its sums of loss and hits, and its logits."""
         trained = self._head if frozen else self.network
         inputs = self._body(images, training=False) if frozen else images
         with tf.GradientTape() as tape:
@@ -174,7 +184,7 @@ class Trainer:
             losses = self._losses(targets, logits)
             scaled = self._optimizer.scale_loss(tf.reduce_sum(losses) / batch_size)
         gradients = tape.gradient(scaled, trained.trainable_variables)
-        return gradients, tf.stack([tf.reduce_sum(losses), _hits(tf.argmax(targets, axis=-1), logits)])
+        return gradients, tf.stack([tf.reduce_sum(losses), _hits(tf.argmax(targets, axis=-1), logits)]), logits
 
     def _losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         smoothing = self._train.label_smoothing
@@ -199,6 +209,22 @@ def _split(batch: tf.Tensor, parts: int) -> list[tf.Tensor]:
     """A batch in parts whose sizes differ by at most one."""
     count = tf.shape(batch)[0]
     return [batch[i * count // parts : (i + 1) * count // parts] for i in range(parts)] if parts > 1 else [batch]
+
+
+def _margins(labels: tf.Tensor, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """float32 (B,): the logit of the label, int32 (B,), less the largest other one of logits float32 (B, K). NaN where MixUp or CutMix has made the
+    image mostly one of another class, by its targets float32 (B, K).
+    """
+    is_label = tf.one_hot(labels, tf.shape(logits)[1], on_value=True, off_value=False)
+    of_label, of_others = (tf.reduce_max(tf.where(which, logits, logits.dtype.min), axis=1) for which in (is_label, ~is_label))
+    return tf.where(tf.equal(tf.argmax(targets, axis=1, output_type=tf.int32), labels), of_label - of_others, math.nan)
+
+
+def _among(values: tf.Tensor, replica: tf.Tensor, count: int, batch: tf.Tensor) -> tf.Tensor:
+    """float32 (B,): values of every `count`-th image of the batch from `replica` on, and 0 for the others."""
+    places = tf.range(batch)
+    own = tf.gather(values, tf.minimum(places // count, tf.shape(values)[0] - 1))
+    return tf.where(tf.equal(places % count, replica), own, 0.0)
 
 
 def _reason(error: tf.errors.OpError) -> str:

@@ -11,7 +11,8 @@ DOUBTS_SHOWN = 24
 @dataclass(frozen=True)
 class LabelDoubt:
     """An image whose label is doubted. thumbnail: a PNG. probability: of the suggested class, by a model that was not fitted to the image. by_model,
-    by_neighbours: how doubtful the label is by each, 0 to 1; by_neighbours is None without pretrained features.
+    by_neighbours: how doubtful the label is by each, 0 to 1; by_neighbours is None without pretrained features. margin: of its logit while networks were
+    fitted to the image, None if that is not known.
     """
 
     thumbnail: bytes
@@ -21,6 +22,7 @@ class LabelDoubt:
     probability: float
     by_model: float
     by_neighbours: float | None
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class LabelDoubts:
         """Whether similar images were asked, too."""
         return any(doubt.by_neighbours is not None for doubt in self.doubts)
 
+    @property
+    def has_margins(self) -> bool:
+        """Whether networks were fitted to the images in epochs."""
+        return any(doubt.margin is not None for doubt in self.doubts)
+
 
 def label_doubts(suspects: Suspects, images: int, picture: Callable[[int], bytes]) -> LabelDoubts:
     """images: how many training images there are. picture: gives a PNG of a training image by its row."""
@@ -59,6 +66,7 @@ def label_doubts(suspects: Suspects, images: int, picture: Callable[[int], bytes
             suspect.probability,
             suspect.by_model,
             suspect.by_neighbours,
+            suspect.margin,
         )
         for suspect in suspects.found
     ]

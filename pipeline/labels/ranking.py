@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.labels.neighbours import find_neighbours, neighbour_doubts, votes
-from pipeline.labels.scores import margin_doubts, mean_rank, model_doubts
+from pipeline.labels.scores import fitting_doubts, margin_doubts, mean_rank, model_doubts
 
 MOST_ASKED = 10_000
 """Of more images, the neighbours of those most doubtful by the model are found: all of 60,000 would take minutes."""
@@ -27,18 +27,25 @@ class Ranking:
 
 
 def rank(
-    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, features: np.ndarray | None, most_asked: int = MOST_ASKED
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    groups: np.ndarray,
+    features: np.ndarray | None,
+    margins: np.ndarray | None = None,
+    most_asked: int = MOST_ASKED,
 ) -> Ranking:
     """The ranking of N images. labels, groups: int (N,). probabilities: float (N, K), out of fold. features: float (N, F), of a pretrained network.
+    margins: float (N,), while networks were fitted to the image.
 
-    Model and neighbours count alike, by their ranks. The model's is the mean of two ranks, by the probability of the label and by its margin: one finds
-    labels that are any other class, the other those of confused classes (docs/benchmarks.md). The suggested class is the model's answer; where that is
-    the label, the neighbours'.
+    The model and the neighbours, or without features the margins, count alike, by their ranks: all three together were not measured. The model's is the
+    mean of two ranks, by the probability of the label and by its margin: one finds labels that are any other class, the other those of confused classes
+    (docs/benchmarks.md). The suggested class is the model's answer; where that is the label, the neighbours'.
     """
     by_model, said = model_doubts(labels, probabilities), probabilities.argmax(axis=1)
     of_model = mean_rank([by_model, margin_doubts(labels, probabilities)])
     if features is None:
-        return Ranking(*_doubted(labels, said, of_model), by_model, None, None)
+        doubts = of_model if margins is None else mean_rank([of_model, fitting_doubts(margins)])
+        return Ranking(*_doubted(labels, said, doubts), by_model, None, None)
     asked = np.argsort(-of_model, kind="stable")[:most_asked]
     neighbours = find_neighbours(features, groups, asked)
     shares = votes(neighbours, labels, probabilities.shape[1])

@@ -25,6 +25,17 @@ def margin_doubts(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return doubts
 
 
+def fitting_doubts(margins: np.ndarray) -> np.ndarray:
+    """float (N,), any number: minus the margin of the label's logit while networks were fitted to the image, averaged over the epochs, float (N,); where
+    that is NaN, as no network was, the median.
+
+    Source: Pleiss et al. (2020), Identifying mislabeled data using the area under the margin ranking, NeurIPS.
+    """
+    doubts = -margins.astype(np.float64)
+    result: np.ndarray = np.where(np.isnan(doubts), np.nanmedian(doubts) if len(doubts) else 0.0, doubts)
+    return result
+
+
 def mean_rank(scores: list[np.ndarray]) -> np.ndarray:
     """float (N,), above 0 to 1: the mean, over scores float (N,), of the share of images with no higher score; equal scores share their mean rank."""
     ranks: np.ndarray = np.mean([rankdata(score) / len(score) for score in scores], axis=0)

@@ -23,8 +23,9 @@ OTHER_RUNS = "They are from different runs: `dvc repro` re-runs what is out of d
 @dataclass(frozen=True)
 class Suspect:
     """An image with a doubtful label. row: in the packed arrays. probability, of_label: what a model not fitted to it gives to the suggested class and to
-    its label. by_model, by_neighbours: how doubtful the label is by each, 0 to 1; by_neighbours is None without features. choices: all classes, the most
-    probable first. neighbours: rows of the images most like it.
+    its label. by_model, by_neighbours: how doubtful the label is by each, 0 to 1; by_neighbours is None without features. margin: how far the logit of
+    the label was above the others while networks were fitted to the image, None if that is not known. choices: all classes, the most probable first.
+    neighbours: rows of the images most like it.
     """
 
     row: int
@@ -36,6 +37,7 @@ class Suspect:
     of_label: float
     by_model: float
     by_neighbours: float | None
+    margin: float | None
     choices: Sequence[str]
     neighbours: Sequence[int]
 
@@ -43,7 +45,7 @@ class Suspect:
 @dataclass(frozen=True)
 class Labelled:
     """Images with what models say of them that were not fitted to them: paths, sha256, labels int (N,), probabilities float (N, K), groups int (N,),
-    features float (N, F), None without a pretrained network.
+    features float (N, F), None without a pretrained network. margins: as in `KeptAnswers`.
     """
 
     class_names: Sequence[str]
@@ -53,6 +55,7 @@ class Labelled:
     probabilities: np.ndarray
     groups: np.ndarray
     features: np.ndarray | None
+    margins: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def find_suspects(images: Labelled, verdicts: Mapping[str, Verdict], most: int |
     """The suspects among some images, at most `most` of them; of copies of one image the first."""
     if note := why_none(images):
         return Suspects([], 0, note)
-    ranking = rank(images.labels, images.probabilities, images.groups, images.features)
+    ranking = rank(images.labels, images.probabilities, images.groups, images.features, images.margins)
     names, seen, places = images.class_names, set(), []
     for place, row in enumerate(ranking.rows.tolist()):
         verdict = verdicts.get(images.sha256[row])
@@ -114,7 +117,8 @@ def _labelled(paths: Paths, split: str, answers: tuple[str, str]) -> Labelled:
         raise StageError(f"data/{stage} has predictions of other images than data/preprocess. {OTHER_RUNS}")
     embeddings = np.load(folder / "embeddings.npy", mmap_mode="r")
     features = np.asarray(embeddings[:, 0]) if len(embeddings) == len(kept.labels) else None
-    return Labelled(names, index["path"], index["sha256"], kept.labels, kept.probabilities, np.load(folder / "groups.npy"), features)
+    groups = np.load(folder / "groups.npy")
+    return Labelled(names, index["path"], index["sha256"], kept.labels, kept.probabilities, groups, features, kept.margins)
 
 
 def _suspect(place: int, ranking: Ranking, images: Labelled) -> Suspect:
@@ -131,6 +135,7 @@ def _suspect(place: int, ranking: Ranking, images: Labelled) -> Suspect:
         float(probabilities[label]),
         float(ranking.by_model[row]),
         None if ranking.by_neighbours is None else float(ranking.by_neighbours[row]),
+        None if images.margins is None or np.isnan(images.margins[row]) else float(images.margins[row]),
         [names[k] for k in np.argsort(-probabilities, kind="stable")],
         near[near >= 0][:NEIGHBOURS_SHOWN].tolist(),
     )

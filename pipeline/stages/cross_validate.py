@@ -16,7 +16,7 @@ from pipeline.files import read_json, sha256_file, write_bytes, write_json, writ
 from pipeline.fitting.checkpoints import Checkpoints, fit_key
 from pipeline.fitting.choice import Choice
 from pipeline.fitting.device import choose_compute
-from pipeline.fitting.fit_state import Epoch
+from pipeline.fitting.fit_state import Epoch, Margins
 from pipeline.fitting.folds import FoldJob, FoldResult, fit_fold, fit_folds_in_parallel, fold_rows
 from pipeline.fitting.methods import method_notice, plan_method
 from pipeline.fitting.plan import Plan
@@ -53,7 +53,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     tags = {"device": compute.device, "precision": compute.precision, FIT_TAG: key}
     at_a_time = f", {workers} at a time" if workers > 1 else ""
     print(method_notice(f"cross_validate: {len(numbers)} folds{at_a_time}", choice.method, plans[numbers[0]], compute), flush=True)
-    probabilities = np.zeros((len(folds), len(training.class_names)), np.float32)
+    probabilities, margins = np.zeros((len(folds), len(training.class_names)), np.float32), Margins.none_of(len(folds))
     with (
         Checkpoints.open(paths.scratch, key) as checkpoints,
         open_cross_validation(tracker, config, paths, tags, checkpoints) as log,
@@ -63,7 +63,8 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
         fit = _one_by_one if workers == 1 else _in_parallel
         for result in fit(jobs, training, plans, partial(start_fold, tracker, log, fit=key), progress):
             probabilities[folds == result.fold] = result.probabilities
-        summary = _save(probabilities, index, training, paths)
+            margins += result.margins or Margins.none_of(len(folds))
+        summary = _save(probabilities, margins, index, training, paths)
         log.set_tags({FOLDS_TAG: sha256_file(paths.stage("cross_validate") / "out_of_fold.parquet")})
     return {"folds": len(numbers), "accuracy": f"{summary['cv_accuracy_mean']:.4f} ± {summary['cv_accuracy_std']:.4f}"}
 
@@ -126,7 +127,9 @@ def _score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def _save(probabilities: np.ndarray, index: dict[str, list[object]], training: TrainingSet, paths: Paths) -> dict[str, float]:
+def _save(
+    probabilities: np.ndarray, margins: Margins, index: dict[str, list[object]], training: TrainingSet, paths: Paths
+) -> dict[str, float]:
     """Write the stage's files; returns the summary over the folds."""
     folds = np.array(index["fold"])
     folder = paths.stage("cross_validate")
@@ -136,13 +139,17 @@ def _save(probabilities: np.ndarray, index: dict[str, list[object]], training: T
     summary = {f"cv_{name}": round(value, 6) for name, value in found.items()}
     lines = [f"{fold},{score['images']},{score['accuracy']:.6f},{score['loss']:.6f}" for fold, score in scores]
     write_bytes(folder / "folds.csv", "\n".join(["fold,images,accuracy,loss", *lines, ""]).encode())
-    write_table(folder / "out_of_fold.parquet", _out_of_fold(probabilities, index, training))
+    write_table(folder / "out_of_fold.parquet", _out_of_fold(probabilities, margins, index, training))
     write_json(folder / "metrics.json", summary)
     return summary
 
 
-def _out_of_fold(probabilities: np.ndarray, index: dict[str, list[object]], training: TrainingSet) -> pa.Table:
-    """path, sha256, fold, label, predicted, and one column of probabilities per class."""
+def _out_of_fold(probabilities: np.ndarray, margins: Margins, index: dict[str, list[object]], training: TrainingSet) -> pa.Table:
+    """path, sha256, fold, label, predicted, and one column of probabilities per class; unless classifiers alone were fitted, also `margin`, the mean of
+    the image's while the other folds were fitted to it, null where none was.
+    """
     names = np.array(training.class_names, dtype=object)
     by_class = {f"probability {name}": probabilities[:, i] for i, name in enumerate(training.class_names)}
-    return pa.table({**index, "label": names[training.labels], "predicted": names[probabilities.argmax(axis=1)], **by_class})
+    while_fitted = {"margin": pa.array(margins.mean, from_pandas=True)} if margins.counts.any() else {}
+    said = {"label": names[training.labels], "predicted": names[probabilities.argmax(axis=1)]}
+    return pa.table({**index, **said, **while_fitted, **by_class})
