@@ -47,6 +47,8 @@ def create_workspace(root: Path, folds_said: pa.Table | None = None) -> Paths:
         folder.mkdir(parents=True)
     np.save(preprocessed / "train" / "groups.npy", np.array([3, *range(100, 99 + len(said))], np.int32))
     np.save(preprocessed / "train" / "images.npy", np.zeros((len(said), 8, 6, 1), np.uint8))
+    np.save(preprocessed / "train" / "labels.npy", np.array([CLASS_NAMES.index(name) for name in said["label"].to_pylist()], np.int32))
+    np.save(preprocessed / "train" / "validation.npy", np.zeros(len(said), bool))
     np.save(preprocessed / "train" / "embeddings.npy", np.empty((0, 2, 1280), np.float32))
     pq.write_table(said.select(["path", "sha256", "fold"]), preprocessed / "train" / "index.parquet")
     np.save(preprocessed / "test" / "images.npy", np.arange(5 * 8 * 6, dtype=np.uint8).reshape(5, 8, 6, 1))
@@ -110,6 +112,9 @@ class ToldModel:
     def predict(self, images: np.ndarray) -> np.ndarray:
         assert images.shape == (5, 8, 6, 1)
         return self.probabilities
+
+    def features(self, images: np.ndarray) -> None:
+        """It has no last layer."""
 
     def maps(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
         assert images.shape == (len(classes), 8, 6, 1)

@@ -88,7 +88,7 @@ def calibrated(calibration: str, config: Config = CONFIG) -> Step:
     """Run the stage on the model NEW with another calibration."""
 
     def step(workspace: Workspace) -> tuple[str, str, str]:
-        paths = write_finished_stages(workspace.root, 9, "new", times=TIMES, calibration=calibration)
+        paths = write_finished_stages(workspace.root, 9, "new", times=TIMES, calibration=json.dumps({"note": calibration}))
         report = register.run(config, paths, workspace.tracker)
         return str(report["version"]), str(report["promoted"]), str(report["because"])
 
@@ -397,7 +397,7 @@ def test_another_calibration_of_the_champion_takes_its_place_and_leaves_it_as_it
     assert workspace.tracker.runs[0].files == files
     assert [run.files["model/calibration.json"] for run in workspace.tracker.runs if run.parent is None] == [
         files["model/calibration.json"],
-        b"other",
+        b'{"note": "other"}',
     ]
     assert calibrated("other")(workspace)[0] == "2"
     assert NEW(workspace)[:2] == ("1", "true")  # the parameter is set back

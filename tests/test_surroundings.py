@@ -13,7 +13,8 @@ from pipeline.git import ask_git
 from pipeline.network import masked
 from pipeline.paths import Paths
 from pipeline.workspace.check import _check_dvc_config
-from pipeline.workspace.surroundings import Finding, (
+from pipeline.workspace.surroundings import (
+    Finding,
     folders,
     foreign_code,
     graph,

@@ -32,6 +32,11 @@ def verified_onnx(folder: Path) -> Path | None:
     return file
 
 
+def features_name(folder: Path, record: str = RECORD_FILE) -> str:
+    """How the features of an image are called in the ONNX file of a folder; empty if its record does not say so, as in earlier versions."""
+    return str(json.loads((folder / record).read_text(encoding="utf-8")).get("features", ""))
+
+
 def check_answers(served: Sequence[Mapping[str, float]], plain: Sequence[Mapping[str, float]]) -> None:
     """Raise TrackingError if an ONNX file does not answer as its model does. Both: for each image the probabilities by class name."""
     for number, (one, other) in enumerate(zip(served, plain, strict=True), 1):

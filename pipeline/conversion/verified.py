@@ -8,6 +8,8 @@ from pipeline.conversion.faults import ExportError
 from pipeline.conversion.record import MODEL_FILE, ONNX_FILE, RECORD_FILE, TOLERANCE
 from pipeline.files import sha256_file, write_bytes, write_json
 
+FEATURE_TOLERANCE = 1e-3
+"""How far a feature may be from that of the model, as a share of the largest."""
 MOST_COMPARED, MOST_PIXELS = 512, 6_400_000
 """On so many images, or images of so many pixels together, both must answer alike: 512 of up to 111 px, 127 of 224 px."""
 
@@ -20,7 +22,9 @@ def add_verified_onnx(folder: Path, images: np.ndarray) -> str:
     """
     # Not every machine has these packages
     from pipeline.conversion.identity import identity_of
+    from pipeline.conversion.keras_features import predict_with_features, with_features
     from pipeline.conversion.keras_to_onnx import on_cpu, to_onnx
+    from pipeline.conversion.onnx_features import features_in
     from pipeline.conversion.onnx_session import OnnxRuntime
     from pipeline.models.predict import load_model, predict
 
@@ -30,14 +34,26 @@ def add_verified_onnx(folder: Path, images: np.ndarray) -> str:
     some = np.ascontiguousarray(images[:: -(-len(images) // compared)])
     with on_cpu():  # GPUs round differently
         model = load_model(folder / MODEL_FILE)
-        expected = predict(model, some)
+        both = with_features(model)
+        expected, seen = predict_with_features(both, some) if both else (predict(model, some), None)
     content = to_onnx(model)
-    difference = largest_difference(expected, OnnxRuntime(content).probabilities(some))
+    features = features_in(content) if seen is not None else ""
+    found = OnnxRuntime(content, features)
+    difference = largest_difference(expected, found.probabilities(some))
+    if seen is not None:
+        check_features(seen, found.with_features(some)[1])
     write_bytes(folder / ONNX_FILE, content)
     digest = sha256_file(folder / ONNX_FILE)
-    said = {"onnx_sha256": digest, "model_sha256": sha256_file(folder / MODEL_FILE), "identity": identity_of(content)}
+    said = {"features": features, "onnx_sha256": digest, "model_sha256": sha256_file(folder / MODEL_FILE), "identity": identity_of(content)}
     write_json(folder / RECORD_FILE, said | {"images": len(some), "largest_difference": difference})
     return digest
+
+
+def check_features(expected: np.ndarray, found: np.ndarray) -> None:
+    """Raise ExportError unless features float32 (N, F) are the same but for what is rounded."""
+    most = FEATURE_TOLERANCE * float(np.abs(expected).max())
+    if expected.shape != found.shape or not np.allclose(expected, found, rtol=FEATURE_TOLERANCE, atol=most):
+        raise ExportError(f"the ONNX file gives other features {found.shape} than the model {expected.shape}")
 
 
 def largest_difference(expected: np.ndarray, found: np.ndarray) -> float:

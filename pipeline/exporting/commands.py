@@ -21,6 +21,7 @@ from pipeline.exporting.folder import RECORD, filled_beside, is_made
 from pipeline.exporting.formats import FORMATS, WITH_INT8, Answer, write_model
 from pipeline.exporting.images import Images, read_images
 from pipeline.exporting.processor import cpu_flags, needs_seven_bits
+from pipeline.familiarity.reference import FAMILIAR_FILE
 from pipeline.files import read_json, sha256_file, write_bytes, write_json
 from pipeline.packages import version_of
 from pipeline.paths import Paths
@@ -73,10 +74,12 @@ def _make(
         answer = write_model(options.format, files / MODEL_FILE, beside / how.file, calibration, seven_bits=seven_bits)
         found = _compared(_by_keras(files / MODEL_FILE), answer, images)
         check_agreement(found, options.margin)
+        features = "" if options.int8 else _features(beside / how.file)  # those in whole numbers are farther from the training images
         made = {
             **asked,
             "version": f"{located.name}/{located.version}" if located.name else located.version,
             "identity": _identity(beside / how.file),
+            "features": features,
             "margin": options.margin,
             "agreement": asdict(found),
             "calibration_images": len(images.training) if options.int8 else 0,
@@ -87,7 +90,8 @@ def _make(
         spec = read_json(files / SPEC_FILE)
         exported = Exported(located.shown, located.version, _tags(located, paths), spec, made)
         write_json(beside / RECORD, made)
-        for name in (SPEC_FILE, *(name for name in (CALIBRATION_FILE, TRAINING_FILE) if (files / name).is_file())):
+        known = (CALIBRATION_FILE, TRAINING_FILE, *([FAMILIAR_FILE] if features else []))
+        for name in (SPEC_FILE, *(name for name in known if (files / name).is_file())):
             write_bytes(beside / name, (files / name).read_bytes())
         write_bytes(beside / "predict.py", how.example().encode())
         write_bytes(beside / "README.md", model_card(exported, how, found).encode())
@@ -134,6 +138,15 @@ def _identity(model: Path) -> str:
         if file.is_file():
             digest.update(f"{file.relative_to(model.parent)} {sha256_file(file)}\n".encode())
     return digest.hexdigest()
+
+
+def _features(model: Path) -> str:
+    """How the features of an image are called in an ONNX file; empty in other formats."""
+    if model.suffix != ".onnx":
+        return ""
+    from pipeline.conversion.onnx_features import features_in
+
+    return features_in(model.read_bytes())
 
 
 def _tags(located: Located, paths: Paths) -> Mapping[str, str]:

@@ -12,7 +12,8 @@ from PIL import Image
 from pipeline.certainty.calibrated_run import CALIBRATION_TAG
 from pipeline.conversion.record import ONNX_FILE, ONNX_TAG
 from pipeline.errors import TrackingError
-from pipeline.files import sha256_file
+from pipeline.familiarity.reference import FAMILIAR_FILE, FAMILIAR_KEY
+from pipeline.files import read_json, sha256_file
 from pipeline.registry.samples import ChangedSamplesError, Sample, read_samples
 from pipeline.registry.versions import known_classes
 from pipeline.tracking.lineage import MODEL_TAG
@@ -64,6 +65,8 @@ def check_files(files: Path, tags: Mapping[str, str]) -> None:
     for name, tag in ((CALIBRATION_FILE, CALIBRATION_TAG), (ONNX_FILE, ONNX_TAG)):
         if tag in tags:
             check_file(files, name, tags[tag])
+    if CALIBRATION_TAG in tags and (expected := read_json(_the_file(files, CALIBRATION_FILE)).get("fitted_on", {}).get(FAMILIAR_KEY)):
+        check_file(files, FAMILIAR_FILE, expected)
 
 
 def check_file(files: Path, name: str, expected: str | None) -> None:

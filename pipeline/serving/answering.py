@@ -63,24 +63,25 @@ class Answering:
         if self._preparation is None:
             yield from self._answers_one_by_one(batch)
             return
-        probabilities, decisions, one_of = self._answered(batch)
-        rows = iter(zip(probabilities, decisions, one_of, strict=True))
-        for fault, sha256, note in zip(batch.faults, batch.sha256, batch.notes, strict=True):
+        rows = iter(zip(*self._answered(batch), strict=True))
+        for fault, sha256 in zip(batch.faults, batch.sha256, strict=True):
             if fault:
                 yield _failed(sha256, fault)
             else:
-                row, decision, candidates = next(rows)
+                row, decision, candidates, note = next(rows)
                 best = int(row.argmax())
                 yield Prediction(self.class_names[best], float(row[best]), row, sha256, note, decision=decision, one_of=candidates or ())
 
-    def _answered(self, batch: Batch) -> tuple[np.ndarray, Sequence[str], Sequence[Sequence[str] | None]]:
-        """Probabilities float32 (N, K), decisions and candidates. A model of an earlier version has the probabilities alone."""
+    def _answered(self, batch: Batch) -> tuple[np.ndarray, Sequence[str], Sequence[Sequence[str] | None], Sequence[str]]:
+        """Probabilities float32 (N, K), decisions, candidates and notes of the images without a fault. A model of an earlier version adds no note, or has
+        the probabilities alone.
+        """
+        notes = [note for fault, note in zip(batch.faults, batch.notes, strict=True) if not fault]
         if hasattr(self._served, "answers"):
-            notes = [note for fault, note in zip(batch.faults, batch.notes, strict=True) if not fault]
-            probabilities, decisions, one_of = self._served.answers(batch.prepared, notes)
-            return probabilities, decisions, one_of
+            probabilities, decisions, one_of, *noted = self._served.answers(batch.prepared, notes)
+            return probabilities, decisions, one_of, noted[0] if noted else notes
         probabilities = self._served.runtime.probabilities(batch.prepared)
-        return probabilities, [""] * len(probabilities), [None] * len(probabilities)
+        return probabilities, [""] * len(probabilities), [None] * len(probabilities), notes
 
     def _answers_one_by_one(self, batch: Batch) -> Iterator[Prediction]:
         """By a model of an earlier version, which takes encoded images and stops at the first that is none."""

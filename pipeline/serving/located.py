@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.certainty.calibration import CALIBRATION_FILE
 from pipeline.conversion.record import MODEL_FILE, ONNX_FILE, ONNX_TAG, RECORD_FILE
 from pipeline.errors import ConfigError, TrackingError
+from pipeline.familiarity.reference import FAMILIAR_FILE
 from pipeline.files import read_json, sha256_file
 from pipeline.paths import Paths
 from pipeline.registry.reference import RUN_ID, parts_of
@@ -130,9 +131,13 @@ def _known_beside(file: Path, paths: Paths) -> list[Path]:
             raise ConfigError(
                 f"--model {file}: {calibration.name} beside it is of another model. Copy the one of this model there, or delete it."
             )
-        return [*known, calibration]
+        return [*known, calibration, *_if_there(calibration.with_name(FAMILIAR_FILE))]
     is_own = file.resolve() == (paths.stage("train") / MODEL_FILE).resolve()
-    return [*known, own] if is_own and own.is_file() and _is_of(own, file) else known
+    return [*known, own, *_if_there(own.with_name(FAMILIAR_FILE))] if is_own and own.is_file() and _is_of(own, file) else known
+
+
+def _if_there(file: Path) -> list[Path]:
+    return [file] if file.is_file() else []
 
 
 def _is_of(calibration: Path, file: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline.conversion.record import MODEL_FILE, verified_onnx
+from pipeline.conversion.record import MODEL_FILE, features_name, verified_onnx
 from pipeline.errors import ConfigError
 
 CHOICE = "PIPELINE_RUNTIME"
@@ -23,14 +23,35 @@ class Runtime(Protocol):
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """float32 (N, K), rows that add up to 1, of prepared images, uint8 (N, H, W, C)."""
 
+    @property
+    def has_features(self) -> bool:
+        """Whether `with_features` can be called."""
+
+    def with_features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(probabilities, features float32 (N, F)): what the last dense layer gets of the images, from the same pass through the network."""
+
 
 class KerasRuntime:
     """A `.keras` file, computed by TensorFlow."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, features: bool = False) -> None:
         from pipeline.models.predict import load_model
 
         self._model: Any = load_model(file)
+        self._both: Any = None
+        if features:
+            from pipeline.conversion.keras_features import with_features
+
+            self._both = with_features(self._model)
+
+    @property
+    def has_features(self) -> bool:
+        return self._both is not None
+
+    def with_features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from pipeline.conversion.keras_features import predict_with_features
+
+        return predict_with_features(self._both, images)
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         from pipeline.models.predict import predict
@@ -38,8 +59,8 @@ class KerasRuntime:
         return predict(self._model, images)
 
 
-def open_runtime(folder: Path) -> Runtime:
-    """The runtime for the model in a folder.
+def open_runtime(folder: Path, *, features: bool = False) -> Runtime:
+    """The runtime for the model in a folder. features: whether it is asked for them, too.
 
     Raises ConfigError if the one that PIPELINE_RUNTIME names cannot compute it, TrackingError if its ONNX file is not the one that was verified.
     """
@@ -48,7 +69,7 @@ def open_runtime(folder: Path) -> Runtime:
         raise ConfigError(f"{CHOICE} is {wanted!r}, which is no runtime. Set it to {' or '.join(RUNTIMES)}, or leave it out")
     file = verified_onnx(folder)
     if wanted == TENSORFLOW or (file is None and not wanted):
-        return KerasRuntime(folder / MODEL_FILE)
+        return KerasRuntime(folder / MODEL_FILE, features=features)
     if file is None:
         raise ConfigError(f"{CHOICE} is {wanted}, but this model has no verified ONNX file. Leave {CHOICE} out")
     try:
@@ -56,5 +77,5 @@ def open_runtime(folder: Path) -> Runtime:
     except ImportError as error:
         if wanted:
             raise ConfigError(f"{CHOICE} is {wanted}, which cannot be imported here: {error}") from None
-        return KerasRuntime(folder / MODEL_FILE)
-    return OnnxRuntime(file)
+        return KerasRuntime(folder / MODEL_FILE, features=features)
+    return OnnxRuntime(file, features_name(folder) if features else "")

@@ -29,6 +29,8 @@ from pipeline.evaluation.counts import count_hits, warnings
 from pipeline.evaluation.intervals import macro_f1_and_log_loss
 from pipeline.explanation.kept_model import KeptModel
 from pipeline.explanation.overlay import picture
+from pipeline.familiarity.images import find_familiar
+from pipeline.familiarity.reference import FAMILIAR_FILE
 from pipeline.files import read_json, sha256_file, write_bytes, write_json, write_table
 from pipeline.labels.doubts_section import DOUBTS_SHOWN, LabelDoubts, label_doubts
 from pipeline.labels.suspects import find_suspects, labelled_training_images
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
 
 CONFUSIONS_SHOWN = 10
 OUTPUTS = (
-    CALIBRATION_FILE, "predictions.parquet", "metrics.json", "uncertainty.json", "per_class.csv",
+    CALIBRATION_FILE, FAMILIAR_FILE, "predictions.parquet", "metrics.json", "uncertainty.json", "per_class.csv",
     "confusion_matrix.png", "reliability.png", "curves.png", "report.html",
 )  # fmt: skip
 UNCERTAINTY = ("test_accuracy_low", "test_accuracy_high", "test_calibration_error")
@@ -71,6 +73,8 @@ class Model(Explaining, Protocol):
     """A model at work, as `KeptModel`, which alone loads TensorFlow."""
 
     def predict(self, images: np.ndarray) -> np.ndarray: ...
+
+    def features(self, images: np.ndarray) -> np.ndarray | None: ...
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,9 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, open_model: Callable[
     """
     model = open_model(paths.stage("train") / "model.keras")
     network = score_test_split(paths, model)
+    familiar = find_familiar(paths, model.features, config.train.validation_fraction, seed=config.seed)
+    folder = paths.stage("evaluate")
+    write_bytes(folder / FAMILIAR_FILE, familiar.as_bytes())
     max_error = None if config.evaluate.max_error == "none" else config.evaluate.max_error
     calibration = calibrate(paths, network.class_names, max_error)
     measured, answers = measure(network.labels, network.probabilities, calibration), calibration.answers(network.probabilities)
@@ -115,8 +122,8 @@ def run(config: Config, paths: Paths, tracker: Tracker, *, open_model: Callable[
     shown = gallery(model, scored.images, scored.labels, scored.probabilities, scores, scored.class_names, scored.index["path"])
     slices = find_slices(scored.predicted == scored.labels, scored.labels, scored.groups, columns_of_test(paths))
     report = replace(build_report(config, paths, scored, values, certain, before, shown), slices=slices)
+    report = replace(report, warnings=[*report.warnings, *filter(None, [familiar.missing])])
     numbers, certainty = test_metrics(values), as_metrics(measured, calibration)
-    folder = paths.stage("evaluate")
     write_json(folder / CALIBRATION_FILE, calibration.as_json())
     write_table(folder / "predictions.parquet", predictions_table(scored.index, scored.labels, answers, scored.class_names))
     write_json(folder / "metrics.json", {name: value for name, value in numbers.items() if name not in UNCERTAINTY})

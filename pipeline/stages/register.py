@@ -18,6 +18,7 @@ from pipeline.changes.image_list import log_images
 from pipeline.changes.keep import PAGE, keep_changes
 from pipeline.errors import TrackingError
 from pipeline.evaluation.counts import Score, count_hits
+from pipeline.familiarity.reference import FAMILIAR_FILE
 from pipeline.files import read_json, sha256_file, write_json
 from pipeline.judging.carrying_out import carry_out, still_holds
 from pipeline.judging.deciding import MOVED_TAG, Decided, Decision, decide, gate_params, in_experiment
@@ -43,7 +44,7 @@ from pipeline.tracking.tracking_server import tracking_uri
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
 
-FILES = {"train": "model.keras", "preprocess": "spec.json", "evaluate": CALIBRATION_FILE}
+FILES = (("train", "model.keras"), ("preprocess", "spec.json"), ("evaluate", CALIBRATION_FILE), ("evaluate", FAMILIAR_FILE))
 """What the registered model is made of."""
 UPSTREAM = STAGES[: STAGES.index("register")]
 TEST_TAG = "test_sha256"
@@ -69,8 +70,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     Raises TrackingError, before anything is decided, if the registry cannot be read or the champion cannot be loaded.
     """
     log = calibrated_run(tracker, paths, config)
-    files = {stage: paths.stage(stage) / name for stage, name in FILES.items()}
-    tracker.log_model(log, list(files.values()))
+    tracker.log_model(log, [paths.stage(stage) / name for stage, name in FILES])
     name = registered_name(config, paths)
     images = read_test_images(paths)
     score = count_hits(images.labels.tolist(), images.predicted.tolist())

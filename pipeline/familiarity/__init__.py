@@ -1,0 +1,1 @@
+"""Is an image like the training images, by what the network sees in it?"""
