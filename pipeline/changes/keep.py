@@ -33,7 +33,8 @@ def keep_changes(
     names = list(read_json(paths.stage("preprocess") / "spec.json")["class_names"])
     found = find_changes(rival, version, run, images, paths, tracker, names) if rival else None
     write_json(folder / NUMBERS, as_json(found, decision, sentence))
-    write_bytes(folder / PAGE, _page(found, decision, sentence, images, paths).encode())
+    named = {**decision, "reason": str(decision["reason"]).replace("promote VERSION", f"promote {version.version}")}
+    write_bytes(folder / PAGE, _page(found, named, sentence, images, paths).encode())
     for name in FILES:
         run.log_file(folder / name, FOLDER)
     run.settle()

@@ -1,8 +1,11 @@
 """What changed since the champion, as a page. Values in, text out."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from pipeline.changes.found import Changes
 from pipeline.reports.flips_page import Flip
@@ -41,10 +44,10 @@ def render_changes(
     """The page. found: None if there was no champion to compare with."""
     return render_page(
         "changes.html.j2",
-        {"points": points},
+        {"points": points, "with_code": with_code},
         found=found,
         decision=decision,
-        sentence=sentence,
+        sentence=sentence.replace(" -> ", " → "),
         kinds=kinds,
         newest=newest,
         relabelled=relabelled,
@@ -55,3 +58,8 @@ def render_changes(
 def points(share: float) -> str:
     """A difference of shares in points, hundredths, with its sign: `+1.2`."""
     return f"{100 * share + 0.0:+.1f}"
+
+
+def with_code(text: str) -> Markup:
+    """Text whose parts between backticks are shown as code."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped before)
