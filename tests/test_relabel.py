@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from selenium import webdriver
@@ -22,15 +23,18 @@ from pipeline.errors import ConfigError
 from pipeline.labels.suspects import find_suspects, labelled_training_images
 from pipeline.labels.verdict import Verdict
 from pipeline.labels.verdict_file import add_verdict, read_lines, read_verdicts
+from pipeline.models.network import build_to_fit, build_to_keep, to_bytes
 from pipeline.paths import Paths
 from pipeline.relabelling.app import RelabelApp
 from pipeline.relabelling.commands import run_relabel
+from pipeline.relabelling.maps import Maps
 from pipeline.relabelling.pictures import Pictures
 from pipeline.relabelling.session import AnswerError, Session, advice
 from pipeline.relabelling.sheet import read_sheet, write_sheet
 from tests.dummy_project import ROOT, free_port, wait_for
 from tests.labelled_run import MOVED, ingest_again, write_labelled_run
 from tests.test_browser import ARGUMENTS, CHROMIUM, DRIVER
+from tests.test_models import choose
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it would rather have httpx2, which is not what Prefect brings along
@@ -161,6 +165,30 @@ def test_the_page_gets_the_next_image_its_picture_and_the_classes_most_probable_
     assert picture.headers["content-type"] in ("image/png", "image/jpeg")
     assert client.get("/picture/nothing").status_code == 404
     assert "default-src 'none'" in client.get("/").headers["content-security-policy"]
+
+
+def test_a_map_of_the_suggested_class_is_drawn_once_if_there_is_a_model(paths: Paths, tmp_path: Path) -> None:
+    suspects = session(paths).waiting()[:2]
+    arrays = paths.stage("preprocess") / "train"
+    shape = np.load(arrays / "images.npy", mmap_mode="r").shape[1:]
+    options = choose(width=0.0625, flip_average=True)
+    model = build_to_keep(build_to_fit(shape, len(NAMES), options, "float32"), options, [1 / 60] * shape[-1], [-2.0] * shape[-1])
+    maps = Maps(tmp_path / "model.keras", arrays, suspects, NAMES)
+
+    assert not maps.are_possible
+    assert maps.picture(suspects[0].sha256) is None
+    (tmp_path / "model.keras").write_bytes(to_bytes(model))
+    drawn = maps.picture(suspects[0].sha256)
+
+    assert drawn is not None
+    assert drawn.startswith(b"\xff\xd8")
+    assert maps.picture(suspects[0].sha256) is drawn
+    assert maps.picture("of no suspect") is None
+    app = RelabelApp(session(paths), lambda _: None, lambda _: ("", ""), NAMES, "", maps.picture, has_maps=True)
+    client = TestClient(app.asgi, base_url="http://127.0.0.1:8090")
+    assert client.get("/state").json()["has_maps"]
+    assert client.get(f"/map/{suspects[0].sha256}").headers["content-type"] == "image/jpeg"
+    assert client.get("/map/of-no-suspect").status_code == 204
 
 
 def test_no_other_site_may_read_or_answer(client: TestClient, paths: Paths) -> None:

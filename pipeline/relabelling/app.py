@@ -24,8 +24,8 @@ SHOWN_PROBABILITIES = 5
 
 
 class RelabelApp:
-    """The application. picture: gives the bytes of an image by sha256, or None. neighbour: sha256 and label of an image by its row in the packed arrays.
-    about: a line above all, or empty.
+    """The application. picture, map_of: give the bytes of an image, and of it under a map, by sha256, or None. neighbour: sha256 and label of an image by
+    its row in the packed arrays. has_maps: whether maps may be asked for. about: a line above all, or empty.
     """
 
     def __init__(
@@ -35,14 +35,19 @@ class RelabelApp:
         neighbour: Callable[[int], tuple[str, str]],
         class_names: Sequence[str],
         about: str,
+        map_of: Callable[[str], bytes | None] = lambda _: None,
+        *,
+        has_maps: bool = False,
     ) -> None:
         self._session, self._picture, self._neighbour = session, picture, neighbour
+        self._map_of, self._has_maps = map_of, has_maps
         self._class_names, self._about = list(class_names), about
         self.asgi = Starlette(
             routes=[
                 Route("/", self._page),
                 Route("/state", self._state),
                 Route("/picture/{sha256}", self._show),
+                Route("/map/{sha256}", self._show_map),
                 Route("/answer", self._answer, methods=["POST"]),
                 Route("/undo", self._undo, methods=["POST"]),
             ],
@@ -60,8 +65,11 @@ class RelabelApp:
         content = await run_in_threadpool(self._picture, request.path_params["sha256"])
         if content is None:
             raise HTTPException(404)
-        kind = "jpeg" if content.startswith(b"\xff\xd8") else "png"
-        return Response(content, media_type=f"image/{kind}", headers={"Cache-Control": "private, max-age=3600", **HEADERS})
+        return _image(content)
+
+    async def _show_map(self, request: Request) -> Response:
+        content = await run_in_threadpool(self._map_of, request.path_params["sha256"])
+        return Response(status_code=204, headers=HEADERS) if content is None else _image(content)
 
     async def _answer(self, request: Request) -> Response:
         said = await _own_json(request)
@@ -83,6 +91,7 @@ class RelabelApp:
             "budget": progress.budget,
             "advice": progress.advice,
             "can_undo": bool(self._session.given),
+            "has_maps": self._has_maps,
             "next": [suspect.sha256 for suspect in waiting[1:3]],
             "suspect": None if not waiting else {
                 "sha256": (first := waiting[0]).sha256,
@@ -95,6 +104,11 @@ class RelabelApp:
                 "neighbours": [dict(zip(("sha256", "label"), self._neighbour(row), strict=True)) for row in first.neighbours],
             },
         }  # fmt: skip
+
+
+def _image(content: bytes) -> Response:
+    kind = "jpeg" if content.startswith(b"\xff\xd8") else "png"
+    return Response(content, media_type=f"image/{kind}", headers={"Cache-Control": "private, max-age=3600", **HEADERS})
 
 
 async def _own_json(request: Request) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pipeline.params.reader import load_config
 from pipeline.paths import Paths
 from pipeline.processes import one_at_a_time
 from pipeline.relabelling.app import RelabelApp
+from pipeline.relabelling.maps import Maps
 from pipeline.relabelling.pictures import Pictures
 from pipeline.relabelling.session import Session
 from pipeline.relabelling.sheet import Indexed, in_words, read_sheet, refuse_mixed_rows, write_sheet
@@ -104,12 +105,17 @@ def _serve(images: Labelled, reviewer: str, options: argparse.Namespace, paths: 
         pictures = Pictures(paths.stage("ingest"), load_config(paths.params).ingest.max_pixels)
         session = Session(suspects.found, paths.verdicts, images.class_names, options.budget, reviewer, date.today)
         names = images.class_names
+        maps = Maps(
+            paths.stage("train") / "model.keras", paths.stage("preprocess") / ("test" if options.test else "train"), suspects.found, names
+        )
         app = RelabelApp(
             session,
             pictures.picture,
             lambda row: (images.sha256[row], names[images.labels[row]]),
             names,
             YARDSTICK if options.test else "",
+            maps.picture,
+            has_maps=maps.are_possible,
         )
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
         kind = "test" if options.test else "training"
