@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.certainty.calibration import Calibration
+from pipeline.certainty.scores import SCORES
 from pipeline.conversion.faults import ExportError
 from pipeline.conversion.record import ONNX_TAG
 from pipeline.errors import ConfigError
@@ -18,7 +20,7 @@ from pipeline.exporting.agreement import Agreement, agreement, check_agreement
 from pipeline.exporting.commands import run_export
 from pipeline.exporting.folder import MARK
 from pipeline.exporting.processor import cpu_flags, needs_seven_bits
-from pipeline.files import sha256_file, write_bytes, write_json
+from pipeline.files import read_json, sha256_file, write_bytes, write_json
 from pipeline.images.decoding import encode_png
 from pipeline.models.network import to_bytes
 from pipeline.names import in_markdown
@@ -126,6 +128,24 @@ def test_the_onnx_example_needs_nothing_of_tensorflow_or_of_this_project(project
     done = subprocess.run([*command, str(folder / "predict.py"), str(tmp_path / "cut.png")], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stdout.startswith(f"{tmp_path / 'cut.png'}\terror: ")
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_the_example_says_what_is_sure_as_the_model_does(project: Project, tmp_path: Path, score: str) -> None:
+    folder, files = export(project, tmp_path / "deploy"), pictures(tmp_path)
+    answers = load("1", project=project[0].root).predict([str(file) for file in files])
+    probabilities = np.stack([answer.probabilities for answer in answers])
+    least = float(np.sort(SCORES[score](probabilities))[1:3].mean())
+    calibration = Calibration(read_json(folder / "spec.json")["class_names"], 1.3, score, max_error=0.1, sure_from=least)
+    write_json(folder / "calibration.json", calibration.as_json())
+
+    done = subprocess.run(
+        [sys.executable, str(folder / "predict.py"), *map(str, files)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    said = [line.split("\t")[3] for line in done.stdout.splitlines()]
+    assert said == calibration.answers(probabilities).decisions
+    assert sorted(said) == ["sure", "sure", "unsure", "unsure"]
 
 
 @pytest.mark.slow

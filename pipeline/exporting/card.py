@@ -98,6 +98,7 @@ def _limits(spec: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
     lines: Sequence[str] = (
         "- It gives one of its classes to any picture, also to one of something else.",
         "- Its accuracy is that on images like those of the test split; on others it may be worse.",
+        "- `predict.py` writes no note on images unlike the training images, which the pipeline never calls sure.",
         "- `predict.py` decodes large JPEGs in full, the pipeline at a smaller scale: probabilities may differ a little.",
     )
     deep = [f"- Images of more than 8 bits are to be scaled from {spec['value_range']} to 0…255 first."] if spec.get("value_range") else []
