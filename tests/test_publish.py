@@ -324,7 +324,7 @@ def test_what_can_be_known_is_said_before_the_run(first: Machine, home: Path, mo
     first.git("worktree", "add", "-q", "-b", "elsewhere", str(home / "elsewhere"))
     with pytest.raises(ConfigError, match=r"elsewhere is checked out in .*/home/elsewhere"):
         refuse_branch(paths, "elsewhere")
-    for name in ("-f", "a b", "a..b", "end.lock", ""):
+    for name in ("-f", "a b", "a..b", "end.lock", "", "HEAD", "@", "@{-1}", "refs/heads/x"):
         with pytest.raises(ConfigError, match="cannot be the name of a branch"):
             refuse_branch(paths, name)
     for name in [name for name in os.environ if name.startswith("GIT_")]:

@@ -18,7 +18,8 @@ def refuse_branch(paths: Paths, branch: str) -> str:
     head = ask_git(paths.root, "rev-parse", "--verify", "HEAD^{commit}")
     if head.fault:
         raise ConfigError(f"--publish: {head.fault}. To publish, {head.fix}.")
-    if ask_git(paths.root, "check-ref-format", "--branch", branch).text != branch or branch.startswith("refs/"):
+    named = ask_git(paths.root, "check-ref-format", "--branch", branch).text
+    if not named or named != branch or branch == "@" or branch.startswith("refs/"):
         raise ConfigError(f"--publish: {branch!r} cannot be the name of a branch. Use letters, digits, - and /, as in {DEFAULT_BRANCH}.")
     trees = ask_git(paths.root, "worktree", "list", "--porcelain").text.split("\n\n")
     if at := next((tree for tree in trees if f"branch refs/heads/{branch}" in tree.splitlines()), ""):
