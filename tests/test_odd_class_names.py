@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from pipeline.names import quoted, shown
 from pipeline.params.reader import Config, load_config
 from pipeline.paths import Paths
 from pipeline.retraining.summary import data_markdown, markdown, verdict
+from pipeline.serving.own_code import open_served
 from pipeline.stages import cross_validate, evaluate, ingest, preprocess, register, train
 from pipeline.tracking.mlflow_log import MlflowLog
 from pipeline.tracking.tracking_server import tracking_uri
@@ -173,6 +175,9 @@ def test_the_registered_model_answers_with_the_names(finished: Finished) -> None
     from mlflow.pyfunc.scoring_server import predictions_to_json
 
     mlflow.set_tracking_uri(tracking_uri(finished.paths))
+    with tempfile.TemporaryDirectory() as folder:  # which is gone when MLflow loads the same code
+        mlflow.artifacts.download_artifacts("models:/odd/1", dst_path=folder)
+        open_served(Path(folder), "odd")
     model = mlflow.pyfunc.load_model("models:/odd/1")
     files = [finished.paths.root.parent / "odd" / name / "0.png" for name in ODD_NAMES]
 

@@ -38,12 +38,5 @@ def _module_of(folder: Path) -> Any:
         return served_model
     sys.path.append(os.fspath(code))
     importlib.invalidate_caches()
-    _find_also_in(code, package)
+    served_model.find_also_in(code, package)
     return importlib.import_module(entry_of(package))
-
-
-def _find_also_in(code: Path, package: str) -> None:
-    """Let modules that this code imports later be found: if it was loaded before, from a folder that is gone since, Python would look there."""
-    for name, module in list(sys.modules.items()):
-        if name.split(".")[0] == package and hasattr(module, "__path__"):
-            module.__path__ = [os.fspath(code.joinpath(*name.split("."))), *filter(os.path.isdir, module.__path__)]

@@ -9,6 +9,8 @@ for what it calls.
 import hashlib
 import json
 import logging
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -136,9 +138,18 @@ def _familiar(folder: Path, calibration: Calibration) -> Familiar | None:
 
 def _load_pyfunc(path: str) -> Any:
     """What MLflow calls: the model, with errors as MLflow's server reports them in one line."""
+    find_also_in(Path(path).parents[1] / "code", __name__.split(".", maxsplit=1)[0])
     from pipeline.serving.for_mlflow import ForMlflow
 
     return ForMlflow(load(Path(path)))
+
+
+def find_also_in(code: Path, package: str) -> None:
+    """Let modules that this code imports later be found: if it was loaded before, from a folder that is gone since, Python would look there."""
+    for name, module in list(sys.modules.items()):
+        place = code.joinpath(*name.split("."))
+        if name.split(".")[0] == package and hasattr(module, "__path__") and place.is_dir():
+            module.__path__ = [os.fspath(place), *filter(os.path.isdir, module.__path__)]
 
 
 def _images_of(model_input: Any) -> list[Any]:
