@@ -11,6 +11,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 
 from pipeline.paths import STAGES, find_paths
@@ -42,10 +43,13 @@ def epoch_seconds(client: MlflowClient) -> dict[str, float]:
     newest = client.search_runs(experiments, "tags.kind = 'pipeline'", order_by=["attributes.start_time DESC"], max_results=1)[0]
     folds = client.search_runs(experiments, f"tags.`mlflow.parentRunId` = '{newest.info.run_id}'")
     by_stage = {"train": [newest], "cross_validate": folds}
-    return {
-        stage: sum(entry.value for run in runs for entry in client.get_metric_history(run.info.run_id, "seconds"))
-        for stage, runs in by_stage.items()
-    }
+    return {stage: sum(_seconds_of(client.get_metric_history(run.info.run_id, "loss")) for run in runs) for stage, runs in by_stage.items()}
+
+
+def _seconds_of(logged: list[Metric]) -> float:
+    """Of all epochs, by when the second and later ones were logged; 0 for one epoch."""
+    times = sorted(entry.timestamp for entry in logged)
+    return (times[-1] - times[0]) / 1000 * len(times) / (len(times) - 1) if len(times) > 1 else 0.0
 
 
 if __name__ == "__main__":
