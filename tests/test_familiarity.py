@@ -12,7 +12,6 @@ from pipeline.familiarity.reference import Familiar
 from pipeline.files import write_json
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths
-from pipeline.stages.train import _held_out
 
 RNG = np.random.default_rng(0)
 CONFIG = load_config(Path(__file__).parent.parent / "params.yaml")
@@ -92,7 +91,8 @@ def test_the_held_out_images_are_those_that_train_has_held_out_one_of_each_group
 
     assert find_familiar(paths, see, CONFIG.train.validation_fraction, seed=CONFIG.seed).is_known
 
-    rows, watched = _held_out(read_training_set(folder.parent), CONFIG)
+    held_out = read_training_set(folder.parent).held_out(CONFIG.train.validation_fraction, seed=CONFIG.seed)
+    rows, watched = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     assert set(seen[:2000]) - set(rows.tolist()) == set()
     assert set(seen[2000:]) <= set(watched.tolist())
     assert sorted(row // 2 for row in seen[2000:]) == sorted({row // 2 for row in watched.tolist()})

@@ -101,10 +101,7 @@ def test_history_and_curves_have_an_entry_per_epoch_and_only_metrics_has_the_end
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert [float(row["loss"]) for row in rows] == pytest.approx([value for _, value in run.metrics["loss"]])
     curves = {name: [step for step, _ in values] for name, values in run.metrics.items() if name not in results}
-    logged_as_fitted = {key: [1, 2] for key in ("loss", "accuracy", "learning_rate", "images_per_second")}
-    assert curves == logged_as_fitted | {
-        key: [1, 2, 2] for key in ("val_loss", "val_accuracy")
-    }  # the last is that of the model that is kept
+    assert curves == {key: [1, 2] for key in ("loss", "accuracy", "learning_rate", "images_per_second", "val_loss", "val_accuracy")}
     assert run.last("val_accuracy") == float(rows[1]["validation_accuracy"]) == run.last("validation_accuracy")
     assert list(results) == ["validation_accuracy", "validation_loss", "train_accuracy", "train_loss"]
     assert {name: run.metrics[name] for name in results} == {name: [(0, value)] for name, value in results.items()}

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow.parquet as pq
 
+from pipeline.dataset.splits import stratified_holdout
 from pipeline.files import write_bytes, written_beside
 
 ROWS_MAPPED = 1024  # at random positions: the system maps 64 kB around each
@@ -32,6 +33,10 @@ class TrainingSet:
     groups: np.ndarray
     validation: np.ndarray
     class_names: list[str]
+
+    def held_out(self, fraction: float, *, seed: int) -> np.ndarray:
+        """bool (N,): the images that `train` does not fit to but watches: those that the source holds out, or else this share of each class."""
+        return self.validation if self.validation.any() else stratified_holdout(self.labels, self.groups, fraction, seed=seed)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.dataset.arrays import read_training_set
-from pipeline.dataset.splits import stratified_holdout
 from pipeline.familiarity.fit import FEWEST, MOST_IMAGES, fit_familiar, too_few
 from pipeline.familiarity.reference import Familiar
 from pipeline.paths import Paths
@@ -19,9 +18,7 @@ SeeFeatures = Callable[[np.ndarray], np.ndarray | None]
 def find_familiar(paths: Paths, see: SeeFeatures, validation_fraction: float, *, seed: int) -> Familiar:
     """What is familiar to the model in data/train. validation_fraction, seed: by which `train` held images out."""
     training = read_training_set(paths.stage("preprocess"))
-    held_out = training.validation
-    if not held_out.any():  # as `train` does it
-        held_out = stratified_holdout(training.labels, training.groups, validation_fraction, seed=seed)
+    held_out = training.held_out(validation_fraction, seed=seed)
     rng = np.random.default_rng(seed)
     known = _some(np.flatnonzero(~held_out), MOST_IMAGES, rng)
     watched = np.flatnonzero(held_out)

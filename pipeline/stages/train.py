@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.dataset.arrays import TrainingSet
-from pipeline.dataset.splits import stratified_holdout
 from pipeline.files import write_bytes, write_json
 from pipeline.fitting.checkpoints import Checkpoints, fit_key
 from pipeline.fitting.choice import Choice, worth_comparing
@@ -41,6 +39,7 @@ END_RESULTS = {
     "train_loss": "loss",
 }
 """The metrics of the stage, and their columns in the history."""
+VALIDATION = ("validation_loss", "validation_accuracy")
 
 
 def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
@@ -51,7 +50,8 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     compute = choose_compute(config.train.device, config.train.precision)
     opened = TrainingData(paths.stage("preprocess"), paths.scratch / "stage-rows")
     training, data = opened.training, opened.data
-    rows, watched = _held_out(training, config)
+    held_out = training.held_out(config.train.validation_fraction, seed=config.seed)
+    rows, watched = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     methods = methods_to_try(config, opened.spec["networks"])
     compared = worth_comparing(methods, len(watched))
     arrays = {"images": training.images, "labels": training.labels, "rows": rows, "embeddings": data.embeddings}
@@ -68,7 +68,7 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
         fits = _Fits(config, data, compute, checkpoints, log if len(compared) == 1 else None)
         choice, outcome = Tries(methods, opened.spec["networks_reason"], data, config.seed, fits.fit, _say).best_of(rows, watched)
         outcome = _scored_as_kept(outcome, watched, data.labels)
-        _log_kept(outcome, log, every_epoch=len(compared) > 1)
+        fits.log_rest(outcome, log)
         chosen = _chosen(choice, outcome, len(rows), config, data)
         log.log_params({f"chosen.{name}": value for name, value in chosen.items()})
         idle = unused(config.unusual(), config, choice.method, data.channels)
@@ -77,40 +77,65 @@ def run(config: Config, paths: Paths, tracker: Tracker) -> Mapping[str, Scalar]:
     return _summary(outcome, choice)
 
 
-def _held_out(training: TrainingSet, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """(rows to fit to, rows for validation), int64: what the source holds out, or a share of each class."""
-    held_out = training.validation
-    if not held_out.any():
-        held_out = stratified_holdout(training.labels, training.groups, config.train.validation_fraction, seed=config.seed)
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
 def _say(line: str) -> None:
     print(f"train: {line}", flush=True)
 
 
 class _Fits:
-    """The fits of one run. `log` gets each epoch as it ends, if there is only one fit."""
+    """The fits of one run. `log` gets each epoch as it ends, if there is only one fit, but for the validation results of the last: those are known once
+    the kept model has been scored, and a step of a curve has one value.
+    """
 
     def __init__(self, config: Config, data: Data, compute: Compute, checkpoints: Checkpoints, log: Run | None) -> None:
         self._config, self._data, self._compute, self._checkpoints, self._log = config, data, compute, checkpoints, log
         self._fitters: dict[Method, MethodFitter] = {}
+        self._planned = 0
 
     def fit(self, method: Method, rows: np.ndarray, watched: np.ndarray, fold: int | None = None) -> Outcome:
         """A fit by one method, resumed if it was interrupted; that of a fold, which is only compared, is not told epoch by epoch."""
         plan = plan_method(method, len(rows), self._config, self._data)
         label, name = ("train", f"train-{method.name}") if fold is None else (f"train: fold {fold}", f"compare-{method.name}-{fold}")
         print(method_notice(label, method, plan, self._compute), flush=True)
+        self._planned = plan.epochs
         if method not in self._fitters:
             self._fitters[method] = MethodFitter(method, self._config, self._data, self._compute)
         with Progress(label, plan.steps, "steps") as progress:
             watcher = Watcher(
                 self._checkpoints.of(name),
-                on_resume=lambda history: _take_up(history, plan.steps_per_epoch, progress, self._log if fold is None else None),
+                on_resume=lambda history: self._take_up(history, plan.steps_per_epoch, progress),
                 on_steps=progress.advance,
-                on_epoch=lambda epoch: _tell(epoch, plan.epochs, progress, self._log) if fold is None else None,
+                on_epoch=lambda epoch: self._tell(epoch, progress) if fold is None else None,
             )
             return self._fitters[method].fit(rows, watched, watcher)
+
+    def log_rest(self, outcome: Outcome, log: Run) -> None:
+        """Log of the fit that is taken what has not been logged while it ran."""
+        last = outcome.history[-1]
+        if not self._log:
+            for epoch in outcome.history:
+                log_epoch(log, asdict(epoch))
+        elif last.epoch == self._planned:
+            log_epoch(log, {name: value for name, value in asdict(last).items() if name in ("epoch", *VALIDATION)})
+
+    def _take_up(self, history: list[Epoch], steps_per_epoch: int, progress: Progress) -> None:
+        """Say that a fit resumes, and log what a killed process may not have logged."""
+        for epoch in history:
+            self._log_fitted(epoch)
+        progress.skip(len(history) * steps_per_epoch)
+        progress.note(f"resumes an interrupted run after epoch {len(history)}")
+
+    def _tell(self, epoch: Epoch, progress: Progress) -> None:
+        """Print an epoch and log it."""
+        self._log_fitted(epoch)
+        progress.note(
+            f"epoch {epoch.epoch}/{self._planned}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}, validation loss "
+            f"{epoch.validation_loss:.4f}, validation accuracy {epoch.validation_accuracy:.4f}, {epoch.images_per_second:,.0f} images/s"
+        )
+
+    def _log_fitted(self, epoch: Epoch) -> None:
+        if self._log:
+            later = VALIDATION if epoch.epoch == self._planned else ()
+            log_epoch(self._log, {name: value for name, value in asdict(epoch).items() if name not in later})
 
 
 def _scored_as_kept(outcome: Outcome, watched: np.ndarray, labels: np.ndarray) -> Outcome:
@@ -124,15 +149,6 @@ def _scored_as_kept(outcome: Outcome, watched: np.ndarray, labels: np.ndarray) -
     history = list(outcome.history)
     history[outcome.epoch - 1] = replace(history[outcome.epoch - 1], validation_loss=loss, validation_accuracy=accuracy)
     return replace(outcome, history=history)
-
-
-def _log_kept(outcome: Outcome, log: Run, *, every_epoch: bool) -> None:
-    """Log the epochs, or, if they have been logged while they were fitted, the validation results of the model that is kept."""
-    for epoch in outcome.history if every_epoch else ():
-        log_epoch(log, asdict(epoch))
-    if not every_epoch:
-        kept = asdict(outcome.history[outcome.epoch - 1])
-        log_epoch(log, {name: kept[name] for name in ("epoch", "validation_loss", "validation_accuracy")})
 
 
 def _chosen(choice: Choice, outcome: Outcome, image_count: int, config: Config, data: Data) -> dict[str, Scalar]:
@@ -154,28 +170,6 @@ def _summary(outcome: Outcome, choice: Choice) -> dict[str, Scalar]:
         "validation accuracy": f"{kept.validation_accuracy:.4f}",
         "images/s": round(sum(epoch.images_per_second for epoch in outcome.history) / len(outcome.history)),
     }
-
-
-def _take_up(history: list[Epoch], steps_per_epoch: int, progress: Progress, log: Run | None) -> None:
-    """Say that a fit resumes, and log what a killed process may not have logged."""
-    for epoch in history:
-        _log(epoch, log)
-    progress.skip(len(history) * steps_per_epoch)
-    progress.note(f"resumes an interrupted run after epoch {len(history)}")
-
-
-def _log(epoch: Epoch, log: Run | None) -> None:
-    if log:
-        log_epoch(log, asdict(epoch))
-
-
-def _tell(epoch: Epoch, epochs: int, progress: Progress, log: Run | None) -> None:
-    """Print an epoch and log it."""
-    _log(epoch, log)
-    progress.note(
-        f"epoch {epoch.epoch}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}, validation loss {epoch.validation_loss:.4f}, "
-        f"validation accuracy {epoch.validation_accuracy:.4f}, {epoch.images_per_second:,.0f} images/s"
-    )
 
 
 def _save(fitted: Outcome, choice: Mapping[str, Any], paths: Paths) -> None:
