@@ -12,7 +12,7 @@ from pipeline.housekeeping.referenced import Out
 from pipeline.paths import Paths
 from pipeline.pedigree.data_at import cache_and_remotes
 from pipeline.processes import run
-from pipeline.workspace.dvc_faults import OWN_WORDS, explain
+from pipeline.workspace.dvc_faults import failure
 from pipeline.workspace.dvc_repro import dvc_environment
 
 REMOVING = "Removing "
@@ -43,8 +43,7 @@ def _collect(paths: Paths, kept: Iterable[Out], *options: str) -> list[str]:
     command = [sys.executable, str(Path(sys.executable).with_name("dvc")), "gc", "--workspace", *options, "--projects", str(folder)]
     try:
         if run(command, lines.append, cwd=paths.root, env=dvc_environment()):
-            said = [found[1] for line in lines if (found := OWN_WORDS.match(line))]
-            raise StageError(f"dvc gc: {explain(lines) or (said[-1] if said else 'it failed and said nothing')}")
+            raise StageError(failure("dvc gc", lines))
     finally:
         (folder / ".dvc" / "cache").unlink(missing_ok=True)  # a link: what follows must not enter it
         shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,7 @@ from pipeline.processes import one_at_a_time, run
 from pipeline.publishing.git_writes import branch_of_origin, push_to_origin
 from pipeline.publishing.refusals import refuse_branch, refuse_dirty
 from pipeline.publishing.snapshot import snapshot
-from pipeline.workspace.dvc_faults import OWN_WORDS, explain
+from pipeline.workspace.dvc_faults import failure
 from pipeline.workspace.dvc_repro import dvc_environment
 
 NO_REMOTE = "no remote specified"
@@ -78,11 +78,9 @@ def _push_data(root: Path, log: Callable[[str], None]) -> bool:
 
     if not run([sys.executable, str(dvc), "push"], take, cwd=root, env=dvc_environment()):
         return True
-    said = [found[1] for line in lines if (found := OWN_WORDS.match(line))]
     if any(NO_REMOTE in line for line in lines):
         return False
-    told = explain(lines) or (said[-1] if said else "it failed and said nothing")
-    raise StageError(f"dvc push: {told.replace('`dvc repro --verbose`', '`dvc push --verbose`')}")
+    raise StageError(failure("dvc push", lines))
 
 
 def _sentence(error: PipelineError) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import StageError
 from pipeline.paths import Paths
 from pipeline.processes import run
-from pipeline.workspace.dvc_faults import OWN_WORDS, explain
+from pipeline.workspace.dvc_faults import failure
 from pipeline.workspace.dvc_repro import dvc_environment
 
 
@@ -20,8 +20,7 @@ def out_of_date(paths: Paths) -> dict[str, list[str]]:
     exit_code = run(command, lines.append, cwd=paths.root, env=dvc_environment())
     answer = next((line for line in reversed(lines) if line.startswith("{")), "")
     if exit_code or not answer:
-        said = [found[1] for line in lines if (found := OWN_WORDS.match(line))]
-        raise StageError(f"dvc status: {explain(lines) or (said[-1] if said else 'it failed and said nothing')}")
+        raise StageError(failure("dvc status", lines))
     return {stage: _causes(entries) for stage, entries in json.loads(answer).items()}
 
 

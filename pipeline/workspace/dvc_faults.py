@@ -1,6 +1,6 @@
 """DVC's own errors, explained: which file is wrong, and what to do.
 
-In: the lines that `dvc repro` printed, without those of a stage. Out: one line, or None for an error that speaks for itself. Pure text.
+In: the lines that a command of DVC's printed, without those of a stage. Out: one line, or None for an error that speaks for itself. Pure text.
 """
 
 import re
@@ -17,7 +17,13 @@ _PLACE = re.compile(r".*\bin line (\d+), column \d+")
 _MARKERS = re.compile(r"\s*\d+\s+(│ )?\s*(<{7}|={7}|>{7})")
 
 
-def explain(lines: Sequence[str]) -> str | None:
+def failure(command: str, lines: Sequence[str]) -> str:
+    """Why a command such as `dvc push` failed, in one line: the project's own, or else the last of DVC's words."""
+    said = [found[1] for line in lines if (found := OWN_WORDS.match(line))]
+    return f"{command}: {explain(lines, command) or (said[-1] if said else 'it failed and said nothing')}"
+
+
+def explain(lines: Sequence[str], command: str = "dvc repro") -> str | None:
     """The project's own line for a failure of DVC's."""
     if broken := next((found for line in lines if (found := _BROKEN.match(line))), None):
         return _broken_file(broken[1], lines)
@@ -26,7 +32,7 @@ def explain(lines: Sequence[str]) -> str | None:
         if found := re.search(pattern, said):
             return told(found) if callable(told) else re.sub(r"\{(\d)\}", lambda number: found[int(number[1])], told)
     if said.startswith("unexpected error"):
-        return f"DVC failed: {said.partition(' - ')[2].rstrip('.') or said}. `dvc repro --verbose` has the details."
+        return f"DVC failed: {said.partition(' - ')[2].rstrip('.') or said}. `{command} --verbose` has the details."
     return None
 
 
