@@ -83,8 +83,8 @@ stages: {", ".join(STAGES)}
 """
 
 
-EMPTY = re.compile("--[a-z-]+=")
 MAY_BE_EMPTY = ("--reviewer",)
+EMPTY = re.compile("--[a-z-]+=")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -130,8 +130,9 @@ class _Parser(argparse.ArgumentParser):
         command = self._of_command(getattr(options, "command", None))
         if unknown:
             command.error(f"unexpected argument {unknown[0]}.{command._nearest_option(unknown[0])}")
-        if empty := [word for before, word in pairwise(["", *typed]) if (not word or EMPTY.fullmatch(word)) and before not in MAY_BE_EMPTY]:
-            what = f"argument {empty[0][:-1]}: the value" if empty[0] else "an argument"
+        empty = [word[:-1] if word else before for before, word in pairwise(["", *typed]) if not word or EMPTY.fullmatch(word)]
+        if wrong := [name for name in empty if name not in MAY_BE_EMPTY]:
+            what = f"argument {wrong[0]}: the value" if wrong[0].startswith("-") else "an argument"
             command.error(f"{what} is empty. Is a variable of the shell not set?")
         return options
 

@@ -117,6 +117,7 @@ def test_the_help_of_a_command_begins_with_what_it_does(project: Path, command: 
         ("run now", "unexpected argument now. See `pipeline run --help`."),
         ("clean --older 3d", "unexpected argument --older. See `pipeline clean --help`."),
         ("run --to x", "unexpected argument --to. See `pipeline run --help`."),
+        ("predict --model= x", "argument --model: the value is empty. Is a variable of the shell not set? See `pipeline predict --help`."),
         ("run --publish=", "argument --publish: the value is empty. Is a variable of the shell not set? See `pipeline run --help`."),
         ("ui --port 0", "argument --port: expected a port from 1 to 65535; found '0'. See `pipeline ui --help`."),
         ("serve --cron x --port 70000", "argument --port: expected a port from 1 to 65535; found '70000'. See `pipeline serve --help`."),
@@ -129,6 +130,15 @@ def test_a_mistyped_command_is_one_line(capsys: pytest.CaptureFixture[str], type
 
     assert ended.value.code == 2
     assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_an_empty_argument_is_refused_but_for_a_reviewer_without_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    for typed, what in ((["predict", ""], "an argument"), (["predict", "--model", "", "x"], "argument --model: the value")):
+        with pytest.raises(SystemExit):
+            build_parser().parse_args(typed)
+        assert capsys.readouterr().err == f"error: {what} is empty. Is a variable of the shell not set? See `pipeline predict --help`.\n"
+    for spelled in (["--reviewer="], ["--reviewer", ""]):
+        assert build_parser().parse_args(["relabel", *spelled]).reviewer == ""
 
 
 def test_a_current_folder_that_is_gone_is_one_line(project: Path, tmp_path: Path) -> None:
