@@ -184,7 +184,7 @@ def test_a_map_of_the_suggested_class_is_drawn_once_if_there_is_a_model(paths: P
     assert drawn.startswith(b"\xff\xd8")
     assert maps.picture(suspects[0].sha256) is drawn
     assert maps.picture("of no suspect") is None
-    app = RelabelApp(session(paths), lambda _: None, lambda _: ("", ""), NAMES, "", maps.picture, has_maps=True)
+    app = RelabelApp(session(paths), lambda _: None, lambda _: ("", ""), NAMES, "", maps.picture)
     client = TestClient(app.asgi, base_url="http://127.0.0.1:8090")
     assert client.get("/state").json()["has_maps"]
     assert client.get(f"/map/{suspects[0].sha256}").headers["content-type"] == "image/jpeg"

@@ -55,8 +55,8 @@ NO_LABELS: Mapping[str, str] = {}
 DEEP = np.dtype([("row", "<i8"), *((name, VALUES[name]) for name in VALUES.names or ())])
 
 
-class JudgedImage(NamedTuple):
-    """An image that a person has judged: sha256 of its pixels, its path and its class in the source."""
+class LabelledImage(NamedTuple):
+    """An image as people know it: the sha256 of its pixels, its path and its class."""
 
     sha256: str
     path: str
@@ -67,8 +67,8 @@ class JudgedImage(NamedTuple):
 class Images:
     """The usable images. facts: KEPT_FACTS (N,), in the order of the shards. deep: DEEP (M,), the rows and values of images of more than 8 bits per
     channel. labels: all classes, also those without a usable image. shard_lengths: images in each shard. groups: by key, the names of those that have
-    images in splits of the source. judged: those that a person has called bad or given a class. given: classes that are so given and that no image of
-    the source has.
+    images in splits of the source. judged: those that a person has called bad or given a class, with their class in the source. given: classes that are
+    so given and that no image of the source has.
     """
 
     facts: np.ndarray
@@ -77,7 +77,7 @@ class Images:
     shard_lengths: list[int]
     left_out: list[LeftOut]
     groups: Mapping[int, str] = field(default_factory=dict)
-    judged: Sequence[JudgedImage] = ()
+    judged: Sequence[LabelledImage] = ()
     given: frozenset[str] = frozenset()
 
 
@@ -92,7 +92,7 @@ class Taken:
     records: list[tuple[str, str | None, str | None, bool]]
     left_out: list[LeftOut]
     labels: set[str]
-    judged: list[JudgedImage]
+    judged: list[LabelledImage]
 
 
 def take_images(
@@ -110,7 +110,7 @@ def take_images(
     lengths: list[int] = []
     left_out: list[LeftOut] = []
     groups: dict[int, str] = {}
-    judged: list[JudgedImage] = []
+    judged: list[LabelledImage] = []
     of_source: set[str] = set()
     with Progress("ingest", source.count, "images") as progress:
         for taken in parallel_map(_Take(shards, cache, uuid.uuid4().hex, max_pixels, new_labels), enumerate(_chunks(source.records))):
@@ -167,11 +167,11 @@ class _Take:
         prefixes = np.frombuffer(b"".join(key[:8] for i, key in enumerate(keys) if i not in faults), np.uint64)
         return Taken(facts, prefixes, said, left_out, {record.label for record in records}, judged)
 
-    def _relabelled(self, read: list[tuple[Record, bytes]], facts: np.ndarray) -> tuple[list[tuple[Record, bytes]], list[JudgedImage]]:
+    def _relabelled(self, read: list[tuple[Record, bytes]], facts: np.ndarray) -> tuple[list[tuple[Record, bytes]], list[LabelledImage]]:
         """The records with the labels that count, and the images that have been judged. facts: FACTS (N,) of the records."""
         digests = [digest.hex() for digest in facts["pixels"].tolist()]
         places = [i for i, digest in enumerate(digests) if digest in self.new_labels]
-        judged = [JudgedImage(digests[i], read[i][0].path, read[i][0].label) for i in places]
+        judged = [LabelledImage(digests[i], read[i][0].path, read[i][0].label) for i in places]
         taken = list(read)
         for i in places:
             record, content = read[i]

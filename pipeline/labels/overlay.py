@@ -1,15 +1,17 @@
 """Verdicts laid over the labels of a source, which stays as it is: what `ingest` does with them, and what it says of it."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pipeline.dataset.intake import JudgedImage
+from pipeline.dataset.intake import Images, LabelledImage
 from pipeline.errors import ConfigError
 from pipeline.labels.verdict import Verdict
 from pipeline.names import listed, shown
 from pipeline.quality.findings import ImageProblem
+from pipeline.quality.kinds import counted
 
 BAD = "judged_bad"
 HALF_A_DIGEST = 16
@@ -26,7 +28,7 @@ def refuse_unknown_classes(verdicts: Mapping[str, Verdict], given: Collection[st
             )
 
 
-def refuse_other_images(verdicts: Mapping[str, Verdict], judged: Iterable[JudgedImage], class_names: Collection[str], file: str) -> None:
+def refuse_other_images(verdicts: Mapping[str, Verdict], judged: Iterable[LabelledImage], class_names: Collection[str], file: str) -> None:
     """Raise ConfigError for a verdict that changes or leaves out an image of another class than it was given for.
 
     Either its cells are those of different images, as when one column of a table was sorted, or the source has another class for the image since. Copies
@@ -46,27 +48,42 @@ def refuse_other_images(verdicts: Mapping[str, Verdict], judged: Iterable[Judged
             )
 
 
-def count_changed(verdicts: Mapping[str, Verdict], judged: Iterable[JudgedImage]) -> int:
-    """How many images have another class than in the source."""
-    return sum(verdicts[image.sha256].label not in ("", image.label) for image in judged)
+@dataclass(frozen=True)
+class Applied:
+    """What verdicts did to the images of a source. bad: a finding for each image that a person called bad. changed: how many images have another class
+    than in the source. gone, given: how many verdicts are about images that are not there, of how many.
+    """
+
+    bad: Sequence[ImageProblem]
+    changed: int
+    gone: int
+    given: int
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The part of report.json about it; empty if no image is another than in the source, so that nothing re-runs."""
+        return {"verdicts": {"changed": self.changed, "left_out": len(self.bad)}} if self.changed or self.bad else {}
+
+    def lines(self, file: str) -> list[str]:
+        """For people. Verdicts on images that are gone are kept, as these may come back. file: the name of that with the verdicts."""
+        has = counted(self.changed, "image has", "images have")
+        return [
+            *([f"by {file}, {has} another class than in the source, and {len(self.bad):,} left out"] if self.described else []),
+            *([f"{self.gone:,} of {self.given:,} verdicts in {file} are about images that are not in the source"] if self.gone else []),
+        ]
 
 
-def judged_bad(verdicts: Mapping[str, Verdict], digests: np.ndarray) -> list[ImageProblem]:
-    """A finding for each image that a person called bad. digests: V16 (N,), the first half of the sha256 of each image."""
+def applied(verdicts: Mapping[str, Verdict], images: Images) -> Applied:
+    """What verdicts did to these images, whose classes count already."""
+    about, digests = np.array([_half(sha256) for sha256 in verdicts], f"V{HALF_A_DIGEST}"), images.facts["pixels"]
     bad = {_half(sha256): verdict for sha256, verdict in verdicts.items() if verdict.verdict == "bad"}
-    rows = np.flatnonzero(np.isin(digests, np.array(list(bad), "V16"))) if bad else np.empty(0, np.int64)
-    return [ImageProblem(BAD, row, _note(bad[bytes(digests[row])])) for row in rows.tolist()]
-
-
-def count_gone(verdicts: Mapping[str, Verdict], digests: np.ndarray) -> int:
-    """How many verdicts are about images that are not there. digests: as in `judged_bad`."""
-    about = np.array([_half(sha256) for sha256 in verdicts], "V16")
-    return int((~np.isin(about, digests)).sum()) if verdicts else 0
-
-
-def told(changed: int, left_out: int) -> dict[str, Any]:
-    """The part of report.json about images with another class than in the source, and those left out; empty if there are none, so that nothing re-runs."""
-    return {"verdicts": {"changed": changed, "left_out": left_out}} if changed or left_out else {}
+    rows = np.flatnonzero(np.isin(digests, np.array(list(bad), about.dtype))) if bad else np.empty(0, np.int64)
+    return Applied(
+        [ImageProblem(BAD, row, _note(bad[bytes(digests[row])])) for row in rows.tolist()],
+        sum(verdicts[image.sha256].label not in ("", image.label) for image in images.judged),
+        int((~np.isin(about, digests)).sum()) if verdicts else 0,
+        len(verdicts),
+    )
 
 
 def _note(verdict: Verdict) -> str:

@@ -24,8 +24,8 @@ SHOWN_PROBABILITIES = 5
 
 
 class RelabelApp:
-    """The application. picture, map_of: give the bytes of an image, and of it under a map, by sha256, or None. neighbour: sha256 and label of an image by
-    its row in the packed arrays. has_maps: whether maps may be asked for. about: a line above all, or empty.
+    """The application. picture, map_of: give the bytes of an image, and of it under a map, by sha256, or None; map_of is None if there are no maps.
+    neighbour: sha256 and label of an image by its row in the packed arrays. about: a line above all, or empty.
     """
 
     def __init__(
@@ -35,12 +35,10 @@ class RelabelApp:
         neighbour: Callable[[int], tuple[str, str]],
         class_names: Sequence[str],
         about: str,
-        map_of: Callable[[str], bytes | None] = lambda _: None,
-        *,
-        has_maps: bool = False,
+        map_of: Callable[[str], bytes | None] | None = None,
     ) -> None:
         self._session, self._picture, self._neighbour = session, picture, neighbour
-        self._map_of, self._has_maps = map_of, has_maps
+        self._map_of = map_of
         self._class_names, self._about = list(class_names), about
         self.asgi = Starlette(
             routes=[
@@ -68,7 +66,7 @@ class RelabelApp:
         return _image(content)
 
     async def _show_map(self, request: Request) -> Response:
-        content = await run_in_threadpool(self._map_of, request.path_params["sha256"])
+        content = await run_in_threadpool(self._map_of, request.path_params["sha256"]) if self._map_of else None
         return Response(status_code=204, headers=HEADERS) if content is None else _image(content)
 
     async def _answer(self, request: Request) -> Response:
@@ -91,7 +89,7 @@ class RelabelApp:
             "budget": progress.budget,
             "advice": progress.advice,
             "can_undo": bool(self._session.given),
-            "has_maps": self._has_maps,
+            "has_maps": self._map_of is not None,
             "next": [suspect.sha256 for suspect in waiting[1:3]],
             "suspect": None if not waiting else {
                 "sha256": (first := waiting[0]).sha256,

@@ -4,14 +4,11 @@ import argparse
 import getpass
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipeline.errors import ConfigError, StageError, StorageError
+from pipeline.errors import ConfigError, StageError
 from pipeline.git import ask_git
 from pipeline.labels.suspects import Labelled, find_suspects, labelled_test_images, labelled_training_images
 from pipeline.labels.verdict import Verdict
@@ -22,9 +19,9 @@ from pipeline.paths import Paths
 from pipeline.processes import one_at_a_time
 from pipeline.relabelling.app import RelabelApp
 from pipeline.relabelling.maps import Maps
-from pipeline.relabelling.pictures import Pictures
+from pipeline.relabelling.pictures import Pictures, read_index
 from pipeline.relabelling.session import Session
-from pipeline.relabelling.sheet import Indexed, in_words, read_sheet, refuse_mixed_rows, write_sheet
+from pipeline.relabelling.sheet import in_words, read_sheet, refuse_mixed_rows, write_sheet
 
 HOST = "127.0.0.1"
 YARDSTICK = "Corrected test labels change the yardstick: the next run scores champion and challenger alike on the corrected labels."
@@ -50,20 +47,11 @@ def _read(file: Path, images: Labelled, reviewer: str, paths: Paths) -> int:
     """Add the verdicts of a filled-in file, those that are not there yet; all of them or none."""
     said = read_sheet(file, images.class_names, reviewer, date.today())
     new = _new_among(said, read_verdicts(paths.verdicts), file, paths)
-    refuse_mixed_rows(new, _index(paths), file)
+    refuse_mixed_rows(new, read_index(paths.stage("ingest")), file)
     if new:
         add_verdicts(paths.verdicts, new)
     print(f"{len(new):,} of {len(said):,} verdicts in {file} are new{f': {in_words(new)}' if new else ''}.{_go_on(bool(new))}")
     return 0
-
-
-def _index(paths: Paths) -> Iterator[Indexed]:
-    """The images of the last run."""
-    try:
-        index = pq.read_table(paths.stage("ingest") / "index.parquet", columns=["sha256", "path", "label"])
-    except (OSError, pa.ArrowException) as error:
-        raise StorageError(f"data/ingest/index.parquet cannot be read: {error}. `dvc repro ingest` makes it again.") from None
-    return map(Indexed, *(column.to_pylist() for column in index.columns))
 
 
 def _new_among(said: Sequence[Verdict], known: Mapping[str, Verdict], file: Path, paths: Paths) -> list[Verdict]:
@@ -114,8 +102,7 @@ def _serve(images: Labelled, reviewer: str, options: argparse.Namespace, paths: 
             lambda row: (images.sha256[row], names[images.labels[row]]),
             names,
             YARDSTICK if options.test else "",
-            maps.picture,
-            has_maps=maps.are_possible,
+            maps.picture if maps.are_possible else None,
         )
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
         kind = "test" if options.test else "training"

@@ -4,6 +4,7 @@ The model in data/train may have been fitted to the image, other than those that
 there is no model, or its network has no places to map, there are no maps.
 """
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from pipeline.explanation.kept_model import KeptModel
 
 MOST_KEPT = 200
+LOG = logging.getLogger(__name__)
 
 
 class Maps:
     """Maps of suspects by their sha256. model: the `.keras` file. arrays: the folder of the packed images that the suspects' rows are of."""
 
     def __init__(self, model: Path, arrays: Path, suspects: Sequence[Suspect], class_names: Sequence[str]) -> None:
-        self._file, self._arrays = model, arrays
+        self._file = model
+        self._images = read_array(arrays / "images.npy")  # kept open: a run beside this one may write another file there
         self._suspects: Mapping[str, Suspect] = {suspect.sha256: suspect for suspect in suspects}
         self._class_names = list(class_names)
         self._kept: dict[str, bytes | None] = {}
@@ -39,7 +42,7 @@ class Maps:
         return self._file.is_file()
 
     def picture(self, sha256: str) -> bytes | None:
-        """The image under its map, a JPEG; None if there is none. Takes seconds the first time. Raises PipelineError for a broken model."""
+        """The image under its map, a JPEG; None if there is none, as for a broken model. Takes seconds the first time."""
         suspect = self._suspects.get(sha256)
         if suspect is None or not self.are_possible:
             return None
@@ -51,10 +54,14 @@ class Maps:
             return self._kept[sha256]
 
     def _drawn(self, suspect: Suspect) -> bytes | None:
-        image = np.asarray(read_array(self._arrays / "images.npy")[suspect.row])
+        image = np.asarray(self._images[suspect.row])
         suggested = np.array([self._class_names.index(suspect.suggested)])
-        with greetings_kept_back():
-            maps = self._model().maps(image[None], suggested)
+        try:
+            with greetings_kept_back():
+                maps = self._model().maps(image[None], suggested)
+        except Exception as error:  # Keras and a damaged file raise nearly any exception
+            LOG.warning("No map: %s", (str(error).splitlines() or [type(error).__name__])[0])
+            return None
         return None if maps is None else overlay(image, maps[0])
 
     def _model(self) -> "KeptModel":

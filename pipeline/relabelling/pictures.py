@@ -1,9 +1,11 @@
 """The images of `ingest` as a browser shows them, by the sha256 of their pixels."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from pipeline.dataset.intake import LabelledImage
 from pipeline.dataset.shards import read_index_batches, read_rows, shard_files
 from pipeline.errors import StorageError
 from pipeline.images.decoding import decode
@@ -12,16 +14,22 @@ from pipeline.images.thumbnails import thumbnail
 MOST_PX = 720
 
 
+def read_index(folder: Path) -> Iterator[LabelledImage]:
+    """The images of the last run, in its order. folder: data/ingest. Raises StorageError if `ingest` has not run."""
+    if not (folder / "index.parquet").is_file():
+        raise StorageError("data/ingest/index.parquet does not exist. `dvc repro` makes it.")
+    for batch in read_index_batches(folder, LabelledImage._fields):
+        yield from map(LabelledImage, *(column.to_pylist() for column in batch.columns))
+
+
 class Pictures:
     """Opens the shards of data/ingest once; an image is read when it is asked for."""
 
     def __init__(self, folder: Path, max_pixels: int) -> None:
         """folder: data/ingest. max_pixels: of any image. Raises StorageError if `ingest` has not run."""
-        if not (folder / "index.parquet").is_file():
-            raise StorageError("data/ingest/index.parquet does not exist. `dvc repro` makes it.")
+        every = [image.sha256 for image in read_index(folder)]
         self._shards, self._max_pixels = shard_files(folder / "images.parquet"), max_pixels
         self._lengths = [pq.ParquetFile(shard).metadata.num_rows for shard in self._shards]
-        every = (sha256 for batch in read_index_batches(folder, ["sha256"]) for sha256 in batch["sha256"].to_pylist())
         self._rows: dict[str, int] = {}
         for row, sha256 in enumerate(every):
             self._rows.setdefault(sha256, row)

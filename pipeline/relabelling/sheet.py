@@ -5,9 +5,9 @@ import io
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
 
 from pipeline.csv_text import csv_text
+from pipeline.dataset.intake import LabelledImage
 from pipeline.errors import ConfigError
 from pipeline.files import write_bytes
 from pipeline.labels.suspects import Suspect
@@ -75,20 +75,12 @@ def _verdict(place: str, line: int, row: dict[str, str], class_names: Collection
     return Verdict(row["sha256"], answer_called(said), label, row["label"], shown(row["path"]), reviewer, today.isoformat(), line)
 
 
-class Indexed(NamedTuple):
-    """An image of the last run: sha256 of its pixels, its path and its class."""
-
-    sha256: str
-    path: str
-    label: str
-
-
-def refuse_mixed_rows(verdicts: Iterable[Verdict], images: Iterable[Indexed], file: Path) -> None:
+def refuse_mixed_rows(verdicts: Iterable[Verdict], images: Iterable[LabelledImage], file: Path) -> None:
     """Raise ConfigError, with file and line, for a verdict whose sha256 and path, or class, are those of different images.
 
     That happens where one column was sorted or moved. An image that the last run does not have is accepted: it may come back.
     """
-    by_sha256: dict[str, list[Indexed]] = {}
+    by_sha256: dict[str, list[LabelledImage]] = {}
     by_path: dict[str, set[str]] = {}
     for image in images:
         by_sha256.setdefault(image.sha256, []).append(image)

@@ -36,7 +36,7 @@ from pipeline.dataset.whole_pixels import Aliases, WholeDigests, compared_whole,
 from pipeline.errors import SourceError
 from pipeline.files import folder_beside, write_bytes, write_json
 from pipeline.images.decoding import FORMATS
-from pipeline.labels.overlay import BAD, count_changed, count_gone, judged_bad, refuse_other_images, refuse_unknown_classes, told
+from pipeline.labels.overlay import BAD, applied, refuse_other_images, refuse_unknown_classes
 from pipeline.labels.verdict import Verdict, new_labels
 from pipeline.labels.verdict_file import read_verdicts
 from pipeline.listing.changes import record_linked_folders, state_of
@@ -69,7 +69,7 @@ from pipeline.quality.findings import (
 from pipeline.quality.fingerprints import FINGERPRINT_BYTES
 from pipeline.quality.group_leaks import find_group_leaks
 from pipeline.quality.inspection import MODES
-from pipeline.quality.kinds import counted, in_words
+from pipeline.quality.kinds import in_words
 from pipeline.quality.near_duplicates import near_duplicates
 from pipeline.quality.value_range import ValueRange
 from pipeline.reports.data_page import data_page, rows_shown
@@ -114,22 +114,23 @@ def _ingest(config: Config, paths: Paths, location: Path, state: Future[str]) ->
         aliases = find_aliases(images, read_ledger(paths.ledger), recorded.images, doubtful, digests)
         recorded, earlier, also = _recognized(read_sides(paths, source.name, read_ledger(paths.ledger)), recorded, aliases)
         sides = _decide_sides(images, copies, earlier.ledger, config.ingest.test_fraction)
-        bad, relabelled = judged_bad(verdicts, images.facts["pixels"]), count_changed(verdicts, images.judged)
-        kept = ~np.isin(np.arange(len(images.facts)), [problem.row for problem in bad])
+        overlaid = applied(verdicts, images)
+        kept = ~np.isin(np.arange(len(images.facts)), [problem.row for problem in overlaid.bad])
         judged = Judged(images, shard_files(shards), pixels, sides.splits, kept, config.ingest.max_pixels)
         order = source.class_names or ordered_classes(paths.classes, source.name, set(images.labels))
-        findings, changes, moved = _judge(judged, near, order, config.ingest, recorded, earlier, sides.followed, source.name, bad)
+        findings, changes, moved = _judge(judged, near, order, config.ingest, recorded, earlier, sides.followed, source.name, overlaid.bad)
         digest = write_judged_index(folder, judged, together(sides.keys, images.facts["group"], copies))
         report = describe(judged, order, findings, {"name": source.name, "source": config.ingest.source, "digest": digest})
         report |= {
             "removed_classes": changes.removed,
             **limits_of_model(judged),
             **moves_reported(moved),
-            **told(relabelled, len(bad)),
+            **overlaid.described,
         }
         _tell(folder, judged, findings, report, read_as)
         tell_other_range(judged, source.name, paths)
-        _tell_verdicts(relabelled, len(bad), count_gone(verdicts, images.facts["pixels"]), len(verdicts), paths)
+        for line in overlaid.lines(paths.relative(paths.verdicts)):
+            print(f"ingest: {line}", file=sys.stderr)
         refuse_changes(changes, judged, config.ingest)
         refuse_moved(moved, judged, source.name, config.ingest.moved_images, source.reading.origin if source.reading else NO_ORIGIN)
         _refuse(findings, judged, report, config.ingest, sides.enough_for_test)
@@ -308,16 +309,6 @@ def _tell(folder: Path, judged: Judged, findings: Sequence[Finding], report: Map
         print(f"ingest: {ValueRange(**found).sentence}", file=sys.stderr)
     if report["findings"]:
         print(f"ingest: found {_listed(report['findings'])}: see data/ingest/report.html", file=sys.stderr)
-
-
-def _tell_verdicts(relabelled: int, bad: int, gone: int, verdicts: int, paths: Paths) -> None:
-    """Say what verdicts have changed, and that some are about images that are not there: they are kept, as the images may come back."""
-    file = paths.relative(paths.verdicts)
-    if relabelled or bad:
-        changed = counted(relabelled, "image has", "images have")
-        print(f"ingest: by {file}, {changed} another class than in the source, and {bad:,} left out", file=sys.stderr)
-    if gone:
-        print(f"ingest: {gone:,} of {verdicts:,} verdicts in {file} are about images that are not in the source", file=sys.stderr)
 
 
 def _refuse(findings: Sequence[Finding], judged: Judged, report: Mapping[str, Any], limits: Ingest, enough_for_test: float) -> None:
