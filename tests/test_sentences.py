@@ -22,7 +22,7 @@ def decision(**said: object) -> dict[str, object]:
             "v7 vs champion v5: +0.4 pt [-0.2, +1.0] on 10,000 images -> not promoted (can't tell; margin 0.69 pt; 18,838 images would tell)",
         ),
         (
-            {"verdict": "better", "promoted": False, "dropped_classes": [{"name": "cat, black"}]},
+            {"verdict": "better", "promoted": False, "dropped_classes": [{"name": "cat, black"}, {"name": "cat, black"}]},
             'v7 vs champion v5: +0.4 pt [-0.2, +1.0] on 10,000 images -> not promoted (better; worse at "cat, black")',
         ),
         (

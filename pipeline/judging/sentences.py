@@ -38,5 +38,6 @@ def sentence(decision: Mapping[str, Any], version: str) -> str:
 
 
 def _classes(decision: Mapping[str, Any]) -> str:
-    dropped = [drop["name"] for drop in decision.get("dropped_classes", ())]
+    # a class may be worse than that of the champion and that of the anchor
+    dropped = list(dict.fromkeys(drop["name"] for drop in decision.get("dropped_classes", ())))
     return f"; worse at {listed(dropped, NAMED)}" if dropped else ""
