@@ -1,6 +1,8 @@
 """What a tracking server may answer when it is not well: an error of a server is never taken for "nothing there"."""
 
+import errno
 import json
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +13,7 @@ import pytest
 from pipeline.errors import TrackingError
 from pipeline.network import masked
 from pipeline.paths import Paths
-from pipeline.tracking.mlflow_client import GuardedClient
+from pipeline.tracking.mlflow_client import GuardedClient, guarded
 from pipeline.tracking.mlflow_log import MlflowLog
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.run_owner import this_process
@@ -158,6 +160,23 @@ def test_a_server_that_is_down_is_not_asked_at_every_epoch_and_gets_what_waited_
     run.settle()
 
     assert len(server.asked) == 50
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            f"No space left on device: the folder of temporary files, {tempfile.gettempdir()}.",
+        ),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a/b.csv"), "No such file or directory: a/b.csv."),
+    ],
+)
+def test_a_fault_of_this_machine_is_not_blamed_on_the_server(error: OSError, said: str) -> None:
+    with pytest.raises(TrackingError) as caught, guarded("http://127.0.0.1:1", "log_artifact"):
+        raise error
+
+    assert str(caught.value) == f"A file on this machine could not be read or written, for MLflow's log_artifact: {said}"
 
 
 def test_a_password_is_never_printed() -> None:

@@ -35,6 +35,7 @@ DATA = "data"
 RUNTIME = "PIPELINE_RUNTIME"
 """As in serving/runtime.py. The gate compares models computed by TensorFlow, as `evaluate` computes them."""
 SERVING_PACKAGES = ("mlflow", "keras", "tensorflow", "numpy", "pandas", "pillow")
+"""`tensorflow`, as not every machine that may serve has a `tensorflow-cpu`."""
 
 
 def log_served_model(
@@ -48,8 +49,7 @@ def log_served_model(
     """
     params = {key: str(value) for key, value in client.get_run(run_id).data.params.items()}
     model_id = lost or client.create_logged_model(experiment_id, name="model", source_run_id=run_id, params=params).model_id
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), guarded(client.uri, "log the model"):
-        warnings.filterwarnings("ignore", message=".*An input example was not provided")
+    with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder) / "model"
         beside.mkdir()
         for file in files:
@@ -57,20 +57,22 @@ def log_served_model(
             if file.name == "spec.json":
                 _keep_training_images(file.parent.parent / "ingest" / "report.json", beside)
         onnx_sha256 = _add_onnx(beside, files) if to_serve else ""
+        packages = (*SERVING_PACKAGES, *(("onnxruntime",) if onnx_sha256 else ()))
         package = pack_code(CODE / "pipeline", Path(folder))
-        Model.log(
-            None,
-            model_id=model_id,
-            flavor=mlflow.pyfunc,
-            run_id=None if lost else run_id,  # the run already has it as an output
-            loader_module=entry_of(package),
-            data_path=str(beside),
-            # The code that decodes and resizes is stored with the model
-            code_paths=[str(Path(folder) / package)],
-            signature=_signature(),
-            # Given, because inferring them takes MLflow five seconds. `tensorflow`, since not every machine that may serve has a `tensorflow-cpu`
-            pip_requirements=[f"{name}=={version_of(name)}" for name in (*SERVING_PACKAGES, *(("onnxruntime",) if onnx_sha256 else ()))],
-        )
+        with warnings.catch_warnings(), guarded(client.uri, "log the model"):
+            warnings.filterwarnings("ignore", message=".*An input example was not provided")
+            Model.log(
+                None,
+                model_id=model_id,
+                flavor=mlflow.pyfunc,
+                run_id=None if lost else run_id,  # the run already has it as an output
+                loader_module=entry_of(package),
+                data_path=str(beside),
+                # The code that decodes and resizes is stored with the model
+                code_paths=[str(Path(folder) / package)],
+                signature=_signature(),
+                pip_requirements=[f"{name}=={version_of(name)}" for name in packages],  # inferring them takes MLflow five seconds
+            )
         packed = Path(folder)
         expected = {f"code/{file.relative_to(packed).as_posix()}": file.stat().st_size for file in (packed / package).rglob("*.py")}
         expected |= {f"{DATA}/model/{file.name}": file.stat().st_size for file in beside.iterdir()}
