@@ -182,7 +182,11 @@ def working(root: Path, server: Server) -> Iterator[None]:
         yield
     finally:
         worker.terminate()
-        worker.wait(timeout=60)
+        try:
+            worker.wait(timeout=60)
+        except subprocess.TimeoutExpired:  # seen once on a busy machine: Prefect's worker missed the signal, and waited for a server that was gone
+            worker.kill()
+            worker.wait()
 
 
 def test_twenty_starts_at_random_moments_corrupt_nothing(template: Path, tmp_path: Path, wanted: dict[str, bytes], server: Server) -> None:
