@@ -184,7 +184,7 @@ def working(root: Path, server: Server) -> Iterator[None]:
         worker.terminate()
         try:
             worker.wait(timeout=60)
-        except subprocess.TimeoutExpired:  # seen once on a busy machine: Prefect's worker missed the signal, and waited for a server that was gone
+        except subprocess.TimeoutExpired:  # on a busy machine Prefect's worker can miss the signal, and wait for a server that is gone
             worker.kill()
             worker.wait()
 

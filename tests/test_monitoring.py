@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline.changes.image_list import Placed
 from pipeline.errors import ConfigError, SourceError, StorageError
-from pipeline.images.decoding import encode_png
+from pipeline.images.decoding import encode_png, pixel_digest
 from pipeline.images.sharpness import of_pixels
 from pipeline.monitoring import commands, reference
 from pipeline.monitoring.opened import Opened
@@ -51,6 +51,10 @@ class ByBrightness:
             yield Prediction(CLASSES[best], max(light, 1 - light), np.array([1 - light, light]), f"{values.sum():x}")
 
 
+def sha256_of(picture: np.ndarray) -> str:
+    return pixel_digest(Image.fromarray(picture)).hex()
+
+
 def write_project(root: Path) -> Paths:
     """What ingest and preprocess have written, as far as the command reads it."""
     paths = Paths(root)
@@ -60,7 +64,7 @@ def write_project(root: Path) -> Paths:
     train.mkdir(parents=True)
     labels = [CLASSES[i % 2] for i in range(len(every))]
     encoded = [encode_png(picture) for picture in every]
-    digests = [f"i{i}" for i in range(len(every))]
+    digests = [sha256_of(picture) for picture in every]
     index = {
         "sha256": digests,
         "label": labels,
@@ -143,6 +147,19 @@ def test_the_truth_is_known_by_the_names_of_the_folders(paths: Paths, tmp_path: 
     assert found["accuracy"]["true"] == pytest.approx(70 / 80)
 
 
+def test_images_that_the_model_was_fitted_to_are_counted_and_test_images_are_not(
+    paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = pictures(KNOWN + TESTED, seed=0)
+    folder = write_images(tmp_path / "new", [*every[:30], *every[KNOWN:], *pictures(5, seed=8)])
+
+    text = drift(paths, folder, capsys)
+
+    assert "75; the model was fitted to 30 of them" in text
+    assert "was fitted to 0" not in drift(paths, write_images(tmp_path / "tested", every[KNOWN:]), capsys)
+    assert json.loads(drift(paths, folder, capsys, json=True))["images"]["fitted_to"] == 30
+
+
 def test_a_row_per_image_and_a_page_of_the_newest(paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_images(tmp_path / "new", [*pictures(40, seed=3), *pictures(4, seed=4, brightness=150)])
     (folder / "broken.png").write_bytes(b"not an image")
@@ -189,7 +206,8 @@ def test_of_a_champion_of_earlier_images_those_that_are_still_there_are_the_refe
     paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was fitted to 40 of the 80 training images, and to 10 that are test images now."""
-    placed = {f"i{i}": Placed(CLASSES[i % 2], "train") for i in [*range(40), *range(KNOWN, KNOWN + 10)]}
+    every = pictures(KNOWN + TESTED, seed=0)
+    placed = {sha256_of(every[i]): Placed(CLASSES[i % 2], "train") for i in [*range(40), *range(KNOWN, KNOWN + 10)]}
     monkeypatch.setattr(reference, "_recorded", lambda *_: placed)
     folder = write_images(tmp_path / "new", pictures(60, seed=1))
 

@@ -24,7 +24,7 @@ from pipeline.monitoring.embedding import Embedding
 from pipeline.monitoring.found import Found, as_json, as_rows, as_text
 from pipeline.monitoring.opened import Opened, opened
 from pipeline.monitoring.page import Newest, render_drift
-from pipeline.monitoring.reference import known_images, read_reference
+from pipeline.monitoring.reference import known_images, read_reference, training_images
 from pipeline.monitoring.seen_images import look_at
 from pipeline.paths import Paths
 from pipeline.predicting.inputs import Named, find_images
@@ -43,6 +43,8 @@ def run_drift(options: argparse.Namespace, paths: Paths) -> int:
     images = [named.images[i] for i in sample(len(named.images), SEED)]
     with opened(options.model, paths) as model:
         found = _compare(images, len(named.images), model, paths)
+    if found.fitted_to:
+        print(f"note: {found.fitted_to_in_words}", file=sys.stderr)
     if options.page:
         write_bytes(Path(options.page), _page(found).encode())
     if options.csv:
@@ -73,7 +75,8 @@ def _compare(images: Sequence[Named], named: int, model: Opened, paths: Paths) -
         )
     reference = read_reference(known, embedding, model, paths)
     embedding.forget_others()
-    used = [images[i] for i in seen.rows]
+    training = training_images(known, paths)
+    used, of_training = [images[i] for i in seen.rows], np.array([key in training for key in seen.sha256], bool)
     answers = list(model.classifier.stream([image.content for image in used]))
     usable = np.array([not answer.error for answer in answers])
     if usable.sum() < FEWEST:
@@ -101,6 +104,7 @@ def _compare(images: Sequence[Named], named: int, model: Opened, paths: Paths) -
         named,
         len(images) - len(used),
         len(reference.features),
+        int(of_training[usable].sum()),
         drift,
         shifts,
     )

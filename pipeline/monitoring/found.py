@@ -19,7 +19,8 @@ COLUMNS = ("path", "label", "probability", "newness_of_content", "newness_of_loo
 
 @dataclass(frozen=True)
 class Found:
-    """Drift of M images. named: how many images were named; left_out: how many of those looked at cannot be used; reference: with how many compared.
+    """Drift of M images. named: how many images were named; left_out: how many of those looked at cannot be used; reference: with how many compared;
+    fitted_to: how many the model was fitted to.
 
     labels: int (M,), None if they are not known.
     """
@@ -32,17 +33,27 @@ class Found:
     named: int
     left_out: int
     reference: int
+    fitted_to: int
     drift: Drift
     properties: Sequence[PropertyShift]
+
+    @property
+    def fitted_to_in_words(self) -> str:
+        """What images of its own mean for the answer."""
+        return (
+            f"{self.model} was fitted to {self.fitted_to:,} of these {self.drift.images:,} images. They look like themselves, and are answered better "
+            "than new ones: name images that it does not know."
+        )
 
     @property
     def facts(self) -> Mapping[str, str]:
         """What was compared, and the accuracy."""
         looked = self.drift.images + self.left_out
         of = f"{looked:,} of {self.named:,}, drawn by chance" if looked < self.named else f"{self.named:,}"
+        cannot = [f"{self.left_out:,} cannot be used"] if self.left_out else []
         return {
             "model": self.model,
-            "images": f"{of}; {self.left_out:,} cannot be used" if self.left_out else of,
+            "images": "; ".join([of, *cannot, *([f"the model was fitted to {self.fitted_to:,} of them"] if self.fitted_to else [])]),
             "compared with": f"{self.reference:,} of its training images, and its answers to the test images",
             "accuracy": accuracy(self.drift),
         }
@@ -79,7 +90,13 @@ def as_json(found: Found) -> dict[str, Any]:
         "verdict": verdict(drift),
         "alarms": list(drift.alarms),
         "model": found.model,
-        "images": {"named": found.named, "compared": drift.images, "left_out": found.left_out, "reference": found.reference},
+        "images": {
+            "named": found.named,
+            "compared": drift.images,
+            "left_out": found.left_out,
+            "reference": found.reference,
+            "fitted_to": found.fitted_to,
+        },
         **{name: {"area": _interval(each.area)} for name, each in drift.separations.items()},
         "new_kind": _interval(drift.kind.unlike),
         "properties": {

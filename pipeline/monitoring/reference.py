@@ -1,6 +1,6 @@
 """The images that a model knows, as this project has them, and its answers to test images."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -74,6 +74,12 @@ def _recorded(opened: Opened, paths: Paths) -> Mapping[str, Placed] | None:
     tracker = MlflowLog.connect(paths)
     version = tracker.version(opened.classifier.name, opened.classifier.version)
     return images_of(tracker, version) if version else None
+
+
+def training_images(known: KnownImages, paths: Paths) -> Set[str]:
+    """The sha256 of the images that the model was fitted to, of those that the project has now."""
+    _, sha256 = rows_of(paths, TRAINING)
+    return {key for key, fitted in zip(sha256, known.was_trained_on(sha256).tolist(), strict=True) if fitted}
 
 
 def read_reference(known: KnownImages, embedding: Embedding, opened: Opened, paths: Paths, seed: int = 0) -> Side:

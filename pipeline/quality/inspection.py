@@ -72,6 +72,11 @@ def inspect(encoded: bytes, max_pixels: int = MOST_PIXELS) -> tuple[object, ...]
     return pixel_digest(image), False, *size, mode, image_format, *looks, frames, *of_pixels(seen), found or NOT_DEEP, fingerprint
 
 
+def content_digest(image: Image.Image, encoded: bytes) -> bytes:
+    """`pixels` of FACTS, for an image that `decode` has decoded at a smaller scale if it is a large JPEG; of a flat one this is another digest."""
+    return jpeg_digest(image, encoded, image.info["reduced"]) if "reduced" in image.info else pixel_digest(image)
+
+
 def _inspect_scaled(image: Image.Image, encoded: bytes) -> tuple[object, ...] | None:
     """The fields of FACTS for a JPEG that was decoded at a smaller scale; None if that does not tell them, since its thumbnail is flat."""
     seen = plain(image)
@@ -79,7 +84,7 @@ def _inspect_scaled(image: Image.Image, encoded: bytes) -> tuple[object, ...] | 
     if brightest - darkest <= FLAT_RANGE:
         return None
     mode, image_format = MODES.index(image.info["mode_in_file"]), FORMATS.index(image.format or "")
-    digest = jpeg_digest(image, encoded, image.info["reduced"])
+    digest = content_digest(image, encoded)
     size = image.info["full_size"]
     return digest, True, *size, mode, image_format, EIGHT_BITS, False, 255, 1, *of_pixels(seen), NOT_DEEP, fingerprint
 
