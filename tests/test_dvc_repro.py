@@ -61,6 +61,13 @@ def test_a_lock_is_taken_once_its_holder_has_gone(project: Path) -> None:
     assert "ingest works" in log
 
 
+def test_a_lock_whose_holder_has_just_gone_is_tried_again_whatever_the_timeout(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([(["ERROR: Unable to acquire lock. Most likely another DVC process is running"], 255), ([], 0)])
+    monkeypatch.setattr(dvc_repro, "_repro", lambda *_: next(answers))
+
+    assert reproduce("ingest", Paths(project), print, lock_timeout_seconds=0) == "Unchanged"
+
+
 def test_a_stage_that_crashes_is_told_by_its_last_line(project: Path) -> None:
     write_graph(project, ingest="python -c '1/0'")
 

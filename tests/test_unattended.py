@@ -2,15 +2,18 @@
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from pipeline.errors import BusyError, PassingError, PipelineError, SourceError, UnreachableError
 from pipeline.paths import Paths
+from pipeline.processes import lock_file
 from pipeline.unattended.again import Retries, with_retries
-from pipeline.unattended.only_run import is_running, only_run
+from pipeline.unattended.only_run import RUN, is_running, only_run
 from pipeline.unattended.settled import Settled
 from tests.dummy_project import ROOT, wait_for
 
@@ -87,6 +90,18 @@ def test_the_last_try_says_why_and_what_cannot_pass_fails_at_once(monkeypatch: p
     assert len(bad.errors) == 1
 
 
+def test_who_only_looks_whether_there_is_a_run_makes_no_other_one_fail(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    lock = FileLock(lock_file(RUN, paths.root, paths.scratch), thread_local=False)
+    lock.acquire()
+    looking = threading.Timer(0.3, lock.release)
+    looking.start()
+
+    with only_run(paths, {"name": "monday"}, 0, print) as killed:
+        assert killed is None
+    looking.join()
+
+
 def test_a_second_run_waits_then_names_the_first_and_a_killed_one_leaves_its_note(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     holder = subprocess.Popen([sys.executable, "-c", HOLD], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
@@ -96,11 +111,11 @@ def test_a_second_run_waits_then_names_the_first_and_a_killed_one_leaves_its_not
 
     started = time.monotonic()
     with (
-        pytest.raises(BusyError, match=rf"^the run monday \(PID {holder.pid}, since \d{{4}}-.*\) is at work in .*; waited 0\.5 s\."),
-        only_run(paths, {"name": "tuesday"}, 0.5, said.append),
+        pytest.raises(BusyError, match=rf"^the run monday \(PID {holder.pid}, since \d{{4}}-.*\) is at work in .*; waited 1\.5 s\."),
+        only_run(paths, {"name": "tuesday"}, 1.5, said.append),
     ):
         pass
-    assert time.monotonic() - started >= 0.5
+    assert time.monotonic() - started >= 1.5
     assert is_running(paths)
     assert said[0].startswith(f"waiting for the run monday (PID {holder.pid}, ")
 

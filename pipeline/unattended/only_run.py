@@ -21,6 +21,8 @@ from pipeline.paths import Paths
 from pipeline.processes import lock_file, one_at_a_time
 
 RUN = "run"
+MOMENT_SECONDS = 1.0
+"""For so long the lock may be held by a process that has not written its note yet, or only looks whether there is a run."""
 
 
 @contextlib.contextmanager
@@ -29,6 +31,7 @@ def only_run(paths: Paths, about: Mapping[str, str], timeout_seconds: float, log
 
     about: is noted, to name this run to others. Raises BusyError with the holder after the timeout.
     """
+    timeout_seconds = max(timeout_seconds, MOMENT_SECONDS)
     if is_running(paths):
         log(f"waiting for {_holder(paths)}")
     with contextlib.ExitStack() as held:

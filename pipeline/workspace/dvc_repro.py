@@ -28,6 +28,7 @@ MAY_PASS = 75
 FLOW_PID = "PIPELINE_FLOW_PID"  # tells a stage which run it belongs to, so that it ends with that run
 RETRY_SECONDS = 5.0
 ZOMBIE_SECONDS = 3.0
+GONE_SECONDS = 10.0
 
 _HINT = re.compile(
     r"\s*$|To track the changes with git|\s+git add |To enable auto staging|\s+dvc config core\.autostage|Use `dvc push`"
@@ -164,7 +165,8 @@ def _holders(lines: list[str], paths: Paths) -> dict[int, str]:
 def _wait_for(holders: dict[int, str], started: float, timeout_seconds: float) -> None:
     """Return when it is worth trying again: as soon as a holder has ended, or after a while. Raises BusyError after the timeout.
 
-    A zombie is waited for for a moment only: DVC takes it for alive as long as its parent does, which may be forever.
+    Holders that have all ended, or of which nothing is known, are no reason to give up within a moment, whatever the timeout. A zombie is waited for
+    for a moment only: DVC takes it for alive as long as its parent does, which may be forever.
     """
     retry_at = time.monotonic() + RETRY_SECONDS
     while True:
@@ -175,12 +177,12 @@ def _wait_for(holders: dict[int, str], started: float, timeout_seconds: float) -
                 f"DVC's lock is held by {_describe(holders)}, which has ended, but its parent has not reaped it. "
                 "End that parent, or delete .dvc/tmp/rwlock."
             )
-        if waited > timeout_seconds:
+        if waited > (timeout_seconds if any(states) else max(timeout_seconds, GONE_SECONDS)):
             raise BusyError(
                 f"DVC's lock is held by {_describe(holders)}; waited {timeout_seconds:g} s. Wait for it or stop it, "
                 "then run the same command again (--lock-timeout waits longer)."
             )
-        if None in states or time.monotonic() > retry_at:
+        if None in states or (not states and waited <= GONE_SECONDS) or time.monotonic() > retry_at:
             return
         time.sleep(0.1)
 
