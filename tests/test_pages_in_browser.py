@@ -1,4 +1,4 @@
-"""Both reports in a real browser: at two widths, in both schemes and printed, for any model and however odd the names."""
+"""The pages of a run in a real browser: at two widths, in both schemes and printed, for any model and however odd the names."""
 
 import base64
 import html
@@ -20,6 +20,7 @@ from pipeline.reports.evaluation_gallery import Answer
 from pipeline.reports.evaluation_report import ClassRow, Picture
 from pipeline.reports.pictures import confusion_matrix
 from tests import test_data_report, test_report
+from tests.compared_pages import changes_page, drift_page, flips_page
 from tests.evaluated_pages import collapsed, excellent, middling
 from tests.odd_names import ODD_NAMES
 from tests.test_browser import ARGUMENTS, CHROMIUM, DRIVER
@@ -78,6 +79,9 @@ def data_page() -> str:
     return data_report.render(replace(report, read_as="classes from the folders; 20 % held out as test, by a hash of the pixels")).decode()
 
 
+WITH_ODD_NAMES = (evaluation_page, data_page, changes_page, drift_page, flips_page)
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
@@ -93,10 +97,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The pages of three models, and the two with odd names, as files."""
+    """The pages of three models, and those with odd names, as files."""
     folder = tmp_path_factory.mktemp("pages")
     texts = {each.__name__: each(tmp_path_factory.mktemp("project")) for each in (collapsed, middling, excellent)}
-    texts |= {each.__name__: each() for each in (evaluation_page, data_page)}
+    texts |= {each.__name__: each() for each in WITH_ODD_NAMES}
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in texts}
@@ -110,7 +114,7 @@ def show(browser: webdriver.Chrome, page: Path, width_px: int, scheme: str = "li
     browser.get(page.as_uri())
 
 
-@pytest.mark.parametrize("write", [evaluation_page, data_page], ids=lambda write: write.__name__)
+@pytest.mark.parametrize("write", WITH_ODD_NAMES, ids=lambda write: write.__name__)
 @pytest.mark.parametrize("width_px", [PHONE_PX, 1400])
 def test_odd_names_fit_into_the_page(browser: webdriver.Chrome, pages: dict[str, Path], write: Callable[[], str], width_px: int) -> None:
     show(browser, pages[write.__name__], width_px)
@@ -129,6 +133,10 @@ def test_odd_names_fit_into_the_page(browser: webdriver.Chrome, pages: dict[str,
         ("evaluation_page", "dark", PHONE_PX),
         ("data_page", "light", PHONE_PX),
         ("data_page", "dark", DESKTOP_PX),
+        ("changes_page", "light", PHONE_PX),
+        ("changes_page", "dark", DESKTOP_PX),
+        ("drift_page", "dark", PHONE_PX),
+        ("flips_page", "light", PHONE_PX),
     ],
 )
 def test_nothing_keeps_people_from_reading_a_page(
