@@ -34,6 +34,7 @@ from pipeline.models.network import to_bytes
 from pipeline.paths import Paths
 from pipeline.serving import Classifier, load, located
 from pipeline.serving.located import follows, named_version
+from tests.axe import violations
 from tests.dummy_project import free_port, wait_for
 from tests.registered_model import NAME, project_with_champion, register
 from tests.test_browser import ARGUMENTS, CHROMIUM, DRIVER
@@ -425,6 +426,7 @@ def test_a_person_drops_a_picture_on_the_page(served: Served, tmp_path: Path, ex
         chooser.send_keys(f"{tmp_path / 'broken.png'}")
         WebDriverWait(browser, 30).until(lambda page: page.find_elements(By.CLASS_NAME, "error"))
         assert browser.find_element(By.CLASS_NAME, "error").text.startswith("image 0: ")
+        assert violations(browser) == []
         assert [entry for entry in browser.get_log("browser") if "400" not in entry["message"] and "favicon" not in entry["message"]] == []  # type: ignore[no-untyped-call]
         browser.execute_script("""
             const data = new DataTransfer(); data.items.add(new File([Uint8Array.from(atob(arguments[0]), c => c.charCodeAt(0))], 'dropped.png'));

@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 import pypdf
@@ -20,6 +19,7 @@ from pipeline.reports.evaluation_gallery import Answer
 from pipeline.reports.evaluation_report import ClassRow, Picture
 from pipeline.reports.pictures import confusion_matrix
 from tests import test_data_report, test_report
+from tests.axe import violations
 from tests.compared_pages import changes_page, drift_page, flips_page
 from tests.evaluated_pages import collapsed, excellent, middling
 from tests.odd_names import ODD_NAMES
@@ -35,10 +35,6 @@ pytestmark = [
 WIDER_THAN_THEIR_PLACE = """
     const wide = [...document.querySelectorAll('.scroll, section, figure, li, td, th')].filter(each => each.scrollWidth > each.clientWidth + 1);
     return wide.map(each => `${each.tagName} ${each.className}: ${each.textContent.trim().slice(0, 40)}`);
-"""
-VIOLATIONS = """
-    const done = arguments[0];
-    axe.run(document, {resultTypes: ['violations']}).then(found => done(found.violations.map(each => `${each.id}: ${each.nodes[0].html}`)), done);
 """
 HEADINGS = "return [...document.querySelectorAll('h2, h3')].map(each => each.textContent.trim().replace(/\\s+/g, ' '));"
 PHONE_PX, DESKTOP_PX = 390, 1280
@@ -90,7 +86,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     for argument in (*ARGUMENTS, f"user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(f"--{argument}")
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_script_timeout(60)
     yield driver
     driver.quit()
 
@@ -143,9 +138,8 @@ def test_nothing_keeps_people_from_reading_a_page(
     browser: webdriver.Chrome, pages: dict[str, Path], name: str, scheme: str, width_px: int
 ) -> None:
     show(browser, pages[name], width_px, scheme)
-    browser.execute_script(resources.files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
 
-    assert browser.execute_async_script(VIOLATIONS) == []
+    assert violations(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width_px
     assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
 

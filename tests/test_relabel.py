@@ -31,6 +31,7 @@ from pipeline.relabelling.maps import Maps
 from pipeline.relabelling.pictures import Pictures
 from pipeline.relabelling.session import AnswerError, Session, advice
 from pipeline.relabelling.sheet import read_sheet, write_sheet
+from tests.axe import violations
 from tests.dummy_project import ROOT, free_port, wait_for
 from tests.labelled_run import MOVED, ingest_again, write_labelled_run
 from tests.test_browser import ARGUMENTS, CHROMIUM, DRIVER
@@ -378,6 +379,7 @@ def press(address: str, keys: list[str], profile: Path) -> None:
             before = browser.find_element(By.ID, "progress").text
             ActionChains(browser).send_keys(key).perform()
             WebDriverWait(browser, 30).until(text_to_be_other(before))
+        assert violations(browser) == []
         assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
     finally:
         browser.quit()
