@@ -13,7 +13,8 @@ PipelineError
 ├── BusyError        somebody else holds a lock
 ├── StorageError     the disk is full or not writable
 └── TrackingError    MLflow's store cannot be reached or used
-    └── UnreachableError   its server does not answer now
+    ├── UnreachableError   its server does not answer now
+    └── ModelError         a model in it does not load or answer
 
 A message says what was expected, what was received, where, and what to do. Any other exception is a bug: it keeps its traceback.
 """
@@ -82,6 +83,10 @@ class StorageError(PipelineError):
 
 class TrackingError(PipelineError):
     """The MLflow store cannot be reached or used."""
+
+
+class ModelError(TrackingError):
+    """A model in the MLflow store does not load, or does not answer as it did. The store itself works."""
 
 
 class UnreachableError(TrackingError):

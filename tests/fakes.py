@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import TrackingError
+from pipeline.errors import ModelError, TrackingError
 from pipeline.tracking.run_log import Dataset, ModelVersion, Registered, Run, RunRecord, Scalar, Status
 
 Predictor = Callable[[Sequence[bytes]], list[str]]
@@ -228,12 +228,12 @@ class FakeTracker:
 
     def answer(self, version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
         if version.version not in self.answers:
-            raise TrackingError(f"{version.name} version {version.version} cannot be loaded")
+            raise ModelError(f"{version.name} version {version.version} cannot be loaded")
         return list(map(self.answers[version.version], images))
 
     def predict(self, version: ModelVersion, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
         if version.version not in self.predictors:
-            raise TrackingError(f"{version.name} version {version.version} cannot be loaded")
+            raise ModelError(f"{version.name} version {version.version} cannot be loaded")
         yield from map(self.predictors[version.version], batches)
 
     def _files(self, version: ModelVersion) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -10,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import TrackingError
+from pipeline.errors import ModelError, TrackingError, UnreachableError
 from pipeline.network import masked
 from pipeline.paths import Paths
-from pipeline.tracking.mlflow_client import GuardedClient, guarded
+from pipeline.tracking.mlflow_client import GuardedClient, failure_of_model, guarded
 from pipeline.tracking.mlflow_log import MlflowLog
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.run_owner import this_process
@@ -177,6 +178,34 @@ def test_a_fault_of_this_machine_is_not_blamed_on_the_server(error: OSError, sai
         raise error
 
     assert str(caught.value) == f"A file on this machine could not be read or written, for MLflow's log_artifact: {said}"
+
+
+REFUSED = (
+    "mlflow.exceptions.MlflowException: API request to http://h:1/api/2.0/mlflow/logged-models/m-1 failed with exception HTTPConnectionPool(host='h', "
+    "port=1): Max retries exceeded with url: /api (Caused by NewConnectionError(\"HTTPConnection(host='h', port=1): Failed to establish a new "
+    'connection: [Errno 111] Connection refused"))'
+)
+
+
+@pytest.mark.parametrize(
+    ("last_words", "kind", "said"),
+    [
+        (REFUSED, UnreachableError, r"^MLflow's tracking server http://h:1 failed \(load the model\): Connection refused\.$"),
+        (
+            "E: API request to endpoint /x failed with error code 503 != 200. Response body: ''",
+            UnreachableError,
+            "answered with status 503",
+        ),
+        ("E: API request to endpoint /x failed with error code 403 != 200. Response body: ''", TrackingError, "answered with status 403"),
+        ("E: API request to endpoint /x failed with error code 404 != 200. Response body: ''", ModelError, "404"),
+        ("ValueError: File not found: filepath=model.keras", ModelError, "^ValueError: File not found: filepath=model.keras$"),
+    ],
+)
+def test_a_store_that_fails_while_a_model_is_loaded_says_nothing_about_the_model(last_words: str, kind: type[Exception], said: str) -> None:
+    error = failure_of_model(last_words, "http://h:1")
+
+    assert type(error) is kind
+    assert re.search(said, str(error))
 
 
 def test_a_password_is_never_printed() -> None:

@@ -157,7 +157,10 @@ def test_a_registry_that_fails_says_nothing_about_the_version(tracker: FakeTrack
     def fails(*_: object) -> Path:
         raise TrackingError("MLflow's tracking server failed: it answered with status 503.")
 
-    monkeypatch.setattr(tracker, "fetch", fails)
-
-    with pytest.raises(TrackingError, match=r"^MLflow's tracking server failed: it answered with status 503\.$"):
-        check(tracker)
+    for call in ("answer", "fetch"):
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(TrackingError, match=r"^MLflow's tracking server failed: it answered with status 503\.$"),
+        ):
+            patch.setattr(tracker, call, fails)
+            check(tracker)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.errors import TrackingError
+from pipeline.errors import ModelError
 
 MODEL_FILE, ONNX_FILE, RECORD_FILE = "model.keras", "model.onnx", "onnx.json"
 ONNX_TAG = "onnx_sha256"
@@ -16,7 +16,7 @@ TOLERANCE = 1e-5
 def verified_onnx(folder: Path) -> Path | None:
     """The verified ONNX file in a folder with a model; None if there is none.
 
-    Raises TrackingError if it is not the one that was verified, or not of this model: it is never passed over in silence.
+    Raises ModelError if it is not the one that was verified, or not of this model: it is never passed over in silence.
     """
     file, record = folder / ONNX_FILE, folder / RECORD_FILE
     if not file.exists() and not record.exists():
@@ -26,9 +26,9 @@ def verified_onnx(folder: Path) -> Path | None:
         expected = {ONNX_FILE: str(said["onnx_sha256"]), MODEL_FILE: str(said["model_sha256"])}
         changed = [name for name, digest in expected.items() if _sha256(folder / name) != digest]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrackingError(f"{ONNX_FILE} or what was recorded of it in {RECORD_FILE} cannot be read: {error}") from None
+        raise ModelError(f"{ONNX_FILE} or what was recorded of it in {RECORD_FILE} cannot be read: {error}") from None
     if changed:
-        raise TrackingError(f"{changed[0]} is not the one that {RECORD_FILE} was written for: the file was changed")
+        raise ModelError(f"{changed[0]} is not the one that {RECORD_FILE} was written for: the file was changed")
     return file
 
 
@@ -38,11 +38,11 @@ def features_name(folder: Path, record: str = RECORD_FILE) -> str:
 
 
 def check_answers(served: Sequence[Mapping[str, float]], plain: Sequence[Mapping[str, float]]) -> None:
-    """Raise TrackingError if an ONNX file does not answer as its model does. Both: for each image the probabilities by class name."""
+    """Raise ModelError if an ONNX file does not answer as its model does. Both: for each image the probabilities by class name."""
     for number, (one, other) in enumerate(zip(served, plain, strict=True), 1):
         far = max((abs(value - other.get(name, -1.0)) for name, value in one.items()), default=0.0)
         if far > TOLERANCE or max(one, key=one.__getitem__) != max(other, key=other.__getitem__):
-            raise TrackingError(
+            raise ModelError(
                 f"on image {number} of {len(served)} its {ONNX_FILE}, with which it is served, and its {MODEL_FILE}, computed by TensorFlow, differ by "
                 f"{far:.1e}, where at most {TOLERANCE:.0e} is accepted, or in the label"
             )

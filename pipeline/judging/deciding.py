@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.errors import TrackingError, UnreachableError
+from pipeline.errors import ModelError, TrackingError
 from pipeline.evaluation.comparison import Comparison, Pair, class_drops, compare, untested
 from pipeline.evaluation.counts import Score, count_hits
 from pipeline.files import read_json, sha256_file
@@ -133,11 +133,14 @@ def _accuracy(score: Score) -> str:
 def _answers(alias: str, version: ModelVersion, images: TestImages, paths: Paths, tracker: Tracker) -> np.ndarray:
     try:
         return answers_of(version, images, paths, tracker)
-    except TrackingError as error:
-        raise (UnreachableError if error.may_pass else TrackingError)(
+    except ModelError as error:
+        raise ModelError(
             f"The {alias} cannot be scored on the test images, so nothing was decided: {error}. Restore its files from a backup, or set the alias "
             f"{alias} of {version.name} on another version (MLflow's UI, Models)."
         ) from None
+    except TrackingError as error:
+        again = " Run the same command again when it answers." if error.may_pass else ""
+        raise type(error)(f"The {alias} could not be scored on the test images, so nothing was decided: {error}{again}") from None
 
 
 def _pair(alias: str, version: ModelVersion | None, answers: np.ndarray | None, images: TestImages, class_names: list[str]) -> Pair | None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.dataset.shards import read_encoded_images, read_index_batches, read_rows, shard_files
-from pipeline.errors import StageError, StorageError, TrackingError
+from pipeline.errors import ModelError, StageError, StorageError
 from pipeline.files import write_table
 from pipeline.paths import Paths
 from pipeline.registry.versions import CLASSES_TAG
@@ -66,7 +66,7 @@ def answers_of(version: ModelVersion, images: TestImages, paths: Paths, tracker:
     asked = ([image for image, _ in batch] for batch in read_encoded_images(paths.stage("ingest"), "test") if batch)
     predicted = np.array([label for labels in tracker.predict(version, asked) for label in labels], dtype=object)
     if len(predicted) != len(images.labels):
-        raise TrackingError(f"{version.name} version {version.version} gave {len(predicted):,} answers to {len(images.labels):,} images")
+        raise ModelError(f"{version.name} version {version.version} gave {len(predicted):,} answers to {len(images.labels):,} images")
     if file:
         keep_answers(file, images, predicted)
     return predicted

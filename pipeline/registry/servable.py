@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline.certainty.calibrated_run import CALIBRATION_TAG
 from pipeline.conversion.record import ONNX_FILE, ONNX_TAG
-from pipeline.errors import TrackingError
+from pipeline.errors import ModelError, TrackingError, UnreachableError
 from pipeline.familiarity.reference import FAMILIAR_FILE, FAMILIAR_KEY
 from pipeline.files import read_json, sha256_file
 from pipeline.registry.samples import ChangedSamplesError, Sample, read_samples
@@ -38,6 +38,8 @@ def check_servable(tracker: Tracker, version: ModelVersion) -> str:
             f"{version.name} version {version.version} cannot serve, so no alias was moved: {str(error).rstrip('.')}. "
             "Restore its files from a backup, or choose another version."
         ) from None
+    except UnreachableError as error:
+        raise UnreachableError(f"{error} No alias was moved. Run the same command again when it answers.") from None
 
 
 def _check(tracker: Tracker, version: ModelVersion) -> str:
@@ -86,7 +88,7 @@ def _the_file(files: Path, name: str) -> Path:
 def _answers(tracker: Tracker, version: ModelVersion, images: Sequence[bytes]) -> list[dict[str, float]]:
     try:
         return tracker.answer(version, images)
-    except TrackingError as error:
+    except ModelError as error:
         raise CannotServeError(str(error)) from None
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 
-from pipeline.errors import TrackingError, UnreachableError
+from pipeline.errors import ModelError, TrackingError, UnreachableError
 from pipeline.network import masked
 from pipeline.tracking.tracking_server import answers_now, is_passing, is_server, remedy
 
@@ -28,6 +28,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 WHILE_DOWN = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 STATUS = r"(?<=failed with error code )\d{3}(?= !=)|(?<=too many )\d{3}(?= error responses)|\b\d{3}(?= (Client|Server) Error)"
 """The status of an answer, in the messages of MLflow and of requests."""
+OF_THE_STORE = (
+    "API request to|Max retries exceeded|RemoteDisconnected|Connection aborted|Could not connect to|IncompleteRead|database is locked"
+)
+"""Words of MLflow, requests, boto3 and SQLite for a store that did not answer."""
 CALLER_ERRORS = ("INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST")
 
 
@@ -85,6 +89,14 @@ def guarded(uri: str, action: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise _tracking_error(error, uri, action) from error
+
+
+def failure_of_model(last_words: str, uri: str) -> TrackingError:
+    """The error for the last words of another process that has loaded a model from the store: a ModelError, unless it is the store that failed."""
+    status = re.search(STATUS, last_words)
+    if (status and status[0] != "404") or (not status and re.search(OF_THE_STORE, last_words)):
+        return _tracking_error(Exception(last_words), uri, "load the model")
+    return ModelError(first_line(Exception(last_words)))
 
 
 def first_line(error: BaseException) -> str:

@@ -19,7 +19,7 @@ import mlflow
 from mlflow.entities import ViewType
 
 from pipeline.conversion.record import ONNX_TAG
-from pipeline.errors import TrackingError, UnreachableError
+from pipeline.errors import ModelError, TrackingError, UnreachableError
 from pipeline.files import sha256_file
 from pipeline.network import check_network, masked
 from pipeline.paths import Paths
@@ -157,8 +157,8 @@ class MlflowLog(MlflowRegistry):
         model_uri = source if source.startswith("models:/m-") else f"models:/{version.name}/{version.version}"
         try:
             yield from predict_apart(self._client.uri, model_uri, batches)
-        except TrackingError as error:
-            raise TrackingError(f"{version.name} version {version.version} cannot be loaded: {error}") from None
+        except ModelError as error:
+            raise ModelError(f"{version.name} version {version.version} cannot be loaded: {error}") from None
 
     def has_files(self, version: ModelVersion) -> bool:
         source = str(self._client.get_model_version(version.name, version.version).source)

@@ -20,14 +20,14 @@ from mlflow.types.schema import AnyType, Array, Map
 
 from pipeline.conversion.faults import ExportError
 from pipeline.conversion.verified import add_verified_onnx
-from pipeline.errors import TrackingError
+from pipeline.errors import ModelError, TrackingError
 from pipeline.files import read_json, write_json
 from pipeline.network import masked
 from pipeline.packages import version_of
 from pipeline.python_path import CODE
 from pipeline.terminal import greetings_kept_back
 from pipeline.tracking import champion_process
-from pipeline.tracking.mlflow_client import GuardedClient, guarded
+from pipeline.tracking.mlflow_client import GuardedClient, failure_of_model, guarded
 from pipeline.travelling_code import entry_of, pack_code
 
 DATA = "data"
@@ -138,8 +138,8 @@ def _signature() -> ModelSignature:
 def predict_apart(uri: str, model_uri: str, batches: Iterable[Sequence[bytes]]) -> Iterator[list[str]]:
     """The labels that a logged model predicts for batches of encoded images, with its own code and files.
 
-    The process does not import this project, whose code would otherwise prepare the images. Raises TrackingError if the model cannot be loaded or
-    fails.
+    The process does not import this project, whose code would otherwise prepare the images. Raises ModelError if the model cannot be loaded or
+    fails, another TrackingError if the store fails.
     """
     with _asked(uri, model_uri) as (process, errors):
         assert process.stdin is not None
@@ -155,14 +155,14 @@ def predict_apart(uri: str, model_uri: str, batches: Iterable[Sequence[bytes]]) 
                     yield json.loads(answer)
         except (OSError, ValueError, pa.ArrowInvalid):
             process.wait(timeout=60)
-            raise TrackingError(_last_words(errors) or f"its process ended with code {process.returncode}") from None
+            raise failure_of_model(_last_words(errors) or f"its process ended with code {process.returncode}", uri) from None
 
 
 def answer_apart(uri: str, model_uri: str, images: Sequence[bytes], runtime: str = "") -> list[dict[str, float]]:
     """The probabilities by class name for encoded images, by the code with which MLflow serves a model, in a process of its own.
 
     runtime: "tensorflow" or "onnxruntime"; the one with which it is served if not given. As in `predict_apart`, that process does not import this
-    project. Raises TrackingError if the model cannot be loaded or fails.
+    project. Raises ModelError if the model cannot be loaded or fails, another TrackingError if the store fails.
     """
     rows = [[base64.b64encode(image).decode()] for image in images]
     with tempfile.TemporaryDirectory() as folder:
@@ -175,12 +175,12 @@ def answer_apart(uri: str, model_uri: str, images: Sequence[bytes], runtime: str
         )  # fmt: skip
         if done.returncode or not answered.is_file():
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            raise TrackingError(lines[-1] if lines else f"its process ended with code {done.returncode}")
+            raise failure_of_model(lines[-1] if lines else f"its process ended with code {done.returncode}", uri)
         try:
             said = json.loads(answered.read_text(encoding="utf-8"))["predictions"]
             return [{str(name): float(value) for name, value in row["probabilities"].items()} for row in said]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TrackingError(f"its answer is not what this project's models give: {error}") from None
+            raise ModelError(f"its answer is not what this project's models give: {error}") from None
 
 
 def _environment(uri: str, runtime: str) -> dict[str, str]:
