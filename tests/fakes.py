@@ -153,6 +153,9 @@ class FakeTracker:
     def tag_model(self, model_name: str, tags: Mapping[str, str]) -> None:
         self.model_tags.setdefault(model_name, {}).update(tags)
 
+    def untag_model(self, model_name: str, key: str) -> None:
+        self.model_tags.get(model_name, {}).pop(key, None)
+
     def set_alias(self, model_name: str, alias: str, version: str | None) -> None:
         others = self.aliases.setdefault(model_name, {})
         if alias == "champion":

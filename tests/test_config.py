@@ -97,7 +97,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         (SOURCE, "source: https://me:secret@host/images.zip?sig=hidden", "found 'https://…@host/images.zip?…'."),
         (SOURCE, "source: https://me:secret@host/images.zip", SECRET),
         (SOURCE, "source: https://host/images.zip?X-Amz-Signature=1", SECRET),
-        ("model_name: auto", "model_name: a/b", "should be a name without / and :; found 'a/b'."),
+        ("model_name: auto", "model_name: a/b", "should be a name without / and :, and without spaces around it; found 'a/b'."),
         ("model_name: auto", "model_name: 7", 'found 7. Put it in quotes: "7".'),
         ("resize: pad", "resize:", "should be one of pad, crop, stretch; found nothing."),
         (MODEL, "\n  name: resnet\n  weights: imagenet", "should be auto or none with model.name resnet"),

@@ -126,7 +126,8 @@ def test_a_better_model_with_a_class_that_dropped_is_not_promoted() -> None:
     assert not ruling.promoted
     assert ruling.reason.endswith(
         'better, but worse by more than register.max_class_drop 0.05 at "cat, black" (0.9500 to 0.8000), '
-        "dog (0.9000 to 0.7000, against the anchor)"
+        "dog (0.9000 to 0.7000, against the anchor). "
+        "`pipeline promote VERSION --reason …` promotes it all the same"
     )
 
 

@@ -40,6 +40,12 @@ def edit_text(tags: Tags) -> str:
     return "line 2 ("
 
 
+def edit_value(tags: Tags) -> str:
+    key = keys(tags)[1]
+    tags[key] = tags[key].replace('"why": "why"', '"why": "because"')
+    return "line 2 ("
+
+
 def edit_and_rename(tags: Tags) -> str:
     """Change a line and give it the key that belongs to its new content."""
     key = keys(tags)[1]
@@ -109,7 +115,7 @@ def copy_under_another_number(tags: Tags) -> str:
 @pytest.mark.parametrize(
     "damage",
     [
-        edit_text, edit_and_rename, break_text, remove_first, remove_middle, remove_last, remove_all, take_out_the_head,
+        edit_text, edit_value, edit_and_rename, break_text, remove_first, remove_middle, remove_last, remove_all, take_out_the_head,
         remove_last_and_move_the_head_far_back, insert, insert_a_first_line, copy_under_another_number,
     ],
 )  # fmt: skip
@@ -122,13 +128,17 @@ def test_whatever_is_done_to_a_line_is_found_and_named(damage: Callable[[Tags], 
     assert any(named in fault for fault in read_history(tags).faults), read_history(tags).faults
 
 
-@pytest.mark.parametrize("damage", [edit_text, break_text])
+@pytest.mark.parametrize("damage", [edit_text, edit_value, break_text, edit_and_rename, remove_first, remove_middle, remove_last])
 def test_one_edit_is_one_fault(damage: Callable[[Tags], str]) -> None:
     tags = chain("1", "2", "3", "4")
     named = damage(tags)
 
-    (fault,) = read_history(tags).faults
-    assert fault.startswith(named)
+    history = read_history(tags)
+    (fault,) = history.faults
+    assert named in fault
+    marks = [event.mark for event in events(history, {"champion": "4"})]
+    assert set(marks) <= {"", "by hand", "CHANGED since it was written"}
+    assert ("CHANGED since it was written" in marks) == (damage is edit_value)
 
 
 def test_two_lines_written_at_once_are_a_fork_and_no_damage() -> None:

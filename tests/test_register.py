@@ -1,5 +1,6 @@
 """A model becomes champion only through the gate, once, and never from within an experiment; what is written is what is true now."""
 
+import contextlib
 import io
 import json
 import subprocess
@@ -626,7 +627,8 @@ def test_whatever_call_fails_nothing_is_half_done_and_the_next_run_ends_as_if_no
         OLD(workspace)
         paths = better_model(workspace.root)
         tracker = Faulty(workspace.tracker, failing)
-        with pytest.raises(TrackingError, match="503"):
+        is_last = counted.calls[failing - 1] == "untag_model"  # all is done but that a tag is left, which the next run takes away
+        with contextlib.nullcontext() if is_last else pytest.raises(TrackingError, match="503"):
             register.run(CONFIG, paths, tracker)  # type: ignore[arg-type]
         if failing <= moved:
             assert workspace.champion == "1"

@@ -158,9 +158,6 @@ def test_a_registry_that_fails_says_nothing_about_the_version(tracker: FakeTrack
         raise TrackingError("MLflow's tracking server failed: it answered with status 503.")
 
     for call in ("answer", "fetch"):
-        with (
-            monkeypatch.context() as patch,
-            pytest.raises(TrackingError, match=r"^MLflow's tracking server failed: it answered with status 503\.$"),
-        ):
-            patch.setattr(tracker, call, fails)
+        monkeypatch.setattr(tracker, call, fails)
+        with pytest.raises(TrackingError, match=r"^MLflow's tracking server failed: it answered with status 503\.$"):
             check(tracker)

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,7 @@ def test_a_model_is_found_by_version_run_and_file(paths: Paths, asked: str) -> N
         ("nowhere.keras", "nowhere.keras cannot be read: No such file"),
         ("other.keras", "No registered version and no run has the model other.keras"),
         ("7", "flowers has no version 7. Versions: 1."),
+        ("flowers/2@champion", "flowers/2@champion is no version. Write a number, an alias"),
     ],
 )
 def test_what_nothing_has_the_name_of_is_one_line(paths: Paths, asked: str, said: str) -> None:
@@ -175,6 +177,11 @@ def lose_the_run(paths: Paths, tracker: FakeTracker) -> None:
     git(paths.root, "add", "-f", "dvc.lock")
 
 
+def delete_the_run(paths: Paths, tracker: FakeTracker) -> None:
+    read = tracker.read_run
+    tracker.read_run = lambda run_id: replace(record, is_deleted=True) if (record := read(run_id)) else None  # type: ignore[method-assign]
+
+
 def change_a_package(paths: Paths, tracker: FakeTracker) -> None:
     tracker.tag_version(tracker.versions[0], {"version.numpy": "1.0"})
 
@@ -196,6 +203,7 @@ def ask_a_git_that_does_not_tell(paths: Paths, tracker: FakeTracker) -> None:
         (lose_the_difference, "and the difference was not kept"),
         (lose_the_files, "model: its files are gone from MLflow's artifact store"),
         (lose_the_run, "run: MLflow has no run of it any more"),
+        (delete_the_run, "run: it is in MLflow's trash"),
         (change_a_package, "packages: made with numpy 1.0 (now "),
         (ask_a_git_that_does_not_tell, "code: the commit was not recorded: no git repository here"),
     ],

@@ -120,6 +120,16 @@ def test_two_words_for_the_champion_before_are_named_both(tracker: FakeTracker, 
         rollback(tracker, paths, "bad labels")
 
 
+def test_a_champion_that_was_moved_by_hand_is_told_as_such(tracker: FakeTracker, paths: Paths) -> None:
+    tracker.set_alias("pets", "champion", "2")
+    tracker.set_alias("pets", "previous", "2")
+
+    with pytest.raises(
+        ConfigError, match=r"^Somebody has moved the alias champion of pets in MLflow, from version 3 to version 2: .*Say which"
+    ):
+        rollback(tracker, paths, "bad labels")
+
+
 def test_without_a_champion_there_is_nothing_to_go_back_from(tracker: FakeTracker, paths: Paths) -> None:
     tracker.set_alias("pets", "champion", None)
 

@@ -5,6 +5,7 @@ from pipeline.registry.alias import champion_of, is_champion, lost_alias_by_hand
 from pipeline.registry.moves import is_begun, move, set_challenger
 from pipeline.registry.servable import check_servable
 from pipeline.registry.story import ANCHOR, CHAMPION
+from pipeline.registry.turn import turn
 from pipeline.tracking.run_log import ModelVersion, Registered, Tracker
 
 
@@ -16,7 +17,8 @@ def still_holds(decision: Decision, version: ModelVersion, registered: Registere
 def carry_out(tracker: Tracker, version: ModelVersion, decision: Decision, why: str) -> bool:
     """Move the aliases as decided; False if champion or anchor have changed since, and then nothing was moved.
 
-    Asked again right before the move: comparing two models and starting one takes minutes, in which somebody else may register. why: for the history.
+    Asked again once nobody else is moving any: comparing two models and starting one takes minutes, in which somebody else may register. why: for the
+    history.
     Raises TrackingError if the version cannot serve.
     """
     registered = tracker.registered(version.name)
@@ -28,10 +30,13 @@ def carry_out(tracker: Tracker, version: ModelVersion, decision: Decision, why: 
         return True
     if not is_champion(version, registered):
         check_servable(tracker, version)
+    with turn(tracker, version.name):
         registered = tracker.registered(version.name)
+        if lost_alias_by_hand(version, registered):
+            return True
         if not still_holds(decision, version, registered):
             return False
-    _promote(tracker, version, decision, why, registered)
+        _promote(tracker, version, decision, why, registered)
     return True
 
 

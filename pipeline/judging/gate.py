@@ -90,7 +90,8 @@ def _compare(accuracy: str, champion: Comparison, evidence: Evidence, gate: Regi
         f"{accuracy}, {_interval(champion)} against the champion on the same {champion.images:,} images: {verdict}{_limit(verdict, margin)}"
     )
     if faults := _class_faults(evidence, gate):
-        return Ruling(False, f"{said}{', but ' if passes else '; '}{faults}", verdict, margin)
+        all_the_same = ". `pipeline promote VERSION --reason …` promotes it all the same" if passes else ""
+        return Ruling(False, f"{said}{', but ' if passes else '; '}{faults}{all_the_same}", verdict, margin)
     said += _beside_the_champion(verdict, anchor, evidence, gate)
     if passes:
         return Ruling(True, said, verdict, margin, moves_anchor=moves)

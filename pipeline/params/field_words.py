@@ -25,7 +25,7 @@ def kinds(annotation: Any, metadata: Sequence[Any]) -> list[str]:
     if annotation in (int, float):
         return [f"{'a whole number' if annotation is int else 'a number'}{_range(metadata)}"]
     if any(getattr(constraint, "pattern", None) for constraint in metadata):
-        return ["a name without / and :"]
+        return ["a name without / and :, and without spaces around it"]
     return ["text"]
 
 

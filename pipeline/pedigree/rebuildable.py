@@ -33,6 +33,10 @@ def _model(tracker: Tracker, origin: Origin) -> list[str]:
         found.append("model: its files are gone from MLflow's artifact store; it can be rebuilt, but not loaded")
     if origin.run is None:
         found.append("run: MLflow has no run of it any more, so parameters, curves and kept files are gone")
+    elif origin.run.is_deleted:
+        found.append(
+            f"run: it is in MLflow's trash, and `mlflow gc` would remove its files for good; `mlflow runs restore --run-id {origin.run.id}` restores it"
+        )
     return found
 
 

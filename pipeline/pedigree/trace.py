@@ -138,7 +138,7 @@ def _history(origin: Origin) -> Sequence[Values]:
             "alias": event.alias,
             "from": event.origin,
             "to": event.target,
-            "why": event.line.why if event.line else "by hand in MLflow",
+            "why": f"{event.line.action}: {event.line.why}" if event.line else "by hand in MLflow",
         }
         for event in found
         if number in (event.origin, event.target) and event.ended

@@ -8,7 +8,8 @@ from pipeline.pedigree.references import find_model_version, find_registered
 from pipeline.registry.history import Line, read_history
 from pipeline.registry.moves import checked_reason, is_begun, move
 from pipeline.registry.servable import check_servable
-from pipeline.registry.story import ANCHOR, CHAMPION, PREVIOUS, earlier_champion
+from pipeline.registry.story import ANCHOR, CHAMPION, PREVIOUS, earlier_champion, events
+from pipeline.registry.turn import turn
 from pipeline.tracking.run_log import ModelVersion, Registered, Tracker
 
 
@@ -23,7 +24,8 @@ def promote(tracker: Tracker, paths: Paths, reference: str, reason: str, *, name
         return f"{version.name} version {version.version} already is {' and '.join(wanted)}; nothing was done"
     _tell(version)
     checked = check_servable(tracker, version)
-    lines = [move(tracker, version, alias, action="promote", why=why) for alias in moving]
+    with turn(tracker, version.name):
+        lines = [move(tracker, version, alias, action="promote", why=why) for alias in moving]
     return f"{_said(version, lines)}; {checked}"
 
 
@@ -46,7 +48,8 @@ def rollback(tracker: Tracker, paths: Paths, reason: str, *, to: str = "", name:
         return f"{version.name} version {version.version} already is the champion; nothing was done"
     _tell(version)
     checked = check_servable(tracker, version)
-    line = move(tracker, version, CHAMPION, action="rollback", why=why)
+    with turn(tracker, version.name):
+        line = move(tracker, version, CHAMPION, action="rollback", why=why)
     return f"{_said(version, [line])}; {checked}{_anchor_left(registered, version)}"
 
 
@@ -70,6 +73,12 @@ def _before(registered: Registered) -> str:
     if earlier is None:
         raise ConfigError(
             f"The history of {registered.name} has no champion before version {aliases[CHAMPION]}. Name one: `pipeline rollback --to VERSION --reason …`."
+        )
+    by_hand = next((event for event in reversed(events(history, aliases)) if event.alias == CHAMPION), None)
+    if by_hand and by_hand.line is None and aliases.get(PREVIOUS, earlier) != earlier:
+        raise ConfigError(
+            f"Somebody has moved the alias champion of {registered.name} in MLflow, from version {by_hand.origin} to version {by_hand.target}: to go back "
+            f"may mean to version {earlier}, or to the champion before it. Say which: `pipeline rollback --to VERSION --reason …`."
         )
     if aliases.get(PREVIOUS, earlier) != earlier:
         raise ConfigError(

@@ -52,6 +52,11 @@ class Line:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
+    def is_changed(self) -> bool:
+        """Whether the line is not what was written."""
+        return False
+
+    @property
     def key(self) -> str:
         """The key of its tag; keys sort in the order of the lines."""
         return f"{KEY}{self.number:05d} {self.digest}"
@@ -75,7 +80,9 @@ class History:
     def unfinished(self) -> list[Line]:
         """Lines after the head: their alias may not have been moved yet, by a command that is at work or was killed."""
         void = {digest for line in self.lines for digest in line.not_done}
-        reached = next((line.number for line in self.lines if line.digest == self.head), 0)
+        reached = next((line.number for line in self.lines if line.digest == self.head), None if self.head else 0)
+        if reached is None:
+            return []  # the last line is gone, so nothing tells which was carried out
         return [line for line in self.ends if line.number > reached and line.digest not in void]
 
     @property
@@ -89,15 +96,14 @@ def read_history(tags: Mapping[str, str]) -> History:
     """The history in the tags of a registered model."""
     entries = {key: value for key, value in tags.items() if key.startswith(KEY)}
     parsed = {key: _parse(value) for key, value in entries.items()}
-    lines = sorted((line for line in parsed.values() if line), key=_order)
     head = tags.get(HEAD_TAG, "")
     changed = [_changed(key, entries[key], line) for key, line in sorted(parsed.items())]
     named = sorted((_Named(**vars(line), name=key.split(" ")[-1]) for key, line in parsed.items() if line), key=_order)
     unread = {key.split(" ")[-1] for key, line in parsed.items() if line is None}
-    found = (
-        [fault for fault in changed if fault] + _gone(named, head, unread) + ([] if unread else _put_between(named)) + _beyond(named, head)
-    )
-    return History(tuple(lines), head, tuple(found))
+    gone = _gone(named, head, unread)
+    between = [] if unread or gone else _put_between(named)  # next to a gap, lines do not name each other
+    found = [fault for fault in changed if fault] + gone + between + _beyond(named, head)
+    return History(tuple(named), head, tuple(found))
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,10 @@ class _Named(Line):
     """A line by the digest in its key, so that a changed one, which is told, is not also said to be missing where others name it."""
 
     name: str = ""
+
+    @property
+    def is_changed(self) -> bool:
+        return super().digest != self.name
 
     @property
     def digest(self) -> str:
@@ -135,6 +145,11 @@ def incomparable(lines: Sequence[Line]) -> list[tuple[Line, Line]]:
             pairs.append((lines[lowest], line))
             beside &= beside - 1
     return pairs
+
+
+def are_at_once(one: Line, other: Line) -> bool:
+    """Whether two lines were written at the same time."""
+    return abs(datetime.fromisoformat(one.at) - datetime.fromisoformat(other.at)) <= AT_ONCE
 
 
 def _union(masks: Iterable[int]) -> int:
@@ -191,7 +206,7 @@ def _put_between(lines: Sequence[Line]) -> list[str]:
     """Lines beside others that were written at another time: who writes a line names all there are."""
     found = {}
     for one, other in incomparable(lines):
-        if abs(datetime.fromisoformat(one.at) - datetime.fromisoformat(other.at)) > AT_ONCE:
+        if not are_at_once(one, other):
             late = one if one.number < other.number or _is_end(one, lines) else other
             found[late.digest] = f"{short(late)} was put in, or a line after it was taken out: lines written at other times do not name it"
     return list(found.values())

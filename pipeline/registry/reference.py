@@ -11,9 +11,9 @@ def parts_of(reference: str) -> tuple[str, str, str]:
     """(name, number, alias) of a reference; what it does not have is empty. Raises ConfigError."""
     if found := re.fullmatch(r"[vV]?0*([1-9]\d*)", reference):
         return "", found[1], ""
-    if found := re.fullmatch(r"(.+)/0*([1-9]\d*)", reference):
+    if found := re.fullmatch(r"([^/:]+)/0*([1-9]\d*)", reference):
         return found[1], found[2], ""
-    if found := re.fullmatch(r"(.*)@([\w-]+)", reference):
+    if found := re.fullmatch(r"([^/:]*)@([\w-]+)", reference):
         return found[1], "", found[2]
     if re.fullmatch(r"[A-Za-z_][\w-]*", reference):
         return "", "", reference

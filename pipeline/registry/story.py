@@ -4,10 +4,10 @@ A move that has no line was made by hand: the next line starts from another vers
 than the last line says. Pure functions of a history and of the aliases that the registry has now.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from pipeline.registry.history import History, Line, incomparable
+from pipeline.registry.history import History, Line, are_at_once, incomparable
 
 ALIASES = CHAMPION, CHALLENGER, PREVIOUS, ANCHOR = "champion", "challenger", "previous", "anchor"
 """Lines are written for champion and anchor. `previous` follows from the history, and `challenger` from the order of the versions."""
@@ -34,8 +34,9 @@ def events(history: History, aliases: Mapping[str, str]) -> list[Event]:
     found: list[Event] = []
     at: dict[str, str | None] = {}
     void = {digest for line in history.lines for digest in line.not_done}
-    forks = {(one.digest, other.digest) for one, other in incomparable(history.lines) if one.alias == other.alias}
-    forked = {line for pair in forks for line in pair}
+    forks = [(one, other) for one, other in incomparable(history.lines) if one.alias == other.alias]
+    forked = {line.digest for pair in forks for line in pair}
+    at_once = {line.digest for pair in forks if are_at_once(*pair) for line in pair}
     unfinished = {line.digest for line in history.unfinished}
     for line in history.lines:
         if line.digest in void:
@@ -47,12 +48,18 @@ def events(history: History, aliases: Mapping[str, str]) -> list[Event]:
             found.append(Event(line.alias, line.origin, line.target, line, "not carried out yet", ended=False))
             at.setdefault(line.alias, line.origin)
             continue
-        found.append(Event(line.alias, line.origin, line.target, line, "at the same time as another" if line.digest in forked else ""))
+        found.append(Event(line.alias, line.origin, line.target, line, _mark(line, at_once)))
         at[line.alias] = line.target
     for alias, last in at.items():
         if aliases.get(alias) != last:
             found.append(Event(alias, last, aliases.get(alias), None, BY_HAND))
     return found
+
+
+def _mark(line: Line, at_once: Container[str]) -> str:
+    if line.is_changed:
+        return "CHANGED since it was written"
+    return "at the same time as another" if line.digest in at_once else ""
 
 
 def stack(history: History, aliases: Mapping[str, str]) -> list[str]:

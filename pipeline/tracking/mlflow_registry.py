@@ -1,12 +1,13 @@
 """MLflow's model registry: aliases, tags and versions of a registered model, and copies of their files."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mlflow.entities import ViewType
+from mlflow.entities import LifecycleStage, ViewType
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from pipeline.conversion.record import ONNX_TAG, check_answers
@@ -59,6 +60,10 @@ class MlflowRegistry:
         for key, value in tags.items():
             self._client.set_registered_model_tag(model_name, key, value)
 
+    def untag_model(self, model_name: str, key: str) -> None:
+        with suppress(NotThereError):
+            self._client.delete_registered_model_tag(model_name, key)
+
     def set_alias(self, model_name: str, alias: str, version: str | None) -> None:
         if version is None:
             self._client.delete_registered_model_alias(model_name, alias)
@@ -97,6 +102,7 @@ class MlflowRegistry:
             dict(run.data.metrics),
             steps,
             page,
+            run.info.lifecycle_stage == LifecycleStage.DELETED,
         )
 
     def model_names(self) -> list[str]:

@@ -48,7 +48,7 @@ class Registered:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """An ended run as it was logged. metrics: the last value of each; steps: the step of that value."""
+    """An ended run as it was logged. metrics: the last value of each; steps: the step of that value. is_deleted: it is in MLflow's trash."""
 
     id: str
     name: str
@@ -58,6 +58,7 @@ class RunRecord:
     metrics: Mapping[str, float]
     steps: Mapping[str, int]
     page: str
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,9 @@ class Tracker(Protocol):
 
     def tag_model(self, model_name: str, tags: Mapping[str, str]) -> None:
         """Add tags to a registered model, in their order."""
+
+    def untag_model(self, model_name: str, key: str) -> None:
+        """Take a tag from a registered model, if it is there."""
 
     def set_alias(self, model_name: str, alias: str, version: str | None) -> None:
         """Set an alias on a version; None removes it."""
