@@ -120,6 +120,13 @@ def test_two_words_for_the_champion_before_are_named_both(tracker: FakeTracker, 
         rollback(tracker, paths, "bad labels")
 
 
+def test_a_champion_before_that_was_deleted_is_named(tracker: FakeTracker, paths: Paths) -> None:
+    tracker.versions = [version for version in tracker.versions if version.version != "2"]
+
+    with pytest.raises(ConfigError, match=r"^The champion before was version 2 of pets, which is not in the registry any more"):
+        rollback(tracker, paths, "bad labels")
+
+
 def test_a_champion_that_was_moved_by_hand_is_told_as_such(tracker: FakeTracker, paths: Paths) -> None:
     tracker.set_alias("pets", "champion", "2")
     tracker.set_alias("pets", "previous", "2")

@@ -29,6 +29,7 @@ def carry_out(tracker: Tracker, version: ModelVersion, decision: Decision, why: 
             set_challenger(tracker, version)
         return True
     if not is_champion(version, registered):
+        print(f"Starting {version.name} version {version.version} as it will be served: half a minute or more", flush=True)
         check_servable(tracker, version)
     with turn(tracker, version.name):
         registered = tracker.registered(version.name)

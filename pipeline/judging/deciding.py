@@ -131,6 +131,7 @@ def _accuracy(score: Score) -> str:
 
 
 def _answers(alias: str, version: ModelVersion, images: TestImages, paths: Paths, tracker: Tracker) -> np.ndarray:
+    print(f"Comparing with the {alias}, {version.name} version {version.version}, on {len(images.labels):,} test images", flush=True)
     try:
         return answers_of(version, images, paths, tracker)
     except ModelError as error:

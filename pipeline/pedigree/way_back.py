@@ -43,6 +43,11 @@ def rollback(tracker: Tracker, paths: Paths, reason: str, *, to: str = "", name:
     registered = find_registered(tracker, paths, version.name if version else name)
     if version is None:
         number = is_begun(registered, CHAMPION, "rollback", why) or _before(registered)
+        if tracker.version(registered.name, number) is None:
+            raise ConfigError(
+                f"The champion before was version {number} of {registered.name}, which is not in the registry any more. Name another one: "
+                "`pipeline rollback --to VERSION --reason …`."
+            )
         version = find_model_version(tracker, paths, f"{registered.name}/{number}")
     elif _stands(registered, CHAMPION, version, why):
         return f"{version.name} version {version.version} already is the champion; nothing was done"
