@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.errors import ConfigError, PipelineError, TrackingError
 from pipeline.paths import Paths
+from pipeline.pedigree import way_back
 from pipeline.pedigree.history_page import as_text, as_values, verdict
 from pipeline.pedigree.references import find_model_version
 from pipeline.pedigree.way_back import promote, rollback
@@ -118,6 +119,21 @@ def test_two_words_for_the_champion_before_are_named_both(tracker: FakeTracker, 
         ConfigError, match=r"before version 3 was version 2, but somebody has set the alias previous on version 1\. Say which"
     ):
         rollback(tracker, paths, "bad labels")
+
+
+def test_a_champion_that_changes_while_the_one_before_is_started_is_not_rolled_back_from_unseen(
+    tracker: FakeTracker, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(*_: object) -> str:
+        move(tracker, tracker.versions[3], "champion", action="gate", why="better")
+        return "it answers"
+
+    monkeypatch.setattr(way_back, "check_servable", meanwhile)
+
+    with pytest.raises(ConfigError, match=r"the champion of pets has changed from version 3 to 4\. Nothing was moved\..*`--to 2`"):
+        rollback(tracker, paths, "bad labels")
+
+    assert aliases(tracker)["champion"] == "4"
 
 
 def test_a_champion_before_that_was_deleted_is_named(tracker: FakeTracker, paths: Paths) -> None:

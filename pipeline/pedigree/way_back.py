@@ -54,6 +54,12 @@ def rollback(tracker: Tracker, paths: Paths, reason: str, *, to: str = "", name:
     _tell(version)
     checked = check_servable(tracker, version)
     with turn(tracker, version.name):
+        now, before = (found.aliases.get(CHAMPION) for found in (find_registered(tracker, paths, version.name), registered))
+        if not to and now != before:
+            raise ConfigError(
+                f"While version {version.version} was started, the champion of {version.name} has changed from version {before} to {now}. Nothing was "
+                f"moved. Run the same command again to go back from version {now}, or name the version: `--to {version.version}`."
+            )
         line = move(tracker, version, CHAMPION, action="rollback", why=why)
     return f"{_said(version, [line])}; {checked}{_anchor_left(registered, version)}"
 
