@@ -97,6 +97,15 @@ def test_what_is_not_there_is_left_to_mlflow_which_says_so(project: Project, ref
     assert look_up(reference, project[0]) is None
 
 
+def test_another_registry_is_left_to_mlflow(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, _ = project
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    assert look_up("champion", paths) is None
+
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{paths.mlruns / 'mlflow.db'}")
+    assert look_up("champion", paths) is not None
+
+
 def test_the_schema_is_that_of_the_installed_mlflow(project: Project) -> None:
     with closing(sqlite3.connect(project[0].mlruns / "mlflow.db")) as connection:
         assert connection.execute("select version_num from alembic_version").fetchall() == [(SCHEMA,)]

@@ -685,6 +685,24 @@ def test_a_model_is_compared_with_the_champion_that_somebody_else_has_registered
     assert [line.target for line in read_history(registered.tags).lines if line.alias == "champion"] == ["1", "3"]
 
 
+def test_a_decision_against_an_earlier_champion_is_told_as_such(workspace: Workspace) -> None:
+    """Version 3 does not pass; a person makes it the champion all the same, and goes back to version 1 later."""
+    OLD(workspace)
+    NEW(workspace)
+    predicts(2, "aaaaabbbbb")(workspace)
+    third = model(8, "third")
+    assert third(workspace)[:2] == ("3", "false")
+    for number, action in ((3, "promote"), (1, "rollback")):
+        move(workspace.tracker, workspace.tracker.versions[number - 1], "champion", action=action, why="agreed")
+
+    version, promoted, because = third(workspace)
+
+    assert (version, promoted, workspace.champion) == ("3", "false", "1")
+    assert because.endswith(
+        ". That was decided against version 2; version 1 is champion now, and this one is left alone, as a person has taken the alias from it"
+    )
+
+
 def test_a_champion_that_never_stands_still_is_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     OLD(workspace)
     monkeypatch.setattr(register, "carry_out", lambda *_: False)

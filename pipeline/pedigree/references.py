@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from pipeline.errors import ConfigError, StorageError
 from pipeline.files import read_json
 from pipeline.names import listed
-from pipeline.network import masked
 from pipeline.params.reader import load_config
 from pipeline.paths import Paths
 from pipeline.registry.decision import read_decision
 from pipeline.registry.reference import parts_of
 from pipeline.tracking.run_log import ModelVersion, Registered, Tracker
-from pipeline.tracking.tracking_server import tracking_uri
+from pipeline.tracking.tracking_server import registry_at
 
 NAMED = 12
 
@@ -21,7 +20,8 @@ def find_registered(tracker: Tracker, paths: Paths, name: str = "") -> Registere
     wanted = name or _own_name(tracker, paths)
     registered = tracker.registered(wanted)
     if registered is None:
-        raise ConfigError(f"The registry {_where(paths)} has no model {wanted!r}. {_names(tracker)}")
+        address, variable = registry_at(paths)
+        raise ConfigError(f"The registry {address} has no model {wanted!r}. {_names(tracker, variable)}")
     return registered
 
 
@@ -58,17 +58,16 @@ def _own_name(tracker: Tracker, paths: Paths) -> str:
     raise ConfigError(f"This project has registered no model yet, so it does not say which one is meant. {_names_in(names, paths)}")
 
 
-def _names(tracker: Tracker) -> str:
+def _names(tracker: Tracker, variable: str) -> str:
     names = tracker.model_names()
-    return f"It has {listed(names, NAMED)}." if names else "It has no model at all: is MLFLOW_TRACKING_URI the registry that you mean?"
+    return f"It has {listed(names, NAMED)}." if names else f"It has no model at all: is {variable} the registry that you mean?"
 
 
 def _names_in(names: Sequence[str], paths: Paths) -> str:
+    address, variable = registry_at(paths)
     if not names:
-        return (
-            f"The registry {_where(paths)} has no model at all. `pipeline run` registers one, or MLFLOW_TRACKING_URI is another registry."
-        )
-    return f"Name it with --name; the registry {_where(paths)} has {listed(names, NAMED)}."
+        return f"The registry {address} has no model at all. `pipeline run` registers one, or {variable} is another registry."
+    return f"Name it with --name; the registry {address} has {listed(names, NAMED)}."
 
 
 def _versions(tracker: Tracker, name: str) -> str:
@@ -78,7 +77,3 @@ def _versions(tracker: Tracker, name: str) -> str:
     last = numbers[-NAMED:]
     more = f"{len(numbers):,} versions, the last of them " if len(numbers) > NAMED else "Versions: "
     return f"{more}{', '.join(last)}."
-
-
-def _where(paths: Paths) -> str:
-    return masked(tracking_uri(paths))

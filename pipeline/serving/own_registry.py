@@ -15,7 +15,7 @@ from pipeline.paths import Paths
 from pipeline.registry.decision import read_decision
 from pipeline.registry.reference import parts_of
 from pipeline.tracking.long_tags import joined
-from pipeline.tracking.tracking_server import is_own_store, tracking_uri
+from pipeline.tracking.tracking_server import is_own_store, registry_uri, tracking_uri
 
 SCHEMA = "dc11669786a5"
 """The revision of MLflow's tables that this reads; with another one MLflow is asked."""
@@ -36,7 +36,8 @@ class Known:
 def look_up(reference: str, paths: Paths) -> Known | None:
     """The version that a reference names; None where the database does not say so beyond doubt."""
     database = paths.mlruns / "mlflow.db"
-    if not is_own_store(tracking_uri(paths), paths) or os.environ.get("MLFLOW_WORKSPACE") or not database.is_file():
+    is_own = is_own_store(tracking_uri(paths), paths) and is_own_store(registry_uri(paths), paths)
+    if not is_own or os.environ.get("MLFLOW_WORKSPACE") or not database.is_file():
         return None
     try:
         name, number, alias = parts_of(reference.strip().removeprefix("models:/"))

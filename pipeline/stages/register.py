@@ -25,7 +25,6 @@ from pipeline.judging.deciding import MOVED_TAG, Decided, Decision, decide, gate
 from pipeline.judging.evidence import keep_evidence
 from pipeline.judging.rivals import TestImages, keep_own_answers, read_encoded, read_test_images
 from pipeline.judging.sentences import sentence
-from pipeline.network import masked
 from pipeline.params.section import Scalar
 from pipeline.paths import STAGES, Paths
 from pipeline.registry.alias import champion_of, got_alias_by_hand, is_champion
@@ -39,7 +38,7 @@ from pipeline.registry.versions import CLASSES_TAG, find_registered, in_tag
 from pipeline.tracking.lineage import MODEL_TAG
 from pipeline.tracking.provenance import code_tags, lock_digest
 from pipeline.tracking.run_log import ModelVersion, Registered, Run, Tracker
-from pipeline.tracking.tracking_server import tracking_uri
+from pipeline.tracking.tracking_server import registry_at
 
 if TYPE_CHECKING:
     from pipeline.params.reader import Config
@@ -114,9 +113,10 @@ def registered_name(config: Config, paths: Paths) -> str:
 def _tell_empty(name: str, registered: Registered | None, paths: Paths) -> None:
     """Warn where the registry has no model of this name, but by the last commit some registry has a champion: its address may be wrong."""
     if registered is None and (said := committed_decision(paths)).get("model_name") == name and said.get("champion"):
+        address, variable = registry_at(paths)
         print(
-            f"warning: the registry at {masked(tracking_uri(paths))} has no model {name}, but data/register/decision.json in git names a champion, so "
-            "this registry is new, or not the one of earlier runs. If it is not, set MLFLOW_TRACKING_URI and run again",
+            f"warning: the registry at {address} has no model {name}, but data/register/decision.json in git names a champion, so "
+            f"this registry is new, or not the one of earlier runs. If it is not, set {variable} and run again",
             file=sys.stderr,
         )
 
@@ -234,6 +234,11 @@ def _outcome(decision: Decision, version: ModelVersion, registered: Registered |
             else "has removed the alias champion, and it stays removed"
         )
         reason = f"{reason}; but a person {what}"
+    elif champion and not promoted and (compared := (decision["champion"] or {}).get("version")) not in (None, champion.version):
+        reason = (
+            f"{reason}. That was decided against version {compared}; version {champion.version} is champion now, and this one is left alone, as a person "
+            "has taken the alias from it"
+        )
     now = {"model_sha256": champion.tags.get(MODEL_TAG)} if champion else None
     return {"promoted": promoted, "reason": reason, "champion": now}
 

@@ -26,7 +26,7 @@ from pipeline.params.reader import Config, load_config
 from pipeline.paths import STAGES, Paths
 from pipeline.registry.decision import read_decision
 from pipeline.registry.local import registry_problem
-from pipeline.tracking.tracking_server import check_reachable, is_server, tracking_uri
+from pipeline.tracking.tracking_server import check_reachable, is_own_store, is_server, registry_at, registry_uri, tracking_uri
 from pipeline.workspace.disk_need import used_by
 from pipeline.workspace.dvc_faults import explain
 from pipeline.workspace.gate_check import check_gate
@@ -222,6 +222,8 @@ def _check_registry(paths: Paths) -> Finding:
         return Finding("registry", "nothing registered by this project yet")
     if is_server(tracking_uri(paths)):
         return Finding("registry", "on the tracking server; not asked")
+    if not is_own_store(registry_uri(paths), paths):
+        return Finding("registry", f"at {registry_at(paths)[0]}; not asked")
     problem = registry_problem(paths)
     if problem:
         return Finding("registry", problem, "run `pipeline run`, which updates paths, registry and data/register/decision.json")
