@@ -6,7 +6,6 @@ checks of a run, which `predict` does without.
 
 import argparse
 import contextlib
-import errno
 import importlib
 import os
 import shutil
@@ -21,7 +20,7 @@ if __name__ == "__main__" and (fault := foreign_module() or missing_package()): 
 
 from pipeline.command_line import create_parser
 from pipeline.environment import apply_settings
-from pipeline.errors import ConfigError, PipelineError, StorageError
+from pipeline.errors import FULL_DISK, ConfigError, PipelineError, StorageError
 from pipeline.network import masked, spare_loopback
 from pipeline.paths import STAGES, Paths, find_paths
 from pipeline.processes import Stopped, callers, exit_with, one_at_a_time, stop_on_signals
@@ -73,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         return _end_unread(CLOSED_PIPE)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL_DISK:
             raise
         return _fail(
             f"The disk is full: {error.filename or 'a file'} could not be written. Free some space, then run the same command again."

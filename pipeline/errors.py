@@ -19,6 +19,11 @@ PipelineError
 A message says what was expected, what was received, where, and what to do. Any other exception is a bug: it keeps its traceback.
 """
 
+import errno
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""The numbers of the system's errors for a disk or a quota that is full."""
+
 
 class PipelineError(Exception):
     """Base of all errors that end in one clear line."""

@@ -5,7 +5,6 @@ is written late lands in the outs of the next run, where DVC caches it. Knows no
 """
 
 import contextlib
-import errno
 import hashlib
 import math
 import os
@@ -23,14 +22,13 @@ from typing import IO
 import psutil
 from filelock import FileLock, Timeout
 
-from pipeline.errors import BusyError, StorageError
+from pipeline.errors import FULL_DISK, BusyError, StorageError
 from pipeline.output_lines import lines_of
 
 POLITELY = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.25
 ENDED_WITH_PARENT = 143
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Stopped(KeyboardInterrupt):
@@ -229,7 +227,7 @@ def one_at_a_time(name: str, workspace: Path, scratch: Path, timeout_seconds: fl
             f"{name} is still being run by another process in {workspace}; waited {timeout_seconds:g} s. Wait for it, or stop it."
         ) from None
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in FULL_DISK:
             raise StorageError(
                 f"The disk is full: {lock.lock_file} could not be written. Free some space, then run the same command again."
             ) from None

@@ -1,6 +1,5 @@
 """Packed arrays: what `preprocess` writes and the later stages read by memory map."""
 
-import errno
 import io
 import json
 import math
@@ -16,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline.dataset.splits import stratified_holdout
+from pipeline.errors import FULL_DISK
 from pipeline.files import write_bytes, written_beside
 
 ROWS_MAPPED = 1024  # at random positions: the system maps 64 kB around each
@@ -88,7 +88,7 @@ def _reserve(path: Path) -> None:
         try:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in FULL_DISK:
                 raise OSError(error.errno, error.strerror, str(path)) from None
 
 

@@ -17,9 +17,9 @@ def still_holds(decision: Decision, version: ModelVersion, registered: Registere
 def carry_out(tracker: Tracker, version: ModelVersion, decision: Decision, why: str) -> bool:
     """Move the aliases as decided; False if champion or anchor have changed since, and then nothing was moved.
 
-    Asked again once nobody else is moving any: comparing two models and starting one takes minutes, in which somebody else may register. why: for the
-    history.
-    Raises TrackingError if the version cannot serve.
+    Asked again once nobody else is moving any: comparing two models and starting one takes minutes, in which somebody else may register.
+
+    why: for the history. Raises TrackingError if the version cannot serve.
     """
     registered = tracker.registered(version.name)
     if lost_alias_by_hand(version, registered):
@@ -29,7 +29,6 @@ def carry_out(tracker: Tracker, version: ModelVersion, decision: Decision, why: 
             set_challenger(tracker, version)
         return True
     if not is_champion(version, registered):
-        print(f"Starting {version.name} version {version.version} as it will be served: half a minute or more", flush=True)
         check_servable(tracker, version)
     with turn(tracker, version.name):
         registered = tracker.registered(version.name)

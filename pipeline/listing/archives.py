@@ -15,14 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.errors import SourceError
+from pipeline.errors import FULL_DISK, SourceError
 from pipeline.listing.listing import Collector, Content, as_parts
 from pipeline.listing.names import is_escaping, is_visible, name_clash
 from pipeline.listing.records import LeftOut, readable
 
 # Raised for malformed bytes, in addition to the readers' own errors
 ODD_BYTES = (EOFError, OSError, ValueError, OverflowError, RecursionError, NotImplementedError)
-FULL = (errno.ENOSPC, errno.EDQUOT)
 FAILING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, *ODD_BYTES)
 
@@ -71,7 +70,7 @@ def naming_damage(path: Path) -> Iterator[None]:
     except PermissionError:
         raise
     except DAMAGED as error:
-        if isinstance(error, OSError) and error.errno in FULL:
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
             raise
         if isinstance(error, OSError) and error.errno in FAILING:
             raise SourceError(

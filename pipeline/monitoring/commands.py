@@ -68,26 +68,17 @@ def _compare(images: Sequence[Named], named: int, model: Opened, paths: Paths) -
     spec = known.image_spec
     embedding = Embedding(embedder(known.pretrained, (spec.height, spec.width, spec.channels)), paths.scratch / "drift" / "features")
     seen = look_at([image.content for image in images], spec, embedding)
-    if len(seen.rows) < FEWEST:
-        example = next((f" For example {images[i].path}: {fault}." for i, fault in seen.faults.items()), "")
-        raise SourceError(
-            f"{len(seen.rows):,} of {len(images):,} images can be read; with fewer than {FEWEST} nothing can be said.{example}"
-        )
+    example = next((f" For example {images[i].path}: {fault}." for i, fault in seen.faults.items()), "")
+    _refuse_few(len(seen.rows), f"{len(seen.rows):,} of {len(images):,} images can be read", example)
     reference = read_reference(known, embedding, model, paths)
     embedding.forget_others()
     training = training_images(known, paths)
     used, of_training = [images[i] for i in seen.rows], np.array([key in training for key in seen.sha256], bool)
     answers = list(model.classifier.stream([image.content for image in used]))
     usable = np.array([not answer.error for answer in answers])
-    if usable.sum() < FEWEST:
-        raise SourceError(
-            f"{model.classifier.shown} can use {usable.sum():,} of {len(used):,} images; with fewer than {FEWEST} nothing can be said."
-        )
+    _refuse_few(int(usable.sum()), f"{model.classifier.shown} can use {usable.sum():,} of {len(used):,} images")
     pictures = len(np.unique(seen.groups[usable]))
-    if pictures < FEWEST:
-        raise SourceError(
-            f"The {usable.sum():,} images are near copies of {pictures:,} pictures; with fewer than {FEWEST} nothing can be said."
-        )
+    _refuse_few(pictures, f"The {usable.sum():,} images are near copies of {pictures:,} pictures")
     used, answers = ([each for each, kept in zip(every, usable, strict=True) if kept] for every in (used, answers))
     labels = _labels(used, model.classifier.class_names)
     new = Side(
@@ -96,18 +87,23 @@ def _compare(images: Sequence[Named], named: int, model: Opened, paths: Paths) -
     drift = find_drift(new, reference, seed=SEED)
     shifts = property_shifts((*PROPERTY_NAMES, SIZE), new.properties, reference.properties)
     return Found(
-        model.classifier.shown,
-        model.classifier.class_names,
-        used,
-        answers,
-        labels,
-        named,
-        len(images) - len(used),
-        len(reference.features),
-        int(of_training[usable].sum()),
-        drift,
-        shifts,
+        model=model.classifier.shown,
+        class_names=model.classifier.class_names,
+        images=used,
+        answers=answers,
+        labels=labels,
+        named=named,
+        left_out=len(images) - len(used),
+        reference=len(reference.features),
+        fitted_to=int(of_training[usable].sum()),
+        drift=drift,
+        properties=shifts,
     )
+
+
+def _refuse_few(count: int, said: str, example: str = "") -> None:
+    if count < FEWEST:
+        raise SourceError(f"{said}; with fewer than {FEWEST} nothing can be said.{example}")
 
 
 def _labels(images: Sequence[Named], class_names: Sequence[str]) -> np.ndarray | None:

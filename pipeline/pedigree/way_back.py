@@ -1,7 +1,5 @@
 """`pipeline promote` and `pipeline rollback`: a person moves the alias champion, with a reason, to a version that can serve."""
 
-import sys
-
 from pipeline.errors import ConfigError
 from pipeline.paths import Paths
 from pipeline.pedigree.references import find_model_version, find_registered
@@ -22,15 +20,10 @@ def promote(tracker: Tracker, paths: Paths, reference: str, reason: str, *, name
     moving = [alias for alias in wanted if not _stands(registered, alias, version, why)]
     if not moving:
         return f"{version.name} version {version.version} already is {' and '.join(wanted)}; nothing was done"
-    _tell(version)
     checked = check_servable(tracker, version)
     with turn(tracker, version.name):
         lines = [move(tracker, version, alias, action="promote", why=why) for alias in moving]
     return f"{_said(version, lines)}; {checked}"
-
-
-def _tell(version: ModelVersion) -> None:
-    print(f"Starting {version.name} version {version.version} as it will be served: half a minute or more", file=sys.stderr, flush=True)
 
 
 def rollback(tracker: Tracker, paths: Paths, reason: str, *, to: str = "", name: str = "") -> str:
@@ -43,15 +36,14 @@ def rollback(tracker: Tracker, paths: Paths, reason: str, *, to: str = "", name:
     registered = find_registered(tracker, paths, version.name if version else name)
     if version is None:
         number = is_begun(registered, CHAMPION, "rollback", why) or _before(registered)
-        if tracker.version(registered.name, number) is None:
+        version = tracker.version(registered.name, number)
+        if version is None:
             raise ConfigError(
                 f"The champion before was version {number} of {registered.name}, which is not in the registry any more. Name another one: "
                 "`pipeline rollback --to VERSION --reason …`."
             )
-        version = find_model_version(tracker, paths, f"{registered.name}/{number}")
     elif _stands(registered, CHAMPION, version, why):
         return f"{version.name} version {version.version} already is the champion; nothing was done"
-    _tell(version)
     checked = check_servable(tracker, version)
     with turn(tracker, version.name):
         now, before = (found.aliases.get(CHAMPION) for found in (find_registered(tracker, paths, version.name), registered))

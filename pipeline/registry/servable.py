@@ -31,6 +31,7 @@ class CannotServeError(TrackingError):
 
 def check_servable(tracker: Tracker, version: ModelVersion) -> str:
     """What was checked, in a few words. Raises CannotServeError, with what to do, if this version cannot serve; TrackingError if the registry fails."""
+    print(f"Starting {version.name} version {version.version} as it will be served: half a minute or more", file=sys.stderr, flush=True)
     try:
         return _check(tracker, version)
     except CannotServeError as error:

@@ -4,7 +4,6 @@ MLflow raises its own exceptions, those of SQLAlchemy, requests, boto3 and the s
 answer, calls fail at once and the store is retried only now and then, so that a fit does not wait for it.
 """
 
-import errno
 import os
 import re
 import shutil
@@ -18,13 +17,12 @@ from typing import Any
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 
-from pipeline.errors import ModelError, TrackingError, UnreachableError
+from pipeline.errors import FULL_DISK, ModelError, TrackingError, UnreachableError
 from pipeline.network import masked
-from pipeline.tracking.tracking_server import answers_now, is_passing, is_server, remedy
+from pipeline.tracking.tracking_server import answers_now, given_registry, is_passing, is_server, remedy
 
 SECONDS_BETWEEN_TRIES = 30.0
 FULL_DISK_BYTES = 1 << 20
-FULL = (errno.ENOSPC, errno.EDQUOT)
 WHILE_DOWN = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 STATUS = r"(?<=failed with error code )\d{3}(?= !=)|(?<=too many )\d{3}(?= error responses)|\b\d{3}(?= (Client|Server) Error)"
 """The status of an answer, in the messages of MLflow and of requests."""
@@ -115,11 +113,11 @@ def _tracking_error(error: Exception, uri: str, action: str) -> TrackingError:
         return TrackingError(
             f"The disk is full: MLflow's store in {full} cannot be written. Free some space, then run the same command again."
         )
-    if is_server(uri) and isinstance(error, OSError) and (error.filename or error.errno in FULL):
+    if is_server(uri) and isinstance(error, OSError) and (error.filename or error.errno in FULL_DISK):
         file = error.filename or f"the folder of temporary files, {tempfile.gettempdir()}"
         return TrackingError(f"A file on this machine could not be read or written, for MLflow's {action}: {error.strerror}: {file}.")
     where = f"MLflow's tracking server {masked(uri)}" if is_server(uri) else f"MLflow's store {masked(uri)}"
-    registry = os.environ.get("MLFLOW_REGISTRY_URI", "").strip()
+    registry = given_registry()
     if registry and ("registered_model" in action or "model_version" in action):
         where = f"MLflow's registry {masked(registry)} (MLFLOW_REGISTRY_URI)"
     kind = UnreachableError if _may_pass(error) else TrackingError

@@ -32,15 +32,19 @@ def given_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI", "").strip()
 
 
+def given_registry() -> str:
+    """MLFLOW_REGISTRY_URI, stripped; empty if unset."""
+    return os.environ.get("MLFLOW_REGISTRY_URI", "").strip()
+
+
 def registry_uri(paths: Paths) -> str:
     """MLFLOW_REGISTRY_URI, or else the address of the tracking store, which has the registry, too."""
-    return os.environ.get("MLFLOW_REGISTRY_URI", "").strip() or tracking_uri(paths)
+    return given_registry() or tracking_uri(paths)
 
 
 def registry_at(paths: Paths) -> tuple[str, str]:
     """(address of the registry without passwords, the environment variable that says so)."""
-    is_apart = bool(os.environ.get("MLFLOW_REGISTRY_URI", "").strip())
-    return masked(registry_uri(paths)), "MLFLOW_REGISTRY_URI" if is_apart else "MLFLOW_TRACKING_URI"
+    return masked(registry_uri(paths)), "MLFLOW_REGISTRY_URI" if given_registry() else "MLFLOW_TRACKING_URI"
 
 
 def is_server(uri: str) -> bool:
